@@ -1,0 +1,1 @@
+"""Face attributes that fit in a pocket."""

@@ -1,0 +1,72 @@
+"""The face index: the packed crops of one dataset and what is known of every source picture.
+
+    faces = FaceSet.load(Path("data/faces/utkface"))
+    rows = faces.rows("val")                       # accepted rows of a split, a DataFrame
+    pixels = faces.pixels[rows["face"]]            # uint8 [N, H, W, C]
+
+A folder holds three files:
+
+- `faces.npy`: uint8 `[N, H, W, C]`, RGB or grey, the accepted crops in the order of the index. One file,
+  because DVC is slow on many; uncompressed, because training then maps it and decodes nothing.
+- `index.parquet`: one row per source picture, rejected ones included, sorted by `image`. Columns: `image`
+  (path in the dataset), `split`, `status` (`ok`, or why it was rejected), `face` (row of `faces.npy`, or
+  null), `box` ([left, top, right, bottom] in picture pixels, or null), `source_sha` (SHA-256 of the
+  picture's bytes), then the dataset's labels, null where missing.
+- `crop.json`: the dataset's name and how its faces were cropped, as in the params.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pocketface.errors import PocketfaceError
+from pocketface.study import Crop
+
+OK = "ok"
+FACES, INDEX, CROP = "faces.npy", "index.parquet", "crop.json"
+COLUMNS = ("image", "split", "status", "face", "box", "source_sha")
+"""Every index has these; all further columns are labels."""
+
+
+@dataclass(frozen=True)
+class FaceSet:
+    """The faces of one dataset; see the module's docstring."""
+
+    dataset: str
+    pixels: np.ndarray
+    index: pd.DataFrame
+    crop: Crop
+
+    @classmethod
+    def load(cls, folder: Path) -> "FaceSet":
+        """Opens a folder that `crop_faces` wrote; the pixels are mapped, not read.
+
+        Raises:
+            PocketfaceError: a file is missing or damaged.
+        """
+        folder = Path(folder)
+        try:
+            about = json.loads((folder / CROP).read_text(encoding="utf-8"))
+            return cls(
+                dataset=about["dataset"],
+                pixels=np.load(folder / FACES, mmap_mode="r", allow_pickle=False),
+                index=pd.read_parquet(folder / INDEX),
+                crop=Crop.model_validate(about["crop"]),
+            )
+        except (OSError, ValueError, KeyError) as error:
+            raise PocketfaceError(
+                f"{folder}: not a face index ({error}); make it with `dvc repro crop_faces@{folder.name}`"
+            ) from None
+
+    @property
+    def labels(self) -> list[str]:
+        """The label columns."""
+        return [column for column in self.index.columns if column not in COLUMNS]
+
+    def rows(self, split: str | None = None) -> pd.DataFrame:
+        """The accepted rows, of one split or of all."""
+        accepted = self.index[self.index["status"] == OK]
+        return accepted if split is None else accepted[accepted["split"] == split]

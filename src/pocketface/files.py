@@ -1,0 +1,62 @@
+"""Writing files so that a reader never sees half of one, and so that equal content means equal bytes."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Yields a path beside `path` to write to; renames it to `path` when the block ends well.
+
+    Works for a file or a folder. When the block raises, what was written is removed and an earlier
+    `path` is left as it was.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    remove(partial)
+    try:
+        yield partial
+        if path.is_dir():
+            remove(path)
+        os.replace(partial, path)
+    except BaseException:
+        remove(partial)
+        raise
+
+
+def remove(path: Path) -> None:
+    """Removes a file or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes JSON with sorted keys and floats of six significant digits."""
+    with written_whole(path) as partial:
+        partial.write_text(json.dumps(rounded(content), indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def rounded(content: Any, digits: int = 6) -> Any:
+    """The same content with every float cut to `digits` significant digits."""
+    if isinstance(content, dict):
+        return {key: rounded(value, digits) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [rounded(value, digits) for value in content]
+    if isinstance(content, float):
+        return float(f"{content:.{digits}g}")
+    return content
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hex."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,50 @@
+"""The vocabularies: what a label may say, and in which order a model's classes stand.
+
+The order of each tuple is the order of a model's outputs. It is written into every model card, so a
+deployed model never has to guess it.
+"""
+
+GENDERS = ("male", "female")
+"""A binary annotation of appearance, as the datasets record it; not a person's gender identity."""
+
+RACES = ("white", "black", "asian", "indian", "other")
+"""UTKFace's annotation. Used to report error per group, never as a model's output."""
+
+EXPRESSIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+"""FER2013's seven classes in its own order (0 to 6)."""
+
+AGE_GROUPS = ("young", "elderly")
+ELDERLY_FROM = 65
+"""Years. The hold-out photographs know only young and elderly."""
+
+AGE_BANDS = ("0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "more than 70")
+"""FairFace's bands; the last one starts at 70."""
+
+CELEBA_ATTRIBUTES = tuple(
+    "5_o_Clock_Shadow Arched_Eyebrows Attractive Bags_Under_Eyes Bald Bangs Big_Lips Big_Nose Black_Hair "
+    "Blond_Hair Blurry Brown_Hair Bushy_Eyebrows Chubby Double_Chin Eyeglasses Goatee Gray_Hair "
+    "Heavy_Makeup High_Cheekbones Male Mouth_Slightly_Open Mustache Narrow_Eyes No_Beard Oval_Face "
+    "Pale_Skin Pointy_Nose Receding_Hairline Rosy_Cheeks Sideburns Smiling Straight_Hair Wavy_Hair "
+    "Wearing_Earrings Wearing_Hat Wearing_Lipstick Wearing_Necklace Wearing_Necktie Young".split()
+)
+"""The 40 attributes of CelebA, spelled and ordered as in its `list_attr_celeba.txt`."""
+
+CLASSES = {
+    "gender": GENDERS,
+    "race": RACES,
+    "expression": EXPRESSIONS,
+    "age_group": AGE_GROUPS,
+    "age_band": AGE_BANDS,
+}
+"""Label column -> the words it may hold. `age` is a number in years, an attribute is 0 or 1."""
+
+
+def age_group(age: float) -> str:
+    """The coarse group of an age in years: `young`, or `elderly` from 65 on."""
+    return AGE_GROUPS[int(age >= ELDERLY_FROM)]
+
+
+def age_band(age: float) -> str:
+    """The FairFace band of an age in years; each band reaches up to the next one's start."""
+    starts = (0, 3, 10, 20, 30, 40, 50, 60, 70)
+    return AGE_BANDS[max(sum(age >= start for start in starts) - 1, 0)]

@@ -1,0 +1,188 @@
+"""A study: one `params.yaml`, read and checked.
+
+    study = load_study()                      # ./params.yaml
+    study.datasets["utkface"].sample
+    study.models["age_gender"].training.epochs
+
+The same file drives `dvc.yaml`, so a setting is declared once. An unknown name or an impossible value is
+a `PocketfaceError` that names the file and the field.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pocketface.errors import PocketfaceError
+
+PARAMS = Path("params.yaml")
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Fraction = Annotated[float, Field(gt=0, le=1)]
+
+
+class Strict(BaseModel):
+    """A stanza of the params file: unknown fields are errors, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Crop(Strict):
+    """How faces are cut out of a dataset's pictures, and how they are stored.
+
+    Attributes:
+        policy: `one` rejects a picture unless it shows one face; `largest` takes the largest of
+            several; `as_is` takes the whole picture as a face crop, without detection.
+        detector: dlib's `hog` or `cnn`.
+        upsample: how often the picture is doubled before detection; 0 suits tight crops, 1 finds
+            faces from about 40 pixels on.
+        geometry: `chip` is aligned to the eyes and nose (rotation, scale); `type_a` and `type_b` are
+            the two of the FaceNet report.
+        margin: of a `chip`: how far it reaches beyond dlib's mean face on every side, as a share of
+            that face's width.
+        epsilon: of `type_a`: half the side of the crop, as a share of the picture's side.
+        shift: of `type_a`: how far the crop is moved up, as a share of the picture's height.
+        size: side of the stored crop, in pixels.
+        channels: 3 for RGB, 1 for grey.
+    """
+
+    policy: Literal["one", "largest", "as_is"] = "one"
+    detector: Literal["hog", "cnn"] = "hog"
+    upsample: Annotated[int, Field(ge=0, le=3)] = 0
+    geometry: Literal["chip", "type_a", "type_b"] = "chip"
+    margin: Annotated[float, Field(ge=0, le=2)] = 0.25
+    size: Annotated[int, Field(ge=16, le=1024)] = 120
+    channels: Literal[1, 3] = 3
+
+
+class Dataset(Strict):
+    """One dataset of a study; `sample` keeps a fixed fraction of its pictures, chosen by name hash."""
+
+    sample: Fraction = 1.0
+    crop: Crop
+
+
+class Input(Strict):
+    """What a model sees: a square window of the aligned face, `[size, size, channels]`, raw 0..255.
+
+    Attributes:
+        margin: as `Crop.margin`; at most that of the dataset, so the window lies inside the crop.
+        shift: how far the window is moved down, as a share of the mean face's width (negative: up).
+    """
+
+    size: Annotated[int, Field(ge=16, le=512)]
+    channels: Literal[1, 3] = 3
+    margin: Annotated[float, Field(ge=0, le=2)] = 0.2
+    shift: Annotated[float, Field(ge=-1, le=1)] = 0.0
+
+
+class Augment(Strict):
+    """Random changes of training faces. All off by default.
+
+    Attributes:
+        flip: mirror half of the faces.
+        translate: shift by up to this share of the side.
+        zoom: scale by up to this share, in or out.
+        rotate: turn by up to this many degrees.
+        brightness: add up to this share of 255.
+        contrast: scale the contrast by up to this share.
+    """
+
+    flip: bool = False
+    translate: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    zoom: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    rotate: Annotated[float, Field(ge=0, le=90)] = 0.0
+    brightness: Annotated[float, Field(ge=0, le=1)] = 0.0
+    contrast: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+
+class Training(Strict):
+    """The training recipe: AdamW under a one-cycle cosine schedule, fixed length, no early stopping."""
+
+    epochs: Annotated[int, Field(ge=1)]
+    batch_size: Annotated[int, Field(ge=1)] = 64
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    loss_weights: dict[str, float] = {}
+    augment: Augment = Augment()
+
+
+class Model(Strict):
+    """One model of a study: what it is built as, what it sees, what it answers, how it is trained."""
+
+    dataset: Name
+    architecture: Name
+    options: dict[str, Any] = {}
+    input: Input
+    heads: Annotated[list[Literal["age", "gender", "expression"]], Field(min_length=1)]
+    training: Training
+
+
+class Level(Strict):
+    """Settings of one quantization level; `calibration` is the number of train faces for `int8`."""
+
+    calibration: Annotated[int, Field(ge=1, le=500)] = 100
+
+
+class Benchmark(Strict):
+    """Latency measurement: runs per thread setting, after the warm-up runs."""
+
+    runs: Annotated[int, Field(ge=3)] = 50
+    warmup: Annotated[int, Field(ge=0)] = 5
+
+
+class Study(Strict):
+    """The whole params file."""
+
+    study: Name
+    seed: int = 1
+    threads: Annotated[int, Field(ge=1)] = 2
+    datasets: dict[Name, Dataset]
+    models: dict[Name, Model]
+    levels: dict[Name, Level]
+    holdout: list[Name] = []
+    benchmark: Benchmark = Benchmark()
+
+    @model_validator(mode="after")
+    def _names_resolve(self) -> "Study":
+        for name in self.holdout:
+            if name not in self.datasets:
+                raise ValueError(f"holdout: no dataset {name!r} under `datasets`")
+        for name, model in self.models.items():
+            if model.dataset not in self.datasets:
+                raise ValueError(f"models.{name}.dataset: no dataset {model.dataset!r} under `datasets`")
+            crop = self.datasets[model.dataset].crop
+            if crop.policy != "as_is" and model.input.margin > crop.margin:
+                raise ValueError(
+                    f"models.{name}.input.margin {model.input.margin} is wider than the {crop.margin} that "
+                    f"datasets.{model.dataset}.crop.margin stores"
+                )
+        return self
+
+
+def load_study(path: Path = PARAMS) -> Study:
+    """Reads and checks a params file.
+
+    Raises:
+        PocketfaceError: the file is missing, is not YAML, or a field is unknown or impossible.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        return Study.model_validate(content)
+    except FileNotFoundError:
+        raise PocketfaceError(f"{path}: no such file; start with `cp studies/default.yaml {path}`") from None
+    except yaml.YAMLError as error:
+        raise PocketfaceError(f"{path}: not valid YAML: {error}") from None
+    except ValidationError as error:
+        raise PocketfaceError(f"{path}: {_explain(error)}") from None
+
+
+def _explain(error: ValidationError) -> str:
+    """One line per wrong field, named as it stands in the file."""
+    lines = []
+    for detail in error.errors():
+        field = ".".join(str(part) for part in detail["loc"])
+        lines.append(f"{field}: {detail['msg']}" if field else detail["msg"])
+    return "\n  ".join(lines)

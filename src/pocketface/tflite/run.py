@@ -1,0 +1,73 @@
+"""Running a `.tflite` file with LiteRT.
+
+    runner = Runner(Path("variants/expression/int8/model.tflite"), threads=2)
+    answers = runner(pixels)               # {'expression': float32 [N, 7]}
+
+The kernels are LiteRT's defaults on a CPU (XNNPACK, named in every figure as `KERNELS`).
+"""
+
+from pathlib import Path
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+from tqdm import tqdm
+
+from pocketface.errors import PocketfaceError
+
+KERNELS = "LiteRT CPU, XNNPACK"
+
+
+class Runner:
+    """One loaded model.
+
+    Args:
+        path: a `.tflite` file with one named signature, input `image` `[1, H, W, C]`.
+        threads: CPU threads.
+
+    Raises:
+        PocketfaceError: the file is not a model, or its tensors cannot be allocated.
+    """
+
+    def __init__(self, path: Path, threads: int = 1):
+        try:
+            self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
+            self._interpreter.allocate_tensors()
+            self._signature = self._interpreter.get_signature_runner()
+        except (ValueError, RuntimeError) as error:
+            raise PocketfaceError(f"{path}: not a runnable TFLite model ({error})") from None
+        details = self._signature.get_input_details()
+        if list(details) != ["image"]:
+            raise PocketfaceError(f"{path}: its inputs are {sorted(details)}, not ['image']")
+        self._input = details["image"]
+        self.path = Path(path)
+        self.input_shape: tuple[int, ...] = tuple(int(n) for n in self._input["shape"][1:])
+        self.input_dtype = np.dtype(self._input["dtype"])
+        self.outputs = {
+            name: tuple(int(n) for n in output["shape"][1:])
+            for name, output in self._signature.get_output_details().items()
+        }
+
+    def one(self, image: np.ndarray) -> dict[str, np.ndarray]:
+        """The answers for one picture `[H, W, C]`, raw 0..255: head -> float32 `[K]`."""
+        answers = self._signature(image=image[None].astype(self.input_dtype))
+        return {name: np.asarray(answer[0], np.float32) for name, answer in answers.items()}
+
+    def __call__(self, images: np.ndarray, progress: str | None = None) -> dict[str, np.ndarray]:
+        """The answers for a stack of pictures.
+
+        Args:
+            images: `[N, H, W, C]`, raw 0..255.
+            progress: a label for a progress bar; none without it.
+
+        Returns:
+            head -> float32 `[N, K]`.
+        """
+        if images.shape[1:] != self.input_shape:
+            raise PocketfaceError(
+                f"{self.path}: wants faces of {self.input_shape}, was given {tuple(images.shape[1:])}"
+            )
+        answers = {name: np.empty((len(images), *shape), np.float32) for name, shape in self.outputs.items()}
+        for i, image in enumerate(tqdm(images, desc=progress, disable=progress is None, unit="face")):
+            for name, answer in self.one(image).items():
+                answers[name][i] = answer
+        return answers
