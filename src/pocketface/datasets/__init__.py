@@ -1,26 +1,39 @@
 """Datasets: one module each, one interface.
 
-    for record in read("utkface", Path("data/raw/utkface")):
+    for record in read("utkface", Path("data/raw/utkface/files.zip")):
         record.image, record.labels, record.split
 
+    with zipfile.ZipFile("data/raw/utkface/files.zip") as archive:
+        open_picture("utkface", archive, record.image)      # bytes of a picture file
+
 A module of this package *is* a dataset: its name is the name in `params.yaml` and in
-`data/sources.yaml`, its docstring says what the pictures and labels are, and its function
-`read(folder)` yields a `Record` for every source picture below the unpacked folder, in a fixed order.
+`data/sources.yaml`, its docstring says what the pictures and labels are and how they are split. It has
+
+- `LABELS`: the label columns it can fill, whether or not a given archive does;
+- `read(archive)`: a `Record` for every picture in the archive, sorted by `image`;
+- `picture(archive, image)`, only where the pictures are not plain members of the archive.
+
 To add one: a module here, an entry in `data/sources.yaml`, a stanza under `datasets:` in params.
 """
 
 import hashlib
 import importlib
 import pkgutil
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Protocol, cast
 
 from pocketface.errors import PocketfaceError
 
 SPLITS = ("train", "val", "test")
 VALIDATION_SHARE = 0.15
 """Of a dataset that has no split of its own."""
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
+OLDEST = 122
+"""Years. Nobody is known to have lived longer; a label beyond it is a mistake."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +41,11 @@ class Record:
     """One source picture, before anyone has looked inside it.
 
     Attributes:
-        image: path relative to the dataset's folder, with forward slashes.
+        image: its name in the dataset's archive, with forward slashes.
         labels: column name -> value, see `pocketface.labels`; a label that is missing is left out.
         split: `train`, `val` or `test`.
-        problem: why the picture cannot be used, known before opening it (`bad_name`, `no_label`).
+        problem: why the picture cannot be used, known before opening it: `bad_name` (the labels cannot
+            be read from it), `bad_label` (a value that cannot be), `no_label`, `no_split`.
     """
 
     image: str
@@ -40,20 +54,83 @@ class Record:
     problem: str | None = None
 
 
+class Dataset(Protocol):
+    """What a module of this package offers; `picture` besides where it is needed."""
+
+    LABELS: tuple[str, ...]
+
+    def read(self, archive: zipfile.ZipFile) -> Iterator[Record]:
+        """The records of an opened archive."""
+
+
 def names() -> list[str]:
     """The datasets there are, sorted."""
     return sorted(module.name for module in pkgutil.iter_modules(__path__))
 
 
-def read(name: str, folder: Path) -> Iterator[Record]:
-    """The records of dataset `name`, unpacked in `folder`.
+def labels(name: str) -> tuple[str, ...]:
+    """The label columns of dataset `name`.
 
     Raises:
-        PocketfaceError: no such dataset, or the folder does not hold what the dataset should.
+        PocketfaceError: no such dataset.
     """
-    if name not in names():
-        raise PocketfaceError(f"no dataset {name!r}; there are {', '.join(names())}")
-    yield from importlib.import_module(f"{__name__}.{name}").read(Path(folder))
+    return _module(name).LABELS
+
+
+def read(name: str, archive: Path) -> Iterator[Record]:
+    """The records of dataset `name`, whose files lie in the zip `archive`, sorted by image.
+
+    Raises:
+        PocketfaceError: no such dataset, or the archive does not hold what the dataset should.
+    """
+    found = False
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            for record in _module(name).read(opened):
+                found = True
+                yield record
+    except (OSError, zipfile.BadZipFile) as error:
+        raise PocketfaceError(f"{archive}: {error}; {_remedy(name)}") from None
+    if not found:
+        raise PocketfaceError(f"{archive}: holds no pictures of {name}; {_remedy(name)}")
+
+
+def open_picture(name: str, archive: zipfile.ZipFile, image: str) -> bytes:
+    """The picture file behind a record of dataset `name`.
+
+    Raises:
+        PocketfaceError: the archive is damaged, or has no such picture.
+    """
+    picture = getattr(_module(name), "picture", zipfile.ZipFile.read)
+    try:
+        return cast(bytes, picture(archive, image))
+    except KeyError:
+        raise PocketfaceError(f"{archive.filename}: has no {image!r}; {_remedy(name)}") from None
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise PocketfaceError(f"{archive.filename}: {image}: {error}; {_remedy(name)}") from None
+
+
+def pictures(archive: zipfile.ZipFile) -> list[str]:
+    """The names of the picture files in an archive, sorted; whatever else lies beside them is left out."""
+    return sorted(name for name in archive.namelist() if name.lower().endswith(PICTURE_SUFFIXES))
+
+
+def lines(archive: zipfile.ZipFile, *filenames: str) -> Iterator[str]:
+    """The lines of the first of `filenames` that the archive holds, in whatever folder, without line ends.
+
+    Raises:
+        PocketfaceError: it holds none of them.
+    """
+    members = {PurePosixPath(member).name: member for member in reversed(archive.namelist())}
+    for filename in filenames:
+        if filename in members:
+            with archive.open(members[filename]) as file:
+                for line in file:
+                    yield line.decode("utf-8-sig", errors="replace").rstrip("\r\n")
+            return
+    raise PocketfaceError(
+        f"{archive.filename}: has no {' or '.join(filenames)}; fetch it again, with all its files"
+    )
 
 
 def unit_hash(text: str, salt: str = "") -> float:
@@ -73,3 +150,13 @@ def hashed_split(key: str) -> str:
 def in_sample(image: str, fraction: float) -> bool:
     """Whether a picture is in the fixed `fraction` of its dataset; a larger fraction holds a smaller one."""
     return unit_hash(image, "sample") < fraction
+
+
+def _module(name: str) -> Dataset:
+    if name not in names():
+        raise PocketfaceError(f"no dataset {name!r}; there are {', '.join(names())}")
+    return cast(Dataset, importlib.import_module(f"{__name__}.{name}"))
+
+
+def _remedy(name: str) -> str:
+    return f"make it again with `dvc repro -f fetch_data@{name}`"
