@@ -16,6 +16,7 @@ A module of this package *is* a dataset: its name is the name in `params.yaml` a
 To add one: a module here, an entry in `data/sources.yaml`, a stanza under `datasets:` in params.
 """
 
+import csv
 import hashlib
 import importlib
 import pkgutil
@@ -89,7 +90,7 @@ def read(name: str, archive: Path) -> Iterator[Record]:
             for record in _module(name).read(opened):
                 found = True
                 yield record
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, csv.Error) as error:
         raise PocketfaceError(f"{archive}: {error}; {_remedy(name)}") from None
     if not found:
         raise PocketfaceError(f"{archive}: holds no pictures of {name}; {_remedy(name)}")
@@ -111,8 +112,12 @@ def open_picture(name: str, archive: zipfile.ZipFile, image: str) -> bytes:
 
 
 def pictures(archive: zipfile.ZipFile) -> list[str]:
-    """The names of the picture files in an archive, sorted; whatever else lies beside them is left out."""
-    return sorted(name for name in archive.namelist() if name.lower().endswith(PICTURE_SUFFIXES))
+    """The names of the picture files in an archive, sorted; whatever else lies beside them is left out.
+
+    So are hidden files: a Mac packs a `._name.jpg`, which is no picture, for every `name.jpg`.
+    """
+    named = [name for name in archive.namelist() if name.lower().endswith(PICTURE_SUFFIXES)]
+    return sorted(name for name in named if not PurePosixPath(name).name.startswith("."))
 
 
 def lines(archive: zipfile.ZipFile, *filenames: str) -> Iterator[str]:

@@ -1,0 +1,34 @@
+"""CACD: 163,446 pictures of 2,000 celebrities, 250x250 JPEG, found by name and year.
+
+Labels stand in the file name, `14_Aaron_Johnson_0001.jpg`: the age (year of the picture minus year of
+birth, so noisy), the celebrity, a number. The split is ours, by celebrity: nobody is in two of them.
+
+Chen, Chen, Hsu: Cross-Age Reference Coding for Age-Invariant Face Recognition and Retrieval, ECCV 2014.
+"""
+
+import re
+import unicodedata
+import zipfile
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from pocketface.datasets import OLDEST, Record, hashed_split, pictures
+
+LABELS = ("age", "identity")
+NAME = re.compile(r"(?P<age>\d{1,3})_(?P<identity>.+)_\d+\.jpg")
+
+
+def read(archive: zipfile.ZipFile) -> Iterator[Record]:
+    """Records with `age` in years and `identity`, the celebrity's name as in the file name."""
+    for image in pictures(archive):
+        name = NAME.fullmatch(PurePosixPath(image).name)
+        if name is None:
+            yield Record(image, problem="bad_name")
+            continue
+        # An accent is one character or two, depending on the system that packed the archive.
+        identity = unicodedata.normalize("NFC", name["identity"])
+        split = hashed_split(identity)
+        if int(name["age"]) > OLDEST:
+            yield Record(image, split=split, problem="bad_label")
+        else:
+            yield Record(image, {"age": float(name["age"]), "identity": identity}, split)

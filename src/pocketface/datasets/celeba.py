@@ -1,0 +1,69 @@
+"""CelebA, aligned and cropped: 202,599 pictures of 10,177 celebrities, 178x218 JPEG, 40 yes/no attributes.
+
+Beside the pictures the archive holds, as txt (the authors' release: a line with the count, one with the
+names, then -1 or 1 in columns) or as csv (Kaggle's):
+
+- `list_attr_celeba`: the attributes of every picture;
+- `list_eval_partition`: 0 `train`, 1 `val`, 2 `test`. This official split keeps identities apart.
+
+A listed picture that is not there is no record, so that a part of the pictures is a dataset too; a
+picture that is not listed is rejected.
+
+Liu, Luo, Wang, Tang: Deep Learning Face Attributes in the Wild, ICCV 2015.
+"""
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from pocketface.datasets import Record, lines, pictures
+from pocketface.errors import PocketfaceError
+from pocketface.labels import CELEBA_ATTRIBUTES
+
+LABELS = CELEBA_ATTRIBUTES
+SPLITS = {"0": "train", "1": "val", "2": "test"}
+VALUES = {"-1": 0, "1": 1}
+
+
+def read(archive: zipfile.ZipFile) -> Iterator[Record]:
+    """Records with the 40 attributes, 0 or 1."""
+    images = pictures(archive)
+    wanted = {PurePosixPath(image).name for image in images}
+    attributes = _attributes(archive, wanted)
+    partition = _table(lines(archive, "list_eval_partition.txt", "list_eval_partition.csv"), wanted)
+    for image in images:
+        filename = PurePosixPath(image).name
+        split = SPLITS.get(" ".join(partition.get(filename, ())))
+        values = attributes.get(filename)
+        if split is None:
+            yield Record(image, problem="no_split")
+        elif values is None:
+            yield Record(image, split=split, problem="no_label")
+        elif len(values) != len(LABELS) or not set(values) <= set(VALUES):
+            yield Record(image, split=split, problem="bad_label")
+        else:
+            yield Record(image, {n: VALUES[v] for n, v in zip(LABELS, values, strict=True)}, split)
+
+
+def _attributes(archive: zipfile.ZipFile, wanted: set[str]) -> dict[str, list[str]]:
+    table = lines(archive, "list_attr_celeba.txt", "list_attr_celeba.csv")
+    header = next(table, "")
+    if header.strip().isdigit():  # how many pictures follow
+        header = next(table, "")
+    names = _fields(header.removeprefix("image_id"))
+    if tuple(names) != LABELS:
+        raise PocketfaceError(
+            f"{archive.filename}: list_attr_celeba does not name the 40 attributes of CelebA in their order; "
+            "fetch the file of the official release"
+        )
+    return _table(table, wanted)
+
+
+def _table(rows: Iterator[str], wanted: set[str]) -> dict[str, list[str]]:
+    """First field -> the other fields, of the rows about a wanted picture."""
+    fields = (_fields(row) for row in rows)
+    return {row[0]: row[1:] for row in fields if row and row[0] in wanted}
+
+
+def _fields(row: str) -> list[str]:
+    return row.replace(",", " ").split()
