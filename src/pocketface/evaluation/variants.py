@@ -1,0 +1,145 @@
+"""Opening a model for use: the file, and what goes in and comes out.
+
+    variant = open_variant(Path("variants/age_gender/int8"))
+    variant.decode(variant.runner(pixels))
+
+A model is a variant's folder, its `model.tflite` with the card beside it, or a bare `.tflite` file. Of a
+bare file the signature tells the size of the faces and, by the names `age`, `gender` and `expression`,
+what it answers; how its faces should be cropped is then assumed to be the default.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pocketface.cards import CARD, Output, VariantCard, read_card
+from pocketface.errors import PocketfaceError
+from pocketface.evaluation.answers import decode
+from pocketface.files import sha256
+from pocketface.labels import EXPRESSIONS, GENDERS
+from pocketface.study import Crop, Input
+from pocketface.tflite.run import Runner
+
+MODEL = "model.tflite"
+IDENTIFIER = b"TFL3"
+
+BARE_OUTPUTS = {
+    "age": Output(kind="number", unit="years"),
+    "gender": Output(kind="classes", labels=GENDERS),
+    "expression": Output(kind="classes", labels=EXPRESSIONS),
+}
+"""What the outputs of a file without a card are taken to mean, by their names."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A model ready to run.
+
+    Attributes:
+        name: `MODEL/LEVEL`, or the path of a file without a card.
+        crop: how the faces it was trained on were cut out.
+        input: its window of such a crop.
+        outputs: head -> meaning.
+        runner: gives the raw outputs.
+    """
+
+    name: str
+    crop: Crop
+    input: Input
+    outputs: dict[str, Output]
+    runner: Runner
+
+    def decode(self, outputs: dict[str, np.ndarray]) -> pd.DataFrame:
+        """The answers in raw outputs, see `pocketface.evaluation.answers`.
+
+        Raises:
+            PocketfaceError: the outputs are not what the card says.
+        """
+        try:
+            return decode(outputs, self.outputs)
+        except PocketfaceError as error:
+            raise PocketfaceError(f"{self.runner.path}: {error}") from None
+
+
+def open_variant(path: Path, threads: int = 1) -> Variant:
+    """Opens one model.
+
+    Args:
+        path: a folder with `model.tflite` and `card.json`, or a `.tflite` file.
+        threads: CPU threads that it may use.
+
+    Raises:
+        PocketfaceError: there is no such model, the file is damaged or is not the one that its card
+            describes, or it has no card and its signature does not tell what it does.
+    """
+    path = Path(path)
+    file = path / MODEL if path.is_dir() else path
+    card = read_card(file.parent, VariantCard) if path.is_dir() or (file.parent / CARD).is_file() else None
+    if card is not None and card.status == "failed":
+        raise PocketfaceError(f"{path}: this level could not be made ({card.reason}); take another")
+    _check_file(file, card)
+    runner = Runner(file, threads)
+    if card is None:
+        return _without_card(runner)
+    wanted = (card.input.size, card.input.size, card.input.channels)
+    if runner.input_shape != wanted:
+        raise PocketfaceError(f"{file}: takes faces of {runner.input_shape}, its card says {wanted}")
+    return Variant(f"{card.model}/{card.level}", card.crop, card.input, card.outputs, runner)
+
+
+def open_variants(paths: Sequence[Path], threads: int = 1) -> list[Variant]:
+    """Opens several models that together answer each question once.
+
+    Raises:
+        PocketfaceError: as `open_variant`; or two of them answer the same.
+    """
+    variants = [open_variant(path, threads) for path in paths]
+    answered_by: dict[str, str] = {}
+    for variant in variants:
+        for head in variant.outputs:
+            if head in answered_by:
+                raise PocketfaceError(
+                    f"both {answered_by[head]} and {variant.name} answer {head}; give one --model per task"
+                )
+            answered_by[head] = variant.name
+    return variants
+
+
+def _check_file(file: Path, card: VariantCard | None) -> None:
+    try:
+        with file.open("rb") as opened:
+            start = opened.read(8)
+    except OSError as error:
+        raise PocketfaceError(
+            f"{file}: cannot be read ({error.strerror}); --model takes a variant's folder or a .tflite file"
+        ) from None
+    if start[4:] != IDENTIFIER:
+        raise PocketfaceError(f"{file}: not a TFLite file")
+    if card is not None and card.sha256 is not None and sha256(file) != card.sha256:
+        raise PocketfaceError(f"{file}: damaged, or not the file that {CARD} describes; make it again")
+
+
+def _without_card(runner: Runner) -> Variant:
+    shape, known = runner.input_shape, ", ".join(BARE_OUTPUTS)
+    if len(shape) != 3 or shape[0] != shape[1] or shape[2] not in (1, 3):
+        raise PocketfaceError(f"{runner.path}: takes {shape}, not a square grey or RGB picture")
+    for head, width in runner.outputs.items():
+        if head not in BARE_OUTPUTS or width != (max(len(BARE_OUTPUTS[head].labels), 1),):
+            raise PocketfaceError(
+                f"{runner.path}: no {CARD} beside it says what its output {head!r} {width} means, "
+                f"and it is none of {known} with 1, 2 and 7 values"
+            )
+    try:
+        seen = Input(size=shape[0], channels=1 if shape[2] == 1 else 3)
+    except ValueError:
+        raise PocketfaceError(f"{runner.path}: takes faces of {shape[0]} pixels; 16 to 512 can be") from None
+    return Variant(
+        name=str(runner.path),
+        crop=Crop(policy="largest", margin=seen.margin),
+        input=seen,
+        outputs={head: BARE_OUTPUTS[head] for head in runner.outputs},
+        runner=runner,
+    )
