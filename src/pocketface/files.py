@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +24,7 @@ def written_whole(path: Path) -> Iterator[Path]:
         yield partial
         if path.is_dir():
             remove(path)
-        os.replace(partial, path)
+        partial.replace(path)
     except BaseException:
         remove(partial)
         raise

@@ -38,6 +38,12 @@ CLASSES = {
 }
 """Label column -> the words it may hold. `age` is a number in years, an attribute is 0 or 1."""
 
+NUMBERS = {"age": "years"}
+"""Label column that is a number -> its unit."""
+
+HEADS = ("age", "gender", "expression")
+"""What a model may be asked to answer."""
+
 
 def age_group(age: float) -> str:
     """The coarse group of an age in years: `young`, or `elderly` from 65 on."""

@@ -14,7 +14,11 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from pocketface.datasets import names as dataset_names
 from pocketface.errors import PocketfaceError
+from pocketface.labels import HEADS
+from pocketface.models import names as architecture_names
+from pocketface.tflite.levels import LEVELS
 
 PARAMS = Path("params.yaml")
 
@@ -116,7 +120,7 @@ class Model(Strict):
     architecture: Name
     options: dict[str, Any] = {}
     input: Input
-    heads: Annotated[list[Literal["age", "gender", "expression"]], Field(min_length=1)]
+    heads: Annotated[list[str], Field(min_length=1)]
     training: Training
 
 
@@ -134,7 +138,16 @@ class Benchmark(Strict):
 
 
 class Study(Strict):
-    """The whole params file."""
+    """The whole params file.
+
+    Attributes:
+        study: its name, and that of its report and baseline.
+        seed: of every random choice.
+        threads: CPU threads of training; the weights' bytes depend on it.
+        datasets, models, levels: what to make, by name.
+        holdout: a dataset that no model is trained on and every model is measured on.
+        benchmark: how latency is measured.
+    """
 
     study: Name
     seed: int = 1
@@ -142,24 +155,43 @@ class Study(Strict):
     datasets: dict[Name, Dataset]
     models: dict[Name, Model]
     levels: dict[Name, Level]
-    holdout: list[Name] = []
+    holdout: Name
     benchmark: Benchmark = Benchmark()
 
     @model_validator(mode="after")
     def _names_resolve(self) -> "Study":
-        for name in self.holdout:
-            if name not in self.datasets:
-                raise ValueError(f"holdout: no dataset {name!r} under `datasets`")
+        for name in self.datasets:
+            _known(f"datasets.{name}", name, dataset_names())
+        for name in self.levels:
+            _known(f"levels.{name}", name, list(LEVELS))
+        _known("holdout", self.holdout, list(self.datasets))
         for name, model in self.models.items():
-            if model.dataset not in self.datasets:
-                raise ValueError(f"models.{name}.dataset: no dataset {model.dataset!r} under `datasets`")
-            crop = self.datasets[model.dataset].crop
-            if crop.policy != "as_is" and model.input.margin > crop.margin:
-                raise ValueError(
-                    f"models.{name}.input.margin {model.input.margin} is wider than the {crop.margin} that "
-                    f"datasets.{model.dataset}.crop.margin stores"
-                )
+            _known(f"models.{name}.dataset", model.dataset, list(self.datasets))
+            _known(f"models.{name}.architecture", model.architecture, architecture_names())
+            for head in model.heads:
+                _known(f"models.{name}.heads", head, list(HEADS))
+            if model.dataset == self.holdout:
+                raise ValueError(f"models.{name}.dataset: {self.holdout} is the hold-out, not for training")
+            if unknown := sorted(set(model.training.loss_weights) - set(model.heads)):
+                raise ValueError(f"models.{name}.training.loss_weights: no head {unknown}")
+            for dataset in (model.dataset, self.holdout):
+                _covers(f"models.{name}.input", model.input, dataset, self.datasets[dataset].crop)
         return self
+
+
+def _known(field: str, name: str, names: list[str]) -> None:
+    if name not in names:
+        raise ValueError(f"{field}: no {name!r}; there are {', '.join(names)}")
+
+
+def _covers(field: str, model: Input, dataset: str, crop: Crop) -> None:
+    """A window wider than the stored crop would show made-up edges."""
+    reach = model.margin + abs(model.shift)
+    if crop.policy != "as_is" and crop.geometry == "chip" and reach > crop.margin:
+        raise ValueError(
+            f"{field}: margin and shift reach {reach:g} mean-face widths out, "
+            f"datasets.{dataset}.crop.margin stores {crop.margin:g}"
+        )
 
 
 def load_study(path: Path = PARAMS) -> Study:

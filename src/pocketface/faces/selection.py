@@ -1,0 +1,109 @@
+"""The faces that a model is calibrated and measured on, as that model sees them.
+
+    selection = select(utkface, photos, study.models["age_gender"].input)
+    save(selection, Path("data/views/age_gender"))
+
+Chosen once per model, so that every level is measured on the same faces, and conversion is handed train
+faces only: it has no path to any other. A folder holds `calibration.npy` with `calibration.txt` (see
+`pocketface.tflite.calibrate`), and
+
+- `evaluation.npy`: uint8 `[N, H, W, C]`, raw 0..255.
+- `evaluation.parquet`: the rows of the face indexes, rejected ones too; a column `dataset` in front, and
+  `face` numbered anew, into `evaluation.npy`.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pocketface.errors import PocketfaceError
+from pocketface.faces.index import FaceSet
+from pocketface.faces.view import views
+from pocketface.files import written_whole
+from pocketface.study import Input
+from pocketface.tflite import calibrate
+
+PIXELS, ROWS = "evaluation.npy", "evaluation.parquet"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Faces to measure on.
+
+    Attributes:
+        pixels: uint8 `[N, H, W, C]`.
+        rows: one row a source picture, of all datasets; `face` is null where it was rejected.
+    """
+
+    pixels: np.ndarray
+    rows: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Selection:
+    """All that conversion and evaluation of one model may see."""
+
+    calibration: calibrate.Calibration
+    evaluation: Evaluation
+
+
+def evaluation_split(faces: FaceSet) -> str:
+    """The split that figures come from: `test`, or `val` where no test face is at hand."""
+    return "test" if not faces.rows("test").empty else "val"
+
+
+def select(faces: FaceSet, holdout: FaceSet, input: Input) -> Selection:
+    """Chooses for one model.
+
+    Args:
+        faces: its own dataset: calibration from `train`, evaluation from `test` or `val`.
+        holdout: a dataset that no model is trained on.
+        input: what the model sees.
+
+    Raises:
+        PocketfaceError: a split that is needed has no accepted face.
+    """
+    parts = [_evaluation(part, input) for part in (faces, holdout)]
+    rows = pd.concat([part.rows for part in parts], ignore_index=True)
+    rows["face"] = (rows["face"].notna().cumsum() - 1).where(rows["face"].notna()).astype("Int64")
+    pixels = np.concatenate([part.pixels for part in parts])
+    return Selection(calibrate.choose(faces, input), Evaluation(pixels, rows))
+
+
+def save(selection: Selection, folder: Path) -> None:
+    """Writes the folder, all or nothing."""
+    with written_whole(folder) as partial:
+        partial.mkdir(parents=True)
+        calibrate.save(selection.calibration, partial)
+        np.save(partial / PIXELS, selection.evaluation.pixels)
+        selection.evaluation.rows.to_parquet(partial / ROWS, index=False)
+
+
+def load_evaluation(folder: Path) -> Evaluation:
+    """Opens what `save` wrote; the pixels are mapped, not read.
+
+    Raises:
+        PocketfaceError: a file is missing or damaged.
+    """
+    try:
+        pixels = np.load(folder / PIXELS, mmap_mode="r", allow_pickle=False)
+        return Evaluation(pixels, pd.read_parquet(folder / ROWS))
+    except (OSError, ValueError) as error:
+        raise PocketfaceError(
+            f"{folder}: no evaluation faces ({error}); run `dvc repro select_faces@{folder.name}`"
+        ) from None
+
+
+def _evaluation(faces: FaceSet, input: Input) -> Evaluation:
+    split = evaluation_split(faces)
+    rows = faces.index[faces.index["split"] == split]
+    accepted = rows.loc[rows["face"].notna(), "face"].to_numpy(np.int64)
+    if not len(accepted):
+        raise PocketfaceError(
+            f"dataset {faces.dataset} has no accepted face in its {split} split; raise `sample`"
+        )
+    rows = rows.assign(dataset=faces.dataset)
+    ordered = rows[["dataset", *rows.columns.drop("dataset")]]
+    return Evaluation(views(faces.pixels[accepted], faces.crop, input), ordered)

@@ -1,0 +1,37 @@
+"""`compact`: a small plain CNN that trains in minutes on two cores.
+
+Stages of 3x3 convolutions, each followed by batch normalisation and ReLU, halved by max pooling; global
+average pooling; dropout. No strided 1x1 convolutions (see the oneDNN note in CONTRIBUTING), nothing that a
+quantizer dislikes. The plain stack is that of VGG (Simonyan and Zisserman, 2015) with batch normalisation.
+"""
+
+from collections.abc import Sequence
+
+import keras
+from keras import layers
+
+
+def features(
+    image: keras.KerasTensor,
+    widths: Sequence[int] = (16, 32, 64, 128),
+    depths: Sequence[int] = (1, 1, 2, 2),
+    dropout: float = 0.3,
+) -> keras.KerasTensor:
+    """Raw pixels `[N, H, W, C]` to features `[N, widths[-1]]`.
+
+    Args:
+        image: 0..255.
+        widths: filters of each stage.
+        depths: convolutions of each stage.
+        dropout: share of the features dropped in training.
+    """
+    x = layers.Rescaling(1 / 127.5, offset=-1.0)(image)
+    for stage, (width, depth) in enumerate(zip(widths, depths, strict=True)):
+        if stage:
+            x = layers.MaxPooling2D(2)(x)
+        for _ in range(depth):
+            x = layers.Conv2D(width, 3, padding="same", use_bias=False)(x)
+            x = layers.BatchNormalization(momentum=0.95)(x)
+            x = layers.ReLU()(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    return layers.Dropout(dropout)(x)

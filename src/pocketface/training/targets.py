@@ -1,0 +1,43 @@
+"""Labels as training targets, with a weight of zero where a label is missing."""
+
+import numpy as np
+import pandas as pd
+
+from pocketface.errors import PocketfaceError
+from pocketface.models.heads import meaning
+
+
+def targets(rows: pd.DataFrame, heads: list[str], dataset: str) -> tuple[dict, dict]:
+    """What the heads should answer for `rows` of a face index.
+
+    Args:
+        rows: N rows with label columns.
+        heads: the model's heads.
+        dataset: its name, for the message.
+
+    Returns:
+        `(y, weight)`: head -> float32 `[N, 1]` (a number) or one-hot `[N, classes]`; head -> float32
+        `[N]`, 1 where labelled and 0 where not.
+
+    Raises:
+        PocketfaceError: a head has no label at all in these rows.
+    """
+    y, weight = {}, {}
+    for head in heads:
+        if head not in rows or rows[head].isna().all():
+            raise PocketfaceError(
+                f"dataset {dataset} has no label {head!r}, which a head needs; "
+                f"take the head out of the model or choose another dataset in params.yaml"
+            )
+        known = rows[head].notna().to_numpy()
+        weight[head] = known.astype(np.float32)
+        y[head] = _target(rows[head], head)
+    return y, weight
+
+
+def _target(column: pd.Series, head: str) -> np.ndarray:
+    output = meaning(head)
+    if output.kind == "number":
+        return column.fillna(0).to_numpy(np.float32)[:, None]
+    codes = pd.Categorical(column, categories=output.labels).codes
+    return (codes[:, None] == np.arange(len(output.labels))).astype(np.float32)

@@ -1,0 +1,28 @@
+"""Stage `convert@MODEL-LEVEL`: a trained model to one audited TFLite variant."""
+
+import argparse
+from pathlib import Path
+
+from pocketface.errors import exit_cleanly
+
+
+@exit_cleanly
+def main() -> None:
+    """Makes variants/MODEL/LEVEL from models/MODEL."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", help="a name under `models:` in params.yaml")
+    parser.add_argument("level", help="a name under `levels:` in params.yaml")
+    args = parser.parse_args()
+
+    from pocketface.study import load_study
+    from pocketface.tflite.convert import convert
+
+    settings = load_study().levels[args.level]
+    trained, views = Path("models") / args.model, Path("data/views") / args.model
+    card = convert(trained, views, args.level, settings, Path("variants") / args.model / args.level)
+    made = f"{card.size_bytes:,} bytes" if card.status == "ok" else f"failed: {card.reason}"
+    print(f"{args.model}/{args.level}: {made}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""Stage `select_faces@MODEL`: the faces a model is calibrated and measured on, as it sees them."""
+
+import argparse
+from pathlib import Path
+
+from pocketface.errors import exit_cleanly
+
+
+@exit_cleanly
+def main() -> None:
+    """Writes data/views/MODEL from the face indexes of the model's dataset and of the hold-out."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", help="a name under `models:` in params.yaml")
+    name = parser.parse_args().model
+
+    from pocketface.faces.index import FaceSet
+    from pocketface.faces.selection import save, select
+    from pocketface.study import load_study
+
+    study = load_study()
+    stanza = study.models[name]
+    faces, holdout = (FaceSet.load(Path("data/faces") / part) for part in (stanza.dataset, study.holdout))
+    selection = select(faces, holdout, stanza.input)
+    save(selection, Path("data/views") / name)
+    print(
+        f"{name}: {len(selection.calibration.images)} train faces to calibrate on, "
+        f"{len(selection.evaluation.pixels)} faces to measure on"
+    )
+
+
+if __name__ == "__main__":
+    main()
