@@ -1,0 +1,378 @@
+"""Unpacking archives that nobody here made, into one plain zip.
+
+    pack([Archive("UTKFace.tar.xz", (path,))], Path("data/raw/utkface/files.zip"))
+
+Members are streamed, in archive order, into an uncompressed zip with fixed dates: equal archives give equal
+bytes, workers get random access, and nothing an archive says can name a path on this disk. An archive with
+*one* bad member (a link, a device, an absolute path, `..`, the same name twice, more bytes than the limits)
+is refused whole: whoever made it was careless or hostile, and the rest cannot be trusted either.
+"""
+
+import bz2
+import functools
+import gzip
+import io
+import lzma
+import re
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+from pocketface.errors import PocketfaceError
+from pocketface.fetching.disk import told_when_full
+from pocketface.fetching.sources import Limits
+from pocketface.files import written_whole
+
+BLOCK = 2**18
+DATE = (1980, 1, 1, 0, 0, 0)
+"""The earliest date a zip can hold: every member of ours has it."""
+
+DAMAGED = (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, gzip.BadGzipFile, EOFError)
+"""What the standard library raises for a damaged or truncated archive."""
+
+TAR_KINDS = {
+    tarfile.SYMTYPE: "a symbolic link",
+    tarfile.LNKTYPE: "a hard link",
+    tarfile.CHRTYPE: "a device",
+    tarfile.BLKTYPE: "a device",
+    tarfile.FIFOTYPE: "a pipe",
+    tarfile.GNUTYPE_SPARSE: "a sparse file",
+}
+ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+ENCRYPTED = 0x1
+ANEW = "delete it and run again to fetch it anew"
+LONGEST_PADDING = 2**24
+"""Bytes of zeros after a tar's end; writers pad to their block size, at most a few megabytes."""
+
+MAGIC = {
+    "zip": (b"PK\x03\x04", b"PK\x05\x06"),
+    "gz": (b"\x1f\x8b",),
+    "xz": (b"\xfd7zXZ\x00",),
+    "bz2": (b"BZh",),
+}
+TAR_MAGIC = slice(257, 262), b"ustar"
+
+OPEN: dict[str, Callable[[IO[bytes]], Any]] = {"gz": gzip.open, "xz": lzma.open, "bz2": bz2.open}
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A file that holds members: a tar, a zip, one compressed file, or the wanted file itself.
+
+    Attributes:
+        name: its name says what it is (`.tar.xz`, `.zip`, `.csv.gz`, `.csv`).
+        parts: the files that make it up, joined in this order; more than one only for a tar or a
+            compressed file.
+    """
+
+    name: str
+    parts: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Member:
+    """One file in an archive; `open` may be called once, before the next member is asked for.
+
+    Attributes:
+        size: in bytes as the archive claims, or None where it does not say.
+    """
+
+    name: str
+    size: int | None
+    open: Callable[[], IO[bytes]]
+
+
+def pack(archives: Iterable[Archive], target: Path, limits: Limits | None = None) -> int:
+    """Writes the members of all `archives` into the zip `target`; the number of members.
+
+    The zip is stored (not compressed); names are relative with forward slashes; folders are left out.
+
+    Raises:
+        PocketfaceError: an archive is damaged, truncated, empty, encrypted or not what its name says; a
+            member is not a plain file under a safe and new name; a limit is exceeded; the disk is full.
+            `target` is then left as it was.
+    """
+    with told_when_full(target), written_whole(target) as partial:
+        return _pack(archives, partial, limits or Limits())
+
+
+def pack_folder(folder: Path, target: Path) -> int:
+    """Writes the files below `folder`, sorted by name, into the zip `target`; the number of files.
+
+    Raises:
+        PocketfaceError: as `pack`; a link is not followed but refused.
+    """
+    paths = sorted(path for path in folder.rglob("*") if path.is_symlink() or path.is_file())
+    with (
+        told_when_full(target),
+        written_whole(target) as partial,
+        zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as packed,
+    ):
+        for path in paths:
+            name = safe_name(path.relative_to(folder).as_posix(), str(folder))
+            if path.is_symlink():
+                raise _refused(str(folder), name, "a symbolic link")
+            size = path.stat().st_size
+            _store(packed, name, Member(name, size, functools.partial(io.FileIO, path)), str(folder), size)
+    return len(paths)
+
+
+def _pack(archives: Iterable[Archive], target: Path, limits: Limits) -> int:
+    seen: set[str] = set()
+    total = 0
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as packed:
+        for archive in archives:
+            before = len(seen)
+            with _told_when_damaged(archive):
+                for member in members(archive):
+                    name = safe_name(member.name, archive.name)
+                    if name in seen:
+                        raise _refused(archive.name, member.name, "the same name stands there twice")
+                    seen.add(name)
+                    if len(seen) > limits.members:
+                        raise _refused(archive.name, member.name, f"more than {limits.members} members")
+                    left = min(limits.member, limits.total - total)
+                    total += _store(packed, name, member, archive.name, left)
+            if len(seen) == before:
+                raise PocketfaceError(f"{_path(archive)}: the archive is empty; {ANEW}")
+    return len(seen)
+
+
+def _store(packed: zipfile.ZipFile, name: str, member: Member, archive: str, limit: int) -> int:
+    """Copies one member; its size in bytes, which is at most `limit`."""
+    if member.size is not None and member.size > limit:
+        raise _too_large(archive, member.name, limit)
+    info = zipfile.ZipInfo(name, DATE)
+    info.create_system = 3
+    info.external_attr = 0o644 << 16
+    info.file_size = member.size or 0
+    copied = 0
+    with member.open() as source, packed.open(info, "w", force_zip64=member.size is None) as stored:
+        while block := source.read(BLOCK):
+            copied += len(block)
+            if copied > limit:
+                raise _too_large(archive, member.name, limit)
+            stored.write(block)
+    if member.size is not None and copied != member.size:
+        raise EOFError(f"{member.name} has {copied} bytes and should have {member.size}")
+    return copied
+
+
+def members(archive: Archive) -> Iterator[Member]:
+    """The files in an archive, in its order; folders are passed over.
+
+    Raises:
+        PocketfaceError: its content is not what its name says, or a member is not a plain file.
+        tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, OSError, EOFError: it is damaged.
+    """
+    kind = kind_of(archive.name)
+    _check_magic(archive, kind)
+    if kind == "zip":
+        yield from _zip_members(archive)
+        return
+    with _joined(archive.parts) as raw:
+        compression = kind.removeprefix("tar").removeprefix(".")
+        plain = OPEN[compression](raw) if compression else raw
+        if kind.startswith("tar"):
+            yield from _tar_members(plain, archive.name)
+        else:
+            name = archive.name[: -len(compression) - 1] if compression else archive.name
+            yield Member(name, None, lambda: plain)
+
+
+def kind_of(name: str) -> str:
+    """What a file name says the content is: `zip`, `tar`, `tar.gz`, `tar.xz`, `tar.bz2`, `gz`, … or ``."""
+    found = re.search(r"\.(zip|tgz|tar(\.(gz|xz|bz2))?|gz|xz|bz2)$", name.lower())
+    if found is None:
+        return ""
+    return "tar.gz" if found[1] == "tgz" else found[1]
+
+
+def safe_name(name: str, archive: str) -> str:
+    """A member's name without `./` and doubled slashes.
+
+    Raises:
+        PocketfaceError: it is absolute, climbs (`..`), or holds a backslash, a drive letter, a control
+            character or bytes that are not UTF-8.
+    """
+    if re.search(r"[\x00-\x1f\x7f]", name):
+        raise _refused(archive, name, "a control character in the name")
+    if "\\" in name:
+        raise _refused(archive, name, "a backslash in the name")
+    if name.startswith("/") or re.match(r"[A-Za-z]:", name):
+        raise _refused(archive, name, "an absolute path")
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    if ".." in parts:
+        raise _refused(archive, name, "the path leads out of the folder")
+    if not parts or name.endswith("/"):
+        raise _refused(archive, name, "a file without a name")
+    if any("\ud800" <= character <= "\udfff" for character in name):
+        raise _refused(archive, name, "the name is not UTF-8")
+    return "/".join(parts)
+
+
+def _check_folder(name: str, archive: str) -> None:
+    """A folder is not kept, but a bad one condemns the archive all the same."""
+    if name not in (".", "./"):
+        safe_name(name.rstrip("/") or "/", archive)
+
+
+class _StrictTarInfo(tarfile.TarInfo):
+    """A tar header; one that is damaged or missing is an error.
+
+    `tarfile` takes a bad header after the first member for the end of the archive, so that a truncated
+    archive would pass for a short one. Only a block of zeros is the end.
+    """
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_StrictTarInfo":
+        try:
+            return super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if len(buf) == tarfile.BLOCKSIZE and not any(buf):
+                raise
+            raise tarfile.ReadError(f"bad or missing header ({error})") from None
+
+
+def _tar_members(plain: IO[bytes], archive: str) -> Iterator[Member]:
+    with tarfile.open(fileobj=plain, mode="r|", tarinfo=_StrictTarInfo, bufsize=BLOCK) as tar:
+        for info in tar:
+            if info.isdir():
+                _check_folder(info.name, archive)
+                continue
+            if not info.isreg() or info.issparse():
+                what = "a sparse file" if info.issparse() else TAR_KINDS.get(info.type, "not a plain file")
+                raise _refused(archive, info.name, what)
+            yield Member(info.name, info.size, functools.partial(_opened, tar, info))
+            tar.members.clear()  # type: ignore[attr-defined]  # else it keeps every header it has seen
+        _check_end(cast(IO[bytes], tar.fileobj))
+
+
+def _opened(tar: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
+    content = tar.extractfile(info)
+    assert content is not None, "only plain files are opened"
+    return content
+
+
+def _check_end(rest: IO[bytes]) -> None:
+    """Reads on to the end, where a compressed file has its checksum; only zeros may stand there."""
+    padding = 0
+    while block := rest.read(BLOCK):
+        padding += len(block)
+        if any(block) or padding > LONGEST_PADDING:
+            raise tarfile.ReadError("data after the end of the archive")
+
+
+def _zip_members(archive: Archive) -> Iterator[Member]:
+    if len(archive.parts) > 1:
+        raise PocketfaceError(f"{_path(archive)}: a zip in pieces cannot be streamed; join them first")
+    with zipfile.ZipFile(archive.parts[0]) as packed:
+        for info in packed.infolist():
+            name = info.orig_filename
+            mode = info.external_attr >> 16
+            if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
+                link = stat.S_ISLNK(mode)
+                raise _refused(archive.name, name, "a symbolic link" if link else "not a plain file")
+            if info.is_dir():
+                _check_folder(name, archive.name)
+                continue
+            if info.flag_bits & ENCRYPTED:
+                raise _refused(archive.name, name, "it is encrypted")
+            if info.compress_type not in ZIP_METHODS:
+                raise _refused(archive.name, name, f"unknown compression method {info.compress_type}")
+            yield Member(name, info.file_size, functools.partial(packed.open, info))
+
+
+def _check_magic(archive: Archive, kind: str) -> None:
+    """Tells at once when, say, a web page was saved under the name of an archive."""
+    with archive.parts[0].open("rb") as file:
+        start = file.read(512)
+    if not start:
+        raise PocketfaceError(f"{_path(archive)}: the file is empty; {ANEW}")
+    compression = kind.removeprefix("tar").removeprefix(".")
+    if kind == "tar":
+        place, magic = TAR_MAGIC
+        right = start[place] == magic
+    else:
+        right = not compression or start.startswith(MAGIC[compression])
+    if not right:
+        raise PocketfaceError(
+            f"{_path(archive)}: not a {kind} archive, it starts with {start[:16]!r}; {ANEW}"
+        )
+
+
+@contextmanager
+def _joined(parts: tuple[Path, ...]) -> Iterator[IO[bytes]]:
+    """The parts read as one file, one open at a time."""
+    with io.BufferedReader(_Joined(parts), BLOCK) as raw:
+        yield raw
+
+
+class _Joined(io.RawIOBase):
+    """Files, one after the other. Not seekable."""
+
+    def __init__(self, parts: tuple[Path, ...]) -> None:
+        self._left = list(parts)
+        self._file: io.FileIO | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:  # type: ignore[no-untyped-def]
+        while True:
+            if self._file is None:
+                if not self._left:
+                    return 0
+                self._file = io.FileIO(self._left.pop(0))
+            if count := self._file.readinto(buffer):
+                return count
+            self._file.close()
+            self._file = None
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+        super().close()
+
+
+@contextmanager
+def _told_when_damaged(archive: Archive) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise _damaged(archive, error) from None
+    except DAMAGED as error:
+        raise _damaged(archive, error) from None
+
+
+def _damaged(archive: Archive, error: Exception) -> PocketfaceError:
+    return PocketfaceError(
+        f"{_path(archive)}: the archive is damaged or cut short ({error or type(error).__name__}); {ANEW}"
+    )
+
+
+def _path(archive: Archive) -> str:
+    more = f" and {len(archive.parts) - 1} more" if len(archive.parts) > 1 else ""
+    return f"{archive.parts[0]}{more}"
+
+
+def _refused(archive: str, member: str, why: str) -> PocketfaceError:
+    return PocketfaceError(
+        f"{archive}: member {member!r} is refused: {why}; nothing of the archive is used. "
+        "Get the archive from its publisher, and give its sha256 in data/sources.yaml"
+    )
+
+
+def _too_large(archive: str, member: str, limit: int) -> PocketfaceError:
+    return PocketfaceError(
+        f"{archive}: member {member!r} is refused: it unpacks to more than the {limit} bytes left to it; "
+        "if that is no decompression bomb, raise the source's `limits` in data/sources.yaml"
+    )

