@@ -115,7 +115,8 @@ def face(person: Person) -> np.ndarray:
     skin = np.array([205, 160, 130]) * random.uniform(0.75, 1.1)
     grey = np.clip((person.age - 40) / 40, 0, 1)
     hair = np.array([70, 50, 40]) * random.uniform(0.5, 1.5) * (1 - grey) + 200 * grey
-    canvas = _Canvas(random.uniform(90, 220, 3), *(random.uniform(-4, 4, 2) + (100, 104)))
+    shift = random.uniform(-4, 4, 2)
+    canvas = _Canvas(random.uniform(90, 220, 3), 100 + shift[0], 104 + shift[1])
 
     _draw_head(canvas, person, skin, hair)
     _draw_eyes(canvas, person, skin, hair)
