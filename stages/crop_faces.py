@@ -1,0 +1,44 @@
+"""Stage `crop_faces@DATASET`: a dataset's zip to packed, aligned faces and their index.
+
+python stages/crop_faces.py utkface
+python stages/crop_faces.py utkface --workers 8 --contact-sheet
+"""
+
+import argparse
+from pathlib import Path
+
+from pocketface.errors import PocketfaceError, exit_cleanly
+from pocketface.faces.build import build
+from pocketface.study import load_study
+
+
+@exit_cleanly
+def main() -> None:
+    """Makes data/faces/DATASET from data/raw/DATASET; prints how many pictures came to what."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("dataset", help="a name under `datasets:` in params.yaml")
+    parser.add_argument("--workers", type=int, help="processes; as many as processors by default")
+    parser.add_argument("--scheduler", help="address of a Dask scheduler, e.g. tcp://10.0.0.1:8786")
+    args = parser.parse_args()
+
+    known = load_study().datasets
+    if args.dataset not in known:
+        raise PocketfaceError(
+            f"params.yaml: no dataset {args.dataset!r} under `datasets`; there are {', '.join(known)}"
+        )
+    archive = Path("data/raw") / args.dataset / "files.zip"
+    index = build(
+        args.dataset,
+        archive,
+        known[args.dataset],
+        Path("data/faces") / args.dataset,
+        workers=args.workers,
+        scheduler=args.scheduler,
+    )
+    print(index.groupby("split")["status"].value_counts().unstack(fill_value=0).to_string())
+
+
+if __name__ == "__main__":
+    main()
