@@ -7,23 +7,30 @@ import argparse
 from pathlib import Path
 
 from pocketface.errors import exit_cleanly
-from pocketface.evaluation.evaluate import evaluate_variant
-from pocketface.files import write_json, written_whole
-from pocketface.study import load_study
 
 
 @exit_cleanly
 def main() -> None:
-    """Measures the variant; one that failed earlier becomes a row that says so."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("model", help="a model of params.yaml")
-    parser.add_argument("level", help="a level of params.yaml")
+    """Writes evaluation/MODEL/LEVEL; a variant that failed gets a row that says so."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", help="a name under `models:` in params.yaml")
+    parser.add_argument("level", help="a name under `levels:` in params.yaml")
     wanted = parser.parse_args()
-    metrics, predictions = evaluate_variant(load_study(), wanted.model, wanted.level)
-    with written_whole(Path("evaluation") / wanted.model / wanted.level) as folder:
+
+    from pocketface.evaluation.evaluate import evaluate_variant
+    from pocketface.files import write_json, written_whole
+
+    name = Path(wanted.model, wanted.level)
+    metrics, predictions = evaluate_variant(Path("variants") / name, Path("data/views") / wanted.model)
+    with written_whole(Path("evaluation") / name) as folder:
         folder.mkdir(parents=True)
         write_json(folder / "metrics.json", metrics)
         predictions.to_parquet(folder / "predictions.parquet", index=False)
+    for dataset, found in metrics["datasets"].items():
+        figures = ", ".join(f"{metric} {value:.4g}" for metric, value in found["metrics"].items())
+        print(f"{name} on {found['n']} faces of {dataset}: {figures}")
+    if metrics["reason"]:
+        print(f"{name} failed: {metrics['reason']}")
 
 
 if __name__ == "__main__":
