@@ -1,0 +1,214 @@
+"""Writes by hand what the pipeline's stages would leave, for tests of what reads it.
+
+Two models on three datasets at three levels; `expression/int8` could not be made. All numbers come from a
+seed; there are no pictures.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from pocketface.cards import ModelCard, Output, VariantCard, write_card
+from pocketface.evaluation.groups import by_group
+from pocketface.evaluation.metrics import measure
+from pocketface.files import sha256, write_json
+from pocketface.labels import EXPRESSIONS, GENDERS, RACES
+from pocketface.study import Study
+
+LEVELS = ("float32", "float16", "int8")
+FAILED = ("expression", "int8")
+REASON = "no kernel for CONV_2D | int8"
+SIZES = {"float32": 1_203_456, "float16": 612_345, "int8": 331_000}
+NOISE = {"float32": 0.0, "float16": 0.01, "int8": 0.2}
+
+STUDY = {
+    "study": "tiny",
+    "datasets": {
+        "utkface": {"crop": {}},
+        "fer2013": {"sample": 0.5, "crop": {"policy": "as_is", "size": 48, "channels": 1}},
+        "photos": {"crop": {"policy": "largest", "margin": 0.6}},
+    },
+    "holdout": "photos",
+    "models": {
+        "age_gender": {
+            "dataset": "utkface",
+            "architecture": "compact",
+            "input": {"size": 96},
+            "heads": ["age", "gender"],
+            "training": {"epochs": 3, "learning_rate": 0.002},
+        },
+        "expression": {
+            "dataset": "fer2013",
+            "architecture": "compact",
+            "input": {"size": 48, "channels": 1},
+            "heads": ["expression"],
+            "training": {"epochs": 3},
+        },
+    },
+    "levels": {level: {} for level in LEVELS},
+}
+OUTPUTS = {
+    "age": Output(kind="number", unit="years"),
+    "gender": Output(kind="classes", labels=GENDERS),
+    "expression": Output(kind="classes", labels=EXPRESSIONS),
+}
+HOST = {"machine": "x86_64", "cpu": "Imagined CPU", "cores": 2, "system": "Linux"}
+
+
+@dataclass(frozen=True)
+class Outs:
+    """The study and the folder that holds its outs."""
+
+    study: Study
+    root: Path
+
+
+def write_outs(root: Path) -> Outs:
+    """Writes everything below `root`."""
+    study = Study.model_validate(STUDY)
+    (root / "params.yaml").write_text(yaml.safe_dump(STUDY))
+    write_sources(root / "data/sources.yaml")
+    for name in study.datasets:
+        write_index(root / "data/faces" / name)
+    for model in study.models:
+        write_model(study, model, root / "models" / model)
+        for level in LEVELS:
+            write_variant(study, model, level, root)
+    return Outs(study, root)
+
+
+def write_sources(path: Path) -> None:
+    datasets = {
+        name: {"title": name.upper(), "licence": f"terms of {name}", "files": [{"mirror": f"{name}.zip"}]}
+        for name in STUDY["datasets"]
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump({"datasets": datasets}))
+
+
+def write_index(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    status = ["ok"] * 17 + ["no_face", "no_face", "bad_name"]
+    split = ["train"] * 15 + ["val"] * 5
+    pd.DataFrame({"split": split, "status": status}).to_parquet(folder / "index.parquet")
+
+
+def model_card(study: Study, model: str) -> ModelCard:
+    stanza = study.models[model]
+    return ModelCard(
+        model=model,
+        architecture=stanza.architecture,
+        dataset=stanza.dataset,
+        licence=f"terms of {stanza.dataset}",
+        crop=study.datasets[stanza.dataset].crop,
+        input=stanza.input,
+        outputs={head: OUTPUTS[head] for head in stanza.heads},
+        parameters=300_000,
+        trainable_parameters=299_000,
+        macs=21_000_000,
+    )
+
+
+def write_model(study: Study, model: str, folder: Path) -> None:
+    folder.mkdir(parents=True)
+    write_card(folder, model_card(study, model))
+    (folder / "model.weights.h5").write_bytes(f"weights of {model}".encode())
+    history: dict[str, list[float]] = {
+        "epoch": [0, 1, 2],
+        "loss": [2.0, 1.5, 1.2],
+        "val_loss": [2.1, 1.7, 1.6],
+    }
+    for head in study.models[model].heads:
+        values = [9.0, 7.5, 6.5] if head == "age" else [0.5, 0.7, 0.8]
+        name = "mae" if head == "age" else "accuracy"
+        history |= {f"{head}_{name}": values, f"val_{head}_{name}": [value * 0.97 for value in values]}
+    pd.DataFrame(history).to_csv(folder / "history.csv", index=False)
+
+
+def write_variant(study: Study, model: str, level: str, root: Path, noise: float | None = None) -> None:
+    """Card, file, evaluation and timing of one variant; `noise` sets how wrong its answers are."""
+    folder, failed = root / "variants" / model / level, (model, level) == FAILED
+    about = model_card(study, model).model_dump() | {"level": level}
+    if failed:
+        write_card(folder, VariantCard.model_validate(about | {"status": "failed", "reason": REASON}))
+    else:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / "model.tflite"
+        file.write_bytes(f"{model} at {level}".encode())
+        facts = {"size_bytes": SIZES[level], "sha256": sha256(file)}
+        write_card(folder, VariantCard.model_validate(about | facts))
+    write_evaluation(study, model, level, root, NOISE[level] if noise is None else noise)
+    write_timing(model, level, root)
+
+
+def write_evaluation(study: Study, model: str, level: str, root: Path, noise: float) -> None:
+    folder, failed = root / "evaluation" / model / level, (model, level) == FAILED
+    own = study.models[model].dataset
+    counts = {} if failed else {own: 240, **({"photos": 18} if own == "utkface" else {})}
+    tables = {name: answers(name, n, noise) for name, n in counts.items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(
+        folder / "metrics.json",
+        {
+            "model": model,
+            "level": level,
+            "status": "failed" if failed else "ok",
+            "reason": REASON if failed else None,
+            "kernels": "imagined kernels",
+            "datasets": {
+                name: {
+                    "n": len(table),
+                    "split": "val",
+                    "metrics": measure(table).values,
+                    "by_group": by_group(table),
+                    "baseline": {"gender_accuracy": 0.5},
+                }
+                for name, table in tables.items()
+            },
+        },
+    )
+    table = pd.concat(tables.values()) if tables else pd.DataFrame({"dataset": [], "image": []}, dtype=object)
+    table.to_parquet(folder / "predictions.parquet", index=False)
+
+
+def answers(dataset: str, n: int, noise: float) -> pd.DataFrame:
+    """Truths and answers for `n` faces: the same ones for every level but for the noise."""
+    random = np.random.default_rng(len(dataset))
+    images = [f"{i}.jpg" for i in range(n)]
+    table = pd.DataFrame({"dataset": dataset, "split": "val", "image": images})
+    if dataset == "fer2013":
+        table["expression"] = random.choice(EXPRESSIONS, n)
+        return _answer(table, "expression", EXPRESSIONS, 0.35 + noise, random)
+    ages = random.integers(1, 90, n)
+    if dataset == "photos":
+        table["age_group"] = np.where(ages >= 65, "elderly", "young")
+    else:
+        table["age"] = ages.astype(float)
+        table["race"] = random.choice(RACES, n)
+    table["gender"] = random.choice(GENDERS, n)
+    table["age_pred"] = ages + random.normal(0, 7, n) * (1 + noise)
+    return _answer(table, "gender", GENDERS, 0.1 + noise, random)
+
+
+def _answer(
+    table: pd.DataFrame, head: str, labels: tuple[str, ...], wrong: float, random: np.random.Generator
+) -> pd.DataFrame:
+    guesses, mistaken = random.choice(labels, len(table)), random.random(len(table)) < wrong
+    table[f"{head}_pred"] = np.where(mistaken, guesses, table[head])
+    return table
+
+
+def write_timing(model: str, level: str, root: Path, ms: float = 2.0) -> None:
+    about = {"model": model, "level": level, "host": HOST, "kernels": "imagined kernels"}
+    if (model, level) == FAILED:
+        rest = {"status": "failed", "reason": REASON}
+    else:
+        median = ms * (1 - 1.5 * NOISE[level])
+        one = {"min_ms": 0.9 * median, "median_ms": median, "p95_ms": 1.4 * median, "runs": 50}
+        two = {name: value if name == "runs" else 0.6 * value for name, value in one.items()}
+        ratio = 1 - 1.5 * NOISE[level]
+        rest = {"status": "ok", "threads": {"1": one, "2": two}, "float32_ratio": ratio}
+    write_json(root / "timings" / model / f"{level}.json", about | rest)

@@ -1,0 +1,30 @@
+import pytest
+
+from pocketface.reporting.quantities import change, kind_of, label_of, shown, size, title_of
+
+
+@pytest.mark.parametrize(
+    ("figure", "kind", "title", "label"),
+    [
+        ("utkface.age_mae", "mae", "age MAE", "age MAE (years)"),
+        ("photos.age_group_accuracy", "accuracy", "age group accuracy", "age group accuracy (%)"),
+        ("expression_macro_f1", "f1", "expression macro F1", "expression macro F1 (%)"),
+        ("utkface.n", "n", "faces", "faces"),
+        ("size_bytes", "size_bytes", "size", "size (bytes)"),
+        ("val_loss", None, "val loss", "val loss"),
+    ],
+)
+def test_a_figure_is_named_by_its_ending(figure, kind, title, label):
+    assert (kind_of(figure), title_of(figure), label_of(figure)) == (kind, title, label)
+
+
+def test_changes_are_signed_and_shares_are_in_points():
+    assert change("u.gender_accuracy", 0.874, 0.912) == "\N{MINUS SIGN}3.8"
+    assert change("u.age_mae", 6.30, 6.21) == "+0.09"
+    assert change("u.age_mae", 6.211, 6.21) == "±0"
+    assert change("u.age_mae", 6.2, None) == "\N{EN DASH}"
+    assert shown("u.gender_accuracy", 0.9) == "90.0"
+
+
+def test_sizes_are_in_powers_of_ten():
+    assert [size(999_400), size(1_203_456), size(None)] == ["999 kB", "1.20 MB", "\N{EN DASH}"]

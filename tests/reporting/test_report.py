@@ -1,0 +1,93 @@
+import json
+import re
+import shutil
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from fake_outs import FAILED, LEVELS, REASON, write_outs, write_timing
+from pocketface.errors import PocketfaceError
+from pocketface.reporting.report import confusion_counts, write_report
+
+TIMED = ("comparison.md", "latency")
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory):
+    """A study's outs with its report."""
+    outs = write_outs(tmp_path_factory.mktemp("outs"))
+    write_report(outs.study, outs.root)
+    return outs
+
+
+def contents(folder):
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_metrics_are_flat_per_variant_and_hold_no_timings(reported):
+    metrics = json.loads((reported.root / "reports/tiny/metrics.json").read_text())
+    assert metrics[FAILED[0]][FAILED[1]] == {"status": "failed"}
+    int8 = metrics["age_gender"]["int8"]
+    assert int8["size_bytes"] == 331_000 and int8["photos.n"] == 18
+    assert {"utkface.age_mae", "utkface.gender_accuracy", "photos.age_group_accuracy"} <= set(int8)
+    assert not re.search(r"_ms|latency|ratio", json.dumps(metrics))
+
+
+def test_the_comparison_tells_all_that_it_should(reported):
+    folder = reported.root / "reports/tiny"
+    text = (folder / "comparison.md").read_text()
+    assert REASON.replace("|", r"\|") in text
+    assert "binary annotation of appearance" in text
+    assert "terms of fer2013" in text
+    assert "Imagined CPU, 2 cores" in text
+    assert "fer2013 (50% of its pictures)" in text
+    pictures = re.findall(r"!\[.*?\]\((.*?)\)", text)
+    assert pictures and all((folder / picture).is_file() for picture in pictures)
+    assert set(pictures) == {name for name in contents(folder) if name.endswith(".png")}
+
+
+def test_pictures_are_drawn(reported):
+    for path in (reported.root / "reports/tiny").rglob("*.png"):
+        picture = cv2.imread(str(path))
+        assert picture.shape[1] > 500 and len(np.unique(picture.reshape(-1, 3), axis=0)) > 50
+
+
+def test_answers_are_written_for_dvc_plots(reported):
+    folder = reported.root / "reports/tiny/confusion"
+    pairs = pd.read_csv(folder / "age_gender/gender_int8.csv")
+    assert list(pairs) == ["actual", "predicted"] and len(pairs) == 240
+    assert not (folder / "expression/expression_int8.csv").exists()
+
+
+def test_only_timings_change_the_bytes(reported, tmp_path):
+    shutil.copytree(reported.root, tmp_path / "again")
+    shutil.rmtree(tmp_path / "again/reports")
+    for model in reported.study.models:
+        for level in LEVELS:
+            write_timing(model, level, tmp_path / "again", ms=3.7)
+    first = contents(reported.root / "reports/tiny")
+    second = contents(write_report(reported.study, tmp_path / "again"))
+    different = {name for name in first | second if first.get(name) != second.get(name)}
+    assert different == {name for name in first if name.startswith(TIMED)}
+
+
+def test_the_report_stands_without_timings_and_names_what_else_is_missing(tmp_path):
+    outs = write_outs(tmp_path)
+    shutil.rmtree(tmp_path / "timings")
+    folder = write_report(outs.study, tmp_path)
+    assert "Not measured" in (folder / "comparison.md").read_text()
+    assert not list((folder / "latency").iterdir())
+    before = contents(folder)
+    (tmp_path / "evaluation/expression/float16/metrics.json").unlink()
+    with pytest.raises(
+        PocketfaceError, match=r"expression/float16/metrics\.json.*dvc repro evaluate@expression-f"
+    ):
+        write_report(outs.study, tmp_path)
+    assert contents(folder) == before
+
+
+def test_confusion_rows_are_the_truth():
+    pair = pd.DataFrame({"actual": ["male", "male", "female"], "predicted": ["male", "female", "female"]})
+    assert confusion_counts(pair, ("male", "female", "other")).tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 0]]
