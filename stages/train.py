@@ -20,8 +20,10 @@ def main() -> None:
     from pocketface.files import sha256
     from pocketface.study import load_study
     from pocketface.training.fit import WEIGHTS, fit, save, training_key
+    from pocketface.training.runtime import limit_threads
 
     study = load_study()
+    limit_threads(study.threads)
     dataset = study.models[name].dataset
     folder, out = Path("data/faces") / dataset, Path("models") / name
     curves = LiveCurves(study, name, training_key(study, name, folder / INDEX))

@@ -60,6 +60,8 @@ def build(
     known = list(inspect.signature(features).parameters)[1:]
     if unknown := sorted(set(options) - set(known)):
         raise PocketfaceError(f"architecture {architecture} has no option {unknown}; it has {known}")
+    # Keras numbers layer names on through a process, and they end up in the bytes of a `.tflite`.
+    keras.utils.clear_session(free_memory=False)
     image = keras.Input((input.size, input.size, input.channels), name="image")
     outputs = attach(features(image, **options), heads)
     return keras.Model(image, outputs, name=architecture)

@@ -62,7 +62,7 @@ def fit(study: Study, name: str, faces: FaceSet, licence: str, curves: Curves | 
         PocketfaceError: a label is missing, there are too few faces, or the loss became NaN.
     """
     stanza = study.models[name]
-    facts = runtime.prepare(study.seed, study.threads)
+    facts = runtime.seed_everything(study.seed)
     train, val = _batches(stanza, faces, study.seed)
     model = models.build(stanza.architecture, stanza.input, stanza.heads, stanza.options)
     _compile(model, stanza, steps=len(train))

@@ -5,26 +5,31 @@ import os
 import keras
 
 
-def prepare(seed: int, threads: int) -> dict[str, object]:
-    """Seeds everything and makes the backend deterministic.
+def limit_threads(threads: int) -> None:
+    """Fixes TensorFlow's threads within and between operators; another count gives other bytes.
 
-    Call it once, before the first tensor exists: TensorFlow fixes its thread counts then.
+    Call it first thing in a process: TensorFlow takes no other number once it has made a tensor.
+    """
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
 
-    Args:
-        seed: of Python, numpy and the backend.
-        threads: within and between operators; other counts give other bytes.
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+
+
+def seed_everything(seed: int) -> dict[str, object]:
+    """Seeds Python, numpy and the backend, and has it choose deterministic kernels.
 
     Returns:
         What the weights' bytes depend on, for the card.
     """
     keras.utils.set_random_seed(seed)
-    facts: dict[str, object] = {"backend": keras.backend.backend(), "seed": seed, "threads": threads}
+    facts: dict[str, object] = {"backend": keras.backend.backend(), "seed": seed}
     if facts["backend"] == "tensorflow":
         import tensorflow as tf
 
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(threads)
         tf.config.experimental.enable_op_determinism()
+        facts["threads"] = tf.config.threading.get_intra_op_parallelism_threads()
         facts["onednn"] = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") == "1"
         facts["tensorflow"] = tf.__version__
     return facts

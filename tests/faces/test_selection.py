@@ -1,0 +1,64 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pocketface.errors import PocketfaceError
+from pocketface.faces.selection import evaluation_split, load_evaluation, save, select
+from pocketface.faces.view import view
+from tiny import face_set, study
+
+INPUT = study().models["small"].input
+
+
+def test_calibration_sees_train_faces_and_evaluation_sees_none() -> None:
+    faces, holdout = face_set(dataset="utkface"), face_set(train=0, val=5, dataset="photos", seed=1)
+    selection = select(faces, holdout, INPUT)
+    train = set(faces.rows("train")["image"])
+    assert set(selection.calibration.images) == train
+    own = selection.evaluation.rows.query("dataset == 'utkface'")
+    assert train.isdisjoint(own["image"])
+    assert set(own["split"]) == {"val"}
+
+
+def test_rejected_pictures_stay_as_rows_and_faces_are_numbered_anew() -> None:
+    faces, holdout = face_set(), face_set(train=0, val=5, dataset="photos", seed=1)
+    evaluation = select(faces, holdout, INPUT).evaluation
+    assert (evaluation.rows["status"] == "no_face").sum() == 4
+    assert (
+        evaluation.rows["face"].dropna().tolist()
+        == list(range(16 + 5))
+        == list(range(len(evaluation.pixels)))
+    )
+    last = holdout.rows("val").iloc[-1]
+    np.testing.assert_array_equal(
+        evaluation.pixels[-1], view(holdout.pixels[last["face"]], holdout.crop, INPUT)
+    )
+
+
+def test_a_test_split_goes_before_val() -> None:
+    faces = face_set()
+    assert evaluation_split(faces) == "val"
+    faces.index.loc[faces.index["image"] == "00000.jpg", "split"] = "test"
+    assert evaluation_split(faces) == "test"
+
+
+def test_it_reads_back_what_it_wrote_and_its_bytes_repeat(tmp_path: Path) -> None:
+    selection = select(face_set(), face_set(dataset="photos"), INPUT)
+    for name in ("a", "b"):
+        save(selection, tmp_path / name)
+    for file in (tmp_path / "a").iterdir():
+        assert file.read_bytes() == (tmp_path / "b" / file.name).read_bytes()
+    again = load_evaluation(tmp_path / "a")
+    np.testing.assert_array_equal(again.pixels, selection.evaluation.pixels)
+    assert again.rows["face"].dtype == "Int64"
+
+
+def test_no_face_to_measure_on_is_an_error() -> None:
+    with pytest.raises(PocketfaceError, match="no accepted face in its val split"):
+        select(face_set(val=0), face_set(dataset="photos"), INPUT)
+
+
+def test_a_missing_folder_says_how_to_make_it(tmp_path: Path) -> None:
+    with pytest.raises(PocketfaceError, match="dvc repro select_faces@small"):
+        load_evaluation(tmp_path / "small")

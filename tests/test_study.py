@@ -1,0 +1,66 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pocketface.errors import PocketfaceError
+from pocketface.study import load_study
+from tiny import study
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+def written(tmp_path: Path, change) -> Path:
+    params = study().model_dump(mode="json")
+    change(params)
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(params))
+    return path
+
+
+def small(params: dict) -> dict:
+    return params["models"]["small"]
+
+
+@pytest.mark.parametrize(
+    "change, complaint",
+    [
+        (lambda p: p["levels"].update(quantized={}), "levels.quantized: no 'quantized'"),
+        (lambda p: p["datasets"].update(lfw=p["datasets"]["utkface"]), "datasets.lfw: no 'lfw'"),
+        (lambda p: small(p).update(dataset="afad"), "models.small.dataset: no 'afad'"),
+        (lambda p: small(p).update(dataset="photos"), "photos is the hold-out"),
+        (lambda p: small(p).update(architecture="resnet"), "models.small.architecture: no 'resnet'"),
+        (lambda p: small(p).update(heads=["mood"]), "models.small.heads: no 'mood'"),
+        (lambda p: small(p)["training"].update(loss_weights={"mood": 2}), "no head ['mood']"),
+        (lambda p: small(p)["training"].update(epochs=0), "models.small.training.epochs"),
+        (lambda p: small(p)["training"].update(learning_rat=1), "models.small.training.learning_rat"),
+        (lambda p: small(p)["input"].update(margin=0.4), "datasets.utkface.crop.margin stores 0.25"),
+        (lambda p: small(p)["input"].update(shift=-0.1), "reach 0.3 mean-face widths"),
+        (lambda p: p["datasets"]["utkface"].update(sample=0), "datasets.utkface.sample"),
+        (lambda p: p.update(holdout="celeba"), "holdout: no 'celeba'"),
+        (lambda p: p.pop("models"), "models: Field required"),
+    ],
+)
+def test_a_wrong_field_is_named_with_its_file(tmp_path: Path, change, complaint: str) -> None:
+    path = written(tmp_path, change)
+    with pytest.raises(PocketfaceError) as caught:
+        load_study(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert complaint in str(caught.value)
+
+
+def test_a_missing_file_and_broken_yaml_are_told(tmp_path: Path) -> None:
+    with pytest.raises(PocketfaceError, match="no such file; start with"):
+        load_study(tmp_path / "params.yaml")
+    (tmp_path / "params.yaml").write_text("study: [")
+    with pytest.raises(PocketfaceError, match="not valid YAML"):
+        load_study(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [REPOSITORY / "params.yaml", *sorted(REPOSITORY.glob("studies/*.yaml"))],
+    ids=lambda path: path.stem,
+)
+def test_every_study_in_the_repository_loads(path: Path) -> None:
+    assert load_study(path).models

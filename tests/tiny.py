@@ -1,0 +1,70 @@
+"""Tiny learnable things: face sets without faces, and models that train in seconds."""
+
+import numpy as np
+import pandas as pd
+
+from pocketface.faces.index import FaceSet
+from pocketface.labels import EXPRESSIONS, GENDERS
+from pocketface.study import Crop, Study
+
+CROP = Crop(policy="one", margin=0.25, size=24, channels=3)
+
+
+def face_set(
+    train: int = 64, val: int = 16, crop: Crop = CROP, dataset: str = "utkface", seed: int = 0
+) -> FaceSet:
+    """Noise whose brightness tells the age, and whose brighter half (left, right) tells the gender."""
+    random = np.random.default_rng(seed)
+    count = train + val
+    age = random.integers(1, 90, count).astype(float)
+    gender = random.integers(0, 2, count)
+    pixels = random.integers(0, 60, (count, crop.size, crop.size, crop.channels)).astype(np.float64)
+    pixels += age[:, None, None, None]
+    half = crop.size // 2
+    for face, side in zip(pixels, gender, strict=True):
+        face[:, half * side : half * (side + 1)] += 90
+    rows = pd.DataFrame(
+        {
+            "image": [f"{i:05}.jpg" for i in range(count)],
+            "split": ["train"] * train + ["val"] * val,
+            "status": "ok",
+            "face": pd.array(range(count), dtype="Int64"),
+            "box": [[0, 0, 10, 10]] * count,
+            "source_sha": "0" * 64,
+            "age": age,
+            "gender": [GENDERS[i] for i in gender],
+            "expression": [EXPRESSIONS[i % len(EXPRESSIONS)] for i in range(count)],
+        }
+    )
+    rejected = rows.iloc[:2].assign(
+        image=["a.jpg", "b.jpg"], status="no_face", face=pd.NA, box=None, split="val"
+    )
+    index = pd.concat([rejected.astype({"face": "Int64"}), rows], ignore_index=True)
+    return FaceSet(dataset, pixels.astype(np.uint8), index, crop)
+
+
+def study(**changes: object) -> Study:
+    """A study of one small model over a `face_set`; `changes` replace fields of its training recipe."""
+    training = {"epochs": 2, "batch_size": 16, "learning_rate": 0.01, "augment": {"flip": False}} | changes
+    return Study.model_validate(
+        {
+            "study": "tiny",
+            "threads": 1,
+            "datasets": {
+                "utkface": {"crop": CROP.model_dump()},
+                "photos": {"crop": CROP.model_dump() | {"policy": "largest"}},
+            },
+            "holdout": "photos",
+            "models": {
+                "small": {
+                    "dataset": "utkface",
+                    "architecture": "compact",
+                    "options": {"widths": [8, 16], "depths": [1, 1], "dropout": 0.0},
+                    "input": {"size": 16, "channels": 3, "margin": 0.2},
+                    "heads": ["age", "gender"],
+                    "training": training,
+                }
+            },
+            "levels": {"float32": {}, "float16": {}, "dynamic_int8": {}, "int8": {"calibration": 8}},
+        }
+    )

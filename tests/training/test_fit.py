@@ -1,0 +1,116 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pocketface.cards import ModelCard, read_card
+from pocketface.errors import PocketfaceError
+from pocketface.files import sha256
+from pocketface.training.fit import HISTORY, WEIGHTS, fit, load, save, training_key
+from tiny import face_set, study
+
+TESTS = Path(__file__).parent.parent
+
+TRAIN = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from tiny import face_set, study
+from pocketface.training.fit import fit, save
+from pocketface.training.runtime import limit_threads
+limit_threads(1)
+save(fit(study(), "small", face_set(), "research only"), Path(sys.argv[2]))
+"""
+
+
+class Recorder:
+    def __init__(self) -> None:
+        self.epochs: list[tuple[int, dict]] = []
+
+    def log(self, epoch: int, metrics: dict[str, float]) -> None:
+        self.epochs.append((epoch, metrics))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A model trained until it has learned something, its folder, and the curves it told."""
+    curves = Recorder()
+    result = fit(study(epochs=12), "small", face_set(train=256), "research only", curves)
+    folder = tmp_path_factory.mktemp("models") / "small"
+    save(result, folder)
+    return result, folder, curves
+
+
+def test_training_learns_both_heads(trained) -> None:
+    result, _, _ = trained
+    last = result.history.iloc[-1]
+    assert last["val_gender_accuracy"] > 0.9
+    assert last["val_age_mae"] < 0.7 * result.history["val_age_mae"].iloc[0]
+
+
+def test_every_epoch_is_told_while_training_runs(trained) -> None:
+    result, folder, curves = trained
+    assert [epoch for epoch, _ in curves.epochs] == list(range(12))
+    assert curves.epochs[-1][1]["val_age_mae"] == pytest.approx(
+        result.history["val_age_mae"].iloc[-1], rel=1e-4
+    )
+    assert (folder / HISTORY).read_text().startswith("epoch,")
+
+
+def test_the_card_says_what_the_model_is(trained) -> None:
+    result, folder, _ = trained
+    card = read_card(folder, ModelCard)
+    assert card == result.card
+    assert card.outputs["gender"].labels == ("male", "female")
+    assert card.parameters == result.model.count_params()
+    assert card.parameters - card.trainable_parameters == 2 * (8 + 16)
+    assert card.training["faces"] == 256
+    assert card.licence == "research only"
+
+
+def test_weights_load_into_the_model_of_the_card(trained) -> None:
+    result, folder, _ = trained
+    again = load(read_card(folder, ModelCard), folder)
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3)).astype(np.float32)
+    for head, answer in result.model.predict(pixels, verbose=0).items():
+        np.testing.assert_array_equal(answer, again.predict(pixels, verbose=0)[head])
+
+
+def test_weights_of_another_architecture_are_an_error(trained) -> None:
+    _, folder, _ = trained
+    card = read_card(folder, ModelCard)
+    other = card.model_copy(update={"options": card.options | {"widths": [8, 24]}})
+    with pytest.raises(PocketfaceError, match="not the weights of compact"):
+        load(other, folder)
+
+
+def test_two_processes_train_the_same_bytes(tmp_path: Path) -> None:
+    runs = [
+        subprocess.Popen([sys.executable, "-c", TRAIN, str(TESTS), str(tmp_path / name)])
+        for name in ("a", "b")
+    ]
+    assert [run.wait() for run in runs] == [0, 0]
+    assert sha256(tmp_path / "a" / WEIGHTS) == sha256(tmp_path / "b" / WEIGHTS)
+    assert (tmp_path / "a" / HISTORY).read_bytes() == (tmp_path / "b" / HISTORY).read_bytes()
+
+
+def test_a_loss_that_is_no_number_ends_the_training_with_a_remedy() -> None:
+    with pytest.raises(PocketfaceError, match=r"models\.small: the loss became (nan|inf).*learning_rate"):
+        fit(study(learning_rate=1e30), "small", face_set(), "research only")
+
+
+def test_a_dataset_without_validation_faces_is_an_error() -> None:
+    with pytest.raises(PocketfaceError, match="no accepted face to validate on"):
+        fit(study(), "small", face_set(val=0), "research only")
+
+
+def test_the_training_key_changes_with_recipe_and_data(tmp_path: Path) -> None:
+    index = tmp_path / "index.parquet"
+    index.write_bytes(b"one")
+    key = training_key(study(), "small", index)
+    assert key == training_key(study(), "small", index)
+    assert key != training_key(study(learning_rate=0.02), "small", index)
+    index.write_bytes(b"two")
+    assert key != training_key(study(), "small", index)
