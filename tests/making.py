@@ -16,7 +16,7 @@ import io
 import lzma
 import tarfile
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -25,12 +25,15 @@ from typing import Any
 import cv2
 import numpy as np
 
+from pocketface.datasets import Record
 from pocketface.labels import CELEBA_ATTRIBUTES, EXPRESSIONS, GENDERS, RACES
 
 SIDE = 200
 """Pixels of a drawn face picture; the face itself is about 105 wide and 140 high."""
 
 Members = dict[str, bytes]
+Reader = Callable[[str, Mapping[str, bytes]], dict[str, Record]]
+"""The type of the `records` fixture of the datasets' tests."""
 
 
 @dataclass(frozen=True)

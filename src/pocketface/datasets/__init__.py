@@ -84,10 +84,11 @@ def read(name: str, archive: Path) -> Iterator[Record]:
     Raises:
         PocketfaceError: no such dataset, or the archive does not hold what the dataset should.
     """
+    module = _module(name)
     found = False
     try:
         with zipfile.ZipFile(archive) as opened:
-            for record in _module(name).read(opened):
+            for record in module.read(opened):
                 found = True
                 yield record
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error, csv.Error) as error:

@@ -16,7 +16,7 @@ from pocketface.datasets import OLDEST, Record, hashed_split, pictures
 from pocketface.labels import GENDERS, RACES
 
 LABELS = ("age", "gender", "race")
-NAME = re.compile(r"(?P<age>\d{1,3})_(?P<gender>[01])_(?P<race>[0-4])_\d+\.jpg(\.chip)?\.jpg")
+NAME = re.compile(r"(?P<age>\d{1,3})_(?P<gender>[01])_(?P<race>[0-4])_\d+\.jpg\.chip\.jpg")
 
 
 def read(archive: zipfile.ZipFile) -> Iterator[Record]:

@@ -1,0 +1,84 @@
+import pytest
+
+from making import Reader, celeba, jpeg, scene
+from pocketface.errors import PocketfaceError
+from pocketface.labels import CELEBA_ATTRIBUTES
+
+ATTRIBUTES, PARTITION = "list_attr_celeba.txt", "list_eval_partition.txt"
+FIRST = "img_align_celeba/000001.jpg"
+
+
+def as_csv(members: dict[str, bytes]) -> dict[str, bytes]:
+    """The same in Kaggle's layout."""
+    attributes = members[ATTRIBUTES].decode().splitlines()[1:]
+    attributes[0] = "image_id " + attributes[0]
+    partition = ["image_id partition", *members[PARTITION].decode().splitlines()]
+    pictures = {f"img_align_celeba/{name}": data for name, data in members.items() if name.endswith(".jpg")}
+    lists = {"list_attr_celeba.csv": attributes, "list_eval_partition.csv": partition}
+    return pictures | {
+        name: "\n".join(",".join(row.split()) for row in rows).encode() for name, rows in lists.items()
+    }
+
+
+def test_attributes_by_name(records: Reader) -> None:
+    found = records("celeba", celeba(8))
+    person = found["img_align_celeba/000004.jpg"].labels  # a smiling woman of 16
+    assert tuple(person) == CELEBA_ATTRIBUTES
+    assert {name for name, value in person.items() if value} == {
+        "Wearing_Lipstick",
+        "Smiling",
+        "Young",
+        "No_Beard",
+    }
+
+
+def test_the_official_split(records: Reader) -> None:
+    splits = [record.split for record in records("celeba", celeba(5)).values()]
+    assert splits == ["train", "train", "train", "val", "test"]
+
+
+def test_csv_and_txt_say_the_same(records: Reader) -> None:
+    members = celeba(6)
+    txt, csv = records("celeba", members), records("celeba", as_csv(members))
+    assert [(r.split, r.labels) for r in csv.values()] == [(r.split, r.labels) for r in txt.values()]
+
+
+def test_listed_and_absent_is_no_record_present_and_unlisted_is_rejected(records: Reader) -> None:
+    members = celeba(4) | {"img_align_celeba/999999.jpg": jpeg(scene())}
+    found = records("celeba", members)
+    assert [record.problem for record in found.values()] == [None] * 4 + ["no_split"]
+
+
+@pytest.mark.parametrize(
+    ("member", "was", "becomes", "problem"),
+    [
+        (ATTRIBUTES, b"000001.jpg -1", b"000001.jpg  0", "bad_label"),
+        (ATTRIBUTES, b"000001.jpg -1", b"000001.jpg", "bad_label"),
+        (ATTRIBUTES, b"000001.jpg -1", b"000009.jpg -1", "no_label"),
+        (PARTITION, b"000001.jpg 0", b"000001.jpg 3", "no_split"),
+        (PARTITION, b"000001.jpg 0", b"000001.jpg", "no_split"),
+    ],
+)
+def test_impossible_values_are_rejected(
+    records: Reader, member: str, was: bytes, becomes: bytes, problem: str
+) -> None:
+    members = celeba(2)
+    assert was in members[member]
+    members[member] = members[member].replace(was, becomes)
+    found = records("celeba", members)
+    assert [record.problem for record in found.values()] == [problem, None]
+
+
+@pytest.mark.parametrize("member", [ATTRIBUTES, PARTITION])
+def test_a_missing_list_is_an_error(records: Reader, member: str) -> None:
+    members = celeba(2)
+    del members[member]
+    with pytest.raises(PocketfaceError, match=f"has no {member} or .*csv"):
+        records("celeba", members)
+
+
+def test_attributes_in_another_order_are_an_error(records: Reader) -> None:
+    members = celeba(2)
+    members[ATTRIBUTES] = members[ATTRIBUTES].replace(b"Bald Bangs", b"Bangs Bald")
+    with pytest.raises(PocketfaceError, match="does not name the 40 attributes"):
+        records("celeba", members)

@@ -1,0 +1,169 @@
+import math
+import os
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import making
+from pocketface.datasets import (
+    OLDEST,
+    SPLITS,
+    Record,
+    hashed_split,
+    in_sample,
+    labels,
+    names,
+    open_picture,
+    read,
+    unit_hash,
+)
+from pocketface.errors import PocketfaceError
+from pocketface.faces.picture import decode
+from pocketface.labels import CELEBA_ATTRIBUTES, CLASSES
+
+COUNT = 20
+MAKERS = {
+    "utkface": making.utkface,
+    "fer2013": making.fer2013,
+    "celeba": making.celeba,
+    "photos": making.photos,
+    "appa_real": making.appa_real,
+    "cacd": making.cacd,
+    "afad": making.afad,
+}
+
+
+@pytest.fixture(scope="module")
+def archives(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("raw")
+    return {name: making.make_raw(folder / name / "files.zip", MAKERS[name](COUNT)) for name in MAKERS}
+
+
+def is_possible(column: str, value: float | int | str) -> bool:
+    if column in CLASSES:
+        return value in CLASSES[column]
+    if column in CELEBA_ATTRIBUTES:
+        return value in (0, 1)
+    if column.startswith("age"):
+        return isinstance(value, float) and 0 <= value <= OLDEST
+    return column == "identity" and isinstance(value, str)
+
+
+def test_there_is_a_maker_for_every_dataset() -> None:
+    assert sorted(MAKERS) == names()
+
+
+@pytest.mark.parametrize("name", MAKERS)
+class TestEveryDataset:
+    def test_its_records_keep_the_contract(self, name: str, archives: dict[str, Path]) -> None:
+        records = list(read(name, archives[name]))
+        images = [record.image for record in records]
+        assert images == sorted(set(images))
+        assert sum(record.problem is None for record in records) == COUNT
+        for record in records:
+            assert record.split in SPLITS
+            assert set(record.labels) <= set(labels(name))
+            assert all(is_possible(column, value) for column, value in record.labels.items())
+            assert (record.problem is None) == bool(record.labels)
+
+    def test_its_labels_can_all_occur(self, name: str, archives: dict[str, Path]) -> None:
+        assert set().union(*(record.labels for record in read(name, archives[name]))) == set(labels(name))
+
+    def test_its_pictures_open(self, name: str, archives: dict[str, Path]) -> None:
+        with zipfile.ZipFile(archives[name]) as archive:
+            for record in read(name, archives[name]):
+                pixels = decode(open_picture(name, archive, record.image))
+                assert pixels.std() > 10  # a face, not a wall
+
+    def test_an_archive_without_its_pictures_is_an_error(self, name: str, tmp_path: Path) -> None:
+        members = {n: c for n, c in MAKERS[name](3).items() if not n.endswith((".jpg", ".jpeg"))}
+        archive = making.make_raw(tmp_path / "files.zip", members | {"LICENCE": b"-"})
+        with pytest.raises(
+            PocketfaceError, match=f"files.zip: holds no pictures of {name}; .*fetch_data@{name}"
+        ):
+            list(read(name, archive))
+
+    def test_other_files_and_those_of_a_mac_are_passed_over(self, name: str, tmp_path: Path) -> None:
+        members = MAKERS[name](3)
+        before = list(read(name, making.make_raw(tmp_path / "before.zip", members)))
+        first = before[0].image
+        extra = {"notes.txt": b"-", f"__MACOSX/{first.rpartition('/')[0]}/._{Path(first).name}": b"-"}
+        assert list(read(name, making.make_raw(tmp_path / "after.zip", members | extra))) == before
+
+
+class TestRead:
+    def test_an_unknown_dataset(self, tmp_path: Path) -> None:
+        with pytest.raises(PocketfaceError, match="no dataset 'imagenet'; there are afad, appa_real"):
+            list(read("imagenet", tmp_path))
+
+    @pytest.mark.parametrize("name", ["../errors", "__init__", "os", ""])
+    def test_a_name_is_no_way_to_other_modules(self, name: str) -> None:
+        with pytest.raises(PocketfaceError, match="no dataset"):
+            labels(name)
+
+    def test_a_missing_archive(self, tmp_path: Path) -> None:
+        with pytest.raises(PocketfaceError, match=r"files\.zip.*dvc repro -f fetch_data@photos"):
+            list(read("photos", tmp_path / "files.zip"))
+
+    def test_a_damaged_archive(self, tmp_path: Path) -> None:
+        path = making.make_raw(tmp_path / "files.zip", making.photos(2))
+        path.write_bytes(path.read_bytes()[:-100])
+        with pytest.raises(PocketfaceError, match=r"files\.zip: .*not a zip file.*fetch_data@photos"):
+            list(read("photos", path))
+
+
+class TestOpenPicture:
+    def test_one_that_is_not_there(self, archives: dict[str, Path]) -> None:
+        with (
+            zipfile.ZipFile(archives["utkface"]) as archive,
+            pytest.raises(PocketfaceError, match=r"has no 'UTKFace/x\.jpg'"),
+        ):
+            open_picture("utkface", archive, "UTKFace/x.jpg")
+
+    def test_one_whose_bytes_changed_on_disk(self, tmp_path: Path) -> None:
+        path = making.make_raw(tmp_path / "files.zip", making.photos(1))
+        content = bytearray(path.read_bytes())
+        content[500] ^= 1
+        path.write_bytes(content)
+        [record] = read("photos", path)
+        with zipfile.ZipFile(path) as archive, pytest.raises(PocketfaceError, match="Bad CRC-32"):
+            open_picture("photos", archive, record.image)
+
+
+class TestHashes:
+    def test_they_are_the_same_for_ever(self) -> None:
+        assert unit_hash("a.jpg") == 0.7492545923036502
+        assert [i for i in range(20) if hashed_split(f"{i}.jpg") == "val"] == [4, 12, 19]
+
+    def test_shares(self) -> None:
+        splits = Counter(hashed_split(f"{i}.jpg") for i in range(4000))
+        assert math.isclose(splits["val"] / 4000, 0.15, abs_tol=0.02)
+        assert set(splits) == {"train", "val"}
+
+    def test_a_larger_sample_holds_a_smaller_one(self) -> None:
+        images = [f"{i}.jpg" for i in range(1000)]
+        tenth, half = ({i for i in images if in_sample(i, share)} for share in (0.1, 0.5))
+        assert tenth < half
+        assert math.isclose(len(tenth), 100, abs_tol=30)
+        assert all(in_sample(image, 1.0) for image in images)
+
+    def test_the_sample_does_not_follow_the_split(self) -> None:
+        images = [f"{i}.jpg" for i in range(2000)]
+        val = [image for image in images if hashed_split(image) == "val"]
+        assert math.isclose(sum(in_sample(image, 0.5) for image in val) / len(val), 0.5, abs_tol=0.1)
+
+
+MIRRORED = {"utkface": (20_161, 5), "fer2013": (32_296, 0), "celeba": (6_500, 0), "photos": (18, 0)}
+
+
+@pytest.mark.skipif("POCKETFACE_MIRROR" not in os.environ, reason="POCKETFACE_MIRROR is not set")
+@pytest.mark.parametrize("name", MIRRORED)
+def test_the_real_release(name: str) -> None:
+    """The archives that `fetch_data` made from the mirror, where it did."""
+    archive = Path("data/raw") / name / "files.zip"
+    if not archive.exists():
+        pytest.skip(f"{archive} is not there; make it with `dvc repro fetch_data@{name}`")
+    records: list[Record] = list(read(name, archive))
+    assert (len(records), sum(record.problem is not None for record in records)) == MIRRORED[name]
