@@ -9,6 +9,8 @@ from pathlib import Path
 
 from pocketface.errors import PocketfaceError, exit_cleanly
 from pocketface.faces.build import build
+from pocketface.faces.index import FaceSet
+from pocketface.faces.sheets import write_sheets
 from pocketface.study import load_study
 
 
@@ -21,6 +23,9 @@ def main() -> None:
     parser.add_argument("dataset", help="a name under `datasets:` in params.yaml")
     parser.add_argument("--workers", type=int, help="processes; as many as processors by default")
     parser.add_argument("--scheduler", help="address of a Dask scheduler, e.g. tcp://10.0.0.1:8786")
+    parser.add_argument(
+        "--contact-sheet", action="store_true", help="also lay out faces and rejects in data/contact_sheets"
+    )
     args = parser.parse_args()
 
     known = load_study().datasets
@@ -29,15 +34,12 @@ def main() -> None:
             f"params.yaml: no dataset {args.dataset!r} under `datasets`; there are {', '.join(known)}"
         )
     archive = Path("data/raw") / args.dataset / "files.zip"
-    index = build(
-        args.dataset,
-        archive,
-        known[args.dataset],
-        Path("data/faces") / args.dataset,
-        workers=args.workers,
-        scheduler=args.scheduler,
-    )
+    out = Path("data/faces") / args.dataset
+    index = build(args.dataset, archive, known[args.dataset], out, args.workers, args.scheduler)
     print(index.groupby("split")["status"].value_counts().unstack(fill_value=0).to_string())
+    if args.contact_sheet:
+        for sheet in write_sheets(FaceSet.load(out), archive, Path("data/contact_sheets")):
+            print(f"wrote {sheet}")
 
 
 if __name__ == "__main__":

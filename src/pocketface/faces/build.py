@@ -16,17 +16,22 @@ workers must see the same files at the same absolute paths. Should a worker die,
 import functools
 import hashlib
 import json
+import logging
+import uuid
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from os import cpu_count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
+import dlib
 import numpy as np
 import pandas as pd
+import PIL
 from tqdm import tqdm
 
 from pocketface import datasets
@@ -40,6 +45,9 @@ from pocketface.files import remove, write_json, written_whole
 from pocketface.labels import CELEBA_ATTRIBUTES, CLASSES
 from pocketface.study import Crop, Dataset
 
+if TYPE_CHECKING:
+    from distributed import Client
+
 SHARD = 256
 """Pictures. About a second of work, so that a lost shard is cheap and its overhead small."""
 
@@ -48,8 +56,10 @@ SCRATCH = ".shards"
 LABELS = ("age", "gender", "race", "expression")
 """Label columns that every index has, first and in this order."""
 
-LIBRARIES = ("dlib-bin", "numpy", "opencv-python-headless", "pillow")
+LIBRARIES = (cv2, dlib, np, PIL)
 """What, besides our own code, decides the pixels."""
+
+CONNECT_SECONDS = 20
 
 
 @dataclass(frozen=True)
@@ -152,7 +162,9 @@ def crop_shard(shard: Shard) -> Counter[str]:
         statuses, faces, boxes, hashes = zip(*results, strict=True)
         side, channels = shard.crop.size, shard.crop.channels
         accepted = [face for face in faces if face is not None]
-        with written_whole(shard.file) as partial, partial.open("wb") as file:
+        # A name of its own: a worker that Dask gave up on may still be at the same shard.
+        unique = shard.file.with_name(f"{uuid.uuid4().hex}.npz")
+        with written_whole(unique) as partial, partial.open("wb") as file:
             np.savez(
                 file,
                 faces=np.array(accepted, np.uint8).reshape(len(accepted), side, side, channels),
@@ -160,6 +172,7 @@ def crop_shard(shard: Shard) -> Counter[str]:
                 box=np.array([box or (0, 0, 0, 0) for box in boxes], np.int32),
                 source_sha=np.array(hashes),
             )
+        unique.replace(shard.file)
     with np.load(shard.file) as done:
         return Counter(done["status"].tolist())
 
@@ -182,13 +195,13 @@ def _opened(archive: Path, modified: int) -> zipfile.ZipFile:
 
 def _crop_all(shards: Sequence[Shard], workers: int, scheduler: str | None) -> int:
     """Sees to it that every shard is done; returns how many faces were accepted."""
-    sizes = {shard.file: len(shard.images) for shard in shards}
+    pictures = sum(len(shard.images) for shard in shards)
     counts: Counter[str] = Counter()
-    with tqdm(total=sum(sizes.values()), desc=f"crop {shards[0].dataset}", unit="picture") as bar:
+    with tqdm(total=pictures, desc=f"crop {shards[0].dataset}", unit="picture", mininterval=1) as bar:
         for done in _run(shards, workers, scheduler):
             counts += done
+            bar.set_postfix(rejected=counts.total() - counts[OK], refresh=False)
             bar.update(done.total())
-            bar.set_postfix(rejected=counts.total() - counts[OK])
     return counts[OK]
 
 
@@ -204,18 +217,11 @@ def _run(shards: Sequence[Shard], workers: int, scheduler: str | None) -> Iterat
 
 def _distribute(shards: Sequence[Shard], workers: int, scheduler: str | None) -> Iterator[Counter[str]]:
     """`crop_shard` of each shard on a Dask cluster."""
-    # Imported here: `predict` and small datasets do without, and it takes half a second.
-    from distributed import Client, KilledWorker, LocalCluster, as_completed
+    # Imported here: what needs no cluster does without, and it takes half a second.
+    from distributed import KilledWorker, as_completed
 
-    try:
-        where = scheduler or LocalCluster(
-            n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None, memory_limit=None
-        )
-        client = Client(where, timeout=20)
-    except (OSError, ValueError) as error:
-        raise PocketfaceError(f"no Dask scheduler answers at {scheduler}: {error}") from None
-    with client:
-        by_key = {f"crop-{shard.file.stem}-{shard.file.parent.name}": shard for shard in shards}
+    by_key = {f"crop-{shard.file.stem}-{shard.file.parent.name}": shard for shard in shards}
+    with _client(workers, scheduler) as client:
         futures = client.map(crop_shard, list(by_key.values()), key=list(by_key), pure=False)
         try:
             for future in as_completed(futures):
@@ -226,8 +232,38 @@ def _distribute(shards: Sequence[Shard], workers: int, scheduler: str | None) ->
                 f"{shard.archive}: worker after worker died between {shard.images[0]} and "
                 f"{shard.images[-1]}; out of memory? Try fewer with --workers"
             ) from None
+
+
+@contextmanager
+def _client(workers: int, scheduler: str | None) -> Iterator["Client"]:
+    """A cluster of `workers` processes on this machine, or the one behind `scheduler`."""
+    from distributed import Client, LocalCluster
+
     if scheduler is None:
-        where.close()
+        with (
+            LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                dashboard_address=None,
+                memory_limit=None,
+                silence_logs=logging.CRITICAL,  # what goes wrong is raised here, where a person reads it
+            ) as cluster,
+            Client(cluster) as client,
+        ):
+            yield client
+        return
+    try:
+        client = Client(scheduler, timeout=CONNECT_SECONDS)
+    except (OSError, ValueError) as error:
+        raise PocketfaceError(f"{scheduler}: no Dask scheduler answers there: {error}") from None
+    with client:
+        try:
+            client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+        except TimeoutError:
+            raise PocketfaceError(
+                f"{scheduler}: has no workers; start one with `dask worker {scheduler}`"
+            ) from None
+        yield client
 
 
 def _shard(dataset: str, archive: Path, records: Sequence[Record], crop: Crop, folder: Path) -> Shard:
@@ -249,7 +285,7 @@ def _key(dataset: str, archive: Path, records: Iterable[Record], crop: Crop) -> 
         [(record.image, record.problem) for record in records],
         crop.model_dump(mode="json"),
         [hashlib.sha256(path.read_bytes()).hexdigest() for path in code],
-        [version(library) for library in LIBRARIES],
+        [library.__version__ for library in LIBRARIES],
     ]
     return hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:16]
 
@@ -286,7 +322,7 @@ def _index(records: Sequence[Record], shards: Sequence[Shard], labels: Sequence[
             "image": [record.image for record in records],
             "split": [record.split for record in records],
             "status": status,
-            "face": (accepted.cumsum() - 1).astype("Int32").where(accepted),
+            "face": (accepted.cumsum() - 1).astype("Int64").where(accepted),
             "box": [edges.tolist() if ok else None for edges, ok in zip(box, accepted, strict=True)],
             "source_sha": [digest or None for digest in source_sha.tolist()],
         }
