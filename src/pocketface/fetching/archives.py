@@ -9,6 +9,7 @@ is refused whole: whoever made it was careless or hostile, and the rest cannot b
 """
 
 import bz2
+import errno
 import functools
 import gzip
 import io
@@ -33,8 +34,16 @@ BLOCK = 2**18
 DATE = (1980, 1, 1, 0, 0, 0)
 """The earliest date a zip can hold: every member of ours has it."""
 
-DAMAGED = (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, gzip.BadGzipFile, EOFError)
-"""What the standard library raises for a damaged or truncated archive."""
+DAMAGED = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    lzma.LZMAError,
+    zlib.error,
+    EOFError,
+    NotImplementedError,  # a damaged zip header may ask for what `zipfile` cannot do
+)
+"""What the standard library raises for a damaged or truncated archive, besides an OSError without number
+(bad data) or with EINVAL (a seek to before the start)."""
 
 TAR_KINDS = {
     tarfile.SYMTYPE: "a symbolic link",
@@ -73,6 +82,12 @@ class Archive:
 
     name: str
     parts: tuple[Path, ...]
+
+    @property
+    def label(self) -> str:
+        """What messages call it."""
+        more = f" and {len(self.parts) - 1} more" if len(self.parts) > 1 else ""
+        return f"{self.parts[0]}{more}"
 
 
 @dataclass(frozen=True)
@@ -131,16 +146,16 @@ def _pack(archives: Iterable[Archive], target: Path, limits: Limits) -> int:
             before = len(seen)
             with _told_when_damaged(archive):
                 for member in members(archive):
-                    name = safe_name(member.name, archive.name)
+                    name = safe_name(member.name, archive.label)
                     if name in seen:
-                        raise _refused(archive.name, member.name, "the same name stands there twice")
+                        raise _refused(archive.label, member.name, "the same name stands there twice")
                     seen.add(name)
                     if len(seen) > limits.members:
-                        raise _refused(archive.name, member.name, f"more than {limits.members} members")
+                        raise _refused(archive.label, member.name, f"more than {limits.members} members")
                     left = min(limits.member, limits.total - total)
-                    total += _store(packed, name, member, archive.name, left)
+                    total += _store(packed, name, member, archive.label, left)
             if len(seen) == before:
-                raise PocketfaceError(f"{_path(archive)}: the archive is empty; {ANEW}")
+                raise PocketfaceError(f"{archive.label}: the archive is empty; {ANEW}")
     return len(seen)
 
 
@@ -180,7 +195,7 @@ def members(archive: Archive) -> Iterator[Member]:
         compression = kind.removeprefix("tar").removeprefix(".")
         plain = OPEN[compression](raw) if compression else raw
         if kind.startswith("tar"):
-            yield from _tar_members(plain, archive.name)
+            yield from _tar_members(plain, archive.label)
         else:
             name = archive.name[: -len(compression) - 1] if compression else archive.name
             yield Member(name, None, lambda: plain)
@@ -271,30 +286,30 @@ def _check_end(rest: IO[bytes]) -> None:
 
 def _zip_members(archive: Archive) -> Iterator[Member]:
     if len(archive.parts) > 1:
-        raise PocketfaceError(f"{_path(archive)}: a zip in pieces cannot be streamed; join them first")
+        raise PocketfaceError(f"{archive.label}: a zip in pieces cannot be streamed; join them first")
     with zipfile.ZipFile(archive.parts[0]) as packed:
         for info in packed.infolist():
             name = info.orig_filename
             mode = info.external_attr >> 16
             if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
                 link = stat.S_ISLNK(mode)
-                raise _refused(archive.name, name, "a symbolic link" if link else "not a plain file")
+                raise _refused(archive.label, name, "a symbolic link" if link else "not a plain file")
             if info.is_dir():
-                _check_folder(name, archive.name)
+                _check_folder(name, archive.label)
                 continue
             if info.flag_bits & ENCRYPTED:
-                raise _refused(archive.name, name, "it is encrypted")
+                raise _refused(archive.label, name, "it is encrypted")
             if info.compress_type not in ZIP_METHODS:
-                raise _refused(archive.name, name, f"unknown compression method {info.compress_type}")
+                raise _refused(archive.label, name, f"unknown compression method {info.compress_type}")
             yield Member(name, info.file_size, functools.partial(packed.open, info))
 
 
 def _check_magic(archive: Archive, kind: str) -> None:
     """Tells at once when, say, a web page was saved under the name of an archive."""
-    with archive.parts[0].open("rb") as file:
-        start = file.read(512)
+    with _joined(archive.parts) as raw:
+        start = raw.read(512)
     if not start:
-        raise PocketfaceError(f"{_path(archive)}: the file is empty; {ANEW}")
+        raise PocketfaceError(f"{archive.label}: the file is empty; {ANEW}")
     compression = kind.removeprefix("tar").removeprefix(".")
     if kind == "tar":
         place, magic = TAR_MAGIC
@@ -302,9 +317,7 @@ def _check_magic(archive: Archive, kind: str) -> None:
     else:
         right = not compression or start.startswith(MAGIC[compression])
     if not right:
-        raise PocketfaceError(
-            f"{_path(archive)}: not a {kind} archive, it starts with {start[:16]!r}; {ANEW}"
-        )
+        raise PocketfaceError(f"{archive.label}: not a {kind} archive, it starts with {start[:16]!r}; {ANEW}")
 
 
 @contextmanager
@@ -346,7 +359,7 @@ def _told_when_damaged(archive: Archive) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno is not None:
+        if error.errno not in (None, errno.EINVAL):
             raise
         raise _damaged(archive, error) from None
     except DAMAGED as error:
@@ -355,13 +368,8 @@ def _told_when_damaged(archive: Archive) -> Iterator[None]:
 
 def _damaged(archive: Archive, error: Exception) -> PocketfaceError:
     return PocketfaceError(
-        f"{_path(archive)}: the archive is damaged or cut short ({error or type(error).__name__}); {ANEW}"
+        f"{archive.label}: the archive is damaged or cut short ({error or type(error).__name__}); {ANEW}"
     )
-
-
-def _path(archive: Archive) -> str:
-    more = f" and {len(archive.parts) - 1} more" if len(archive.parts) > 1 else ""
-    return f"{archive.parts[0]}{more}"
 
 
 def _refused(archive: str, member: str, why: str) -> PocketfaceError:

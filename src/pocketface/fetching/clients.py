@@ -45,19 +45,28 @@ def from_google_drive(upstream: GoogleDrive, target: Path) -> None:
 def from_kaggle(upstream: Kaggle, target: Path) -> None:
     """Downloads a dataset with kagglehub and packs its files, unchanged, into the zip `target`."""
     try:
-        import kagglehub  # type: ignore[import-not-found, unused-ignore]
+        import kagglehub.exceptions  # type: ignore[import-not-found, unused-ignore]
     except ImportError:
         raise PocketfaceError(
             f"kaggle.com/datasets/{upstream.dataset}: needs the Kaggle client and an account: "
             "`pip install 'pocketface[kaggle]'`, and an API token as its documentation says"
         ) from None
+    errors = kagglehub.exceptions
     try:
         folder = Path(kagglehub.dataset_download(upstream.dataset))
-    except Exception as error:  # kagglehub lets every error of its many layers through
+    except (
+        OSError,
+        errors.BackendError,
+        errors.CredentialError,
+        errors.DataCorruptionError,
+        errors.KaggleEnvironmentError,
+        errors.NotFoundError,
+        errors.UnauthenticatedError,
+    ) as error:
         raise PocketfaceError(
             f"kaggle.com/datasets/{upstream.dataset}: Kaggle did not give it ({_first_line(error)}); "
             f"check the API token, or fetch it with a browser and put it at {target}"
-        ) from error
+        ) from None
     pack_folder(folder, target)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import requests
 import tenacity
+import urllib3
 from tqdm import tqdm
 
 from pocketface.errors import PocketfaceError
@@ -38,13 +39,13 @@ class Patience:
     """How long to try.
 
     Attributes:
-        attempts: in a row without a single new byte; an attempt that got further starts the count anew.
+        attempts: failures in a row before giving up; one that brought new bytes starts the count anew.
         first_wait, longest_wait: seconds between attempts, doubled each time. A server that asks for more
             than the longest is not waited for.
         connect, read: seconds to wait for a connection, and for the next bytes of one.
     """
 
-    attempts: int = 6
+    attempts: int = 5
     first_wait: float = 1.0
     longest_wait: float = 120.0
     connect: float = 20.0
@@ -107,12 +108,12 @@ def download(
 def _attempts(part: Path, url: str, patience: Patience) -> tenacity.Retrying:
     """Attempts until one ends well, or `patience` is spent."""
     furthest = -1
-    fruitless = 0
+    fruitless = 0  # failures in a row, the last that got further included
 
     def enough(state: tenacity.RetryCallState) -> bool:
         nonlocal furthest, fruitless
         reached = _length(part)
-        fruitless = 1 if reached > furthest and furthest >= 0 else fruitless + 1
+        fruitless = 1 if reached > furthest else fruitless + 1
         furthest = max(furthest, reached)
         return fruitless >= patience.attempts or _failure(state).wait > patience.longest_wait
 
@@ -158,6 +159,8 @@ def _attempt(url: str, part: Path, size: int | None, checked: bool, patience: Pa
     try:
         with requests.get(url, headers=headers, stream=True, timeout=timeout) as answer:
             if answer.status_code == requests.codes.requested_range_not_satisfiable:
+                if answer.headers.get("Content-Range") == f"bytes */{have}":
+                    return
                 remove(part)
                 raise Interrupted("the server has fewer bytes than we, starting again")
             _check_status(url, answer)
@@ -168,8 +171,12 @@ def _attempt(url: str, part: Path, size: int | None, checked: bool, patience: Pa
             if not resumed:
                 _start_again(part, answer)
             _append(url, part, answer, size)
-    except requests.RequestException as error:
+    except requests.exceptions.SSLError as error:
+        raise PocketfaceError(f"{url}: the server's certificate is not accepted ({error})") from None
+    except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
         raise Interrupted(_reason(error)) from None
+    except requests.RequestException as error:
+        raise PocketfaceError(f"{url}: {error}; is the address in data/sources.yaml right?") from None
 
 
 def _check_status(url: str, answer: requests.Response) -> None:
@@ -195,12 +202,14 @@ def _append(url: str, part: Path, answer: requests.Response, size: int | None) -
     bar = tqdm(
         total=total, initial=have, desc=part.stem, unit="B", unit_scale=True, leave=False, disable=None
     )
-    with bar, part.open("ab", buffering=0) as file:
-        for block in answer.iter_content(BLOCK):
+    with bar, part.open("ab") as file:
+        # `iter_content` waits for whole blocks, and loses what it has of one when the connection ends.
+        while block := answer.raw.read1(BLOCK, decode_content=False):
             have += len(block)
             if size is not None and have > size:
                 file.close()
                 remove(part)
+                remove(_version(part))
                 raise PocketfaceError(
                     f"{url}: it sends more than the {size} bytes that data/sources.yaml gives; "
                     "if the publisher has a new release, correct size and sha256 there"
@@ -222,13 +231,13 @@ def _retry_after(answer: requests.Response) -> float:
         return 0.0
 
 
-def _reason(error: requests.RequestException) -> str:
-    """What happened, without the library's layers."""
+def _reason(error: Exception) -> str:
+    """What happened, without the libraries' layers."""
     if isinstance(error, requests.ConnectTimeout):
         return "no connection in time"
-    if isinstance(error, requests.Timeout) or "timed out" in str(error):
+    if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
         return "the server stalled"
-    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+    if isinstance(error, urllib3.exceptions.ProtocolError):
         return "the connection was cut"
     return f"the connection failed ({type(error).__name__})"
 

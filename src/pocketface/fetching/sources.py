@@ -228,7 +228,9 @@ class Sources(Strict):
 
 def _named(sources: dict[str, Source], name: str, kind: str) -> Source:
     if name not in sources:
-        raise PocketfaceError(f"{SOURCES}: no {kind} {name!r}; there are {', '.join(sorted(sources))}")
+        raise PocketfaceError(
+            f"{SOURCES}: no {kind} {name!r}; there are {', '.join(sorted(sources)) or 'none'}"
+        )
     return sources[name]
 
 

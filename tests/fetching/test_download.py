@@ -1,0 +1,173 @@
+import email.utils
+import hashlib
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from loopback import Answer, Site
+
+from pocketface.errors import PocketfaceError
+from pocketface.fetching.download import NotThere, Patience, download
+
+CONTENT = hashlib.shake_256(b"faces").digest(50_000)
+QUICK = Patience(attempts=3, first_wait=0.0, longest_wait=5.0, connect=2.0, read=0.3)
+
+
+@pytest.fixture
+def target(site: Site, tmp_path: Path) -> Path:
+    site.files["a.tar"] = CONTENT
+    return tmp_path / "a.tar"
+
+
+def fetch(site: Site, target: Path, **options) -> bytes:
+    download(site.url("a.tar"), target, patience=QUICK, **options)
+    assert [path.name for path in target.parent.iterdir()] == ["a.tar"]  # nothing is left beside it
+    return target.read_bytes()
+
+
+def test_a_file_arrives_in_folders_made_for_it(site: Site, target: Path):
+    assert fetch(site, target.parent / "new" / "a.tar") == CONTENT
+
+
+@pytest.mark.parametrize("fault", [{"cut_after": 20_000}, {"stall_after": 20_000}])
+def test_a_cut_or_stalled_connection_is_resumed_where_it_ended(site: Site, target: Path, fault):
+    site.answers["a.tar"] = [Answer(**fault)]
+    assert fetch(site, target) == CONTENT
+    assert site.ranges("a.tar") == [None, "bytes=20000-"]
+
+
+def test_a_server_that_ignores_ranges_makes_it_start_again(site: Site, target: Path):
+    site.answers["a.tar"] = [Answer(cut_after=20_000), Answer(ignore_range=True)]
+    assert fetch(site, target) == CONTENT
+
+
+def test_a_server_that_sends_another_range_makes_it_start_again(site: Site, target: Path):
+    site.answers["a.tar"] = [Answer(cut_after=20_000), Answer(shift_range=True)]
+    assert fetch(site, target) == CONTENT
+    assert site.ranges("a.tar") == [None, "bytes=20000-", None]
+
+
+def test_a_file_that_changed_meanwhile_is_not_mixed_with_its_old_version(site: Site, target: Path):
+    site.answers["a.tar"] = [Answer(cut_after=20_000, body=bytes(50_000))]
+    assert fetch(site, target) == CONTENT
+
+
+@pytest.mark.parametrize(("checked", "ranges"), [(True, [None, "bytes=20000-"]), (False, [None, None])])
+def test_without_a_version_it_resumes_only_what_a_checksum_covers(site: Site, target: Path, checked, ranges):
+    site.versioned = False
+    site.answers["a.tar"] = [Answer(cut_after=20_000)]
+    assert fetch(site, target, checked=checked) == CONTENT
+    assert site.ranges("a.tar") == ranges
+
+
+def test_more_cuts_than_attempts_are_survived_as_long_as_bytes_arrive(site: Site, target: Path):
+    site.answers["a.tar"] = [Answer(cut_after=5_000)] * 8
+    assert fetch(site, target) == CONTENT
+
+
+def test_cuts_that_never_get_further_end(site: Site, target: Path):
+    site.always["a.tar"] = Answer(cut_after=5_000, ignore_range=True)
+    with pytest.raises(PocketfaceError, match="the connection was cut; gave up after 3 attempts"):
+        fetch(site, target)
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_busy_server_is_asked_again(site: Site, target: Path, status: int):
+    site.answers["a.tar"] = [Answer(status=status)] * 2
+    assert fetch(site, target) == CONTENT
+
+
+def test_a_server_that_stays_busy_is_left_alone_and_the_rest_kept(site: Site, target: Path):
+    site.answers["a.tar"] = [Answer(cut_after=20_000)]
+    site.always["a.tar"] = Answer(status=503)
+    with pytest.raises(PocketfaceError, match=r"HTTP 503 .* gave up after 3 .* 0\.0 MB are kept in"):
+        fetch(site, target)
+    assert not target.exists()
+    del site.always["a.tar"]
+    assert fetch(site, target) == CONTENT
+    assert site.ranges("a.tar")[-1] == "bytes=20000-"
+
+
+@pytest.mark.parametrize("as_date", [False, True])
+def test_retry_after_is_honoured(site: Site, target: Path, as_date: bool, monkeypatch: pytest.MonkeyPatch):
+    naps: list[float] = []
+    monkeypatch.setattr("tenacity.nap.time.sleep", naps.append)
+    value = email.utils.formatdate(time.time() + 4, usegmt=True) if as_date else "3"
+    site.answers["a.tar"] = [Answer(status=429, headers={"Retry-After": value})]
+    assert fetch(site, target) == CONTENT
+    assert len(naps) == 1
+    assert 0 < naps[0] <= 4
+
+
+def test_a_server_that_asks_for_an_hour_is_not_waited_for(site: Site, target: Path):
+    site.answers["a.tar"] = [Answer(status=429, headers={"Retry-After": "3600"})]
+    with pytest.raises(PocketfaceError, match="asks to wait 3600 s"):
+        fetch(site, target)
+    assert len(site.asked) == 1
+
+
+@pytest.mark.parametrize(("status", "remedy"), [(403, "terms"), (404, "new address"), (418, "address")])
+def test_a_refusal_is_final_and_says_what_to_do(site: Site, target: Path, status: int, remedy: str):
+    site.always["a.tar"] = Answer(status=status)
+    with pytest.raises(NotThere, match=rf"a\.tar: HTTP {status}.*{remedy}"):
+        fetch(site, target)
+    assert len(site.asked) == 1
+
+
+def test_nobody_listening_is_told(tmp_path: Path):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}/a.tar"
+        with pytest.raises(PocketfaceError, match="the connection failed"):
+            download(url, tmp_path / "a.tar", patience=QUICK)
+
+
+def test_more_bytes_than_announced_in_the_sources_are_refused(site: Site, target: Path):
+    with pytest.raises(PocketfaceError, match="more than the 40000 bytes"):
+        fetch(site, target, size=40_000)
+    assert not list(target.parent.glob("a.tar*"))
+
+
+def test_a_rejected_file_is_removed_and_an_earlier_one_kept(site: Site, target: Path):
+    def reject(path: Path) -> None:
+        assert path.read_bytes() == CONTENT
+        raise PocketfaceError("wrong")
+
+    target.write_bytes(b"earlier")
+    with pytest.raises(PocketfaceError, match="wrong"):
+        fetch(site, target, accept=reject)
+    assert target.read_bytes() == b"earlier"
+    assert [path.name for path in target.parent.iterdir()] == ["a.tar"]
+
+
+@pytest.mark.parametrize("size", [None, len(CONTENT)])
+def test_a_download_killed_after_its_last_byte_is_not_repeated(site: Site, target: Path, size):
+    target.with_name("a.tar.part").write_bytes(CONTENT)
+    assert fetch(site, target, size=size, checked=True) == CONTENT
+    assert site.sent == 0
+
+
+def test_a_partial_file_longer_than_the_servers_is_dropped(site: Site, target: Path):
+    target.with_name("a.tar.part").write_bytes(CONTENT + b"more")
+    assert fetch(site, target, checked=True) == CONTENT
+
+
+def test_a_full_disk_is_told_and_the_download_goes_on_when_there_is_room(site: Site, target: Path):
+    script = (
+        "import resource, sys; from pathlib import Path\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))\n"
+        "from pocketface.errors import exit_cleanly\n"
+        "from pocketface.fetching.download import download\n"
+        "exit_cleanly(download)(sys.argv[1], Path(sys.argv[2]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, site.url("a.tar"), target], capture_output=True, text=True
+    )
+    assert (done.returncode, "no room to write it" in done.stderr) == (2, True), done.stderr
+    assert "Traceback" not in done.stderr
+    assert not target.exists()
+    assert fetch(site, target) == CONTENT
+    assert site.ranges("a.tar") == [None, "bytes=30000-"]

