@@ -1,5 +1,6 @@
-"""What several test modules need: one tiny model, made once."""
+"""What several test modules need: tiny models, made once."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -7,31 +8,48 @@ import pytest
 SIZE = 48
 
 
-@pytest.fixture(scope="session")
-def colour_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A `.tflite` file that answers from a picture's mean colour, so a test can paint the answer.
+def _convert(folder: Path, answers: Callable) -> Path:
+    """A `.tflite` file with input `image` `[1, SIZE, SIZE, 3]`.
 
-    Of red, green and blue as shares of 255: age is 100 times the red, the probability of female is the
-    green, neutral has 0.5 and the blue shares the rest between sad (blue) and happy (no blue).
+    Its answers are computed from the mean red, green and blue, each `[1, 1]` and a share of 255.
     """
     import tensorflow as tf
 
     class Colour(tf.Module):
         @tf.function(input_signature=[tf.TensorSpec((1, SIZE, SIZE, 3), tf.float32, name="image")])
-        def answer(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
-            mean = tf.reduce_mean(image, [1, 2]) / 255
-            red, green, blue = mean[:, 0:1], mean[:, 1:2], mean[:, 2:3]
-            none = tf.zeros_like(red)
-            expression = [none, none, none, (1 - blue) / 2, blue / 2, none, none + 0.5]
-            return {
-                "age": 100 * red,
-                "gender": tf.concat([1 - green, green], 1),
-                "expression": tf.concat(expression, 1),
-            }
+        def serve(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
+            return answers(tf, *tf.split(tf.reduce_mean(image, [1, 2]) / 255, 3, axis=1))
 
-    folder = tmp_path_factory.mktemp("colour")
     model = Colour()
-    tf.saved_model.save(model, folder / "saved", signatures={"serving_default": model.answer})
+    tf.saved_model.save(model, folder / "saved", signatures={"serving_default": model.serve})
     file = folder / "colour.tflite"
     file.write_bytes(tf.lite.TFLiteConverter.from_saved_model(str(folder / "saved")).convert())
     return file
+
+
+@pytest.fixture(scope="session")
+def colour_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that answers from a picture's mean colour, so a test can paint the answer.
+
+    Age is 100 times the red, the probability of female is the green; neutral has 0.5, and the blue shares the
+    rest between sad (all blue) and happy (no blue).
+    """
+
+    def answers(tf, red, green, blue):
+        none = tf.zeros_like(red)
+        expression = [none, none, none, (1 - blue) / 2, blue / 2, none, none + 0.5]
+        return {
+            "age": 100 * red,
+            "gender": tf.concat([1 - green, green], 1),
+            "expression": tf.concat(expression, 1),
+        }
+
+    return _convert(tmp_path_factory.mktemp("colour"), answers)
+
+
+@pytest.fixture(scope="session")
+def odd_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model whose only answer nothing here knows."""
+    return _convert(
+        tmp_path_factory.mktemp("odd"), lambda tf, red, green, blue: {"beauty": red + green + blue}
+    )

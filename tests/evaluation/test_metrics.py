@@ -57,7 +57,9 @@ def test_attributes_count_the_faces_that_have_it(truth, f1):
 
 
 def test_what_has_no_label_or_no_answer_has_no_metric():
-    table = pd.DataFrame({"gender": [None, None], "gender_pred": ["male", "male"], "race": ["white", "black"]})
+    table = pd.DataFrame(
+        {"gender": [None, None], "gender_pred": ["male", "male"], "race": ["white", "black"]}
+    )
     assert measure(table).values == {}
 
 

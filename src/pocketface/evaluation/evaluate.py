@@ -44,6 +44,7 @@ def evaluate_variant(folder: Path, selected: Path) -> tuple[dict[str, Any], pd.D
         **{"model": card.model, "level": card.level, "kernels": KERNELS},
         **{"status": "ok", "reason": None, "datasets": {}},
     }
+    predictions = [pd.DataFrame({column: pd.Series(dtype=object) for column in IDENTITY})]
     try:
         if card.status == "failed":
             raise PocketfaceError(card.reason or "not converted")
@@ -55,10 +56,11 @@ def evaluate_variant(folder: Path, selected: Path) -> tuple[dict[str, Any], pd.D
         }
     except PocketfaceError as error:
         reason = str(error).removeprefix(f"{folder / MODEL}: ")
-        none = pd.DataFrame({column: pd.Series(dtype=object) for column in IDENTITY})
-        return metrics | {"status": "failed", "reason": reason}, none
-    metrics["datasets"] = {dataset: found for dataset, (found, _) in measured.items()}
-    return metrics, pd.concat([table for _, table in measured.values()], ignore_index=True)
+        return metrics | {"status": "failed", "reason": reason}, predictions[0]
+    for dataset, (found, table) in measured.items():
+        metrics["datasets"][dataset] = found
+        predictions.append(table)
+    return metrics, pd.concat(predictions, ignore_index=True)
 
 
 IDENTITY = ("dataset", "split", "image")

@@ -1,0 +1,51 @@
+"""Variants of the fixture `colour_model`, and pictures painted so that it gives a known answer."""
+
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from pocketface.cards import Output, VariantCard, write_card
+from pocketface.evaluation.variants import MODEL
+from pocketface.labels import EXPRESSIONS, GENDERS
+from pocketface.study import Crop, Input
+
+
+def png(pixels: np.ndarray) -> bytes:
+    """A PNG file of an RGB picture uint8 `[H, W, 3]`."""
+    return cv2.imencode(".png", pixels[:, :, ::-1])[1].tobytes()
+
+
+def paint(path: Path, red: int, green: int, blue: int, side: int = 48) -> None:
+    """Writes a picture of one colour; see `colour_model` for its answer."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(png(np.full((side, side, 3), (red, green, blue), np.uint8)))
+
+
+def card(**changes: object) -> VariantCard:
+    """What there is to know of the colour model."""
+    facts = {
+        "model": "colour",
+        "level": "float32",
+        "architecture": "compact",
+        "dataset": "none",
+        "licence": "none",
+        "crop": Crop(policy="one", margin=0.3, size=60),
+        "input": Input(size=48, margin=0.1),
+        "outputs": {
+            "age": Output(kind="number", unit="years"),
+            "gender": Output(kind="classes", labels=GENDERS),
+            "expression": Output(kind="classes", labels=EXPRESSIONS),
+        },
+        **{"parameters": 0, "trainable_parameters": 0, "macs": 0},
+    }
+    return VariantCard.model_validate(facts | changes)
+
+
+def variant_folder(folder: Path, model: Path, **changes: object) -> Path:
+    """A variant as `convert` leaves it; `changes` replace fields of its card."""
+    folder.mkdir(parents=True)
+    shutil.copy(model, folder / MODEL)
+    write_card(folder, card(**changes))
+    return folder

@@ -1,0 +1,84 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import making
+from colours import png
+from pocketface.evaluation.finding import Search, aligned, find, look, look_at
+from pocketface.faces.view import view, window
+from pocketface.study import Crop, Input
+
+ANN, BOB = making.people(2)
+CHIP = Crop(policy="one", margin=0.25, size=96)
+AS_IS = Crop(policy="as_is", size=48, channels=1)
+SMALL = Input(size=32, margin=0.2)
+GREY = Input(size=24, channels=1, margin=0.24, shift=-0.13)
+
+
+@pytest.fixture(scope="module")
+def two_people(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("pictures") / "two.jpg"
+    path.write_bytes(making.jpeg(making.scene(ANN, BOB)))
+    return path
+
+
+def test_every_face_is_seen_by_every_model(two_people):
+    looked = look(two_people, [(CHIP, SMALL), (AS_IS, GREY)], Search(every=True, detect="dlib"))
+    assert looked.reason is None
+    assert len(looked.boxes) == 2
+    assert [[seen.shape for seen in face] for face in looked.faces] == [[(32, 32, 3), (24, 24, 1)]] * 2
+
+
+def test_a_model_sees_what_it_was_trained_on(two_people):
+    """The same crop and the same window as `crop_faces` and training make of this picture."""
+    from pocketface.faces.crop import find_and_crop
+    from pocketface.faces.picture import decode
+
+    stored, box = find_and_crop(decode(two_people.read_bytes()), CHIP)[0]
+    looked = look(two_people, [(CHIP, SMALL)], Search())
+    assert looked.boxes == (box,)
+    np.testing.assert_array_equal(looked.faces[0][0], view(stored, CHIP, SMALL))
+
+
+def test_a_model_of_whole_crops_gets_a_chip_that_holds_its_window():
+    left, top, side = window(aligned(AS_IS, GREY), GREY)
+    assert min(left, top) >= -1e-9
+    assert max(left, top) + side <= 1 + 1e-9
+
+
+def test_auto_takes_small_pictures_as_faces_and_searches_others():
+    small, wall = making.tight(ANN, 79), making.scene(width=120, height=100)
+    assert find(small, Search()) == [None]
+    assert find(wall, Search()) == []
+    assert find(wall, Search(centre_if_none=True)) == [None]
+    assert find(wall, Search(detect="none")) == [None]
+
+
+def test_the_middle_of_the_frame_keeps_its_shape(tmp_path):
+    picture = np.zeros((60, 100, 3), np.uint8)
+    picture[:, 20:80] = 200
+    (tmp_path / "wide.png").write_bytes(png(picture))
+    looked = look(tmp_path / "wide.png", [(CHIP, SMALL)], Search(detect="none"))
+    assert looked.boxes == ((20, 0, 80, 60),)
+    assert (looked.faces[0][0] == 200).all()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [(None, "unreadable"), (b"", "empty"), (b"not a picture", "unsupported")]
+)
+def test_a_picture_that_cannot_be_read_says_why(tmp_path, content, reason):
+    path = tmp_path / "bad.jpg"
+    if content is not None:
+        path.write_bytes(content)
+    assert look(path, [(CHIP, SMALL)], Search()).reason == reason
+
+
+def test_processes_find_the_same_in_the_same_order(two_people, tmp_path):
+    (tmp_path / "one.jpg").write_bytes(making.jpeg(making.scene(BOB)))
+    files = [two_people, tmp_path / "none.jpg", tmp_path / "one.jpg"]
+    one, many = (list(look_at(files, [(CHIP, SMALL)], Search(), workers=n)) for n in (1, 2))
+    assert [looked.reason for looked in many] == [None, "unreadable", None]
+    for here, there in zip(one, many, strict=True):
+        assert (here.path, here.boxes) == (there.path, there.boxes)
+        np.testing.assert_array_equal(here.faces, there.faces)

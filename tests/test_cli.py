@@ -1,0 +1,178 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import making
+from colours import paint, variant_folder
+from pocketface.cli import app
+from pocketface.evaluation.variants import MODEL
+
+ANN, BOB = making.people(2)
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def labels(tmp_path) -> Path:
+    """Four pictures; one of them is damaged and one is missing."""
+    paint(tmp_path / "faces/a.png", 51, 0, 0)
+    paint(tmp_path / "faces/b.png", 178, 255, 255)
+    (tmp_path / "faces/c.png").write_bytes(b"not a picture")
+    path = tmp_path / "labels.csv"
+    path.write_text(
+        "path,age,age_group,age_band,gender,race,expression\n"
+        "faces/a.png,24,young,20-29,male,white,happy\n"
+        "faces/b.png,80,elderly,more than 70,male,black,sad\n"
+        "faces/c.png,1,young,0-2,male,white,sad\n"
+        "faces/d.png,1,young,0-2,male,white,sad\n"
+    )
+    return path
+
+
+def test_evaluate_writes_every_figure(colour_model, labels, tmp_path):
+    out = tmp_path / "new/out.json"
+    result = run("evaluate", "--model", colour_model, "--data", labels, "--json", out)
+    assert result.exit_code == 0, result.output
+    found = json.loads(out.read_text())
+    assert found["n"] == 2
+    assert found["rejected"] == [
+        {"path": "faces/c.png", "reason": "unsupported"},
+        {"path": "faces/d.png", "reason": "unreadable"},
+    ]
+    metrics = found["metrics"]
+    assert metrics["age_mae"] == pytest.approx((4 + 80 - 178 / 2.55) / 2, rel=1e-3)
+    assert metrics["age_cs5"] == 0.5
+    assert metrics["age_group_accuracy"] == 1.0
+    assert metrics["age_band_accuracy"] == 0.5
+    assert metrics["gender_accuracy"] == 0.5
+    assert metrics["expression_accuracy"] == 1.0, "of happy and sad, though neutral is more probable"
+    assert found["by_group"]["race"]["white"]["n"] == 1
+    assert found["by_group"]["race"]["white"]["gender_accuracy"] == 1.0
+    assert "gender_accuracy" in result.output
+
+
+def test_evaluate_searches_for_faces(colour_model, tmp_path):
+    (tmp_path / "ann.jpg").write_bytes(making.jpeg(making.scene(ANN)))
+    (tmp_path / "wall.jpg").write_bytes(making.jpeg(making.scene(width=120, height=100)))
+    data = tmp_path / "labels.csv"
+    data.write_text("path,gender\nann.jpg,male\nwall.jpg,male\n")
+
+    def evaluated(*options: str) -> dict[str, Any]:
+        out = tmp_path / "out.json"
+        result = run("evaluate", "--model", colour_model, "--data", data, "--json", out, *options)
+        assert result.exit_code == 0, result.output
+        return json.loads(out.read_text())
+
+    assert evaluated()["rejected"] == [{"path": "wall.jpg", "reason": "no_face"}]
+    assert evaluated("--no-face", "center")["n"] == 2
+    assert evaluated("--detect", "none")["n"] == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("path,agee\na.jpg,3\n", "did you mean 'age'?"),
+        ("path,age\na.jpg,x\n", "line 2, column age"),
+        ("", "empty"),
+    ],
+)
+def test_evaluate_refuses_labels_it_does_not_understand(colour_model, tmp_path, content, message):
+    data, out = tmp_path / "labels.csv", tmp_path / "out.json"
+    data.write_text(content)
+    result = run("evaluate", "--model", colour_model, "--data", data, "--json", out)
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"error: {data}")
+    assert message in result.stderr
+    assert not out.exists()
+
+
+def test_evaluate_says_what_no_model_answers(colour_model, tmp_path):
+    paint(tmp_path / "a.png", 1, 2, 3)
+    data = tmp_path / "labels.csv"
+    data.write_text("path,Bald,race\na.png,1,white\n")
+    result = run("evaluate", "--model", colour_model, "--data", data)
+    assert result.exit_code == 0
+    assert "none of the models answers Bald\n" in result.stderr
+
+
+def test_evaluate_does_not_write_over_a_folder(colour_model, labels, tmp_path):
+    result = run("evaluate", "--model", colour_model, "--data", labels, "--json", tmp_path)
+    assert result.exit_code == 2
+    assert labels.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"random" * 100, b"\x1c\0\0\0TFL3 cut off"])
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+def test_a_damaged_model_is_an_error(labels, tmp_path, content, command):
+    model = tmp_path / "bad.tflite"
+    model.write_bytes(content)
+    where = [labels.parent / "faces/a.png"] if command == "predict" else ["--data", labels]
+    result = run(command, *where, "--model", model)
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"error: {model}: not a")
+
+
+def test_predict_answers_for_every_face_and_goes_on_after_a_bad_picture(colour_model, tmp_path):
+    (tmp_path / "in/.hidden").mkdir(parents=True)
+    (tmp_path / "in/1.jpg").write_bytes(making.jpeg(making.scene(ANN, BOB)))
+    (tmp_path / "in/2.JPG").write_bytes(b"\xff\xd8\xff no more")
+    (tmp_path / "in/notes.txt").write_text("not a picture")
+    (tmp_path / "in/.hidden/3.jpg").write_bytes(b"")
+    wall = tmp_path / "wall"
+    wall.write_bytes(making.jpeg(making.scene(width=120, height=100)))
+    result = run("predict", tmp_path / "in", wall, "--model", colour_model, "--json")
+    assert result.exit_code == 0, result.output
+    two, bad, none = json.loads(result.stdout)
+    assert two["path"].endswith("in/1.jpg")
+    assert two["status"] == "ok"
+    assert len(two["faces"]) == 2
+    for face in two["faces"]:
+        left, top, right, bottom = face["box"]
+        assert 0 <= left < right <= 480
+        assert 0 <= top < bottom <= 360
+        assert 0 <= face["age"] <= 100
+        assert face["gender"] in ("male", "female")
+        assert 0.5 <= face["gender_probability"] <= 1
+        assert face["expression"] == "neutral"
+        assert face["expression_probability"] == pytest.approx(0.5)
+    assert bad["status"] != "ok"
+    assert none == {"path": str(wall), "status": "no_face", "faces": []}
+
+
+def test_predict_says_it_to_a_person_too(colour_model, tmp_path):
+    path = tmp_path / "ann.jpg"
+    path.write_bytes(making.jpeg(making.scene(ANN)))
+    result = run("predict", path, "--model", colour_model)
+    assert f"{path}: face " in result.stdout
+    assert "expression neutral (50%)" in result.stdout
+
+
+def test_predict_fails_if_no_picture_could_be_read(colour_model, tmp_path):
+    result = run("predict", tmp_path / "none.jpg", "--model", colour_model)
+    assert result.exit_code == 2
+    assert "none.jpg: unreadable" in result.stdout
+    empty = run("predict", tmp_path, "--model", colour_model)
+    assert empty.exit_code == 2
+    assert "no pictures in" in empty.stderr
+
+
+def test_without_a_model_the_int8_variants_of_this_folder_are_taken(colour_model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    paint(tmp_path / "a.png", 51, 0, 0)
+    refused = run("predict", "a.png")
+    assert refused.exit_code == 2
+    assert "dvc repro" in refused.stderr
+    variant_folder(tmp_path / "variants/colour/int8", colour_model, level="int8")
+    failed = variant_folder(tmp_path / "variants/other/int8", colour_model, status="failed", reason="no")
+    (failed / MODEL).unlink()
+    (tmp_path / "labels.csv").write_text("path,age\na.png,20\n")
+    result = run("evaluate", "--data", "labels.csv", "--json", "out.json")
+    assert result.exit_code == 0, result.output
+    assert json.loads((tmp_path / "out.json").read_text())["models"] == {
+        "colour/int8": ["age", "expression", "gender"]
+    }
