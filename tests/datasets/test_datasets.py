@@ -21,6 +21,7 @@ from pocketface.datasets import (
 )
 from pocketface.errors import PocketfaceError
 from pocketface.faces.picture import decode
+from pocketface.fetching.archives import Archive, pack
 from pocketface.labels import CELEBA_ATTRIBUTES, CLASSES
 
 COUNT = 20
@@ -84,6 +85,18 @@ class TestEveryDataset:
             PocketfaceError, match=f"files.zip: holds no pictures of {name}; .*fetch_data@{name}"
         ):
             list(read(name, archive))
+
+    def test_it_reads_what_its_release_unpacks_to(self, name: str, tmp_path: Path) -> None:
+        members = MAKERS[name](4)
+        [entry] = making.make_mirror(tmp_path, {name: members}).values()
+        release = [
+            Archive(Path(file["mirror"]).name, tuple(tmp_path / (file["mirror"] + piece) for piece in pieces))
+            for file in entry["files"]
+            for pieces in [file.get("pieces", [""])]
+        ]
+        pack(release, tmp_path / "unpacked.zip")
+        packed = making.make_raw(tmp_path / "packed.zip", members)
+        assert list(read(name, tmp_path / "unpacked.zip")) == list(read(name, packed))
 
     def test_other_files_and_those_of_a_mac_are_passed_over(self, name: str, tmp_path: Path) -> None:
         members = MAKERS[name](3)

@@ -77,7 +77,8 @@ def decode(data: bytes) -> np.ndarray:
 
     Grey pictures become RGB, 16-bit ones 8-bit (the upper byte), CMYK and palettes RGB; transparent parts
     show white. Of the several pictures in a camera's MPO file the first, the full one, is taken;
-    animations and multi-page files are rejected, for nothing says which frame was labelled.
+    animations and multi-page files are rejected, for nothing says which frame was labelled. Wrong bytes
+    inside a JPEG that is otherwise whole cannot be told from a picture.
 
     Args:
         data: the file's content.
