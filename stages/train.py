@@ -16,7 +16,7 @@ def main() -> None:
     from pocketface.tracking import LiveCurves
 
     from pocketface.faces.index import INDEX, FaceSet
-    from pocketface.fetching.sources import licence
+    from pocketface.fetching.sources import load_sources
     from pocketface.files import sha256
     from pocketface.study import load_study
     from pocketface.training.fit import WEIGHTS, fit, save, training_key
@@ -27,7 +27,8 @@ def main() -> None:
     dataset = study.models[name].dataset
     folder, out = Path("data/faces") / dataset, Path("models") / name
     curves = LiveCurves(study, name, training_key(study, name, folder / INDEX))
-    save(fit(study, name, FaceSet.load(folder), licence(dataset), curves), out)
+    licence = load_sources().dataset(dataset).licence
+    save(fit(study, name, FaceSet.load(folder), licence, curves), out)
     curves.finish(weights_sha256=sha256(out / WEIGHTS))
 
 

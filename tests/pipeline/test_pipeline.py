@@ -1,0 +1,224 @@
+"""The whole graph on tiny drawn datasets, by DVC itself, in a copy of the repository."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import making
+import pytest
+import yaml
+
+REPOSITORY = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+WITH_TIMINGS = ("timings/", "comparison.md", "latency")
+"""Parts of the names of outs that hold timings, and so never repeat."""
+
+MODEL = {
+    "architecture": "compact",
+    "options": {"widths": [4, 8], "depths": [1, 1], "dropout": 0.0},
+    "training": {"epochs": 2, "batch_size": 8, "learning_rate": 0.01, "augment": {"flip": True}},
+}
+PARAMS = {
+    "study": "tiny",
+    "threads": 1,
+    "holdout": "photos",
+    "datasets": {
+        "utkface": {"crop": {"policy": "one", "margin": 0.25, "size": 48}},
+        "fer2013": {"crop": {"policy": "as_is", "size": 48, "channels": 1}},
+        "photos": {"crop": {"policy": "largest", "upsample": 1, "margin": 0.6, "size": 96}},
+    },
+    "models": {
+        "age_gender": MODEL
+        | {"dataset": "utkface", "heads": ["age", "gender"], "input": {"size": 32, "channels": 3, "margin": 0.2}},
+        "expression": MODEL
+        | {
+            "dataset": "fer2013",
+            "heads": ["expression"],
+            "input": {"size": 32, "channels": 1, "margin": 0.24, "shift": -0.13},
+        },
+    },
+    "levels": {"float32": {}, "int8": {"calibration": 8}},
+    "benchmark": {"runs": 3, "warmup": 0},
+}
+
+
+class Copy:
+    """A copy of the repository with a tiny study."""
+
+    def __init__(self, root: Path, mirror: Path, sources: dict) -> None:
+        self.root = root
+        for name in ("stages", "src"):
+            shutil.copytree(REPOSITORY / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+        for name in ("dvc.yaml", ".dvcignore", ".gitignore"):
+            shutil.copy(REPOSITORY / name, root)
+        (root / "data").mkdir()
+        (root / "baselines").mkdir()
+        (root / "data/sources.yaml").write_text(yaml.safe_dump({"datasets": sources}))
+        self.params(PARAMS)
+        self._environment = os.environ | {
+            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(root / "src"),
+            "POCKETFACE_MIRROR": str(mirror),
+            "HOME": str(root / "home"),
+        }
+        self._environment.pop("MLFLOW_TRACKING_URI", None)
+        self.run("git", "init", "-q")
+        self.run("dvc", "init", "-q")
+
+    def params(self, params: dict) -> None:
+        (self.root / "params.yaml").write_text(yaml.safe_dump(params))
+
+    def start(self, *command: str) -> subprocess.Popen:
+        return subprocess.Popen(
+            command,
+            cwd=self.root,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, *command: str) -> str:
+        """Runs to the end and returns what was printed; fails the test if the command failed."""
+        process = self.start(*command)
+        printed, _ = process.communicate()
+        assert process.returncode == 0, printed
+        return printed
+
+    def would_run(self, params: dict) -> set[str]:
+        """The stages that `dvc repro` would run with other params."""
+        self.params(params)
+        printed = self.run("dvc", "repro", "--dry")
+        self.params(PARAMS)
+        return {line.split("'")[1] for line in printed.splitlines() if line.startswith("Running stage")}
+
+    def outs(self) -> dict[str, str]:
+        """File below the outs -> SHA-256, but for those that hold timings."""
+        folders = ("data/raw", "data/faces", "data/views", "models", "variants", "evaluation", "reports")
+        files = [path for folder in folders for path in (self.root / folder).rglob("*") if path.is_file()]
+        names = {path.relative_to(self.root).as_posix(): path for path in files}
+        return {
+            name: hashlib.sha256(path.read_bytes()).hexdigest()
+            for name, path in names.items()
+            if not any(part in name for part in WITH_TIMINGS) and not path.name.startswith(".")
+        }
+
+
+@pytest.fixture(scope="module")
+def copies(tmp_path_factory) -> tuple[Copy, Copy]:
+    """Two fresh copies in which the graph has run, side by side; the first has a baseline and was checked."""
+    root = tmp_path_factory.mktemp("pipeline")
+    members = {"utkface": making.utkface(60), "fer2013": making.fer2013(70), "photos": making.photos(8)}
+    sources = making.make_mirror(root / "mirror", members)
+    made = []
+    for name in ("a", "b"):
+        (root / name).mkdir()
+        made.append(Copy(root / name, root / "mirror", sources))
+    runs = [copy.start("dvc", "repro", "report") for copy in made]
+    for run in runs:
+        printed, _ = run.communicate()
+        assert run.returncode == 0, printed
+    made[0].run("pocketface", "check", "--update")
+    made[0].run("dvc", "repro")
+    return made[0], made[1]
+
+
+def test_the_graph_makes_every_variant_and_a_comparison(copies: tuple[Copy, Copy]) -> None:
+    outs = copies[0].outs()
+    for model in PARAMS["models"]:
+        for level in PARAMS["levels"]:
+            assert f"variants/{model}/{level}/model.tflite" in outs
+            assert (copies[0].root / "timings" / model / f"{level}.json").exists()
+    comparison = (copies[0].root / "reports/tiny/comparison.md").read_text()
+    assert "age_gender" in comparison
+    assert "expression" in comparison
+
+
+def test_a_second_run_does_nothing(copies: tuple[Copy, Copy]) -> None:
+    assert "Data and pipelines are up to date" in copies[0].run("dvc", "repro")
+
+
+def test_two_fresh_runs_make_the_same_bytes_but_for_timings(copies: tuple[Copy, Copy]) -> None:
+    first, second = (copy.outs() for copy in copies)
+    first = {name: digest for name, digest in first.items() if name in second or "check" not in name}
+    assert len(first) > 30
+    assert first == second
+
+
+def test_malformed_names_are_rows_of_the_index(copies: tuple[Copy, Copy]) -> None:
+    import pandas as pd
+
+    index = pd.read_parquet(copies[0].root / "data/faces/utkface/index.parquet")
+    assert (index["status"] == "bad_name").sum() == 5
+    assert (index["status"] == "ok").sum() > 40
+
+
+def changed(path: str, value: object) -> dict:
+    """The tiny params with one field changed, named like `levels.int8.calibration`."""
+    params = yaml.safe_load(yaml.safe_dump(PARAMS))
+    *parents, last = path.split(".")
+    stanza = params
+    for name in parents:
+        stanza = stanza[name]
+    stanza[last] = value
+    return params
+
+
+def test_a_levels_setting_re_runs_only_that_level(copies: tuple[Copy, Copy]) -> None:
+    assert copies[0].would_run(changed("levels.int8.calibration", 9)) == {
+        *(f"{stage}@{model}-int8" for stage in ("convert", "evaluate", "benchmark") for model in PARAMS["models"]),
+        "report",
+        "check",
+    }
+
+
+def test_a_learning_rate_re_runs_only_that_model(copies: tuple[Copy, Copy]) -> None:
+    assert copies[0].would_run(changed("models.expression.training.learning_rate", 0.02)) == {
+        "train@expression",
+        *(f"{stage}@expression-{level}" for stage in ("convert", "evaluate", "benchmark") for level in PARAMS["levels"]),
+        "report",
+        "check",
+    }
+
+
+def test_a_regression_fails_the_run_and_is_named(copies: tuple[Copy, Copy]) -> None:
+    copy = copies[0]
+    path = copy.root / "baselines/tiny.yaml"
+    before = path.read_text()
+    baseline = yaml.safe_load(before)
+    baseline["models"]["age_gender"]["int8"]["utkface.age_mae"] = 0.5
+    path.write_text(yaml.safe_dump(baseline))
+    process = copy.start("dvc", "repro")
+    printed, _ = process.communicate()
+    path.write_text(before)
+    assert process.returncode != 0
+    for part in ("age_gender", "int8", "utkface.age_mae", "0.5"):
+        assert part in printed
+
+
+def test_track_publishes_every_variant_once(copies: tuple[Copy, Copy]) -> None:
+    import mlflow
+
+    copy = copies[0]
+    for _ in range(2):
+        copy.run("pocketface", "track")
+    client = mlflow.MlflowClient(f"sqlite:///{copy.root / 'mlflow.db'}")
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    runs = client.search_runs(experiments)
+    variants = [run for run in runs if "level" in run.data.tags]
+    assert len(variants) == len(PARAMS["models"]) * len(PARAMS["levels"])
+    assert len(runs) == len(variants) + len(PARAMS["models"])
+
+
+def test_unknown_names_in_params_end_with_status_2(copies: tuple[Copy, Copy]) -> None:
+    copy = copies[1]
+    copy.params(changed("models.age_gender.architecture", "resnet"))
+    process = copy.start("python", "stages/train.py", "age_gender")
+    printed, _ = process.communicate()
+    copy.params(PARAMS)
+    assert process.returncode == 2
+    assert "models.age_gender.architecture: no 'resnet'" in printed
+    assert "Traceback" not in printed
