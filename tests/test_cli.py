@@ -3,10 +3,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from typer.testing import CliRunner, Result
 
 import making
 from colours import paint, variant_folder
+from fake_outs import STUDY, write_sources
 from pocketface.cli import app
 from pocketface.evaluation.variants import MODEL
 
@@ -176,3 +178,42 @@ def test_without_a_model_the_int8_variants_of_this_folder_are_taken(colour_model
     assert json.loads((tmp_path / "out.json").read_text())["models"] == {
         "colour/int8": ["age", "expression", "gender"]
     }
+
+
+@pytest.fixture
+def checked(tmp_path, monkeypatch) -> Path:
+    """A folder with a study and its figures, made the working directory; the file with the figures."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(STUDY))
+    figures = tmp_path / "reports/tiny/metrics.json"
+    figures.parent.mkdir(parents=True)
+    figures.write_text('{"age_gender": {"int8": {"utkface.age_mae": 6.5}}}')
+    return figures
+
+
+def test_check_compares_with_the_baseline_and_takes_it_over(checked):
+    assert run("check").exit_code == 2, "there is no baseline yet"
+    assert "+    int8:" in run("check", "--update").stdout
+    assert run("check").exit_code == 0
+    checked.write_text('{"age_gender": {"int8": {"utkface.age_mae": 7.5}}}')
+    worse = run("check")
+    assert worse.exit_code == 1
+    assert "age_gender/int8 utkface.age_mae: was 6.5, is 7.5" in worse.stdout
+
+
+def test_data_list_names_every_dataset(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_sources(tmp_path / "data/sources.yaml")
+    result = run("data", "list")
+    assert result.exit_code == 0, result.output
+    for dataset in yaml.safe_load((tmp_path / "data/sources.yaml").read_text())["datasets"]:
+        assert f"{dataset}: " in result.stdout
+    (tmp_path / "data/sources.yaml").unlink()
+    assert run("data", "list").exit_code == 2
+
+
+def test_every_command_explains_itself():
+    for command in ([], ["predict"], ["evaluate"], ["check"], ["data", "list"]):
+        result = run(*command, "--help")
+        assert result.exit_code == 0
+        assert "Usage" in result.stdout

@@ -124,6 +124,27 @@ def evaluate(
             raise PocketfaceError(f"{out}: cannot be written ({error.strerror})") from None
 
 
+@app.command()
+@exit_cleanly
+def check(
+    update: Annotated[
+        bool,
+        typer.Option("--update", help="Take the new figures over into the baseline; prints what changed."),
+    ] = False,
+) -> None:
+    """Compares the report's figures with baselines/STUDY.yaml; exit status 1 if they are not as there."""
+    from pocketface import gate
+    from pocketface.study import load_study
+
+    if update:
+        typer.echo(gate.update(load_study()) or "nothing changed\n", nl=False)
+        return
+    verdict = gate.check(load_study())
+    typer.echo(verdict.text())
+    if not verdict.passed:
+        raise typer.Exit(1)
+
+
 @data.command("list")
 @exit_cleanly
 def list_data() -> None:
