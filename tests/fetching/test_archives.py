@@ -134,6 +134,7 @@ BAD: dict[str, tuple[str, Callable[[], bytes], str]] = {
         "not UTF-8",
     ),
     "name of nothing": ("x.zip", lambda: in_zip("./."), "without a name"),
+    "no name at all": ("x.zip", lambda: zipped({"": b"1"}), "without a name"),
     "symbolic link in a tar": ("x.tar", lambda: typed(tarfile.SYMTYPE, "/etc/passwd"), "'odd'.*symbolic"),
     "symbolic link in a zip": ("x.zip", lambda: zipped({"odd": b"/etc/x"}, linked), "'odd'.*symbolic"),
     "hard link": ("x.tar", lambda: typed(tarfile.LNKTYPE, "good"), "'odd'.*hard link"),

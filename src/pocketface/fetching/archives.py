@@ -16,6 +16,7 @@ import io
 import lzma
 import re
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -40,7 +41,10 @@ DAMAGED = (
     lzma.LZMAError,
     zlib.error,
     EOFError,
-    NotImplementedError,  # a damaged zip header may ask for what `zipfile` cannot do
+    # and these from `zipfile`, for headers that ask for what it cannot do or do not hold what they should
+    NotImplementedError,
+    struct.error,
+    UnicodeDecodeError,
 )
 """What the standard library raises for a damaged or truncated archive, besides an OSError without number
 (bad data) or with EINVAL (a seek to before the start)."""
@@ -294,7 +298,7 @@ def _zip_members(archive: Archive) -> Iterator[Member]:
             if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
                 link = stat.S_ISLNK(mode)
                 raise _refused(archive.label, name, "a symbolic link" if link else "not a plain file")
-            if info.is_dir():
+            if name.endswith("/"):
                 _check_folder(name, archive.label)
                 continue
             if info.flag_bits & ENCRYPTED:
