@@ -1,0 +1,112 @@
+"""Training curves in MLflow while training runs.
+
+    curves = LiveCurves(study, "age_gender", training_key)
+    curves.log(0, {"loss": 2.1, "val_loss": 2.3})       # after every epoch
+    curves.finish(weights_sha256)
+
+A thread of its own talks to the store, so a store that is slow, down or refusing costs one warning and never
+the training. `track` later takes the run over as the model's, and adds what is missing.
+"""
+
+import queue
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from pocketface.errors import PocketfaceError
+from pocketface.study import Study
+from pocketface.tracking.store import Store, address_of, failures_told, flat, git_revision, open_store, shown
+
+FINISH_SECONDS = 30
+"""How long `finish` waits for the store to take what is left. A new SQLite database takes some 10 s."""
+
+TRAINING_KEY, WEIGHTS, MODEL_KEY = "training_key", "weights_sha256", "model_key"
+
+
+class LiveCurves:
+    """The live run of one training.
+
+    Args:
+        study: the params.
+        model: its name in the study.
+        training_key: the same for the same training, see `pocketface.training.fit.training_key`. An earlier
+            run with this key that `track` has not taken over is replaced.
+        root: the repository.
+        uri: the store, see `pocketface.tracking.store.address_of`.
+    """
+
+    def __init__(
+        self, study: Study, model: str, training_key: str, root: Path = Path(), uri: str | None = None
+    ):
+        self._study, self._model, self._key, self._root = study, model, training_key, root
+        self._uri = address_of(root, uri)
+        self._epochs: queue.SimpleQueue[tuple[int, dict[str, float]] | None] = queue.SimpleQueue()
+        self._weights: str | None = None
+        self._thread = threading.Thread(target=self._publish, name="live curves", daemon=True)
+        self._thread.start()
+
+    def log(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Hands over the metrics of one finished epoch, counted from 0; returns at once."""
+        self._epochs.put((epoch, dict(metrics)))
+
+    def finish(self, weights_sha256: str) -> None:
+        """Ends the run; the hash tells `track` to which model it belongs."""
+        self._weights = weights_sha256
+        self._epochs.put(None)
+        self._thread.join(FINISH_SECONDS)
+        if self._thread.is_alive():
+            self._warn(f"{shown(self._uri)}: the MLflow store did not answer within {FINISH_SECONDS} s")
+
+    def _publish(self) -> None:
+        try:
+            with failures_told(self._uri):
+                store = open_store(self._study, self._root, self._uri)
+                run = self._start(store)
+                while (item := self._epochs.get()) is not None:
+                    epoch, metrics = item
+                    store.log(run, metrics=metrics, step=epoch)
+                self._end(store, run, self._weights or "")
+        except PocketfaceError as error:
+            self._warn(str(error))
+
+    def _start(self, store: Store) -> str:
+        for earlier in store.runs():
+            tags = earlier.data.tags
+            if tags.get(TRAINING_KEY) == self._key and MODEL_KEY not in tags:
+                store.client.delete_run(earlier.info.run_id)
+        run = store.create(
+            self._model, model_tags(self._study, self._model, self._root) | {TRAINING_KEY: self._key}
+        )
+        store.log(run, params=model_params(self._study, self._model))
+        return run
+
+    def _end(self, store: Store, run: str, weights: str) -> None:
+        """Ends the run; training that only repeated an earlier one leaves the earlier run alone."""
+        known = [other.data.tags for other in store.runs() if other.info.run_id != run]
+        if any(tags.get("model") == self._model and tags.get(WEIGHTS) == weights for tags in known):
+            store.client.delete_run(run)
+            return
+        store.log(run, tags={WEIGHTS: weights})
+        store.client.set_terminated(run)
+
+    def _warn(self, message: str) -> None:
+        print(f"warning: no live curves of {self._model}: {message}", file=sys.stderr)
+
+
+def model_tags(study: Study, model: str, root: Path) -> dict[str, str]:
+    """What a model's run, and those of its variants, are filtered by."""
+    stanza, revision = study.models[model], git_revision(root)
+    return {
+        "kind": "model",
+        "study": study.study,
+        "model": model,
+        "task": ",".join(stanza.heads),
+        "dataset": stanza.dataset,
+        **({"git_revision": revision} if revision else {}),
+    }
+
+
+def model_params(study: Study, model: str) -> dict[str, object]:
+    """A model's stanza of the params, flattened, and the seed."""
+    return flat(study.models[model].model_dump(mode="json")) | {"seed": study.seed}

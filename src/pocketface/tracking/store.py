@@ -1,0 +1,188 @@
+"""Opening an MLflow store, quickly or not at all.
+
+MLflow takes seconds to import and by default minutes to give up on a server, hence the late imports and the
+short patience. Both can be overruled by MLflow's own environment variables.
+"""
+
+import logging
+import os
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from pocketface.errors import PocketfaceError
+from pocketface.study import Study
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+URI_VARIABLE = "MLFLOW_TRACKING_URI"
+DATABASE, ARTIFACTS = "mlflow.db", "mlartifacts"
+PATIENCE = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",  # seconds
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+CONNECT_SECONDS = 3
+
+PARENT_TAG, NAME_TAG = "mlflow.parentRunId", "mlflow.runName"
+
+
+@dataclass(frozen=True)
+class Store:
+    """An open store and the experiment of one study in it."""
+
+    client: "MlflowClient"
+    experiment: str
+
+    def runs(self) -> list["Run"]:
+        """All runs of the experiment that are not deleted."""
+        found: list[Run] = []
+        token = None
+        while True:
+            page = self.client.search_runs([self.experiment], max_results=1000, page_token=token)
+            found += page
+            token = page.token
+            if not token:
+                return found
+
+    def create(self, name: str, tags: Mapping[str, str]) -> str:
+        """Starts a run and returns its id."""
+        about = {"mlflow.source.name": "pocketface", "mlflow.source.type": "LOCAL", **tags}
+        return self.client.create_run(self.experiment, tags=about, run_name=name).info.run_id
+
+    def log(
+        self,
+        run: str,
+        metrics: Mapping[str, float] | None = None,
+        params: Mapping[str, Any] | None = None,
+        tags: Mapping[str, str] | None = None,
+        step: int = 0,
+    ) -> None:
+        """Writes to a run, in one request."""
+        from mlflow.entities import Metric, Param, RunTag
+        from mlflow.utils.time import get_current_time_millis
+
+        now = get_current_time_millis()
+        self.client.log_batch(
+            run,
+            [Metric(name, value, now, step) for name, value in (metrics or {}).items()],
+            [Param(name, str(value)) for name, value in (params or {}).items()],
+            [RunTag(name, value) for name, value in (tags or {}).items()],
+        )
+
+
+def address_of(root: Path, uri: str | None = None) -> str:
+    """Where the store is: `uri`, else `MLFLOW_TRACKING_URI`, else `mlflow.db` below `root`."""
+    return uri or os.environ.get(URI_VARIABLE) or f"sqlite:///{(root / DATABASE).resolve()}"
+
+
+def shown(uri: str) -> str:
+    """An address as it may be printed: without user and password."""
+    parts = urlsplit(uri)
+    return parts._replace(netloc=f"***@{parts.netloc.rpartition('@')[2]}").geturl() if "@" in uri else uri
+
+
+@contextmanager
+def failures_told(uri: str) -> Iterator[None]:
+    """Turns whatever a store that is down, slow or refusing raises into a `PocketfaceError`."""
+    _prepare()
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        why = (str(_root_of(error)).strip() or type(error).__name__).splitlines()[0]
+        raise PocketfaceError(
+            f"{shown(uri)}: the MLflow store cannot be used ({why}). Start it, or name another with "
+            f"{URI_VARIABLE}; nothing is lost, `pocketface track` publishes it all when the store is back"
+        ) from None
+
+
+def _root_of(error: BaseException) -> BaseException:
+    """What an exception was first raised for: `Connection refused`, not the layers around it."""
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__ or error
+    return error
+
+
+def open_store(study: Study, root: Path, uri: str) -> Store:
+    """Opens a store and the study's experiment, which is made when it is new.
+
+    Raises:
+        PocketfaceError: the experiment was deleted, or the database does not answer. What else goes wrong
+            is for `failures_told`, around the call.
+    """
+    _prepare()
+    from mlflow import MlflowClient
+
+    parts = urlsplit(uri)
+    if parts.scheme == "sqlite":
+        _create_database(uri)
+    if port := DATABASE_PORTS.get(parts.scheme.partition("+")[0]):
+        # MLflow itself would retry for minutes.
+        socket.create_connection((parts.hostname or "localhost", parts.port or port), CONNECT_SECONDS).close()
+    client = MlflowClient(tracking_uri=uri)
+    name = f"pocketface-{study.study}"
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        artifacts = (root / ARTIFACTS).resolve().as_uri() if parts.scheme == "sqlite" else None
+        return Store(client, client.create_experiment(name, artifact_location=artifacts))
+    if experiment.lifecycle_stage != "active":
+        raise PocketfaceError(
+            f"{shown(uri)}: experiment {name} was deleted; bring it back with "
+            f"`mlflow experiments restore -x {experiment.experiment_id}`, or empty the bin with `mlflow gc`"
+        )
+    return Store(client, experiment.experiment_id)
+
+
+def git_revision(root: Path) -> str | None:
+    """The commit that is checked out, `-dirty` where files differ from it; None outside of git."""
+    command = ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty"]
+    try:
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
+
+
+def flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as `training.learning_rate` -> value."""
+    found: dict[str, Any] = {}
+    for name, value in content.items():
+        found |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return found
+
+
+def _prepare() -> None:
+    for name, value in PATIENCE.items():
+        os.environ.setdefault(name, value)
+    import mlflow  # noqa: F401
+
+    for chatty in ("mlflow", "alembic"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def _create_database(uri: str) -> None:
+    """Makes a new SQLite database beside its place and moves it there: MLflow cannot use half of one."""
+    from mlflow import MlflowClient
+    from sqlalchemy.engine import make_url
+
+    path = Path(make_url(uri).database or "")
+    if not path.name or path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f"{path.name}.new-") as folder:
+        new = Path(folder) / path.name
+        MlflowClient(tracking_uri=f"sqlite:///{new}").search_experiments(max_results=1)
+        if not path.exists():
+            new.replace(path)

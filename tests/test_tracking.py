@@ -1,0 +1,209 @@
+import shutil
+import socket
+import subprocess
+
+import pytest
+
+from fake_outs import FAILED, LEVELS, REASON, STUDY, write_evaluation, write_outs, write_timing
+from pocketface.errors import PocketfaceError
+from pocketface.files import sha256
+from pocketface.reporting.report import write_report
+from pocketface.study import Study
+from pocketface.tracking import LiveCurves, live, store, track
+
+VARIANTS = {f"{model}/{level}" for model in STUDY["models"] for level in LEVELS}
+EPOCHS = [{"loss": 2.0, "val_loss": 2.1}, {"loss": 1.5, "val_loss": 1.7}, {"loss": 1.2, "val_loss": 1.6}]
+
+
+@pytest.fixture(scope="module")
+def empty_database(tmp_path_factory):
+    """A new MLflow database, which takes seconds to make."""
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    store._create_database(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def outs(tmp_path, empty_database, monkeypatch):
+    """The outs of a small study beside an empty store."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    shutil.copy(empty_database, tmp_path / "mlflow.db")
+    return write_outs(tmp_path)
+
+
+@pytest.fixture
+def closed_port():
+    """The address of a server that is down."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def opened(outs):
+    return store.open_store(outs.study, outs.root, store.address_of(outs.root))
+
+
+def runs(outs, kind):
+    """Run name -> run; fails on doubles."""
+    found = [run for run in opened(outs).runs() if run.data.tags["kind"] == kind]
+    assert len({run.info.run_name for run in found}) == len(found)
+    return {run.info.run_name: run for run in found}
+
+
+def artifacts(outs, run, folder=None):
+    found = opened(outs).client.list_artifacts(run.info.run_id, folder)
+    return {entry.path for entry in found if not entry.is_dir}
+
+
+def curve(outs, run, metric):
+    found = opened(outs).client.get_metric_history(run.info.run_id, metric)
+    return sorted((point.step, point.value) for point in found)
+
+
+def trained(outs, model, epochs, key="key"):
+    """What the stage `train` does with its live curves."""
+    curves = LiveCurves(outs.study, model, key, outs.root)
+    for number, metrics in enumerate(epochs):
+        curves.log(number, metrics)
+    curves.finish(sha256(outs.root / "models" / model / "model.weights.h5"))
+
+
+def test_every_variant_is_a_run_below_its_model(outs):
+    write_report(outs.study, outs.root)
+    summary = track(outs.study, outs.root)
+    assert set(summary.created) == VARIANTS and not summary.missing
+    assert "mlflow ui --backend-store-uri sqlite:///" in summary.text()
+    models, variants = runs(outs, "model"), runs(outs, "variant")
+    assert set(models) == set(STUDY["models"]) and set(variants) == VARIANTS
+    int8 = variants["age_gender/int8"]
+    assert int8.data.tags["mlflow.parentRunId"] == models["age_gender"].info.run_id
+    wanted = {"level": "int8", "task": "age,gender", "dataset": "utkface", "study": "tiny", "status": "ok"}
+    assert wanted.items() <= int8.data.tags.items()
+    assert int8.data.params["training.learning_rate"] == "0.002" and int8.data.params["level"] == "int8"
+    assert int8.data.metrics["size_bytes"] == 331_000 and int8.data.metrics["photos/n"] == 18
+    assert int8.data.metrics["latency/ms_1_thread"] == pytest.approx(1.4)
+    assert artifacts(outs, int8) == {"model.tflite", "card.json", "metrics.json"}
+    assert "plots/confusion_gender.png" in artifacts(outs, int8, "plots")
+    assert curve(outs, models["expression"], "loss") == [(0, 2.0), (1, 1.5), (2, 1.2)]
+
+
+def test_a_failed_variant_is_a_failed_run_with_its_reason(outs):
+    track(outs.study, outs.root)
+    failed = runs(outs, "variant")["/".join(FAILED)]
+    assert failed.info.status == "FAILED" and failed.data.tags["reason"] == REASON
+    assert artifacts(outs, failed) == {"card.json", "metrics.json"}
+
+
+def test_publishing_again_adds_only_what_is_new(outs):
+    first = track(outs.study, outs.root)
+    assert set(track(outs.study, outs.root).skipped) == set(first.created)
+    before = {run.info.run_id for run in opened(outs).runs()}
+    write_timing("expression", "float16", outs.root, ms=3.0)
+    write_evaluation(outs.study, "age_gender", "int8", outs.root, noise=0.4)
+    second = track(outs.study, outs.root)
+    assert (second.created, second.updated) == (("age_gender/int8",), ("expression/float16",))
+    assert len(second.skipped) == 4
+    after = {run.info.run_id for run in opened(outs).runs()}
+    assert before < after and len(after - before) == 1
+
+
+def test_what_is_not_there_yet_is_named(outs):
+    shutil.rmtree(outs.root / "evaluation/expression")
+    summary = track(outs.study, outs.root)
+    assert len(summary.created) == 3 and "expression/int8 is not evaluated yet" in summary.text()
+    shutil.rmtree(outs.root / "evaluation")
+    with pytest.raises(PocketfaceError, match=r"evaluation: no variant is evaluated yet; run `dvc repro`"):
+        track(outs.study, outs.root)
+
+
+@pytest.mark.parametrize("requests", [7, 9])  # within a variant, within a model
+def test_an_attempt_that_broke_off_is_completed(outs, monkeypatch, requests):
+    log, calls = store.Store.log, []
+
+    def breaks_off(self, *args, **kwargs):
+        calls.append(args)
+        if len(calls) == requests:
+            raise KeyboardInterrupt
+        log(self, *args, **kwargs)
+
+    monkeypatch.setattr(store.Store, "log", breaks_off)
+    with pytest.raises(KeyboardInterrupt):
+        track(outs.study, outs.root)
+    assert "RUNNING" in {run.info.status for run in opened(outs).runs()}
+    track(outs.study, outs.root)
+    assert set(runs(outs, "variant")) == VARIANTS and set(runs(outs, "model")) == set(STUDY["models"])
+    assert "RUNNING" not in {run.info.status for run in opened(outs).runs()}
+
+
+def test_a_live_run_becomes_the_model_and_gets_what_it_missed(outs):
+    trained(outs, "expression", EPOCHS[:2])
+    alive = runs(outs, "model")["expression"]
+    assert curve(outs, alive, "val_loss") == [(0, 2.1), (1, 1.7)]
+    track(outs.study, outs.root)
+    adopted = runs(outs, "model")["expression"]
+    assert adopted.info.run_id == alive.info.run_id
+    assert curve(outs, adopted, "val_loss") == [(0, 2.1), (1, 1.7), (2, 1.6)]
+    assert runs(outs, "variant")["expression/int8"].data.tags["mlflow.parentRunId"] == alive.info.run_id
+
+
+def test_the_same_training_is_one_run(outs):
+    broken = LiveCurves(outs.study, "expression", "key", outs.root)
+    broken.log(0, {"loss": 9.0})
+    broken._epochs.put(None)
+    broken._thread.join()
+    trained(outs, "expression", EPOCHS)
+    assert curve(outs, runs(outs, "model")["expression"], "loss")[0] == (0, 2.0)
+    track(outs.study, outs.root)
+    published = runs(outs, "model")["expression"].info.run_id
+    trained(outs, "expression", EPOCHS)
+    assert runs(outs, "model")["expression"].info.run_id == published
+
+
+def test_a_store_that_is_down_costs_the_training_one_warning(outs, closed_port, monkeypatch, capsys):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", closed_port)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    trained(outs, "expression", EPOCHS)
+    warning = capsys.readouterr().err
+    assert warning.count("\n") == 1 and closed_port in warning
+    with pytest.raises(PocketfaceError, match=rf"{closed_port}: .*MLFLOW_TRACKING_URI; nothing is lost"):
+        track(outs.study, outs.root)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert set(track(outs.study, outs.root).created) == VARIANTS
+
+
+def test_a_store_that_never_answers_does_not_hold_the_training_up(outs, monkeypatch, capsys):
+    monkeypatch.setattr(live, "FINISH_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        trained(outs, "expression", EPOCHS)
+        assert "did not answer within 0.2 s" in capsys.readouterr().err
+
+
+def test_passwords_are_not_printed(outs):
+    with pytest.raises(PocketfaceError) as caught:
+        track(outs.study, outs.root, "postgresql://me:secret@127.0.0.1:1/runs")
+    assert "secret" not in str(caught.value) and "127.0.0.1:1/runs" in str(caught.value)
+
+
+def test_a_deleted_experiment_is_told(outs):
+    track(outs.study, outs.root)
+    opened(outs).client.delete_experiment(opened(outs).experiment)
+    with pytest.raises(PocketfaceError, match="mlflow experiments restore -x 1"):
+        track(outs.study, outs.root)
+
+
+def test_the_git_revision_names_the_commit(tmp_path):
+    assert store.git_revision(tmp_path) is None
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    for command in (["init", "-q"], [*identity, "commit", "-q", "--allow-empty", "-m", "x"]):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    head = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=tmp_path, check=True, capture_output=True, text=True
+    )
+    assert store.git_revision(tmp_path) == head.stdout.strip()
+
+
+def test_a_new_study_is_a_new_experiment(outs):
+    track(outs.study, outs.root)
+    other = Study.model_validate(STUDY | {"study": "other"})
+    assert len(track(other, outs.root).created) == 6
