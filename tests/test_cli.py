@@ -1,4 +1,5 @@
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +202,16 @@ def test_check_compares_with_the_baseline_and_takes_it_over(checked):
     assert "age_gender/int8 utkface.age_mae: was 6.5, is 7.5" in worse.stdout
 
 
+def test_track_says_what_it_is_missing(checked, monkeypatch):
+    refused = run("track")
+    assert refused.exit_code == 2
+    assert "no variant is evaluated yet; run `dvc repro` first" in refused.stderr
+    monkeypatch.setitem(sys.modules, "pocketface.tracking", None)
+    not_installed = run("track")
+    assert not_installed.exit_code == 2
+    assert "pip install 'pocketface[pipeline]'" in not_installed.stderr
+
+
 def test_data_list_names_every_dataset(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_sources(tmp_path / "data/sources.yaml")
@@ -213,7 +224,7 @@ def test_data_list_names_every_dataset(tmp_path, monkeypatch):
 
 
 def test_every_command_explains_itself():
-    for command in ([], ["predict"], ["evaluate"], ["check"], ["data", "list"]):
+    for command in ([], ["predict"], ["evaluate"], ["check"], ["track"], ["data", "list"]):
         result = run(*command, "--help")
         assert result.exit_code == 0
         assert "Usage" in result.stdout

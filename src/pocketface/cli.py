@@ -4,7 +4,8 @@ Each command imports what it needs when it runs, so that `pocketface --help` ans
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -145,11 +146,27 @@ def check(
         raise typer.Exit(1)
 
 
+@app.command()
+@exit_cleanly
+def track() -> None:
+    """Publishes models and variants to MLflow; what is there already stays, so run it as often as you like.
+
+    The store is mlflow.db in this folder, or what MLFLOW_TRACKING_URI names.
+    """
+    from pocketface.study import load_study
+
+    with _pipeline_extra():
+        from pocketface.tracking import track as publish
+
+    typer.echo(publish(load_study()).text())
+
+
 @data.command("list")
 @exit_cleanly
 def list_data() -> None:
     """Says of every dataset: what it holds, its licence, where it would come from, what is here."""
-    from pocketface.fetching.status import status
+    with _pipeline_extra():
+        from pocketface.fetching.status import status
 
     for row in status():
         pictures = "? pictures" if row.pictures is None else f"{row.pictures:,} pictures"
@@ -158,6 +175,17 @@ def list_data() -> None:
         typer.echo(f"    {pictures}, labelled {', '.join(row.labels)}")
         typer.echo(f"    licence: {row.licence}")
         typer.echo(f"    from {row.origin}; {row.archives} archives here, {packed}")
+
+
+@contextmanager
+def _pipeline_extra() -> Iterator[None]:
+    """Says how to get a package that only the pipeline needs, if an import in the block misses it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise PocketfaceError(
+            f"{error.name} is not installed; `pip install 'pocketface[pipeline]'` brings it"
+        ) from None
 
 
 def _default_models() -> list[Path]:
