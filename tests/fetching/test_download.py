@@ -83,7 +83,7 @@ def test_a_busy_server_is_asked_again(site: Site, target: Path, status: int):
 def test_a_server_that_stays_busy_is_left_alone_and_the_rest_kept(site: Site, target: Path):
     site.answers["a.tar"] = [Answer(cut_after=20_000)]
     site.always["a.tar"] = Answer(status=503)
-    with pytest.raises(PocketfaceError, match=r"HTTP 503 .* gave up after 3 .* 0\.0 MB are kept in"):
+    with pytest.raises(PocketfaceError, match=r"HTTP 503 .* after 3 .*the 20000 bytes in .*\.part"):
         fetch(site, target)
     assert not target.exists()
     del site.always["a.tar"]
@@ -121,7 +121,7 @@ def test_nobody_listening_is_told(tmp_path: Path):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/a.tar"
-        with pytest.raises(PocketfaceError, match="the connection failed"):
+        with pytest.raises(PocketfaceError, match=r"no connection .* run again later$"):
             download(url, tmp_path / "a.tar", patience=QUICK)
 
 

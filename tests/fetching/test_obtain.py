@@ -1,4 +1,5 @@
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,8 @@ from loopback import Answer, Site
 from pocketface.errors import PocketfaceError
 from pocketface.fetching import clients
 from pocketface.fetching.download import Patience
-from pocketface.fetching.obtain import MIRROR, obtain
-from pocketface.fetching.sources import Source
+from pocketface.fetching.obtain import MIRROR, check, obtain
+from pocketface.fetching.sources import Source, load_sources
 
 CONTENT = b"an archive"
 QUICK = Patience(attempts=3, first_wait=0.0, longest_wait=0.0, connect=2.0, read=0.5)
@@ -183,3 +184,18 @@ def test_each_upstream_has_its_client_and_is_checked(
     if "name" not in upstream:
         with pytest.raises(PocketfaceError, match=r"SHA-256 should be .*moved to .*\.wrong"):
             obtain(source(upstream, MANUAL), folder)
+
+
+def test_the_mirror_holds_what_the_sources_say():
+    mirror = os.environ.get(MIRROR, "")
+    if not Path(mirror).is_dir() or not mirror:
+        pytest.skip(f"{MIRROR} names no folder")
+    sources = load_sources(Path(__file__).parents[2] / "data/sources.yaml")
+    files = [
+        file for source in [*sources.datasets.values(), *sources.weights.values()] for file in source.files
+    ]
+    there = [file.copy_from() for file in files if (Path(mirror) / file.mirror).is_file()]
+    assert there, "nothing of the sources is in the mirror"
+    for copy in there:
+        assert copy.sha256 is not None, f"{copy.path}: the mirror has it, so its sha256 can be known"
+        check(Path(mirror) / copy.path, copy, copy.path)

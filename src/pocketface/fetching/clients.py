@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import textwrap
 import zipfile
 from pathlib import Path
 from typing import IO
@@ -104,7 +105,8 @@ def _quiet() -> bool:
 
 
 def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    lines = (line.strip() for line in str(error).splitlines())
+    return textwrap.shorten(next(filter(None, lines), type(error).__name__), 160)
 
 
 def _last_line(text: str) -> str:

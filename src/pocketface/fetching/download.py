@@ -23,7 +23,6 @@ from pocketface.fetching.disk import told_when_full
 from pocketface.files import remove, written_whole
 
 BLOCK = 2**16
-MEGABYTE = 10**6
 TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
 REMEDIES = {
     401: "the server wants a login: fetch it with a browser",
@@ -124,10 +123,9 @@ def _attempts(part: Path, url: str, patience: Patience) -> tenacity.Retrying:
     def give_up(state: tenacity.RetryCallState) -> None:
         failure = _failure(state)
         wait = f"; the server asks to wait {failure.wait:.0f} s" if failure.wait else ""
-        raise PocketfaceError(
-            f"{url}: {failure}{wait}; gave up after {state.attempt_number} attempts. Run again later: "
-            f"{_length(part) / MEGABYTE:.1f} MB are kept in {part} and the download goes on from there"
-        ) from None
+        kept = f", it goes on after the {_length(part)} bytes in {part}" if _length(part) else ""
+        tried = f"gave up after {state.attempt_number} attempts"
+        raise PocketfaceError(f"{url}: {failure}{wait}; {tried}; run again later{kept}") from None
 
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(Interrupted),
@@ -239,7 +237,7 @@ def _reason(error: Exception) -> str:
         return "the server stalled"
     if isinstance(error, urllib3.exceptions.ProtocolError):
         return "the connection was cut"
-    return f"the connection failed ({type(error).__name__})"
+    return f"no connection ({type(error).__name__}: is this machine online, the address right?)"
 
 
 def _version(part: Path) -> Path:
