@@ -244,7 +244,7 @@ def _client(workers: int, scheduler: str | None) -> Iterator["Client"]:
             LocalCluster(
                 n_workers=workers,
                 threads_per_worker=1,
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",
                 memory_limit=None,
                 silence_logs=logging.CRITICAL,  # what goes wrong is raised here, where a person reads it
             ) as cluster,

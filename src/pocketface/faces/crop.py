@@ -30,7 +30,7 @@ def crop_picture(picture: np.ndarray, crop: Crop) -> tuple[np.ndarray, Box]:
     if crop.policy == "as_is":
         return _centre(picture, crop)
     face = choose(detect(picture, crop.detector, crop.upsample), picture.shape, crop)
-    return _cut(picture, face, crop), face.box
+    return cut_face(picture, face, crop), face.box
 
 
 def find_and_crop(picture: np.ndarray, crop: Crop) -> list[tuple[np.ndarray, Box]]:
@@ -40,10 +40,11 @@ def find_and_crop(picture: np.ndarray, crop: Crop) -> list[tuple[np.ndarray, Box
     faces found in a photograph.
     """
     found = detect(picture, crop.detector, crop.upsample)
-    return [(_cut(picture, face, crop), face.box) for face in found]
+    return [(cut_face(picture, face, crop), face.box) for face in found]
 
 
-def _cut(picture: np.ndarray, face: Face, crop: Crop) -> np.ndarray:
+def cut_face(picture: np.ndarray, face: Face, crop: Crop) -> np.ndarray:
+    """The crop of a face that was found, uint8 `[crop.size, crop.size, crop.channels]`."""
     return _coloured(geometry.cut(picture, geometry.window(face, picture.shape, crop)), crop)
 
 

@@ -1,0 +1,59 @@
+import cv2
+import numpy as np
+import pytest
+
+from making import Person, scene
+from pocketface.faces.crop import crop_picture, find_and_crop
+from pocketface.faces.picture import Rejected
+from pocketface.study import Crop
+
+COUPLE = scene(Person(1), Person(2, gender="female"))
+
+
+def test_a_face_is_cut_as_the_params_say() -> None:
+    face, box = crop_picture(scene(Person(1)), Crop(policy="one", size=96, margin=0.3))
+    assert face.shape == (96, 96, 3) and face.dtype == np.uint8
+    assert box[2] - box[0] > 60
+
+
+def test_grey_is_the_grey_of_the_colours() -> None:
+    picture = scene(Person(1))
+    colour, _ = crop_picture(picture, Crop(size=64))
+    grey, _ = crop_picture(picture, Crop(size=64, channels=1))
+    assert grey.shape == (64, 64, 1)
+    np.testing.assert_array_equal(grey[:, :, 0], cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY))
+
+
+def test_two_people_are_too_many_for_one_and_no_matter_for_largest() -> None:
+    with pytest.raises(Rejected, match="many_faces"):
+        crop_picture(COUPLE, Crop(policy="one"))
+    _, box = crop_picture(COUPLE, Crop(policy="largest"))
+    assert box == find_and_crop(COUPLE, Crop())[0][1]
+
+
+@pytest.mark.parametrize("policy", ["one", "largest", "as_is"])
+def test_every_face_is_found_whatever_the_policy(policy: str) -> None:
+    found = find_and_crop(COUPLE, Crop(policy=policy, size=48, channels=1))
+    assert [face.shape for face, _ in found] == [(48, 48, 1)] * 2
+    assert {box[0] > 240 for _, box in found} == {False, True}
+
+
+class TestAsIs:
+    def test_a_crop_of_the_right_size_keeps_its_pixels(self) -> None:
+        grey = np.random.default_rng(0).integers(0, 256, (48, 48)).astype(np.uint8)
+        picture = np.repeat(grey[:, :, None], 3, axis=2)
+        face, box = crop_picture(picture, Crop(policy="as_is", size=48, channels=1))
+        np.testing.assert_array_equal(face[:, :, 0], grey)
+        assert box == (0, 0, 48, 48)
+
+    @pytest.mark.parametrize(
+        ("shape", "box"), [((218, 178), (0, 20, 178, 198)), ((48, 100), (26, 0, 74, 48))]
+    )
+    def test_of_an_oblong_picture_the_middle_is_taken(
+        self, shape: tuple[int, int], box: tuple[int, ...]
+    ) -> None:
+        picture = np.zeros((*shape, 3), np.uint8)
+        picture[box[1] : box[3], box[0] : box[2]] = 90
+        face, where = crop_picture(picture, Crop(policy="as_is", size=32))
+        assert where == box
+        assert (face == 90).all() and face.shape == (32, 32, 3)
