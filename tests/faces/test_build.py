@@ -168,18 +168,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A Dask scheduler and two slow worker processes on loopback: its address, and the workers."""
     where = tmp_path_factory.mktemp("cluster") / "scheduler.json"
     dask = [sys.executable, "-m", "dask"]
-    serve = [*dask, "scheduler", "--host", "127.0.0.1", "--port", "0"]
-    work = [
-        *dask,
-        "worker",
-        "--host",
-        "127.0.0.1",
-        "--nthreads",
-        "1",
-        "--no-nanny",
-        "--preload",
-        "slow_worker",
-    ]
+    serve = [*dask, "scheduler", "--port", "0"]
+    work = [*dask, "worker", "--nthreads", "1", "--no-nanny", "--preload", "slow_worker"]
+    there = ["--host", "127.0.0.1", "--scheduler-file", where, "--no-dashboard"]
     started = [
         subprocess.Popen(
             [*command, *there],
