@@ -16,13 +16,11 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
 from pocketface.errors import PocketfaceError
-from pocketface.faces import geometry
-from pocketface.faces.crop import crop_picture
+from pocketface.faces.crop import crop_picture, cut_face
 from pocketface.faces.detect import Box, Face, detect
 from pocketface.faces.picture import Rejected, decode
 from pocketface.faces.view import view
@@ -158,9 +156,7 @@ def _seen(picture: np.ndarray, face: Face | None, crop: Crop, model: Input) -> n
         stored, _ = crop_picture(picture, crop)
     else:
         crop = aligned(crop, model)
-        stored = geometry.cut(picture, geometry.window(face, picture.shape, crop))
-        if crop.channels == 1:
-            stored = cv2.cvtColor(stored, cv2.COLOR_RGB2GRAY)[:, :, None]
+        stored = cut_face(picture, face, crop)
     return view(stored, crop, model)
 
 
