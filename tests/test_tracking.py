@@ -66,6 +66,7 @@ def trained(outs, model, epochs, key="key"):
     for number, metrics in enumerate(epochs):
         curves.log(number, metrics)
     curves.finish(sha256(outs.root / "models" / model / "model.weights.h5"))
+    return curves
 
 
 def test_every_variant_is_a_run_below_its_model(outs):
@@ -175,8 +176,20 @@ def test_a_store_that_never_answers_does_not_hold_the_training_up(outs, monkeypa
     monkeypatch.setattr(live, "FINISH_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{silent.getsockname()[1]}")
-        trained(outs, "expression", EPOCHS)
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+        curves = trained(outs, "expression", EPOCHS)
         assert "did not answer within 0.2 s" in capsys.readouterr().err
+        curves._thread.join()
+        assert capsys.readouterr().err == ""
+
+
+def test_doubles_that_a_slow_server_made_are_deleted(outs):
+    track(outs.study, outs.root)
+    original = runs(outs, "variant")["age_gender/int8"]
+    tags = {name: value for name, value in original.data.tags.items() if not name.startswith("mlflow.")}
+    opened(outs).create("age_gender/int8", tags)
+    track(outs.study, outs.root)
+    assert runs(outs, "variant")["age_gender/int8"].info.run_id == original.info.run_id
 
 
 def test_passwords_are_not_printed(outs):

@@ -43,6 +43,7 @@ class LiveCurves:
         self._uri = address_of(root, uri)
         self._epochs: queue.SimpleQueue[tuple[int, dict[str, float]] | None] = queue.SimpleQueue()
         self._weights: str | None = None
+        self._warned = False
         self._thread = threading.Thread(target=self._publish, name="live curves", daemon=True)
         self._thread.start()
 
@@ -56,7 +57,10 @@ class LiveCurves:
         self._epochs.put(None)
         self._thread.join(FINISH_SECONDS)
         if self._thread.is_alive():
-            self._warn(f"{shown(self._uri)}: the MLflow store did not answer within {FINISH_SECONDS} s")
+            self._warn(
+                f"{shown(self._uri)}: the MLflow store did not answer within {FINISH_SECONDS} s; "
+                "`pocketface track` adds them"
+            )
 
     def _publish(self) -> None:
         try:
@@ -91,7 +95,10 @@ class LiveCurves:
         store.client.set_terminated(run)
 
     def _warn(self, message: str) -> None:
-        print(f"warning: no live curves of {self._model}: {message}", file=sys.stderr)
+        if self._warned:
+            return
+        self._warned = True
+        print(f"warning: no live curves of {self._model} in MLflow: {message}", file=sys.stderr)
 
 
 def model_tags(study: Study, model: str, root: Path) -> dict[str, str]:

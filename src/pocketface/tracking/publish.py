@@ -115,7 +115,7 @@ def _publish_model(store: Store, runs: list["Run"], study: Study, model: str, ro
     weights = folder / "model.weights.h5"
     key = content_key([folder / CARD, weights])
     weights_key = sha256(weights) if weights.is_file() else None
-    run = _find(runs, MODEL_KEY, key) or _find_live(runs, model, weights_key)
+    run = _find(store, runs, MODEL_KEY, key) or _find_live(store, runs, model, weights_key)
     if run and run.data.tags.get(MODEL_KEY) == key and run.info.status == "FINISHED":
         return run.info.run_id
     identity = {MODEL_KEY: key, **({WEIGHTS: weights_key} if weights_key else {})}
@@ -132,14 +132,19 @@ def _publish_model(store: Store, runs: list["Run"], study: Study, model: str, ro
     return run_id
 
 
-def _find(runs: list["Run"], tag: str, key: str) -> "Run | None":
-    return next((run for run in runs if run.data.tags.get(tag) == key), None)
+def _find(store: Store, runs: list["Run"], tag: str, key: str) -> "Run | None":
+    """The run with this key, a complete one if there is; doubles that a broken attempt left are deleted."""
+    same = [run for run in runs if run.data.tags.get(tag) == key]
+    same.sort(key=lambda run: run.info.status == "RUNNING")
+    for double in same[1:]:
+        store.client.delete_run(double.info.run_id)
+    return same[0] if same else None
 
 
-def _find_live(runs: list["Run"], model: str, weights_key: str | None) -> "Run | None":
+def _find_live(store: Store, runs: list["Run"], model: str, weights_key: str | None) -> "Run | None":
     """The run that training left for these weights, if nobody has taken it over."""
     live = [run for run in runs if run.data.tags.get("model") == model and MODEL_KEY not in run.data.tags]
-    return _find(live, WEIGHTS, weights_key) if weights_key else None
+    return _find(store, live, WEIGHTS, weights_key) if weights_key else None
 
 
 def _log_history(store: Store, run: str, path: Path) -> None:
@@ -172,7 +177,7 @@ def _publish_variant(
     timing = root / "timings" / variant.model / f"{variant.level}.json"
     files = [variant.folder / CARD, variant.folder / "model.tflite", evaluation]
     key, timing_key = content_key(files), content_key([timing])
-    run = _find(runs, CONTENT_KEY, key)
+    run = _find(store, runs, CONTENT_KEY, key)
     if run and run.info.status == "RUNNING":  # an earlier attempt broke off
         store.client.delete_run(run.info.run_id)
         run = None
