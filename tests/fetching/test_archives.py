@@ -112,6 +112,13 @@ def folder_in_tar(name: str) -> bytes:
     return tar({"good": b"1", name: b""}, change)
 
 
+def long_header(size: int) -> bytes:
+    """A tar that begins with a long name of `size` bytes."""
+    info = tarfile.TarInfo("name")
+    info.type, info.size = tarfile.GNUTYPE_LONGNAME, size
+    return info.tobuf(tarfile.GNU_FORMAT) + bytes(size) + tar()
+
+
 TWO = tar({"a": bytes(600), "b": bytes(600)})
 SECOND_HEADER = 512 + 1024
 
@@ -177,6 +184,7 @@ BAD: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "bomb of one file": ("x.csv.xz", lambda: lzma.compress(bytes(10_001)), "more than the 10000 bytes"),
     "bomb of one member": ("x.tar.xz", lambda: lzma.compress(tar({"a": bytes(10_001)})), "'a'.*10000 bytes"),
     "bomb of one zip member": ("x.zip", lambda: zipped({"a": bytes(10_001)}), "'a'.*10000 bytes"),
+    "bomb in a header": ("x.tar.xz", lambda: lzma.compress(long_header(2**21)), "header of 2097152 bytes"),
     "bomb of the whole": ("x.tar", lambda: tar({n: bytes(8000) for n in "abc"}), "'c'.*4000 bytes"),
     "bomb of many members": ("x.zip", lambda: zipped(dict.fromkeys("abcdef", b"")), "'f'.*5 members"),
     "zip that lies about a size": (

@@ -57,6 +57,15 @@ TAR_KINDS = {
     tarfile.FIFOTYPE: "a pipe",
     tarfile.GNUTYPE_SPARSE: "a sparse file",
 }
+EXTENDED = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
+LONGEST_HEADER = 2**20
+"""Bytes of an extended tar header; an honest one holds a name and a few dates."""
 ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 ENCRYPTED = 0x1
 ANEW = "delete it and run again to fetch it anew"
@@ -246,17 +255,21 @@ class _StrictTarInfo(tarfile.TarInfo):
     """A tar header; one that is damaged or missing is an error.
 
     `tarfile` takes a bad header after the first member for the end of the archive, so that a truncated
-    archive would pass for a short one. Only a block of zeros is the end.
+    archive would pass for a short one. Only a block of zeros is the end. And it reads long names and
+    extended headers into memory whatever their size, where a bomb could hide.
     """
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_StrictTarInfo":
         try:
-            return super().frombuf(buf, encoding, errors)
+            info = super().frombuf(buf, encoding, errors)
         except tarfile.HeaderError as error:
             if len(buf) == tarfile.BLOCKSIZE and not any(buf):
                 raise
             raise tarfile.ReadError(f"bad or missing header ({error})") from None
+        if info.type in EXTENDED and info.size > LONGEST_HEADER:
+            raise tarfile.ReadError(f"an extended header of {info.size} bytes")
+        return info
 
 
 def _tar_members(plain: IO[bytes], archive: str) -> Iterator[Member]:
