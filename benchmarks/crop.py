@@ -1,0 +1,251 @@
+"""How fast cropping is, against a plain dlib loop, and how it grows.
+
+python benchmarks/crop.py throughput        # UTKFace: this pipeline and a plain loop, pictures per second
+python benchmarks/crop.py large             # 12-megapixel photographs: the same, and faces found
+python benchmarks/crop.py growth            # cost per picture and memory of the parent, 1,000 to 20,000
+
+Needs `dvc repro fetch_data@utkface fetch_data@photos`. Ratios are between runs that take turns on the same
+machine; run it on an idle one. Prints the rows for benchmarks/README.md.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import cv2
+import dlib
+import numpy as np
+from distributed import LocalCluster
+
+from pocketface import datasets
+from pocketface.faces import detect as detecting
+from pocketface.faces.build import build
+from pocketface.faces.crop import crop_picture
+from pocketface.faces.detect import Box
+from pocketface.faces.index import FACES
+from pocketface.faces.picture import Rejected, decode
+from pocketface.study import Crop, Dataset
+
+UTKFACE = Path("data/raw/utkface/files.zip")
+PHOTOS = Path("data/raw/photos/files.zip")
+CROP = Crop(policy="one", upsample=0, margin=0.25, size=120)
+LARGE = Crop(policy="largest", upsample=0, margin=0.6, size=224)
+WIDTH, HEIGHT = 4000, 3000
+
+
+def main() -> None:
+    """Runs one of the three measurements."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("what", choices=["throughput", "large", "growth", "once"])
+    parser.add_argument("--pictures", type=int, nargs="+", help="how many (growth: several numbers)")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--scheduler", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.what == "throughput":
+        throughput((args.pictures or [4000])[0], args.workers, args.rounds)
+    elif args.what == "large":
+        large((args.pictures or [18])[0], args.rounds)
+    elif args.what == "growth":
+        growth(args.pictures or [1000, 5000, 20000], args.workers)
+    else:
+        once(args.pictures[0], args.scheduler)
+
+
+def throughput(pictures: int, workers: int, rounds: int) -> None:
+    """This pipeline against the plain loop that finds the same faces, and the one that looks once."""
+    settings = Dataset(sample=share(pictures), crop=CROP)
+    records = datasets.read("utkface", UTKFACE)
+    images = [r.image for r in records if r.problem is None and datasets.in_sample(r.image, settings.sample)]
+
+    def pipeline(folder: Path) -> int:
+        index = build("utkface", UTKFACE, settings, folder / "utkface", workers)
+        return int((index["status"] == "ok").sum())
+
+    looks = first_look, second_look, last_look
+    contenders: dict[str, Callable[[Path], int]] = {
+        f"pocketface, {workers} workers": pipeline,
+        "plain loop, same faces": lambda folder: plain_loop(images, folder, looks),
+        "plain loop, one look": lambda folder: plain_loop(images, folder, (first_look,)),
+    }
+    seconds, found = take_turns(contenders, rounds)
+    print(f"| {len(images)} UTKFace pictures | pictures/s | faces | time, ours = 1 |\n|---|---|---|---|")
+    ours = min(seconds[next(iter(contenders))])
+    for name in contenders:
+        best = min(seconds[name])
+        print(f"| {name} | {len(images) / best:.0f} | {found[name]} | {best / ours:.2f} |")
+
+
+Look = Callable[[np.ndarray], Iterable[dlib.rectangle]]
+
+
+def plain_loop(images: Sequence[str], folder: Path, looks: Sequence[Look]) -> int:
+    """What one writes with dlib's own examples at hand: decode, detect, landmarks, chip, save."""
+    landmarks = detecting._landmarks()
+    faces = []
+    with zipfile.ZipFile(UTKFACE) as archive:
+        for image in images:
+            picture = cv2.imdecode(np.frombuffer(archive.read(image), np.uint8), cv2.IMREAD_COLOR_RGB)
+            boxes = next((found for look in looks if (found := list(look(picture)))), [])
+            if len(boxes) == 1:
+                points = landmarks(picture, boxes[0])
+                faces.append(dlib.get_face_chip(picture, points, size=CROP.size, padding=CROP.margin))
+    np.save(folder / FACES, np.stack(faces))
+    return len(faces)
+
+
+def first_look(picture: np.ndarray) -> Iterable[dlib.rectangle]:
+    """HOG, on the picture as it is."""
+    return detecting._hog_detector()(picture, 0)
+
+
+def second_look(picture: np.ndarray) -> Iterable[dlib.rectangle]:
+    """HOG, with a frame around the picture."""
+    frame = round(detecting.SECOND_LOOK_FRAME * max(picture.shape[:2]))
+    framed = cv2.copyMakeBorder(picture, frame, frame, frame, frame, cv2.BORDER_REPLICATE)
+    return [
+        dlib.rectangle(box.left() - frame, box.top() - frame, box.right() - frame, box.bottom() - frame)
+        for box in first_look(framed)
+    ]
+
+
+def last_look(picture: np.ndarray) -> Iterable[dlib.rectangle]:
+    """The CNN."""
+    return [found.rect for found in detecting._cnn_detector()(picture, 0)]
+
+
+def large(pictures: int, rounds: int) -> None:
+    """One process on 12-megapixel photographs: this pipeline, and HOG on the whole picture."""
+    made = [large_photograph(number) for number in range(pictures)]
+
+    def found(crop_one: Callable[[np.ndarray], Box | None]) -> int:
+        boxes = [crop_one(decode(data)) for data, _ in made]
+        pairs = zip(boxes, [face for _, face in made], strict=True)
+        return sum(box is not None and overlap(box, face) > 0.4 for box, face in pairs)
+
+    contenders: dict[str, Callable[[Path], int]] = {
+        "pocketface, one process": lambda folder: found(our_crop),
+        "plain loop": lambda folder: found(plain_crop),
+    }
+    seconds, faces = take_turns(contenders, rounds)
+    print(
+        f"| {pictures} photographs of 12 megapixels | s/picture | faces | time, ours = 1 |\n|---|---|---|---|"
+    )
+    ours = min(seconds[next(iter(contenders))])
+    for name in contenders:
+        best = min(seconds[name])
+        print(f"| {name} | {best / pictures:.3f} | {faces[name]} of {pictures} | {best / ours:.2f} |")
+
+
+def our_crop(picture: np.ndarray) -> Box | None:
+    """The box of the largest face, cut out; None without a face."""
+    try:
+        return crop_picture(picture, LARGE)[1]
+    except Rejected:
+        return None
+
+
+def plain_crop(picture: np.ndarray) -> Box | None:
+    """The same with dlib on the full picture."""
+    boxes = list(first_look(picture))
+    if not boxes:
+        return None
+    box = max(boxes, key=lambda box: box.area())
+    points = detecting._landmarks()(picture, box)
+    dlib.get_face_chip(picture, points, size=LARGE.size, padding=LARGE.margin)
+    return detecting._box(box)
+
+
+def large_photograph(number: int) -> tuple[bytes, Box]:
+    """A JPEG file of 4000x3000: a photograph enlarged on a blurred one; and where its face is.
+
+    The face's side is between a tenth and a fifth of the width, in turn.
+    """
+    with zipfile.ZipFile(PHOTOS) as archive:
+        names = sorted(archive.namelist())
+        picture = decode(archive.read(names[number % len(names)]))
+        behind = decode(archive.read(names[(number + 1) % len(names)]))
+    face = detecting.detect(picture, upsample=1)[0]
+    scale = WIDTH / face.side / (10 - number % 6)
+    inlay = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+    canvas = cv2.GaussianBlur(cv2.resize(behind, (WIDTH // 8, HEIGHT // 8)), (0, 0), 12)
+    canvas = cv2.resize(canvas, (WIDTH, HEIGHT), interpolation=cv2.INTER_LINEAR)
+    box = np.array(face.box) * scale
+    centre = (box[:2] + box[2:]) / 2
+    # The face goes to the middle; what of the photograph does not fit is cut.
+    start = np.round(np.array([WIDTH, HEIGHT]) / 2 - centre).astype(int)
+    left, top = np.maximum(start, 0)
+    cut = inlay[max(-start[1], 0) :, max(-start[0], 0) :][: HEIGHT - top, : WIDTH - left]
+    canvas[top : top + cut.shape[0], left : left + cut.shape[1]] = cut
+    noise = np.random.default_rng(number).normal(0, 3, (HEIGHT, WIDTH, 1))
+    canvas = np.clip(canvas + noise, 0, 255).astype(np.uint8)
+    data = cv2.imencode(".jpg", canvas[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])[1].tobytes()
+    left, top, right, bottom = np.round(box + np.tile(start, 2)).astype(int).tolist()
+    return data, (left, top, right, bottom)
+
+
+def overlap(one: Box, other: Box) -> float:
+    """Intersection over union."""
+    a, b = np.array(one, float), np.array(other, float)
+    shared = np.clip(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0, None).prod()
+    return float(shared / ((a[2:] - a[:2]).prod() + (b[2:] - b[:2]).prod() - shared))
+
+
+def growth(sizes: Sequence[int], workers: int) -> None:
+    """Each size in a fresh process, on workers that are up already."""
+    print("| pictures | s | ms/picture | memory of the parent, MB |\n|---|---|---|---|")
+    with LocalCluster(workers, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster:
+        for size in [256, *sizes]:  # the first only warms the workers up
+            command = [sys.executable, __file__, "once", "--pictures", str(size)]
+            ran = subprocess.run(
+                [*command, "--scheduler", cluster.scheduler_address], check=True, stdout=subprocess.PIPE
+            )
+            got = json.loads(ran.stdout.splitlines()[-1])
+            if size in sizes:
+                each = 1000 * got["seconds"] / got["pictures"]
+                print(f"| {got['pictures']} | {got['seconds']:.1f} | {each:.2f} | {got['megabytes']:.0f} |")
+
+
+def once(pictures: int, scheduler: str) -> None:
+    """One crop, measured from inside; prints JSON."""
+    with tempfile.TemporaryDirectory(dir="data") as folder:
+        start = time.perf_counter()
+        settings = Dataset(sample=share(pictures), crop=CROP)
+        index = build("utkface", UTKFACE, settings, Path(folder) / "utkface", scheduler=scheduler)
+        seconds = time.perf_counter() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"pictures": len(index), "seconds": seconds, "megabytes": peak}))
+
+
+def share(pictures: int) -> float:
+    """The sample that holds about so many of UTKFace."""
+    with zipfile.ZipFile(UTKFACE) as archive:
+        return min(pictures / len(archive.namelist()), 1.0)
+
+
+def take_turns(
+    contenders: dict[str, Callable[[Path], int]], rounds: int
+) -> tuple[dict[str, list[float]], dict[str, int]]:
+    """Seconds of every round of every contender, and the faces each found."""
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    found = {}
+    for _ in range(rounds):
+        for name, run in contenders.items():
+            with tempfile.TemporaryDirectory(dir="data") as folder:
+                start = time.perf_counter()
+                found[name] = run(Path(folder))
+                seconds[name].append(time.perf_counter() - start)
+    return seconds, found
+
+
+if __name__ == "__main__":
+    main()
