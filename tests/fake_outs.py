@@ -26,6 +26,9 @@ NOISE = {"float32": 0.0, "float16": 0.01, "int8": 0.2}
 
 STUDY = {
     "study": "tiny",
+    "seed": 1,
+    "threads": 2,
+    "benchmark": {"runs": 50, "warmup": 5},
     "datasets": {
         "utkface": {"crop": {}},
         "fer2013": {"sample": 0.5, "crop": {"policy": "as_is", "size": 48, "channels": 1}},

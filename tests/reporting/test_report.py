@@ -3,7 +3,6 @@ import re
 import shutil
 
 import cv2
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -51,7 +50,7 @@ def test_the_comparison_tells_all_that_it_should(reported):
 def test_pictures_are_drawn(reported):
     for path in (reported.root / "reports/tiny").rglob("*.png"):
         picture = cv2.imread(str(path))
-        assert picture.shape[1] > 500 and len(np.unique(picture.reshape(-1, 3), axis=0)) > 50
+        assert picture.shape[1] > 500 and picture.std() > 5
 
 
 def test_answers_are_written_for_dvc_plots(reported):
