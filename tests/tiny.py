@@ -49,6 +49,8 @@ def study(**changes: object) -> Study:
     return Study.model_validate(
         {
             "study": "tiny",
+            "seed": 1,
+            "benchmark": {},
             "threads": 1,
             "datasets": {
                 "utkface": {"crop": CROP.model_dump()},

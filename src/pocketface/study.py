@@ -150,13 +150,13 @@ class Study(Strict):
     """
 
     study: Name
-    seed: int = 1
-    threads: Annotated[int, Field(ge=1)] = 2
+    seed: int
+    threads: Annotated[int, Field(ge=1)]
     datasets: dict[Name, Dataset]
     models: dict[Name, Model]
     levels: dict[Name, Level]
     holdout: Name
-    benchmark: Benchmark = Benchmark()
+    benchmark: Benchmark
 
     @model_validator(mode="after")
     def _names_resolve(self) -> "Study":

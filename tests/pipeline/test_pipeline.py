@@ -23,6 +23,7 @@ MODEL = {
 }
 PARAMS = {
     "study": "tiny",
+    "seed": 1,
     "threads": 1,
     "holdout": "photos",
     "datasets": {
