@@ -298,12 +298,16 @@ class TestKilled:
         assert contents(out) == undisturbed
         assert not shards(out)
 
-    def test_it_does_not_go_on_with_other_settings(
-        self, fer2013: Path, tmp_path: Path, undisturbed: dict[str, str]
+    def test_it_does_not_go_on_from_other_pictures(
+        self,
+        fer2013: Path,
+        tmp_path: Path,
+        tmp_path_factory: pytest.TempPathFactory,
+        undisturbed: dict[str, str],
     ) -> None:
         out = tmp_path / "fer2013"
         darker = making.make_raw(
-            tmp_path / "files.zip",
+            tmp_path_factory.mktemp("darker") / "files.zip",
             {
                 name: making.jpeg(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) // 2)
                 for name, data in making.fer2013(FER2013).items()
@@ -316,6 +320,7 @@ class TestKilled:
         process.wait()
         build("fer2013", fer2013, AS_IS, out, workers=1)
         assert contents(out) == undisturbed
+        assert list(tmp_path.iterdir()) == [out]
 
     @pytest.mark.slow
     @pytest.mark.parametrize("workers", [1, 2])

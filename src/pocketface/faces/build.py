@@ -21,7 +21,7 @@ import uuid
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from os import cpu_count
 from pathlib import Path
@@ -127,16 +127,18 @@ def build(
     ]
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        for stale in set(scratch.iterdir()) - {folder}:
+            remove(stale)
         accepted = _crop_all(shards, workers or cpu_count() or 1, scheduler)
         if not accepted:
             raise PocketfaceError(
                 f"{archive}: no face was accepted in {len(records)} pictures; "
                 f"look at `datasets.{dataset}.crop` in the params"
             )
+        index = _index(records, shards, datasets.labels(dataset))
         with written_whole(out) as partial:
             partial.mkdir()
             _join_faces(shards, accepted, partial / FACES)
-            index = _index(records, shards, datasets.labels(dataset))
             index.to_parquet(partial / INDEX, index=False)
             write_json(partial / CROP, {"dataset": dataset, "crop": settings.crop.model_dump(mode="json")})
     except OSError as error:
@@ -145,6 +147,8 @@ def build(
             "put it right and run again"
         ) from None
     remove(scratch)
+    with suppress(OSError):  # another dataset's shards may lie there
+        scratch.parent.rmdir()
     return index
 
 
