@@ -109,6 +109,15 @@ class TestDetect:
         texture = cv2.resize(random.integers(0, 256, (30, 40, 3)).astype(np.uint8), (400, 300))
         assert detect(texture, upsample=1) == []
 
+    @pytest.mark.parametrize("shape", [(16, 16), (16, 1600), (1600, 16), (24, 40)])
+    @pytest.mark.parametrize("detector", ["hog", "cnn"])
+    @pytest.mark.parametrize("upsample", [0, 1])
+    def test_pictures_too_small_for_a_face(
+        self, shape: tuple[int, int], detector: str, upsample: int
+    ) -> None:
+        noise = np.random.default_rng(0).integers(0, 256, (*shape, 3)).astype(np.uint8)
+        assert detect(noise, detector, upsample) == []
+
     def test_a_view_of_an_array_is_as_good_as_a_copy(self) -> None:
         wide = np.concatenate([ALONE, ALONE], axis=1)[:, : ALONE.shape[1]]
         assert not wide.flags.c_contiguous

@@ -36,6 +36,9 @@ LAST_LOOK_SIDE = 640
 
 HALF = 0.5
 
+CNN_SMALLEST = 40
+"""Pixels. In a picture with a shorter side the CNN finds nothing, and in one of a few pixels it crashes."""
+
 
 @dataclass(frozen=True)
 class Face:
@@ -97,6 +100,8 @@ def _hog_framed(picture: np.ndarray, upsample: int) -> list[Box]:
 
 
 def _cnn(picture: np.ndarray, upsample: int) -> list[Box]:
+    if min(picture.shape[:2]) << upsample < CNN_SMALLEST:
+        return []
     return [_box(found.rect) for found in _cnn_detector()(picture, upsample)]
 
 
