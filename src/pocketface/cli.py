@@ -158,7 +158,8 @@ def track() -> None:
     with _pipeline_extra():
         from pocketface.tracking import track as publish
 
-    typer.echo(publish(load_study()).text())
+        published = publish(load_study())
+    typer.echo(published.text())
 
 
 @data.command("list")
