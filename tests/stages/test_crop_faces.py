@@ -11,6 +11,9 @@ from pocketface.faces.index import FaceSet
 STAGE = Path(__file__).parents[2] / "stages/crop_faces.py"
 STUDY = {
     "study": "tiny",
+    "seed": 1,
+    "threads": 1,
+    "benchmark": {},
     "datasets": {
         "fer2013": {"crop": {"policy": "as_is", "size": 48, "channels": 1}},
         "photos": {"crop": {"policy": "largest", "size": 48}},
