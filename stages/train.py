@@ -13,12 +13,11 @@ def main() -> None:
     parser.add_argument("model", help="a name under `models:` in params.yaml")
     name = parser.parse_args().model
 
-    from pocketface.tracking import LiveCurves
-
     from pocketface.faces.index import INDEX, FaceSet
     from pocketface.fetching.sources import load_sources
     from pocketface.files import sha256
     from pocketface.study import load_study
+    from pocketface.tracking import LiveCurves
     from pocketface.training.fit import WEIGHTS, fit, save, training_key
     from pocketface.training.runtime import limit_threads
 

@@ -45,7 +45,7 @@ class Crop(Strict):
             the two of the FaceNet report.
         margin: of a `chip`: how far it reaches beyond dlib's mean face on every side, as a share of
             that face's width.
-        epsilon: of `type_a`: half the side of the crop, as a share of the picture's side.
+        epsilon: of `type_a`: its scale; 0.5 as in the report.
         shift: of `type_a`: how far the crop is moved up, as a share of the picture's height.
         size: side of the stored crop, in pixels.
         channels: 3 for RGB, 1 for grey.
@@ -56,6 +56,8 @@ class Crop(Strict):
     upsample: Annotated[int, Field(ge=0, le=3)] = 0
     geometry: Literal["chip", "type_a", "type_b"] = "chip"
     margin: Annotated[float, Field(ge=0, le=2)] = 0.25
+    epsilon: Annotated[float, Field(gt=0, le=2)] = 0.5
+    shift: Annotated[float, Field(ge=-1, le=1)] = 0.2
     size: Annotated[int, Field(ge=16, le=1024)] = 120
     channels: Literal[1, 3] = 3
 

@@ -7,9 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import making
 import pytest
 import yaml
+
+import making
 
 REPOSITORY = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent

@@ -3,7 +3,7 @@
     where = window(face, picture.shape, crop)
     pixels = cut(picture, where)           # uint8 [size, size, 3]
 
-A window is a `dlib.chip_details`: a square in picture pixels, an angle, a size to store. It may reach over
+A window is a `dlib.chip_details`: a rectangle in picture pixels, an angle, a size to store. It may reach over
 the picture's edge. What lies outside is black: that is what dlib's own chips hold, it invents no pixels,
 and a model sees the same in training and in use.
 """
@@ -27,7 +27,7 @@ MEAN_FACE = np.array(
 
 NOSE = 4
 
-TYPE_A_EPSILON, TYPE_A_SHIFT = 0.5, 0.2
+TYPE_A_REACH = 0.4
 TYPE_B_BETA, TYPE_B_SHIFT = 0.9, 16
 
 
@@ -36,7 +36,7 @@ def window(face: Face, shape: tuple[int, ...], crop: Crop) -> dlib.chip_details:
     if crop.geometry == "chip":
         return chip(face, crop.size, crop.margin)
     if crop.geometry == "type_a":
-        return type_a(face, shape, crop.size)
+        return type_a(face, shape, crop.size, crop.epsilon, crop.shift)
     return type_b(face, crop.size)
 
 
@@ -50,48 +50,48 @@ def chip(face: Face, size: int, margin: float) -> dlib.chip_details:
     return dlib.chip_details(_dpoints(wanted), _dpoints(face.points), dlib.chip_dims(size, size))
 
 
-def type_a(
-    face: Face,
-    shape: tuple[int, ...],
-    size: int,
-    epsilon: float = TYPE_A_EPSILON,
-    shift: float = TYPE_A_SHIFT,
-) -> dlib.chip_details:
-    """Type A of the FaceNet report: an upright square around the nose, moved up.
+def type_a(face: Face, shape: tuple[int, ...], size: int, epsilon: float, shift: float) -> dlib.chip_details:
+    """Type A of the FaceNet report: an upright window around the nose, moved up.
 
     The report prints `y_min = y_nose (small - 0.2)`, `y_max = y_nose (grand - 0.2)`,
     `x_min = x_nose small`, `x_max = x_nose grand` with `grand = e + 0.2`, `small = e - 0.2`, `e = 0.5`. Taken
     literally the nose would lie right of `x_max = 0.7 x_nose`, outside its own crop; yet the report says
-    that the nose becomes the centre of the picture and that beards are hidden. The reading here keeps
-    both: `e` is half the side as a share of the picture's side, so 0.5 keeps the picture's size and only
-    centres it on the nose; the 0.2 moves it up, so that it reaches `grand` above the nose and `small`
-    below it, which ends above the chin:
+    that the nose becomes the centre of the picture and that beards are hidden. Both hold if the shares are of
+    the picture once the nose is its centre, at 0.5 = e: then x runs from 0.3 to 0.7 of the width, 0.2 to
+    either side of the nose, and y from 0.1 to 0.5 of the height, ending at the nose, so that a beard is out of
+    sight. Written about the nose, with e now scaling the reach of 0.2:
 
-        x in x_nose -/+ e S,    y in y_nose - (e + shift) S ... y_nose + (e - shift) S
+        x_nose -/+ 0.4 e W,    y_nose - (0.4 e + shift) H ... y_nose + (0.4 e - shift) H
+
+    It is meant for aligned pictures such as CelebA's, where shares of the picture are shares of the face.
 
     Args:
         face: whose nose.
-        shape: of the picture, `[H, W, ...]`; its shorter side is S.
-        size: of the crop to store, in pixels.
-        epsilon: half the side of the window, as a share of S.
-        shift: how far it is moved up, as a share of S.
+        shape: of the picture, `[H, W, ...]`.
+        size: of the crop to store, in pixels; the window is stretched to a square, as the report's is.
+        epsilon: scales the window; 0.5 as in the report.
+        shift: how far it is moved up, as a share of H; 0.2 as in the report.
     """
-    side = min(shape[:2])
+    height, width = shape[:2]
     x, y = face.points[NOSE]
-    return _square(x, y - shift * side, epsilon * side, size)
+    reach = TYPE_A_REACH * epsilon
+    top, bottom = y - (reach + shift) * height, y + (reach - shift) * height
+    return _upright(x - reach * width, top, x + reach * width, bottom, size)
 
 
 def type_b(face: Face, size: int) -> dlib.chip_details:
-    """Type B of the FaceNet report: an upright square around the centre of the box, moved up.
+    """Type B of the FaceNet report: an upright window around the centre of the box, a little longer below.
 
-    The report prints alpha = 0.7 and beta = 0.9, meant for width and height, but its formula uses beta for
-    both; so does this. They are read as half the side, in box sides: 0.7 and 0.9 of a whole side would cut
-    into the eyes and the chin that the box encloses. The shift is a sixteenth of the box's height,
-    rounded down, upwards, for the box sits low on the head.
+    `x = x_centre -/+ b w`, `y = y_centre - b h ... y_centre + b h + shift`, `b = 0.9`, `shift = h // 16`. The
+    report also prints alpha = 0.7, perhaps meant for the width, but its formula uses beta for both; so does
+    this.
     """
     left, top, right, bottom = face.box
-    shift = (bottom - top) // TYPE_B_SHIFT
-    return _square((left + right) / 2, (top + bottom) / 2 - shift, TYPE_B_BETA * face.side, size)
+    x, y, width, height = (left + right) / 2, (top + bottom) / 2, right - left, bottom - top
+    below = TYPE_B_BETA * height + height // TYPE_B_SHIFT
+    return _upright(
+        x - TYPE_B_BETA * width, y - TYPE_B_BETA * height, x + TYPE_B_BETA * width, y + below, size
+    )
 
 
 def cut(picture: np.ndarray, where: dlib.chip_details) -> np.ndarray:
@@ -99,9 +99,9 @@ def cut(picture: np.ndarray, where: dlib.chip_details) -> np.ndarray:
     return dlib.extract_image_chip(picture, where)
 
 
-def _square(x: float, y: float, half: float, size: int) -> dlib.chip_details:
+def _upright(left: float, top: float, right: float, bottom: float, size: int) -> dlib.chip_details:
     # dlib's rectangles include their right and bottom edge.
-    edges = dlib.drectangle(x - half, y - half, x + half - 1, y + half - 1)
+    edges = dlib.drectangle(left, top, right - 1, bottom - 1)
     return dlib.chip_details(edges, dlib.chip_dims(size, size), 0.0)
 
 
