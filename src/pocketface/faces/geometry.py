@@ -58,7 +58,7 @@ def type_a(face: Face, shape: tuple[int, ...], size: int, epsilon: float, shift:
     literally the nose would lie right of `x_max = 0.7 x_nose`, outside its own crop; yet the report says
     that the nose becomes the centre of the picture and that beards are hidden. Both hold if the shares are of
     the picture once the nose is its centre, at 0.5 = e: then x runs from 0.3 to 0.7 of the width, 0.2 to
-    either side of the nose, and y from 0.1 to 0.5 of the height, ending at the nose, so that a beard is out of
+    either side of the nose, and y from 0.1 to 0.5 of the height, ending at the nose: a beard is out of
     sight. Written about the nose, with e now scaling the reach of 0.2:
 
         x_nose -/+ 0.4 e W,    y_nose - (0.4 e + shift) H ... y_nose + (0.4 e - shift) H
