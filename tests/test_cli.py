@@ -213,7 +213,7 @@ def test_data_list_names_every_dataset(tmp_path, monkeypatch):
 
 
 def test_every_command_explains_itself():
-    for command in ([], ["predict"], ["evaluate"], ["check"], ["data", "list"]):
+    for command in ([], ["predict"], ["evaluate"], ["explain"], ["check"], ["data", "list"]):
         result = run(*command, "--help")
         assert result.exit_code == 0
         assert "Usage" in result.stdout

@@ -116,9 +116,7 @@ def _attach(features: keras.KerasTensor, head: str, kind: str | None) -> keras.K
     return layers.Rescaling(AGE_SPREAD, AGE_CENTRE, name=head)(raw)
 
 
-def _linear(
-    features: keras.KerasTensor, units: int, name: str, use_bias: bool = True
-) -> keras.KerasTensor:
+def _linear(features: keras.KerasTensor, units: int, name: str, use_bias: bool = True) -> keras.KerasTensor:
     if len(features.shape) == 2:
         return layers.Dense(units, use_bias=use_bias, name=name)(features)
     scores = layers.Conv2D(units, 3, padding="same", use_bias=use_bias, name=f"{name}_map")(features)

@@ -46,9 +46,7 @@ def features(
     return layers.Dropout(dropout)(x)
 
 
-def _block(
-    x: keras.KerasTensor, width: int, expanded: keras.KerasTensor, strides: int
-) -> keras.KerasTensor:
+def _block(x: keras.KerasTensor, width: int, expanded: keras.KerasTensor, strides: int) -> keras.KerasTensor:
     """Projects the expanded map to `width` channels; adds the input where it has the same shape."""
     y = _normalised(layers.Conv2D(width, 1, use_bias=False)(expanded), activate=False)
     return layers.Add()([x, y]) if strides == 1 and x.shape[-1] == width else y
