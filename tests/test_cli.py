@@ -224,7 +224,7 @@ def test_data_list_names_every_dataset(tmp_path, monkeypatch):
 
 
 def test_every_command_explains_itself():
-    for command in ([], ["predict"], ["evaluate"], ["check"], ["track"], ["data", "list"]):
+    for command in ([], ["predict"], ["evaluate"], ["explain"], ["check"], ["track"], ["data", "list"]):
         result = run(*command, "--help")
         assert result.exit_code == 0
         assert "Usage" in result.stdout

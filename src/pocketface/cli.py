@@ -127,6 +127,33 @@ def evaluate(
 
 @app.command()
 @exit_cleanly
+def explain(
+    picture: Annotated[Path, typer.Argument(help="A picture that shows a face; the largest one is taken.")],
+    model: Annotated[
+        Path, typer.Option("--model", metavar="DIR", help="A trained model's folder: weights and card.")
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="OUT.png", dir_okay=False)] = Path("maps.png"),
+    maps: Annotated[int, typer.Option(min=1, help="Feature maps to draw of a layer, at most.")] = 16,
+) -> None:
+    """Draws what every layer of a model makes of a face: its feature maps, and the answers.
+
+    Examples:
+
+        pocketface explain me.jpg --model models/age_gender --out maps.png
+    """
+    from pocketface import explain as explaining
+    from pocketface.cards import ModelCard, read_card
+    from pocketface.training.fit import load
+
+    card = read_card(model, ModelCard)
+    face = explaining.see(card, picture)
+    outputs = explaining.layer_outputs(load(card, model), face)
+    explaining.write(out, explaining.draw(outputs, card.outputs, maps))
+    typer.echo(f"{out}: {len(outputs)} layers")
+
+
+@app.command()
+@exit_cleanly
 def check(
     update: Annotated[
         bool,

@@ -29,6 +29,9 @@ CELEBA_ATTRIBUTES = tuple(
 )
 """The 40 attributes of CelebA, spelled and ordered as in its `list_attr_celeba.txt`."""
 
+NO_YES = ("no", "yes")
+"""What an attribute's 0 and 1 say."""
+
 CLASSES = {
     "gender": GENDERS,
     "race": RACES,
@@ -41,8 +44,12 @@ CLASSES = {
 NUMBERS = {"age": "years"}
 """Label column that is a number -> its unit."""
 
-HEADS = ("age", "gender", "expression")
-"""What a model may be asked to answer."""
+HEADS = ("age", "gender", "expression", *CELEBA_ATTRIBUTES)
+"""What a model may be asked to answer: each is a label column of the face index, of the same name."""
+
+TRAINING_OUTPUTS = {"age_distribution": "age", "age_ranks": "age"}
+"""Output that a model has while it is trained and not when it is exported -> the head it serves; see
+`pocketface.models.heads`."""
 
 
 def age_group(age: float) -> str:

@@ -1,30 +1,94 @@
+import math
+
 import keras
 import numpy as np
 import pytest
 
+from building import ATTRIBUTES, SMALL, Plan
 from pocketface import models
 from pocketface.errors import PocketfaceError
-from pocketface.labels import EXPRESSIONS
-from pocketface.models.heads import meaning
+from pocketface.labels import CELEBA_ATTRIBUTES, EXPRESSIONS, HEADS, NO_YES
+from pocketface.models import heads
 from pocketface.models.macs import macs
 from pocketface.study import Input
 
+FIGURES = [
+    # Keras' own table of MobileNetV2 and V3, without classifier and with one output.
+    (Plan("transfer", 96, 3, ["age"], {"backbone": "mobilenet_v2", "freeze": "all"}), 2_257_984 + 1281, 1281),
+    (Plan("transfer", 96, 3, ["age"], {"backbone": "mobilenet_v3_small"}), 939_120 + 577, 927_008 + 577),
+    # torchvision's ResNet-34 has 21,797,672 with its classifier of 513,000; its moving averages do not count.
+    (
+        Plan("transfer", 64, 3, ["age"], {"backbone": "resnet34"}),
+        21_301_696 + 513,
+        21_797_672 - 513_000 + 513,
+    ),
+    (Plan("transfer", 64, 3, ["age"], {"backbone": "vgg16"}), 14_714_688 + 513, 14_714_688 + 513),
+    # The FaceNet report's appendix; without gender, one head of 34 less.
+    (Plan("facenet", 36, 1, ATTRIBUTES), 21_732, 21_660),
+    (Plan("facenet", 36, 1, ATTRIBUTES[1:]), 21_732 - 34, 21_660 - 34),
+    (Plan("deepface_emotion", 48, 1, ["expression"]), 1_485_831, 1_485_831),
+    (Plan("mini_xception", 64, 1, ["expression"]), 58_423, 56_951),
+    # From its layer list: blocks, dense layers, output.
+    (
+        Plan("lite_age", 200, 3, ["age"]),
+        9 * (3 * 16 + 16 * 32 + 32 * 64 + 64 * 128 + 128 * 256 + 256 * 256)
+        + 4 * (16 + 32 + 64 + 128 + 256 + 256)
+        + (256 * 256 + 256 + 256 * 64 + 64 + 64 * 32 + 32)
+        + 33,
+        1_067_793,
+    ),
+    (Plan("lite_age", 200, 3, ["age"], {"lite": True}), 200_956, 199_452),
+    (
+        Plan("pocket", 96, 3, ["age", "gender", "expression", *ATTRIBUTES], {"age": "expected"}),
+        515_626,
+        506_714,
+    ),
+]
 
-@pytest.mark.parametrize("architecture", models.names())
-def test_an_architecture_takes_raw_pixels_and_answers_in_meaning(architecture: str) -> None:
-    heads = ["age", "gender", "expression"]
-    model = models.build(architecture, Input(size=48, channels=1), heads)
-    pixels = np.random.default_rng(0).integers(0, 256, (5, 48, 48, 1)).astype(np.float32)
-    answers = model.predict(pixels, verbose=0)
-    assert {head: answer.shape for head, answer in answers.items()} == {
-        "age": (5, 1),
-        "gender": (5, 2),
-        "expression": (5, 7),
-    }
-    np.testing.assert_allclose(answers["expression"].sum(1), 1, rtol=1e-5)
-    # An untrained model that answers in years is near a grown-up's age, not near 0 or 1.
-    assert 0 < answers["age"].mean() < 100
-    assert np.isfinite(answers["age"]).all()
+
+@pytest.mark.parametrize(("plan", "parameters", "trainable"), FIGURES, ids=lambda value: str(value))
+def test_an_architecture_has_the_parameters_that_were_published(
+    plan: Plan, parameters: int, trainable: int
+) -> None:
+    model = plan.build()
+    assert model.count_params() == parameters
+    assert sum(math.prod(weight.shape) for weight in model.trainable_weights) == trainable
+
+
+@pytest.mark.slow  # 540 MB
+def test_deepface_vgg_has_the_parameters_of_the_published_files() -> None:
+    descriptor = 14_714_688 + (7 * 7 * 512 + 1) * 4096 + (4096 + 1) * 4096
+    age = Plan("deepface_vgg", 224, 3, ["age"], {"age": "expected"}).build()
+    assert age.count_params() == descriptor + 4097 * 101 == 134_674_341
+    gender = Plan("deepface_vgg", 224, 3, ["gender"]).build()
+    assert gender.count_params() == descriptor + 4097 * 2
+
+
+@pytest.mark.parametrize("plan", SMALL, ids=str)
+def test_an_architecture_takes_raw_pixels_and_answers_in_meaning(plan: Plan) -> None:
+    model = plan.build()
+    answers = model(plan.faces(5).astype(np.float32))
+    assert list(answers) == plan.heads
+    for head, answer in answers.items():
+        values = np.asarray(answer)
+        assert np.isfinite(values).all()
+        if head == "age":
+            # An untrained model that answers in years is near a grown-up's age, not near 0 or 1.
+            assert values.shape == (5, 1)
+            assert 10 < values.mean() < 100
+        else:
+            assert values.shape == (5, len(heads.meaning(head).labels))
+            np.testing.assert_allclose(values.sum(1), 1, rtol=1e-5)
+
+
+def test_what_was_built_before_changes_no_name() -> None:
+    plan = SMALL[2]
+    first = [weight.path for weight in plan.build().weights]
+    SMALL[0].build()
+    again = plan.build()
+    assert [weight.path for weight in again.weights] == first
+    assert len(set(first)) == len(first)
+    assert "age" in [layer.name for layer in again.layers]
 
 
 def test_compact_has_the_parameters_of_its_layer_list() -> None:
@@ -37,17 +101,49 @@ def test_compact_has_the_parameters_of_its_layer_list() -> None:
     assert model.count_params() == convolutions + normalisation + dense
 
 
+def test_the_penalty_on_kernels_reaches_the_model_that_is_trained() -> None:
+    model = SMALL[3].build()
+    assert len(heads.training_model(model).losses) == 3, "two convolutions and a dense layer"
+
+
 def test_meaning_gives_the_order_of_classes_and_the_unit() -> None:
-    assert meaning("expression").labels == EXPRESSIONS
-    assert meaning("gender").labels == ("male", "female")
-    assert (meaning("age").kind, meaning("age").unit) == ("number", "years")
+    assert heads.meaning("expression").labels == EXPRESSIONS
+    assert heads.meaning("gender").labels == ("male", "female")
+    assert heads.meaning("Bald").labels == NO_YES
+    assert (heads.meaning("age").kind, heads.meaning("age").unit) == ("number", "years")
+    assert set(CELEBA_ATTRIBUTES) < set(HEADS)
+
+
+TINY = {"widths": [4], "depths": [1]}
 
 
 def test_unknown_names_are_errors_that_list_the_known() -> None:
+    small = Input(size=48)
     with pytest.raises(PocketfaceError, match=r"no architecture 'resnet'; there are .*compact"):
-        models.build("resnet", Input(size=48), ["age"])
+        models.build("resnet", small, ["age"])
     with pytest.raises(PocketfaceError, match=r"no option \['width'\]; it has \['widths'"):
-        models.build("compact", Input(size=48), ["age"], {"width": [8]})
+        models.build("compact", small, ["age"], {"width": [8]})
+    with pytest.raises(PocketfaceError, match="no kind 'coral'; there are regression, expected, ordinal"):
+        models.build("compact", small, ["age"], TINY | {"age": "coral"})
+    with pytest.raises(PocketfaceError, match="no such head"):
+        models.build("compact", small, ["gender"], TINY | {"age": "ordinal"})
+
+
+@pytest.mark.parametrize(
+    ("plan", "message"),
+    [
+        (Plan("lite_age", 64, 3, ["age"]), "cannot be built for 64x64x3"),
+        (Plan("compact", 48, 3, ["age"], {"widths": [4, 8], "depths": [1]}), "cannot be built"),
+        (Plan("compact", 48, 3, ["age"], {"widths": 4}), "cannot be built"),
+        (Plan("deepface_vgg", 96, 3, ["age"]), "224x224"),
+        (Plan("transfer", 48, 1, ["age"]), "input.channels to 3"),
+        (Plan("transfer", 48, 3, ["age"], {"backbone": "vgg19"}), "not 'vgg19'"),
+        (Plan("transfer", 48, 3, ["age"], {"freeze": "some"}), "not 'mobilenet_v2' with 'some'"),
+    ],
+)
+def test_what_cannot_be_built_is_a_clear_error(plan: Plan, message: str) -> None:
+    with pytest.raises(PocketfaceError, match=message):
+        plan.build()
 
 
 def test_macs_of_every_kind_of_layer() -> None:

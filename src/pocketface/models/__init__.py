@@ -3,9 +3,11 @@
     model = build(study.models["age_gender"])       # a keras.Model
     model(image)                                     # {'age': [N, 1], 'gender': [N, 2]}
 
-A module of this package (other than `heads`) *is* an architecture: its name is the name in `params.yaml`,
-and its function `features(image, **options)` maps raw pixels `[N, H, W, C]`, 0..255, to features `[N, D]`.
-Normalisation is the module's first layer, inside the graph, so nobody can do it twice or not at all.
+A module of this package (but for `heads`, `backbones`, `macs`) *is* an architecture: its name is the name in
+`params.yaml`, and its function `features(image, **options)` maps raw pixels `[N, H, W, C]`, 0..255, to
+features `[N, D]`, or to a map `[N, H, W, D]`. Normalisation is the module's first layer, inside the graph, so
+nobody can do it twice or not at all. The options are those of `features`, and the kinds of the heads (`age:
+expected`), see `pocketface.models.heads`.
 To add one: a module here and its name under `models.NAME.architecture` in params.
 
 Keras is imported only when a model is built: `names` is cheap.
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
 
     from pocketface.study import Input
 
-NOT_ARCHITECTURES = {"heads", "macs"}
+NOT_ARCHITECTURES = {"backbones", "heads", "macs"}
+PRETRAINED = "weights"
+"""Option of an architecture that names a file of weights to start training from."""
 
 
 def names() -> list[str]:
@@ -32,7 +36,11 @@ def names() -> list[str]:
 
 
 def build(
-    architecture: str, input: "Input", heads: list[str], options: dict[str, Any] | None = None
+    architecture: str,
+    input: "Input",
+    heads: list[str],
+    options: dict[str, Any] | None = None,
+    pretrained: bool = True,
 ) -> "keras.Model":
     """Builds an untrained model.
 
@@ -40,28 +48,38 @@ def build(
         architecture: a module of this package.
         input: the size and channels of the faces.
         heads: what it answers, see `pocketface.models.heads`.
-        options: keyword arguments of the architecture's `features`.
+        options: keyword arguments of the architecture's `features`, and kinds of heads.
+        pretrained: whether to load the weights that the options name; a model whose own weights are loaded
+            next needs none.
 
     Returns:
         A model with the input `image`, float `[N, size, size, channels]` in 0..255, and a dict of
         outputs named for the heads.
 
     Raises:
-        PocketfaceError: no such architecture, or it has no such option.
+        PocketfaceError: no such architecture, it has no such option, or cannot be built with these.
     """
     import keras
 
-    from pocketface.models.heads import attach
+    from pocketface.models.heads import attach, split_options
 
     if architecture not in names():
         raise PocketfaceError(f"no architecture {architecture!r}; there are {', '.join(names())}")
     features = importlib.import_module(f"{__name__}.{architecture}").features
-    options = options or {}
+    kinds, settings = split_options(options or {}, heads)
     known = list(inspect.signature(features).parameters)[1:]
-    if unknown := sorted(set(options) - set(known)):
+    if unknown := sorted(set(settings) - set(known)):
         raise PocketfaceError(f"architecture {architecture} has no option {unknown}; it has {known}")
+    if not pretrained:
+        settings.pop(PRETRAINED, None)
     # Keras numbers layer names on through a process, and they end up in the bytes of a `.tflite`.
     keras.utils.clear_session(free_memory=False)
     image = keras.Input((input.size, input.size, input.channels), name="image")
-    outputs = attach(features(image, **options), heads)
+    try:
+        outputs = attach(features(image, **settings), heads, kinds)
+    except (TypeError, ValueError) as error:
+        raise PocketfaceError(
+            f"architecture {architecture} cannot be built for {input.size}x{input.size}x{input.channels} "
+            f"with the options {settings}: {error}"
+        ) from None
     return keras.Model(image, outputs, name=architecture)

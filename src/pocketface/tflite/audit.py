@@ -26,7 +26,8 @@ class Audit:
 
     Attributes:
         weight_dtypes: tensor type -> elements held in constant tensors.
-        large_weight_dtypes: tensor type -> constant tensors of 1,024 elements or more.
+        large_weight_dtypes: tensor type -> constant tensors of 1,024 elements or more, but for biases (those
+            of one dimension), which every level keeps at 32 bits.
         activation_dtypes: tensor type -> tensors that operators write, but for those that (de)quantize.
         operators: operator name -> count.
     """
@@ -55,7 +56,7 @@ def read(model: bytes) -> Audit:
             if _is_constant(parsed, tensor):
                 elements = int(np.prod(tensor.shape)) if tensor.shape is not None else 1
                 weights[TYPES[tensor.type]] += elements
-                large[TYPES[tensor.type]] += elements >= SMALL
+                large[TYPES[tensor.type]] += elements >= SMALL and len(tensor.shape) > 1
         for operator in graph.operators:
             name = _operator_name(parsed.operatorCodes[operator.opcodeIndex])
             operators[name] += 1

@@ -20,10 +20,10 @@ from pocketface.cards import ModelCard, write_card
 from pocketface.errors import PocketfaceError
 from pocketface.faces.index import FaceSet
 from pocketface.files import rounded, written_whole
-from pocketface.models.heads import meaning
+from pocketface.models.heads import meaning, training_model, training_outputs
 from pocketface.models.macs import macs
 from pocketface.study import Model, Study, Training
-from pocketface.training import losses, runtime
+from pocketface.training import age, losses, runtime
 from pocketface.training.batches import Batches
 
 WEIGHTS, HISTORY = "model.weights.h5", "history.csv"
@@ -63,10 +63,12 @@ def fit(study: Study, name: str, faces: FaceSet, licence: str, curves: Curves | 
     """
     stanza = study.models[name]
     facts = runtime.seed_everything(study.seed)
-    train, val = _batches(stanza, faces, study.seed)
     model = models.build(stanza.architecture, stanza.input, stanza.heads, stanza.options)
-    _compile(model, stanza, steps=len(train))
-    history = model.fit(
+    extra = training_outputs(model)
+    train, val = _batches(stanza, faces, [*stanza.heads, *extra], study.seed)
+    learner = training_model(model)
+    _compile(learner, stanza, extra, steps=len(train))
+    history = learner.fit(
         train,
         validation_data=val,
         epochs=stanza.training.epochs,
@@ -106,7 +108,9 @@ def load(card: ModelCard, folder: Path) -> keras.Model:
     Raises:
         PocketfaceError: the weights are missing or belong to another architecture.
     """
-    model = models.build(card.architecture, card.input, list(card.outputs), dict(card.options))
+    model = models.build(
+        card.architecture, card.input, list(card.outputs), dict(card.options), pretrained=False
+    )
     path = Path(folder) / WEIGHTS
     try:
         model.load_weights(path)
@@ -123,7 +127,7 @@ def training_key(study: Study, name: str, index: Path) -> str:
     return sha256(json.dumps(recipe, sort_keys=True).encode() + index.read_bytes()).hexdigest()
 
 
-def _batches(stanza: Model, faces: FaceSet, seed: int) -> tuple[Batches, Batches]:
+def _batches(stanza: Model, faces: FaceSet, outputs: list[str], seed: int) -> tuple[Batches, Batches]:
     train, val = faces.rows("train"), faces.rows("val")
     if val.empty:
         raise PocketfaceError(
@@ -131,18 +135,18 @@ def _batches(stanza: Model, faces: FaceSet, seed: int) -> tuple[Batches, Batches
         )
     recipe = stanza.training
     return (
-        Batches(faces, train, stanza.input, stanza.heads, recipe.batch_size, recipe.augment, seed),
-        Batches(faces, val, stanza.input, stanza.heads, recipe.batch_size),
+        Batches(faces, train, stanza.input, outputs, recipe.batch_size, recipe.augment, seed),
+        Batches(faces, val, stanza.input, outputs, recipe.batch_size),
     )
 
 
-def _compile(model: keras.Model, stanza: Model, steps: int) -> None:
+def _compile(model: keras.Model, stanza: Model, extra: list[str], steps: int) -> None:
     recipe, heads = stanza.training, stanza.heads
     optimizer = keras.optimizers.AdamW(_one_cycle(recipe, steps), weight_decay=recipe.weight_decay)
     model.compile(
         optimizer=optimizer,
-        loss=losses.losses(heads, recipe),
-        loss_weights=losses.loss_weights(heads, recipe),
+        loss=losses.losses(heads, recipe) | age.losses(extra),
+        loss_weights=losses.loss_weights(heads, recipe) | dict.fromkeys(extra, 1.0),
         weighted_metrics=losses.metrics(heads),
     )
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from pocketface.errors import PocketfaceError
+from pocketface.labels import CELEBA_ATTRIBUTES, NO_YES, TRAINING_OUTPUTS
 from pocketface.models.heads import meaning
 
 
@@ -12,7 +13,7 @@ def targets(rows: pd.DataFrame, heads: list[str], dataset: str) -> tuple[dict, d
 
     Args:
         rows: N rows with label columns.
-        heads: the model's heads.
+        heads: the model's heads, and its training-only outputs, which take their head's labels.
         dataset: its name, for the message.
 
     Returns:
@@ -23,15 +24,16 @@ def targets(rows: pd.DataFrame, heads: list[str], dataset: str) -> tuple[dict, d
         PocketfaceError: a head has no label at all in these rows.
     """
     y, weight = {}, {}
-    for head in heads:
+    for output in heads:
+        head = TRAINING_OUTPUTS.get(output, output)
         if head not in rows or rows[head].isna().all():
             raise PocketfaceError(
                 f"dataset {dataset} has no label {head!r}, which a head needs; "
                 f"take the head out of the model or choose another dataset in params.yaml"
             )
         known = rows[head].notna().to_numpy()
-        weight[head] = known.astype(np.float32)
-        y[head] = _target(rows[head], head)
+        weight[output] = known.astype(np.float32)
+        y[output] = _target(rows[head], head)
     return y, weight
 
 
@@ -39,5 +41,7 @@ def _target(column: pd.Series, head: str) -> np.ndarray:
     output = meaning(head)
     if output.kind == "number":
         return column.fillna(0).to_numpy(np.float32)[:, None]
+    if head in CELEBA_ATTRIBUTES:
+        column = column.map(dict(enumerate(NO_YES)))
     codes = pd.Categorical(column, categories=output.labels).codes
     return (codes[:, None] == np.arange(len(output.labels))).astype(np.float32)

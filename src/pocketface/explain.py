@@ -1,0 +1,172 @@
+"""What every layer of a model makes of one face: its feature maps, as one picture.
+
+    face = see(card, Path("me.jpg"))
+    write(Path("maps.png"), draw(layer_outputs(model, face), card.outputs))
+
+From the input down, as the FaceNet report shows its network: a caption a layer, and below it small grey
+pictures, one a channel, each from black (its least value) to white (its greatest). A vector is a strip with
+one column a unit, and an answer is told in words. Layers that change nothing that could be seen are left out:
+dropout, flattening, padding, fixed scaling, the parts of an age head.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import keras
+import numpy as np
+
+from pocketface.cards import ModelCard, Output
+from pocketface.errors import PocketfaceError
+from pocketface.evaluation.finding import Search, look
+from pocketface.files import written_whole
+
+UNSEEN = ("InputLayer", "Dropout", "Flatten", "ZeroPadding2D", "Rescaling", "GetItem", "Concatenate")
+WIDE, TILE, GAP = 8, 72, 4
+"""Maps beside each other; the side of one in the picture and the space about it, in pixels."""
+LINE = 24
+"""Pixels of a line of text."""
+
+
+@dataclass(frozen=True)
+class LayerOutput:
+    """What a layer made of the face.
+
+    Attributes:
+        name: of the layer.
+        kind: its class.
+        values: float32 `[H, W, C]` or `[K]`.
+    """
+
+    name: str
+    kind: str
+    values: np.ndarray
+
+
+def see(card: ModelCard, picture: Path) -> np.ndarray:
+    """The largest face in a picture as the model of `card` sees it; a picture too small to search is a face.
+
+    Returns:
+        uint8 `[size, size, channels]`, raw 0..255.
+
+    Raises:
+        PocketfaceError: the picture cannot be read, or shows no face.
+    """
+    looked = look(picture, [(card.crop, card.input)], Search())
+    if looked.reason is not None:
+        raise PocketfaceError(f"{picture}: {looked.reason}; give a picture file that shows a face")
+    return looked.faces[0][0]
+
+
+def layer_outputs(model: keras.Model, face: np.ndarray) -> list[LayerOutput]:
+    """What every layer makes of one face `[H, W, C]`: the face first, the answers last.
+
+    Raises:
+        PocketfaceError: the face is not as the model sees faces.
+    """
+    if face.shape != model.input_shape[1:]:
+        raise PocketfaceError(f"the model sees faces of {model.input_shape[1:]}, this one is {face.shape}")
+    hidden = [layer for layer in model.layers if _is_seen(layer, model)]
+    probe = keras.Model(model.input, {"hidden": [layer.output for layer in hidden], "answers": model.output})
+    values = probe.predict_on_batch(face[None].astype(np.float32))
+    return [
+        LayerOutput("image", "input", face.astype(np.float32)),
+        *(
+            LayerOutput(layer.name, type(layer).__name__, value[0])
+            for layer, value in zip(hidden, values["hidden"], strict=True)
+        ),
+        *(LayerOutput(head, "answer", value[0]) for head, value in values["answers"].items()),
+    ]
+
+
+def draw(outputs: Sequence[LayerOutput], meanings: Mapping[str, Output], most: int = 16) -> np.ndarray:
+    """All layers below each other.
+
+    Args:
+        outputs: from `layer_outputs`.
+        meanings: head -> meaning, as in the card.
+        most: maps to draw of a layer, the first ones.
+
+    Returns:
+        uint8 `[H, W, 3]`.
+    """
+    rows = []
+    for output in outputs:
+        if output.kind == "answer":
+            rows.append(_text(_told(output, meanings[output.name])))
+        else:
+            shape = "x".join(map(str, output.values.shape))
+            shown = "" if output.values.ndim == 1 else _shown(output.values.shape[-1], most)
+            rows.append(_text(f"{output.name}   {output.kind} {shape}{shown}"))
+            rows.append(_strip(output.values) if output.values.ndim == 1 else _tiles(_maps(output, most)))
+    return np.concatenate(rows)
+
+
+def write(path: Path, picture: np.ndarray) -> None:
+    """Writes a PNG; the same picture gives the same bytes.
+
+    Raises:
+        PocketfaceError: it cannot be written there.
+    """
+    try:
+        with written_whole(path) as partial:
+            partial.write_bytes(cv2.imencode(".png", picture[:, :, ::-1])[1].tobytes())
+    except OSError as error:
+        raise PocketfaceError(f"{path}: cannot be written ({error.strerror})") from None
+
+
+WIDTH = WIDE * (TILE + GAP) + GAP
+
+
+def _is_seen(layer: keras.Layer, model: keras.Model) -> bool:
+    of_a_head = any(layer.name == head or layer.name.startswith(f"{head}_") for head in model.output)
+    return not of_a_head and type(layer).__name__ not in UNSEEN
+
+
+def _told(answer: LayerOutput, meaning: Output) -> str:
+    if meaning.kind == "number":
+        return f"{answer.name}: {answer.values[0]:.1f} {meaning.unit}"
+    shares = zip(meaning.labels, answer.values, strict=True)
+    return f"{answer.name}: " + ", ".join(f"{label} {share:.2f}" for label, share in shares)
+
+
+def _shown(channels: int, most: int) -> str:
+    return f", {most} of {channels} maps" if channels > most else ""
+
+
+def _text(text: str) -> np.ndarray:
+    line = np.full((LINE, WIDTH, 3), 255, np.uint8)
+    cv2.putText(line, text, (GAP, LINE - 8), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
+    return line
+
+
+def _maps(output: LayerOutput, most: int) -> list[np.ndarray]:
+    """What to draw of `[H, W, C]`: pictures uint8 `[H, W, 3]`; a coloured face is one of them."""
+    if output.kind == "input" and output.values.shape[-1] == 3:
+        return [output.values.astype(np.uint8)]
+    channels = np.moveaxis(output.values, 2, 0)[:most]
+    return [np.repeat(_grey(channel)[:, :, None], 3, 2) for channel in channels]
+
+
+def _tiles(maps: Sequence[np.ndarray]) -> np.ndarray:
+    side = TILE + GAP
+    canvas = np.full((-(-len(maps) // WIDE) * side + GAP, WIDTH, 3), 255, np.uint8)
+    for i, pixels in enumerate(maps):
+        top, left = GAP + i // WIDE * side, GAP + i % WIDE * side
+        tile = cv2.resize(pixels, (TILE, TILE), interpolation=cv2.INTER_NEAREST)
+        canvas[top : top + TILE, left : left + TILE] = tile
+    return canvas
+
+
+def _strip(values: np.ndarray) -> np.ndarray:
+    canvas = np.full((LINE, WIDTH, 3), 255, np.uint8)
+    bars = cv2.resize(_grey(values)[None], (WIDTH - 2 * GAP, LINE - GAP), interpolation=cv2.INTER_NEAREST)
+    canvas[: LINE - GAP, GAP : WIDTH - GAP] = bars[:, :, None]
+    return canvas
+
+
+def _grey(values: np.ndarray) -> np.ndarray:
+    """0..255 over the range of the values; black if they are all the same."""
+    low, high = float(values.min()), float(values.max())
+    return ((values - low) * (255 / max(high - low, 1e-12))).astype(np.uint8)

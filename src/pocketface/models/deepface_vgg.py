@@ -1,0 +1,40 @@
+"""`deepface_vgg`: the VGG-Face descriptor under deepface's age and gender models.
+
+For 224x224 RGB faces, 134,260,544 parameters before the heads; with `options: {age: expected}` its age head
+is deepface's, 101 classes and their mean (134,674,341 parameters, 539 MB of float32), and `gender` its two.
+Parkhi, Vedaldi, Zisserman: Deep Face Recognition, BMVC 2015; deepface's `VGGFace.base_model` up to its last
+dropout. The dense layers are convolutions, as there; deepface shows it blue first, 0..1.
+"""
+
+import keras
+from keras import layers
+
+from pocketface.errors import PocketfaceError
+from pocketface.models.backbones import to_bgr
+
+STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
+"""Filters and convolutions between two poolings."""
+
+
+def features(image: keras.KerasTensor, dropout: float = 0.5) -> keras.KerasTensor:
+    """Raw RGB pixels `[N, 224, 224, 3]` to features `[N, 4096]`.
+
+    Args:
+        image: 0..255.
+        dropout: after each of the two wide layers.
+
+    Raises:
+        PocketfaceError: the image has another shape.
+    """
+    if tuple(image.shape[1:]) != (224, 224, 3):
+        raise PocketfaceError(
+            f"deepface_vgg sees 224x224 RGB only; set input.size 224 and channels 3, not {image.shape[1:]}"
+        )
+    x = layers.Rescaling(1 / 255)(to_bgr(image))
+    for width, depth in STAGES:
+        for _ in range(depth):
+            x = layers.Conv2D(width, 3, padding="same", activation="relu")(x)
+        x = layers.MaxPooling2D(2)(x)
+    x = layers.Dropout(dropout)(layers.Conv2D(4096, 7, activation="relu")(x))
+    x = layers.Dropout(dropout)(layers.Conv2D(4096, 1, activation="relu")(x))
+    return layers.Flatten()(x)

@@ -1,0 +1,29 @@
+"""`facenet`: the tiny attribute network of the FaceNet report, for grey 36x36 faces.
+
+Two convolutions and one dense layer that all heads share. With the heads `Male`, `Mustache`, `Eyeglasses`,
+`No_Beard`, `Wearing_Hat` and `Bald`, and the defaults, which are the ones that the report chose, it has
+21,732 parameters, 21,660 of them trainable. The report's *FaceNet bis* is the same without the first head.
+I. Oussaid, "Face Attributes Detection using Multi-task Deep Learning", internship report. It does not say how
+pixels were scaled; here they are seen as 0..1.
+"""
+
+import keras
+from keras import layers
+
+
+def features(image: keras.KerasTensor, f1: int = 4, f2: int = 16, d: int = 16) -> keras.KerasTensor:
+    """Raw pixels `[N, H, W, C]` to features `[N, d]`.
+
+    Args:
+        image: 0..255.
+        f1: filters of the first convolution.
+        f2: filters of the second.
+        d: units of the dense layer.
+    """
+    x = layers.Rescaling(1 / 255)(image)
+    for filters in (f1, f2):
+        x = layers.Conv2D(filters, 3, padding="same")(x)
+        x = layers.ReLU()(layers.BatchNormalization()(x))
+        x = layers.MaxPooling2D(2)(x)
+    x = layers.Dense(d)(layers.Flatten()(x))
+    return layers.ReLU()(layers.BatchNormalization()(x))

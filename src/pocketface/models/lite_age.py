@@ -1,0 +1,64 @@
+"""`lite_age`: the age network of the UTKFace project, plain or with separable convolutions ("lite").
+
+Blocks of convolution, batch normalisation, LeakyReLU and 2x2 max pooling; then dense layers with LeakyReLU
+and ever less dropout. Published for 200x200 RGB faces and one output, age/116 by mean absolute error:
+shubham0204, Age-Gender_Estimation_TF-Android. Our head of one output maps to years; see
+`pocketface.models.heads`. Unlike there, where dense layers have an L2 penalty of 0.1, all kernels have the
+same small one.
+"""
+
+from collections.abc import Sequence
+
+import keras
+from keras import layers
+
+
+def features(
+    image: keras.KerasTensor,
+    lite: bool = False,
+    num_filters: Sequence[int] = (16, 32, 64, 128, 256, 256),
+    units: Sequence[int] = (256, 64, 32),
+    dropout: Sequence[float] = (0.6, 0.4, 0.2),
+    l2: float = 1e-5,
+    slope: float = 0.2,
+) -> keras.KerasTensor:
+    """Raw pixels `[N, H, W, C]` to features `[N, units[-1]]`.
+
+    Args:
+        image: 0..255; each block takes two pixels off a side and halves it: six need a side of 190 or more.
+        lite: separable convolutions instead of plain ones.
+        num_filters: of each block's convolution.
+        units: of each dense layer.
+        dropout: after each dense layer.
+        l2: penalty on every kernel.
+        slope: of LeakyReLU on the negative side.
+    """
+    penalty = keras.regularizers.L2(l2)
+    x = layers.Rescaling(1 / 255)(image)
+    for filters in num_filters:
+        x = _convolution(filters, lite, penalty)(x)
+        x = layers.BatchNormalization()(x)
+        x = layers.LeakyReLU(slope)(x)
+        x = layers.MaxPooling2D(2)(x)
+    x = layers.Flatten()(x)
+    for width, rate in zip(units, dropout, strict=True):
+        x = layers.Dense(width, kernel_regularizer=penalty)(x)
+        x = layers.LeakyReLU(slope)(x)
+        x = layers.Dropout(rate)(x)
+    return x
+
+
+def _convolution(filters: int, lite: bool, penalty: keras.Regularizer) -> keras.Layer:
+    if not lite:
+        return layers.Conv2D(
+            filters, 3, use_bias=False, kernel_initializer="he_normal", kernel_regularizer=penalty
+        )
+    return layers.SeparableConv2D(
+        filters,
+        3,
+        use_bias=False,
+        depthwise_initializer="he_normal",
+        pointwise_initializer="he_normal",
+        depthwise_regularizer=penalty,
+        pointwise_regularizer=penalty,
+    )

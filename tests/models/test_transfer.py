@@ -1,0 +1,107 @@
+import os
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from building import Plan
+from pocketface import models
+from pocketface.errors import PocketfaceError
+from pocketface.models import backbones
+from pocketface.models.transfer import BACKBONES
+from pocketface.study import Input
+
+MIRROR = os.environ.get("POCKETFACE_MIRROR", "")
+SIZE = 32
+
+
+def plan(**options: object) -> Plan:
+    return Plan("transfer", SIZE, 3, ["age"], {"alpha": 0.35} | options)
+
+
+def fresh(alpha: float = 0.35) -> keras.Model:
+    keras.utils.set_random_seed(3)
+    return backbones.BACKBONES["mobilenet_v2"].build(keras.Input((SIZE, SIZE, 3)), alpha)
+
+
+def moved(model: keras.Model) -> set[str]:
+    """The moving averages that a pass over faces in training mode changes."""
+    before = [np.array(weight) for weight in model.weights]
+    model(plan().faces(2).astype(np.float32), training=True)
+    after = zip(model.weights, before, strict=True)
+    return {weight.path for weight, was in after if not np.array_equal(weight, was)}
+
+
+def test_frozen_normalisation_stays_in_inference_mode() -> None:
+    keras.utils.set_random_seed(1)
+    assert moved(plan(freeze="all").build()) <= {"seed_generator/seed_generator_state", *_seeds()}
+    last = {path.split("/")[0] for path in moved(plan(freeze="last_block").build())} - _seeds()
+    assert last == {"block_16_expand_BN", "block_16_depthwise_BN", "block_16_project_BN", "Conv_1_bn"}
+
+
+def _seeds() -> set[str]:
+    return {"dropout", "dropout/seed_generator_state", "dropout/seed_generator/seed_generator_state"}
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_the_last_block_and_the_head_train_and_nothing_before(backbone: str) -> None:
+    options = {"backbone": backbone, "alpha": 1.0}
+    last = plan(**options, freeze="last_block").build()
+    trained = {weight.path for weight in last.trainable_weights}
+    everything = [weight.path for weight in plan(**options).build().trainable_weights]
+    start = next(i for i, path in enumerate(everything) if path in trained)
+    assert set(everything[start:]) == trained
+    assert 0.02 < start / len(everything) < 1
+    heads = plan(**options, freeze="all").build().trainable_weights
+    assert {weight.path for weight in heads} == {"age_dense/kernel", "age_dense/bias"}
+
+
+def test_weights_start_a_training_and_are_not_asked_for_again(tmp_path: Path) -> None:
+    path = tmp_path / "backbone.weights.h5"
+    published = fresh()
+    published.save_weights(path)
+    model = plan(weights=str(path)).build()
+    loaded = model.get_layer("Conv1").get_weights()
+    np.testing.assert_array_equal(loaded[0], published.get_layer("Conv1").get_weights()[0])
+    path.unlink()
+    seen = Input(size=SIZE)
+    assert models.build("transfer", seen, ["age"], {"alpha": 0.35, "weights": str(path)}, pretrained=False)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\x89HDF\r\n\x1a\n" + bytes(100), "another network"])
+def test_weights_that_do_not_fit_are_refused(tmp_path: Path, content: bytes | str | None) -> None:
+    path = tmp_path / "backbone.weights.h5"
+    if content == "another network":
+        fresh(alpha=0.5).save_weights(path)
+    elif isinstance(content, bytes):
+        path.write_bytes(content)
+    with pytest.raises(PocketfaceError, match=r"backbone\.weights\.h5: no"):
+        plan(weights=str(path)).build()
+
+
+@pytest.mark.skipif(not MIRROR, reason="POCKETFACE_MIRROR is not set: no published weights here")
+@pytest.mark.parametrize("alpha", [0.35, 1.0])
+def test_the_mirrors_weights_load(alpha: float) -> None:
+    path = Path(MIRROR) / f"weights/mobilenet_v2_{alpha}_imagenet_notop.weights.h5"
+    keras.utils.set_random_seed(1)
+    random = plan(alpha=alpha).build().get_layer("Conv1").get_weights()[0]
+    loaded = plan(alpha=alpha, weights=str(path)).build().get_layer("Conv1").get_weights()[0]
+    assert not np.allclose(random, loaded)
+    # A trained first layer has filters of all strengths, a random one does not.
+    strength = np.abs(loaded).max(axis=(0, 1, 2))
+    assert strength.max() > 3 * np.median(strength)
+
+
+def test_what_came_from_caffe_sees_blue_first() -> None:
+    image = keras.Input((2, 2, 3))
+    seen = keras.Model(image, backbones.caffe(image))(np.full((1, 2, 2, 3), [1.0, 2.0, 3.0], np.float32))
+    np.testing.assert_allclose(seen[0, 0, 0], [3 - 103.939, 2 - 116.779, 1 - 123.68], rtol=1e-6)
+
+
+def test_imagenets_mean_becomes_nought_and_its_deviation_one() -> None:
+    image = keras.Input((1, 1, 3))
+    mean, deviation = np.array(backbones.IMAGENET_MEAN), np.array(backbones.IMAGENET_DEVIATION)
+    faces = np.stack([mean, mean + deviation])[:, None, None].astype(np.float32)
+    seen = keras.Model(image, backbones.standardised(image))(faces)
+    np.testing.assert_allclose(np.asarray(seen)[:, 0, 0], [[0, 0, 0], [1, 1, 1]], atol=1e-5)
