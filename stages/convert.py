@@ -16,8 +16,11 @@ def main() -> None:
 
     from pocketface.study import load_study
     from pocketface.tflite.convert import convert
+    from pocketface.training.runtime import limit_threads
 
-    settings = load_study().levels[args.level]
+    study = load_study()
+    limit_threads(study.threads)  # the bytes of a fine-tuned level depend on it
+    settings = study.levels[args.level]
     trained, views = Path("models") / args.model, Path("data/views") / args.model
     card = convert(trained, views, args.level, settings, Path("variants") / args.model / args.level)
     made = f"{card.size_bytes:,} bytes" if card.status == "ok" else f"failed: {card.reason}"

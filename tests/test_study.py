@@ -26,6 +26,11 @@ def small(params: dict) -> dict:
     "change, complaint",
     [
         (lambda p: p["levels"].update(quantized={}), "levels.quantized: no 'quantized'"),
+        (lambda p: p["levels"].update(int8={"ranges": "max"}), "levels.int8.ranges"),
+        (
+            lambda p: p["levels"].update(mixed_int8={"max_drop": {"age": 1}}),
+            "levels.mixed_int8.max_drop: no 'age'; there are age_mae",
+        ),
         (lambda p: p["datasets"].update(lfw=p["datasets"]["utkface"]), "datasets.lfw: no 'lfw'"),
         (lambda p: small(p).update(dataset="afad"), "models.small.dataset: no 'afad'"),
         (lambda p: small(p).update(dataset="photos"), "photos is the hold-out"),

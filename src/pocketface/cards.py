@@ -82,6 +82,82 @@ class Parity(Strict):
     varies: bool
 
 
+class Port(Strict):
+    """An input or output as its file declares it: value = scale x (stored - zero_point).
+
+    Attributes:
+        dtype: tensor type of the TFLite schema.
+        scale, zero_point: of an integer type.
+    """
+
+    dtype: str
+    scale: float | None = None
+    zero_point: int | None = None
+
+
+class Runtime(Strict):
+    """Whether a runtime can load and run a variant.
+
+    Attributes:
+        runs: whether it does, and answers one face as LiteRT's reference does.
+        reason: where it does not.
+        arena_bytes: memory for tensors at its peak; TensorFlow Lite Micro only.
+    """
+
+    runs: bool
+    reason: str | None = None
+    arena_bytes: int | None = None
+
+
+class Npu(Strict):
+    """What Vela reports of a variant on an Ethos-U.
+
+    Attributes:
+        accelerator: e.g. `ethos-u65-256`.
+        reason: where it does not compile.
+        npu_operators, cpu_operators: how many run where, after Vela's own rewriting.
+        npu_share: of the operators.
+        cycles: for one face.
+        sram_bytes: used at the peak.
+    """
+
+    accelerator: str
+    reason: str | None = None
+    npu_operators: int | None = None
+    cpu_operators: int | None = None
+    npu_share: float | None = None
+    cycles: int | None = None
+    sram_bytes: int | None = None
+
+
+class Sensitivity(Strict):
+    """What quantizing one operator alone does.
+
+    Attributes:
+        operator: its name, that of the tensor it writes.
+        kind: e.g. `CONV_2D`.
+        weights: values in its constant tensors.
+        deviation: mean change of the outputs, each in units of its own spread over the faces, summed.
+        kept: whether it stays in float.
+    """
+
+    operator: str
+    kind: str
+    weights: int
+    deviation: float
+    kept: bool
+
+
+class Drop(Strict):
+    """A metric on the faces that a level was tuned on: of float32, of plain int8, and of this file."""
+
+    metric: str
+    bound: float
+    float32: float
+    int8: float
+    mixed: float
+
+
 class VariantCard(ModelCard):
     """A model at one quantization level.
 
@@ -92,7 +168,18 @@ class VariantCard(ModelCard):
         size_bytes, sha256: of `model.tflite`.
         weight_dtypes, activation_dtypes: tensor type -> number of elements (weights) or tensors.
         operators: operator name -> count.
-        calibration_sha256: of the list of train faces used for calibration.
+        size_ratio: to the float32 file.
+        ports: `image` and the heads, as the file declares them.
+        calibration_faces, calibration_sha256: number of train faces that ranges were measured on, and hash
+            of the list of their names.
+        ranges, per_channel: how ranges were chosen, see `pocketface.tflite.ranges`; whether every output
+            channel has its own scale.
+        tuning_faces, tuning_sha256: the same for train faces that the level was searched or fine-tuned on.
+        drops: of a searched level, the metrics it had to keep.
+        sensitivity: of a searched level, its operators, the most sensitive first.
+        finetuning: of a fine-tuned level, the recipe and what came of it.
+        runtimes: runtime -> whether it runs the file.
+        npu: Vela's report, where Vela is installed.
         parity: head -> comparison with the Keras model.
     """
 
@@ -104,8 +191,19 @@ class VariantCard(ModelCard):
     weight_dtypes: dict[str, int] = {}
     activation_dtypes: dict[str, int] = {}
     operators: dict[str, int] = {}
+    size_ratio: float | None = None
+    ports: dict[str, Port] = {}
     calibration_faces: int | None = None
     calibration_sha256: str | None = None
+    ranges: str | None = None
+    per_channel: bool | None = None
+    tuning_faces: int | None = None
+    tuning_sha256: str | None = None
+    drops: list[Drop] = []
+    sensitivity: list[Sensitivity] = []
+    finetuning: dict[str, object] = {}
+    runtimes: dict[str, Runtime] = {}
+    npu: Npu | None = None
     parity: dict[str, Parity] = {}
 
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from pocketface.datasets import names as dataset_names
 from pocketface.errors import PocketfaceError
-from pocketface.labels import HEADS
+from pocketface.labels import HEADS, NUMBERS
 from pocketface.models import names as architecture_names
 from pocketface.tflite.levels import LEVELS
 
@@ -127,9 +127,23 @@ class Model(Strict):
 
 
 class Level(Strict):
-    """Settings of one quantization level; `calibration` is the number of train faces for `int8`."""
+    """Settings of one quantization level; those that a level has no use for change nothing.
+
+    Attributes:
+        calibration: number of train faces that the ranges of integer activations are measured on.
+        ranges: how they are chosen, see `pocketface.tflite.ranges`.
+        per_channel: whether every output channel of a weight tensor has its own scale.
+        max_drop: of `mixed_int8`: metric -> how much worse than float32 it may be, in years or as a share;
+            by default 0.05 years and 0.003.
+        epochs, learning_rate: of `qat_int8`'s fine-tuning.
+    """
 
     calibration: Annotated[int, Field(ge=1, le=500)] = 100
+    ranges: Literal["minmax", "percentile", "mse"] = "minmax"
+    per_channel: bool = True
+    max_drop: dict[str, Annotated[float, Field(ge=0)]] = {}
+    epochs: Annotated[int, Field(ge=1)] = 5
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-4
 
 
 class Benchmark(Strict):
@@ -164,8 +178,10 @@ class Study(Strict):
     def _names_resolve(self) -> "Study":
         for name in self.datasets:
             _known(f"datasets.{name}", name, dataset_names())
-        for name in self.levels:
+        for name, level in self.levels.items():
             _known(f"levels.{name}", name, list(LEVELS))
+            for metric in level.max_drop:
+                _known(f"levels.{name}.max_drop", metric, [main_metric(head) for head in HEADS])
         _known("holdout", self.holdout, list(self.datasets))
         for name, model in self.models.items():
             _known(f"models.{name}.dataset", model.dataset, list(self.datasets))
@@ -179,6 +195,11 @@ class Study(Strict):
             for dataset in (model.dataset, self.holdout):
                 _covers(f"models.{name}.input", model.input, dataset, self.datasets[dataset].crop)
         return self
+
+
+def main_metric(head: str) -> str:
+    """The metric that stands for a head, e.g. `age_mae`."""
+    return f"{head}_{'mae' if head in NUMBERS else 'accuracy'}"
 
 
 def _known(field: str, name: str, names: list[str]) -> None:

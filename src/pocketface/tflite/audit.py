@@ -7,17 +7,22 @@ audit.weight_dtypes                    # {'INT8': 23464, 'INT32': 231}
 from collections import Counter
 from dataclasses import dataclass
 
-import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from pocketface.cards import Port
 from pocketface.errors import PocketfaceError
+from pocketface.tflite import flatbuffer
+from pocketface.tflite.flatbuffer import TYPES
 from pocketface.tflite.levels import Level
+from pocketface.tflite.ranges import Range
 
 SMALL = 1024
 """Elements. Converters leave smaller weight tensors as they are."""
 
-TYPES = {value: name for name, value in vars(schema.TensorType).items() if not name.startswith("_")}
-OPERATORS = {value: name for name, value in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
+BETWEEN = {"QUANTIZE", "DEQUANTIZE"}
+"""Operators that only change types; what they write is no computed activation."""
+
+LIMITS = {"INT4": (-8, 7), "INT8": (-128, 127), "UINT8": (0, 255), "INT16": (-32768, 32767)}
 
 
 @dataclass(frozen=True)
@@ -30,59 +35,94 @@ class Audit:
             of one dimension), which every level keeps at 32 bits.
         activation_dtypes: tensor type -> tensors that operators write, but for those that (de)quantize.
         operators: operator name -> count.
+        macs: multiply-accumulate operations for one face.
+        inputs, outputs: name in the signature -> type, scale and zero point.
+        ranges: quantized activation tensor -> the values that it can hold, least and greatest.
     """
 
     weight_dtypes: dict[str, int]
     large_weight_dtypes: dict[str, int]
     activation_dtypes: dict[str, int]
     operators: dict[str, int]
+    macs: int
+    inputs: dict[str, Port]
+    outputs: dict[str, Port]
+    ranges: dict[str, Range]
 
 
-def read(model: bytes) -> Audit:
+def read(file: bytes) -> Audit:
     """Reads a model file.
 
     Raises:
         PocketfaceError: the bytes are not a TFLite flatbuffer.
     """
-    if model[4:8] != b"TFL3":
-        raise PocketfaceError("not a TFLite file: the identifier TFL3 is missing")
-    parsed = schema.ModelT.InitFromPackedBuf(model, 0)
+    model = flatbuffer.parse(file)
     weights: Counter[str] = Counter()
     large: Counter[str] = Counter()
     activations: Counter[str] = Counter()
-    operators: Counter[str] = Counter()
-    for graph in parsed.subgraphs:
+    ranges: dict[str, Range] = {}
+    for graph in model.subgraphs:
         for tensor in graph.tensors:
-            if _is_constant(parsed, tensor):
-                elements = int(np.prod(tensor.shape)) if tensor.shape is not None else 1
+            if flatbuffer.is_constant(model, tensor):
+                elements = flatbuffer.elements(tensor)
                 weights[TYPES[tensor.type]] += elements
                 large[TYPES[tensor.type]] += elements >= SMALL and len(tensor.shape) > 1
+            elif (port := _port(tensor)).scale is not None:
+                ranges[flatbuffer.text(tensor.name)] = _range(port)
         for operator in graph.operators:
-            name = _operator_name(parsed.operatorCodes[operator.opcodeIndex])
-            operators[name] += 1
-            if name not in {"QUANTIZE", "DEQUANTIZE"}:
+            if flatbuffer.kind(model, operator) not in BETWEEN:
                 activations.update(TYPES[graph.tensors[i].type] for i in operator.outputs)
-    return Audit(dict(weights), dict(+large), dict(activations), dict(operators))
+    signature = model.signatureDefs[0] if model.signatureDefs else schema.SignatureDefT(inputs=[], outputs=[])
+    operators = flatbuffer.operators(model)
+    return Audit(
+        dict(weights),
+        dict(+large),
+        dict(activations),
+        dict(Counter(operator.kind for operator in operators)),
+        sum(operator.macs for operator in operators),
+        _ports(model, signature.inputs),
+        _ports(model, signature.outputs),
+        ranges,
+    )
 
 
 def check(audit: Audit, level: Level) -> None:
     """Fails a file that does not hold what its level's name says.
 
     Raises:
-        PocketfaceError: a large weight, or an activation, has another type.
+        PocketfaceError: a large weight, an activation, the input or an output has another type.
     """
-    if wrong := sorted(set(audit.large_weight_dtypes) - {level.weights}):
-        raise PocketfaceError(f"level {level.name} should hold {level.weights} weights, the file has {wrong}")
-    if wrong := sorted(set(audit.activation_dtypes) - {level.activations}):
+    _held(level.name, "weights", set(audit.large_weight_dtypes), level.weights)
+    _held(level.name, "activations", set(audit.activation_dtypes), level.activations)
+    _held(level.name, "inputs", {port.dtype for port in audit.inputs.values()}, (level.input,))
+    _held(level.name, "outputs", {port.dtype for port in audit.outputs.values()}, (level.output,))
+
+
+def _held(level: str, what: str, found: set[str], wanted: tuple[str, ...]) -> None:
+    """Nothing but `wanted`, and the first of it where there is anything at all."""
+    if found - set(wanted) or (found and wanted[0] not in found):
         raise PocketfaceError(
-            f"level {level.name} should compute in {level.activations}, the file also has {wrong}"
+            f"level {level} should have {' and '.join(wanted)} {what}, the file has {sorted(found)}"
         )
 
 
-def _is_constant(model: schema.ModelT, tensor: schema.TensorT) -> bool:
-    data = model.buffers[tensor.buffer].data
-    return data is not None and len(data) > 0
+def _ports(model: schema.ModelT, places: list[schema.TensorMapT]) -> dict[str, Port]:
+    tensors = model.subgraphs[0].tensors
+    return {flatbuffer.text(place.name): _port(tensors[place.tensorIndex]) for place in places}
 
 
-def _operator_name(code: schema.OperatorCodeT) -> str:
-    return OPERATORS[max(code.builtinCode, code.deprecatedBuiltinCode)]
+def _port(tensor: schema.TensorT) -> Port:
+    parameters = tensor.quantization
+    if parameters is None or parameters.scale is None or len(parameters.scale) != 1:
+        return Port(dtype=TYPES[tensor.type])
+    return Port(
+        dtype=TYPES[tensor.type],
+        scale=float(parameters.scale[0]),
+        zero_point=int(parameters.zeroPoint[0]),
+    )
+
+
+def _range(port: Port) -> Range:
+    least, greatest = LIMITS[port.dtype]
+    assert port.scale is not None and port.zero_point is not None
+    return (least - port.zero_point) * port.scale, (greatest - port.zero_point) * port.scale

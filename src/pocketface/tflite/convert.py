@@ -3,25 +3,35 @@
 card = convert(Path("models/age_gender"), Path("data/views/age_gender"), "int8", settings, out)
 """
 
-import tempfile
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
-from tensorflow.lite.python.convert import ConverterError
 
 from pocketface.cards import ModelCard, Output, Parity, VariantCard, read_card, write_card
 from pocketface.errors import PocketfaceError
 from pocketface.files import written_whole
 from pocketface.study import Level as Settings
-from pocketface.tflite import audit, calibrate
-from pocketface.tflite.levels import LEVELS, Level, representative
+from pocketface.tflite import audit, calibrate, ethos, finetune, mixed, ranges, runtimes
+from pocketface.tflite.calibrate import Calibration
+from pocketface.tflite.converter import to_tflite
+from pocketface.tflite.levels import LEVELS, Level
+from pocketface.tflite.quantizer import quantize
 from pocketface.tflite.run import Runner
 from pocketface.training.fit import load
 
 MODEL = "model.tflite"
+
+
+@dataclass(frozen=True)
+class Made:
+    """A file, and what its card should say about how it was made."""
+
+    file: bytes
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 def convert(trained: Path, views: Path, level: str, settings: Settings, out: Path) -> VariantCard:
@@ -38,41 +48,68 @@ def convert(trained: Path, views: Path, level: str, settings: Settings, out: Pat
         out: folder to write.
 
     Raises:
-        PocketfaceError: the trained model cannot be loaded.
+        PocketfaceError: the trained model or the calibration faces cannot be loaded.
     """
     card = read_card(trained, ModelCard)
     model = load(card, trained)
     faces = calibrate.load(views)
-    calibration = faces.first(settings.calibration) if LEVELS[level].calibrated else None
     with written_whole(out) as partial:
         partial.mkdir(parents=True)
         try:
-            variant = _make(card, model, LEVELS[level], faces, calibration, partial)
-        except (ConverterError, PocketfaceError, RuntimeError, ValueError) as error:
+            float32 = to_tflite(model)
+            made = make(card, model, LEVELS[level], settings, faces, float32)
+            facts = made.facts | _checked(card, model, LEVELS[level], made.file, faces, partial / MODEL)
+            facts["size_ratio"] = len(made.file) / len(float32)
+        except PocketfaceError as error:
             (partial / MODEL).unlink(missing_ok=True)
-            variant = _variant(card, level, status="failed", reason=str(error).splitlines()[0])
+            facts = {"status": "failed", "reason": str(error).splitlines()[0]}
+        variant = VariantCard.model_validate(card.model_dump() | {"level": level} | facts)
         write_card(partial, variant)
     return variant
 
 
-def to_tflite(model: keras.Model, level: Level, calibration: np.ndarray | None = None) -> bytes:
-    """Converts a Keras model.
-
-    The batch is fixed to 1 and the input is named `image`, which keeps shape operators out of the graph.
+def make(
+    card: ModelCard,
+    model: keras.Model,
+    level: Level,
+    settings: Settings,
+    faces: Calibration,
+    float32: bytes,
+) -> Made:
+    """Makes a level's file.
 
     Args:
-        model: input `[N, H, W, C]`, dict of outputs.
-        level: what to make.
-        calibration: uint8 `[N, H, W, C]`, for levels that need it.
+        card, model: what is converted.
+        level, settings: to what, and how.
+        faces: train faces.
+        float32: the model's `.tflite` file of level float32.
+
+    Raises:
+        PocketfaceError: the level cannot be made of this model.
     """
-    spec = tf.TensorSpec((1, *model.inputs[0].shape[1:]), tf.float32, name="image")
-    with tempfile.TemporaryDirectory() as folder:
-        model.export(folder, input_signature=[spec], verbose=False)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-        level.configure(converter)
-        if calibration is not None:
-            converter.representative_dataset = representative(calibration)
-        return converter.convert()
+    calibration = faces.first(settings.calibration)
+    facts: dict[str, Any] = {"per_channel": settings.per_channel} if level.weights[0] in audit.LIMITS else {}
+    if level.calibrated:
+        facts["ranges"] = settings.ranges
+        facts["calibration_faces"] = len(calibration.images)
+        facts["calibration_sha256"] = calibration.sha256()
+    if level.maker == "converter":
+        if level.calibrated and settings.ranges != "minmax":
+            raise PocketfaceError(f"{level.name} knows minmax ranges only, not {settings.ranges}")
+        pixels = calibration.pixels if level.calibrated else None
+        return Made(to_tflite(model, level, pixels, settings.per_channel), facts)
+    measured = ranges.measure(float32, calibration.pixels, settings.ranges) if level.calibrated else {}
+    if level.maker == "quantizer":
+        return Made(quantize(float32, level, measured, settings.per_channel), facts)
+    tuning = faces.tuning()
+    facts |= {"tuning_faces": len(tuning.images), "tuning_sha256": tuning.sha256()}
+    if level.maker == "search":
+        found = mixed.search(
+            float32, level, measured, settings.per_channel, tuning, card.outputs, settings.max_drop
+        )
+        return Made(found.file, facts | {"drops": found.drops, "sensitivity": found.sensitivity})
+    tuned = finetune.finetune(model, level, settings, tuning.pixels, calibration.pixels)
+    return Made(tuned.file, facts | {"finetuning": tuned.facts})
 
 
 def parity(output: Output, expected: np.ndarray, actual: np.ndarray) -> Parity:
@@ -91,33 +128,25 @@ def parity(output: Output, expected: np.ndarray, actual: np.ndarray) -> Parity:
     )
 
 
-def _make(
-    card: ModelCard,
-    model: keras.Model,
-    level: Level,
-    faces: calibrate.Calibration,
-    calibration: calibrate.Calibration | None,
-    folder: Path,
-) -> VariantCard:
-    file = to_tflite(model, level, None if calibration is None else calibration.pixels)
+def _checked(
+    card: ModelCard, model: keras.Model, level: Level, file: bytes, faces: Calibration, path: Path
+) -> dict[str, Any]:
+    """Writes the file, audits it, runs it; the facts for its card."""
     held = audit.read(file)
     audit.check(held, level)
-    (folder / MODEL).write_bytes(file)
-    answers = Runner(folder / MODEL)(faces.pixels)
-    expected = model.predict(faces.pixels.astype(np.float32), verbose=0)
-    return _variant(
-        card,
-        level.name,
-        size_bytes=len(file),
-        sha256=sha256(file).hexdigest(),
-        weight_dtypes=held.weight_dtypes,
-        activation_dtypes=held.activation_dtypes,
-        operators=held.operators,
-        calibration_faces=None if calibration is None else len(calibration.images),
-        calibration_sha256=None if calibration is None else calibration.sha256(),
-        parity={head: parity(card.outputs[head], expected[head], answers[head]) for head in card.outputs},
-    )
-
-
-def _variant(card: ModelCard, level: str, **facts: object) -> VariantCard:
-    return VariantCard.model_validate(card.model_dump() | {"level": level} | facts)
+    path.write_bytes(file)
+    seen = faces.first(calibrate.MOST).pixels
+    actual = Runner(path)(seen)
+    expected = model.predict(seen.astype(np.float32), verbose=0)
+    return {
+        "size_bytes": len(file),
+        "sha256": sha256(file).hexdigest(),
+        "weight_dtypes": held.weight_dtypes,
+        "activation_dtypes": held.activation_dtypes,
+        "operators": held.operators,
+        "macs": held.macs,
+        "ports": held.inputs | held.outputs,
+        "parity": {head: parity(card.outputs[head], expected[head], actual[head]) for head in card.outputs},
+        "runtimes": runtimes.check(path, seen[0]),
+        "npu": ethos.report(path) if level.calibrated and "FLOAT32" not in level.activations else None,
+    }

@@ -4,12 +4,16 @@
     answers = runner(pixels)               # {'expression': float32 [N, 7]}
 
 The kernels are LiteRT's defaults on a CPU (XNNPACK, named in every figure as `KERNELS`).
+
+A file may take and give integers: `Runner` applies the scale and zero point that the file declares, so that
+pixels go in and meaning comes out at every level.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from tqdm import tqdm
 
 from pocketface.errors import PocketfaceError
@@ -23,14 +27,18 @@ class Runner:
     Args:
         path: a `.tflite` file with one named signature, input `image` `[1, H, W, C]`.
         threads: CPU threads.
+        delegates: whether XNNPACK may take over; else LiteRT's own kernels run.
 
     Raises:
         PocketfaceError: the file is not a model, or its tensors cannot be allocated.
     """
 
-    def __init__(self, path: Path, threads: int = 1):
+    def __init__(self, path: Path, threads: int = 1, delegates: bool = True):
+        kernels = OpResolverType.AUTO if delegates else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         try:
-            self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
+            self._interpreter = Interpreter(
+                model_path=str(path), num_threads=threads, experimental_op_resolver_type=kernels
+            )
             self._interpreter.allocate_tensors()
             self._signature = self._interpreter.get_signature_runner()
         except (ValueError, RuntimeError) as error:
@@ -38,19 +46,19 @@ class Runner:
         details = self._signature.get_input_details()
         if list(details) != ["image"]:
             raise PocketfaceError(f"{path}: its inputs are {sorted(details)}, not ['image']")
-        self._input = details["image"]
+        self.port = details["image"]
         self.path = Path(path)
-        self.input_shape: tuple[int, ...] = tuple(int(n) for n in self._input["shape"][1:])
-        self.input_dtype = np.dtype(self._input["dtype"])
+        self.input_shape: tuple[int, ...] = tuple(int(n) for n in self.port["shape"][1:])
+        self.input_dtype = np.dtype(self.port["dtype"])
+        self._outputs = self._signature.get_output_details()
         self.outputs = {
-            name: tuple(int(n) for n in output["shape"][1:])
-            for name, output in self._signature.get_output_details().items()
+            name: tuple(int(n) for n in output["shape"][1:]) for name, output in self._outputs.items()
         }
 
     def one(self, image: np.ndarray) -> dict[str, np.ndarray]:
         """The answers for one picture `[H, W, C]`, raw 0..255: head -> float32 `[K]`."""
-        answers = self._signature(image=image[None].astype(self.input_dtype))
-        return {name: np.asarray(answer[0], np.float32) for name, answer in answers.items()}
+        answers = self._signature(image=quantized(image[None], self.port))
+        return {name: dequantized(answer[0], self._outputs[name]) for name, answer in answers.items()}
 
     def __call__(self, images: np.ndarray, progress: str | None = None) -> dict[str, np.ndarray]:
         """The answers for a stack of pictures.
@@ -71,3 +79,20 @@ class Runner:
             for name, answer in self.one(image).items():
                 answers[name][i] = answer
         return answers
+
+
+def quantized(pixels: np.ndarray, port: dict[str, Any]) -> np.ndarray:
+    """Raw pixels 0..255 as an input takes them; `port` is its details, as LiteRT gives them."""
+    if port["dtype"] == np.float32:
+        return pixels.astype(np.float32)
+    scale, zero_point = port["quantization"]
+    limits = np.iinfo(port["dtype"])
+    return np.clip(np.rint(pixels / scale) + zero_point, limits.min, limits.max).astype(port["dtype"])
+
+
+def dequantized(answer: np.ndarray, port: dict[str, Any]) -> np.ndarray:
+    """An output as float32, in its own unit."""
+    if port["dtype"] == np.float32:
+        return np.asarray(answer, np.float32)
+    scale, zero_point = port["quantization"]
+    return (answer.astype(np.float32) - zero_point) * np.float32(scale)

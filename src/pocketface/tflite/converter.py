@@ -1,0 +1,70 @@
+"""TensorFlow's converter: from a Keras model to a `.tflite` file.
+
+float32 = to_tflite(model)
+"""
+
+import tempfile
+from collections.abc import Callable, Iterable
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tensorflow.lite.python.convert import ConverterError
+
+from pocketface.errors import PocketfaceError
+from pocketface.tflite.levels import LEVELS, Level
+
+INT16X8 = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+
+
+def to_tflite(
+    model: keras.Model,
+    level: Level = LEVELS["float32"],
+    calibration: np.ndarray | None = None,
+    per_channel: bool = True,
+) -> bytes:
+    """Converts a Keras model.
+
+    The batch is fixed to 1 and the input is named `image`, which keeps shape operators out of the graph.
+
+    Args:
+        model: input `[N, H, W, C]`, dict of outputs.
+        level: what to make.
+        calibration: uint8 `[N, H, W, C]`, for levels that need it.
+        per_channel: whether each output channel of a weight tensor has its own scale.
+
+    Raises:
+        PocketfaceError: the level lacks an operator of the model.
+    """
+    spec = tf.TensorSpec((1, *model.inputs[0].shape[1:]), tf.float32, name="image")
+    with tempfile.TemporaryDirectory() as folder:
+        model.export(folder, input_signature=[spec], verbose=False)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        _configure(converter, level)
+        if not per_channel:
+            converter._experimental_disable_per_channel = True
+        if calibration is not None:
+            converter.representative_dataset = _one_by_one(calibration)
+        try:
+            return converter.convert()
+        except (ConverterError, RuntimeError, ValueError) as error:
+            raise PocketfaceError(f"not convertible to {level.name}: {str(error).splitlines()[0]}") from None
+
+
+def _configure(converter: tf.lite.TFLiteConverter, level: Level) -> None:
+    if level.weights != ("FLOAT32",):
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if level.weights == ("FLOAT16",):
+        converter.target_spec.supported_types = [tf.float16]
+    if level.activations == ("INT16",):
+        converter.target_spec.supported_ops = [INT16X8]
+
+
+def _one_by_one(pixels: np.ndarray) -> Callable[[], Iterable[dict[str, np.ndarray]]]:
+    """Calibration faces uint8 `[N, H, W, C]` as the converter takes them: one at a time, by input name."""
+
+    def faces() -> Iterable[dict[str, np.ndarray]]:
+        for face in pixels:
+            yield {"image": face[None].astype(np.float32)}
+
+    return faces

@@ -1,0 +1,57 @@
+"""What Arm's compiler Vela makes of a variant for an Ethos-U NPU, as on i.MX 93.
+
+Needs the package `ethos-u-vela` (`pip install 'pocketface[micro]'`). Cycles and memory are Vela's estimates
+for its default system (a client-server Ethos-U65 with 384 kB of SRAM), not measurements.
+"""
+
+import csv
+import re
+import subprocess
+import sys
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+from pocketface.cards import Npu
+
+U65 = "ethos-u65-256"
+VELA = "from ethosu.vela.vela import main; main()"
+SECONDS = 600
+
+
+def report(file: Path, accelerator: str = U65) -> Npu | None:
+    """Compiles a file and reads Vela's report; nothing where Vela is not installed."""
+    if find_spec("ethosu") is None:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-P", "-c", VELA, str(file), "--accelerator-config", accelerator]
+        command += ["--output-dir", folder, "--show-cpu-operations"]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+        except subprocess.TimeoutExpired:
+            return Npu(accelerator=accelerator, reason=f"Vela took more than {SECONDS} seconds")
+        summaries = sorted(Path(folder).glob("*_summary_*.csv"))
+        if done.returncode != 0 or not summaries:
+            return Npu(accelerator=accelerator, reason=_complaint(done.stdout + done.stderr))
+        with summaries[0].open(encoding="utf-8", newline="") as opened:
+            summary = next(csv.DictReader(opened))
+    on_npu, on_cpu = (_count(done.stdout, place) for place in ("NPU", "CPU"))
+    return Npu(
+        accelerator=accelerator,
+        npu_operators=on_npu,
+        cpu_operators=on_cpu,
+        npu_share=on_npu / max(on_npu + on_cpu, 1),
+        cycles=int(float(summary["cycles_total"])),
+        sram_bytes=int(1024 * float(summary["sram_memory_used"])),
+    )
+
+
+def _count(printed: str, place: str) -> int:
+    found = re.search(rf"^{place} operators = (\d+)", printed, re.MULTILINE)
+    return int(found[1]) if found else 0
+
+
+def _complaint(printed: str) -> str:
+    lines = [line.strip() for line in printed.splitlines() if line.strip()]
+    errors = [line for line in lines if "rror" in line]
+    return (errors or lines or ["Vela ended without a word"])[-1]

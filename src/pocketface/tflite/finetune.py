@@ -1,0 +1,322 @@
+"""`qat_int8`: quantization-aware fine-tuning, from the trained weights to true integer operators.
+
+    tuned = finetune(model, LEVELS["qat_int8"], settings, faces.tuning().pixels, calibration.pixels)
+
+Batch normalisation is folded into the convolutions, weights and activations are rounded in the forward pass
+as the integer file will round them (Jacob et al., "Quantization and Training of Neural Networks for Efficient
+Integer-Arithmetic-Only Inference", 2018), and the ranges of activations are trained with the weights. The
+teacher is the model itself (Hinton et al., "Distilling the Knowledge in a Neural Network", 2015): the goal is
+to answer as it did before, so no label is needed, and a thousand train faces and their mirror images do.
+
+The trained ranges are then handed to the quantizer, and the file is checked to hold them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+from pocketface.errors import PocketfaceError
+from pocketface.study import Level as Settings
+from pocketface.study import Training
+from pocketface.tflite import audit, ranges
+from pocketface.tflite.converter import to_tflite
+from pocketface.tflite.levels import Level
+from pocketface.tflite.quantizer import quantize
+from pocketface.tflite.ranges import Range
+from pocketface.training import losses, runtime
+
+BATCH = 32
+SEED = 0
+
+WEIGHTED = (layers.Conv2D, layers.DepthwiseConv2D, layers.Dense)
+FUSED = (layers.ReLU, layers.Rescaling)
+"""Layers that the converter computes together with the convolution or dense layer before."""
+SAME_RANGE = (layers.InputLayer, layers.MaxPooling2D, layers.Flatten, layers.Reshape, layers.ZeroPadding2D)
+"""Layers whose output holds the very values of their input."""
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """The integer file, and what its card should say."""
+
+    file: bytes
+    facts: dict[str, Any]
+
+
+def finetune(
+    model: keras.Model, level: Level, settings: Settings, pixels: np.ndarray, calibration: np.ndarray
+) -> Tuned:
+    """Fine-tunes a model to be quantized, and quantizes it.
+
+    Args:
+        model: trained; left as it is.
+        level: an integer level.
+        settings: its epochs, learning rate, and how ranges start.
+        pixels: uint8 `[N, H, W, C]`, train faces to learn on.
+        calibration: uint8 `[M, H, W, C]`, train faces that ranges start from.
+
+    Raises:
+        PocketfaceError: a layer cannot be fine-tuned so, or the file does not hold the trained ranges.
+    """
+    runtime.seed_everything(SEED)
+    plain = folded(model)
+    student = fake_quantized(plain, _starts(plain, calibration))
+    history = _learn(student, model, settings, pixels)
+    for layer in plain.layers:
+        layer.set_weights(student.get_layer(layer.name).get_weights())
+    float32 = to_tflite(plain)
+    trained = _by_tensor(plain, float32, calibration[0], _trained(student))
+    measured = ranges.measure(float32, calibration, settings.ranges)
+    file = quantize(float32, level, measured | trained, settings.per_channel)
+    check_held(file, trained)
+    return Tuned(
+        file,
+        {
+            "epochs": settings.epochs,
+            "learning_rate": settings.learning_rate,
+            "loss_first": history[0],
+            "loss_last": history[-1],
+            "trained_ranges": len(trained),
+        },
+    )
+
+
+def check_held(file: bytes, trained: Mapping[str, Range]) -> None:
+    """Fails a file whose tensors have other ranges than those they were trained with.
+
+    Raises:
+        PocketfaceError: there is no such tensor, or it differs by more than one step of 255.
+    """
+    held = audit.read(file).ranges
+    for name, (low, high) in trained.items():
+        step = (high - low) / 255
+        if name not in held or max(abs(held[name][0] - low), abs(held[name][1] - high)) > 1.01 * step:
+            raise PocketfaceError(
+                f"tensor {name} was trained with the range {low:.4g} to {high:.4g}, "
+                f"the file has {held.get(name)}"
+            )
+
+
+def folded(model: keras.Model) -> keras.Model:
+    """The same function without batch normalisation and dropout, activations in layers of their own.
+
+    Raises:
+        PocketfaceError: a layer is not known here, or a batch normalisation follows no convolution.
+    """
+    producers = {id(layer.output): layer for layer in model.layers}
+    norms = {}
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            before = producers.get(id(layer.input))
+            if not isinstance(before, WEIGHTED) or before.activation is not keras.activations.linear:
+                raise PocketfaceError(f"layer {layer.name} normalises no convolution: cannot be folded")
+            norms[before.name] = layer
+        elif layer.weights and type(layer) not in WEIGHTED:
+            raise PocketfaceError(
+                f"layer {layer.name} is a {type(layer).__name__}: not known to qat_int8, take mixed_int8"
+            )
+
+    def clone(layer: layers.Layer) -> layers.Layer:
+        config = layer.get_config()
+        if isinstance(layer, WEIGHTED):
+            config |= {"activation": None, "use_bias": layer.use_bias or layer.name in norms}
+        return type(layer).from_config(config)
+
+    def call(layer: layers.Layer, *inputs: Any, **options: Any) -> Any:
+        if isinstance(layer, layers.BatchNormalization | layers.Dropout):
+            return inputs[0]
+        output = layer(*inputs, **options)
+        if isinstance(layer, WEIGHTED):
+            activation = model.get_layer(layer.name).activation
+            if activation is not keras.activations.linear:
+                output = layers.Activation(activation, name=f"{layer.name}_activation")(output)
+        return output
+
+    plain = keras.models.clone_model(model, clone_function=clone, call_function=call)
+    for layer in plain.layers:
+        if isinstance(layer, WEIGHTED):
+            layer.set_weights(_folded_weights(model.get_layer(layer.name), norms.get(layer.name)))
+    return plain
+
+
+def fake_quantized(plain: keras.Model, starts: Mapping[str, Range]) -> keras.Model:
+    """The same model, rounding its weights and, after each layer in `starts`, its activations."""
+    classes = dict(zip(WEIGHTED, (_Conv2D, _DepthwiseConv2D, _Dense), strict=True))
+
+    def clone(layer: layers.Layer) -> layers.Layer:
+        return classes.get(type(layer), type(layer)).from_config(layer.get_config())
+
+    def call(layer: layers.Layer, *inputs: Any, **options: Any) -> Any:
+        output = layer(*inputs, **options)
+        if layer.name not in starts:
+            return output
+        return _Range(*starts[layer.name], name=_range_name(layer.name))(output)
+
+    student = keras.models.clone_model(plain, clone_function=clone, call_function=call)
+    for layer in plain.layers:
+        student.get_layer(layer.name).set_weights(layer.get_weights())
+    return student
+
+
+class _Range(layers.Layer):
+    """Rounds activations to 256 steps of a trained range."""
+
+    def __init__(self, low: float, high: float, **options: Any):
+        super().__init__(**options)
+        self._start = low, high
+
+    def build(self, shape: Any) -> None:
+        low, high = (keras.initializers.Constant(value) for value in self._start)
+        self.low = self.add_weight(name="low", shape=(), initializer=low)
+        self.high = self.add_weight(name="high", shape=(), initializer=high)
+
+    def call(self, values: tf.Tensor) -> tf.Tensor:
+        return tf.quantization.fake_quant_with_min_max_vars(values, self.low, self.high, num_bits=8)
+
+
+def _rounded(kernel: tf.Tensor) -> tf.Tensor:
+    """A weight tensor `[..., out]` after 8 bits and back, symmetric, each output channel by its own scale."""
+    high = tf.maximum(tf.reduce_max(tf.abs(kernel), axis=list(range(len(kernel.shape) - 1))), 1e-7)
+    return tf.quantization.fake_quant_with_min_max_vars_per_channel(
+        kernel, -high, high, num_bits=8, narrow_range=True
+    )
+
+
+class _Conv2D(layers.Conv2D):
+    def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+        return super().convolution_op(inputs, _rounded(kernel))
+
+
+class _DepthwiseConv2D(layers.DepthwiseConv2D):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """`[h, w, in, multiplier]`: every channel has its own scale, in the file as here."""
+        kernel = tf.convert_to_tensor(self.kernel)
+        rounded = _rounded(tf.reshape(kernel, [*kernel.shape[:2], -1]))
+        outputs = keras.ops.depthwise_conv(
+            inputs,
+            tf.reshape(rounded, kernel.shape),
+            strides=self.strides,
+            padding=self.padding,
+            dilation_rate=self.dilation_rate,
+        )
+        return outputs + self.bias if self.use_bias else outputs
+
+
+class _Dense(layers.Dense):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        outputs = tf.matmul(inputs, _rounded(tf.convert_to_tensor(self.kernel)))
+        return outputs + self.bias if self.use_bias else outputs
+
+
+def _folded_weights(layer: layers.Layer, norm: layers.BatchNormalization | None) -> list[np.ndarray]:
+    kernel = np.asarray(layer.kernel)
+    outputs = kernel.shape[-1] if not isinstance(layer, layers.DepthwiseConv2D) else kernel.shape[2]
+    bias = np.asarray(layer.bias) if layer.use_bias else np.zeros(outputs, np.float32)
+    if norm is None:
+        return [kernel, bias] if layer.use_bias else [kernel]
+    scale = 1 / np.sqrt(np.asarray(norm.moving_variance) + norm.epsilon)
+    scale = scale * np.asarray(norm.gamma) if norm.scale else scale
+    shift = np.asarray(norm.beta) if norm.center else np.zeros_like(scale)
+    across = scale[:, None] if isinstance(layer, layers.DepthwiseConv2D) else scale
+    return [kernel * across, shift + (bias - np.asarray(norm.moving_mean)) * scale]
+
+
+def _starts(plain: keras.Model, calibration: np.ndarray) -> dict[str, Range]:
+    """Layer -> least and greatest of its outputs, for layers that write a tensor with a range of its own."""
+    named = {layer.name: layer.output for layer in plain.layers if _has_range(plain, layer)}
+    found = keras.Model(plain.input, named).predict(calibration.astype(np.float32), verbose=0)
+    return {
+        name: (min(float(values.min()), 0.0), max(float(values.max()), 1e-6))
+        for name, values in found.items()
+    }
+
+
+def _has_range(plain: keras.Model, layer: layers.Layer) -> bool:
+    if isinstance(layer, SAME_RANGE) or _is_softmax(layer):
+        return False
+    users = [other for other in plain.layers if id(layer.output) in _input_ids(other)]
+    fused = [isinstance(user, FUSED) or _is_activation(user, "relu") for user in users]
+    return not (isinstance(layer, WEIGHTED) and users and all(fused))
+
+
+def _input_ids(layer: layers.Layer) -> set[int]:
+    if isinstance(layer, layers.InputLayer):
+        return set()
+    return {id(tensor) for tensor in keras.tree.flatten(layer.input)}
+
+
+def _is_activation(layer: layers.Layer, name: str) -> bool:
+    return isinstance(layer, layers.Activation) and layer.activation.__name__ == name
+
+
+def _is_softmax(layer: layers.Layer) -> bool:
+    """Its range is 0 to 1 in every integer file."""
+    return isinstance(layer, layers.Softmax) or _is_activation(layer, "softmax")
+
+
+def _learn(student: keras.Model, teacher: keras.Model, settings: Settings, pixels: np.ndarray) -> list[float]:
+    """The loss of each epoch."""
+    seen = np.concatenate([pixels, pixels[:, :, ::-1]]).astype(np.float32)
+    seen = seen[np.random.default_rng(SEED).permutation(len(seen))]
+    goal = teacher.predict(seen, verbose=0)
+    heads, steps = sorted(goal), settings.epochs * -(-len(seen) // BATCH)
+    recipe = Training(epochs=settings.epochs)
+    student.compile(
+        optimizer=keras.optimizers.Adam(
+            keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
+        ),
+        loss=losses.losses(heads, recipe),
+        loss_weights=losses.loss_weights(heads, recipe),
+    )
+    history = student.fit(
+        seen, goal, batch_size=BATCH, epochs=settings.epochs, shuffle=False, verbose=0
+    ).history["loss"]
+    if not np.isfinite(history).all():
+        raise PocketfaceError("the fine-tuning's loss is no number; lower levels.qat_int8.learning_rate")
+    return [float(loss) for loss in history]
+
+
+def _trained(student: keras.Model) -> dict[str, Range]:
+    """Layer -> trained range."""
+    return {
+        layer.name.removeprefix(_range_name("")): (min(float(layer.low), 0.0), max(float(layer.high), 0.0))
+        for layer in student.layers
+        if isinstance(layer, _Range)
+    }
+
+
+def _range_name(layer: str) -> str:
+    return f"range_of_{layer}"
+
+
+def _by_tensor(
+    plain: keras.Model, float32: bytes, face: np.ndarray, trained: Mapping[str, Range]
+) -> dict[str, Range]:
+    """The trained ranges by the names of the file's tensors, which are found by their values on one face.
+
+    The converter names tensors as it pleases; a layer that it computes together with another has none.
+
+    Raises:
+        PocketfaceError: no trained layer is found in the file.
+    """
+    outputs = {name: plain.get_layer(name).output for name in trained}
+    wanted = keras.Model(plain.input, outputs).predict(face[None].astype(np.float32), verbose=0)
+    tensors = next(ranges.activations(float32, face[None]))
+    found = {
+        tensor: trained[layer]
+        for layer, expected in wanted.items()
+        for tensor, values in tensors.items()
+        if values.shape == expected.shape and _close(values, expected)
+    }
+    if not found:
+        raise PocketfaceError("none of the trained layers is found in the converted file")
+    return found
+
+
+def _close(values: np.ndarray, expected: np.ndarray) -> bool:
+    return bool(np.abs(values - expected).max() <= 1e-4 * max(1.0, float(np.abs(expected).max())))

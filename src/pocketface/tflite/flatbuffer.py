@@ -1,0 +1,105 @@
+"""A `.tflite` file as objects: parsed, looked at, changed, written again."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
+from ai_edge_litert.tools import flatbuffer_utils
+
+from pocketface.errors import PocketfaceError
+
+TYPES = {value: name for name, value in vars(schema.TensorType).items() if not name.startswith("_")}
+OPERATORS = {value: name for name, value in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One operator of a file.
+
+    Attributes:
+        kind: e.g. `CONV_2D`.
+        name: of the (first) tensor that it writes; it names the operator in recipes and tables.
+        weights: elements in its constant tensors.
+        macs: multiply-accumulate operations, of convolutions and dense layers.
+    """
+
+    kind: str
+    name: str
+    weights: int
+    macs: int
+
+
+def parse(file: bytes) -> schema.ModelT:
+    """Parses a file, after LiteRT has verified that every offset in it is sound.
+
+    Raises:
+        PocketfaceError: the bytes are not a TFLite flatbuffer.
+    """
+    if file[4:8] != b"TFL3":
+        raise PocketfaceError("not a TFLite file: the identifier TFL3 is missing")
+    try:
+        Interpreter(model_content=file)
+    except (ValueError, RuntimeError) as error:
+        raise PocketfaceError(f"not a TFLite file, or a damaged one: {str(error).splitlines()[0]}") from None
+    return flatbuffer_utils.read_model_from_bytearray(bytearray(file))
+
+
+def serialize(model: schema.ModelT) -> bytes:
+    """The bytes of a model, its weights inside the flatbuffer.
+
+    The LiteRT quantizer puts them behind it, where TensorFlow Lite Micro does not look: it then computes
+    with whatever it finds, and says nothing.
+    """
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+def operators(model: schema.ModelT) -> list[Operator]:
+    """The operators of all subgraphs, in order of execution."""
+    return [
+        Operator(
+            kind=kind(model, operator),
+            name=text(graph.tensors[operator.outputs[0]].name),
+            weights=sum(elements(t) for t in _inputs(graph, operator) if is_constant(model, t)),
+            macs=_macs(model, graph, operator),
+        )
+        for graph in model.subgraphs
+        for operator in graph.operators
+    ]
+
+
+def kind(model: schema.ModelT, operator: schema.OperatorT) -> str:
+    """The operator's type, e.g. `CONV_2D`."""
+    code = model.operatorCodes[operator.opcodeIndex]
+    return OPERATORS[max(code.builtinCode, code.deprecatedBuiltinCode)]
+
+
+def is_constant(model: schema.ModelT, tensor: schema.TensorT) -> bool:
+    """Whether a tensor's values stand in the file."""
+    data = model.buffers[tensor.buffer].data
+    return data is not None and len(data) > 0
+
+
+def elements(tensor: schema.TensorT) -> int:
+    """How many values a tensor has."""
+    return int(np.prod(tensor.shape)) if tensor.shape is not None else 1
+
+
+def text(name: bytes | str) -> str:
+    """A tensor's name; the parser leaves bytes."""
+    return name.decode() if isinstance(name, bytes) else name
+
+
+def _inputs(graph: schema.SubGraphT, operator: schema.OperatorT) -> Iterator[schema.TensorT]:
+    return (graph.tensors[i] for i in operator.inputs if i >= 0)
+
+
+def _macs(model: schema.ModelT, graph: schema.SubGraphT, operator: schema.OperatorT) -> int:
+    """A weight tensor is `[out, h, w, in]`, `[1, h, w, out]` of a depthwise convolution, or `[out, in]`."""
+    name = kind(model, operator)
+    if name not in {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}:
+        return 0
+    written, weight = graph.tensors[operator.outputs[0]].shape, graph.tensors[operator.inputs[1]]
+    positions = int(np.prod(written[1:-1]))
+    return positions * elements(weight)

@@ -1,0 +1,153 @@
+"""`mixed_int8`: integers wherever they cost nothing, float where they cost too much.
+
+    mixed = search(float32, level, ranges, True, faces.tuning(), card.outputs, {"age_mae": 0.05})
+    mixed.sensitivity[0]                   # the operator that hurts most when quantized
+
+1. *Sensitivity*: each operator is quantized alone, all others staying float; what that changes in the
+   answers, in units of their own spread over the faces, is how sensitive it is.
+2. *Keep*: from plain int8 on, operators are taken back to float, the most sensitive first, until no metric is
+   worse than float32's by more than its bound.
+3. *Let go*: every kept operator that turns out not to be needed is quantized after all.
+
+The faces are train faces that no range was measured on: not those that figures are reported on, which would
+flatter them. So the bound holds on these faces, and on others up to chance.
+"""
+
+import tempfile
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pocketface.cards import Drop, Output, Sensitivity
+from pocketface.errors import PocketfaceError
+from pocketface.evaluation.answers import decode
+from pocketface.evaluation.metrics import measure
+from pocketface.study import main_metric
+from pocketface.tflite import flatbuffer
+from pocketface.tflite.calibrate import Calibration
+from pocketface.tflite.levels import Level
+from pocketface.tflite.quantizer import quantize
+from pocketface.tflite.ranges import Range
+from pocketface.tflite.run import Runner
+
+YEARS, SHARE = 0.05, 0.003
+"""How much worse a metric may be by default."""
+
+FACES = 200
+"""Faces that sensitivities are measured on; bounds are checked on all."""
+
+Answers = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """What a search leaves: the file, the metrics it had to keep, its operators (most sensitive first)."""
+
+    file: bytes
+    drops: list[Drop]
+    sensitivity: list[Sensitivity]
+
+
+def search(
+    float32: bytes,
+    level: Level,
+    ranges: Mapping[str, Range],
+    per_channel: bool,
+    faces: Calibration,
+    outputs: Mapping[str, Output],
+    max_drop: Mapping[str, float],
+) -> Mixed:
+    """Finds the fewest operators that must stay in float.
+
+    Args:
+        float32: a `.tflite` file of level float32.
+        level, ranges, per_channel: as `pocketface.tflite.quantizer.quantize` takes them.
+        faces: labelled train faces.
+        outputs: head -> meaning.
+        max_drop: metric -> how much worse it may get; others have the defaults.
+
+    Raises:
+        PocketfaceError: no head has a label on these faces.
+    """
+    make = partial(quantize, float32, level, ranges, per_channel)
+    expected = answers(float32, faces.pixels)
+    metrics = partial(_metrics, labels=faces.labels, outputs=outputs)
+    reference = metrics(expected)
+    if not reference:
+        raise PocketfaceError("the faces to search on have no label of any head")
+    bounds = {metric: max_drop.get(metric, _default(metric)) for metric in reference}
+
+    def within(kept: Collection[str]) -> bool:
+        found = metrics(answers(make(kept), faces.pixels))
+        return all(_worse(metric, found[metric], reference[metric]) <= bounds[metric] for metric in bounds)
+
+    found = sensitivities(make, float32, faces.pixels[:FACES])
+    order = [row.operator for row in found]
+    count = next((n for n in range(len(order)) if within(order[:n])), len(order))
+    kept = order[:count]
+    for operator in reversed(order[: max(count - 1, 0)]):
+        fewer = [name for name in kept if name != operator]
+        if within(fewer):
+            kept = fewer
+    file = make(kept)
+    int8, mixed = (metrics(answers(made, faces.pixels)) for made in (make(()), file))
+    drops = [
+        Drop(metric=m, bound=bounds[m], float32=reference[m], int8=int8[m], mixed=mixed[m]) for m in bounds
+    ]
+    table = [row.model_copy(update={"kept": row.operator in kept}) for row in found]
+    return Mixed(file, drops, table)
+
+
+def sensitivities(make, float32: bytes, pixels: np.ndarray) -> list[Sensitivity]:
+    """What quantizing each operator alone does to the answers, the largest first."""
+    expected = answers(float32, pixels)
+    operators = flatbuffer.operators(flatbuffer.parse(float32))
+    names = [operator.name for operator in operators]
+    rows = []
+    for operator in operators:
+        alone = make([name for name in names if name != operator.name])
+        rows.append(
+            Sensitivity(
+                operator=operator.name,
+                kind=operator.kind,
+                weights=operator.weights,
+                deviation=_deviation(expected, answers(alone, pixels)),
+                kept=False,
+            )
+        )
+    return sorted(rows, key=lambda row: -row.deviation)
+
+
+def answers(file: bytes, pixels: np.ndarray) -> Answers:
+    """Runs the bytes of a file."""
+    with tempfile.NamedTemporaryFile(suffix=".tflite") as opened:
+        opened.write(file)
+        opened.flush()
+        return Runner(Path(opened.name))(pixels)
+
+
+def _metrics(found: Answers, labels: pd.DataFrame, outputs: Mapping[str, Output]) -> dict[str, float]:
+    values = measure(pd.concat([labels, decode(found, outputs)], axis=1)).values
+    wanted = map(main_metric, outputs)
+    return {metric: values[metric] for metric in wanted if metric in values}
+
+
+def _default(metric: str) -> float:
+    return YEARS if metric.endswith("_mae") else SHARE
+
+
+def _worse(metric: str, found: float, reference: float) -> float:
+    return found - reference if metric.endswith("_mae") else reference - found
+
+
+def _deviation(expected: Answers, found: Answers) -> float:
+    return float(
+        sum(
+            np.abs(found[head] - values).mean() / max(float(values.std(axis=0).mean()), 1e-6)
+            for head, values in expected.items()
+        )
+    )

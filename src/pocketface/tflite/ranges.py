@@ -1,0 +1,121 @@
+"""The ranges of a model's activations, measured on calibration faces.
+
+    ranges = measure(float32, calibration.pixels, "percentile")
+    ranges["compact/re_lu/Relu"]           # (0.0, 6.13)
+
+An integer tensor spends its 256 values on such a range; what lies outside is clipped. Three choices of it:
+
+- `minmax`: the least and the greatest value seen. Nothing clips; one outlier coarsens all.
+- `percentile`: what 99.99% of the values lie within, after Wu et al., "Integer Quantization for Deep Learning
+  Inference", 2020.
+- `mse`: of 41 shrunken versions of `minmax`, the one that quantizing and back changes values least in (mean
+  squared error).
+
+The LiteRT quantizer's own calibration is a moving average of each face's extremes: on faces that are not all
+as bright it clips the brightest. On an age model it cost 2.4 years of MAE where `minmax` cost 0.16.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+from pocketface.errors import PocketfaceError
+from pocketface.tflite import flatbuffer
+
+Range = tuple[float, float]
+
+METHODS = ("minmax", "percentile", "mse")
+PIXELS: Range = (0.0, 255.0)
+"""The input's range is known, and makes its scale 1."""
+
+BINS = 2048
+TAIL = 1e-4
+SHRINKS = np.linspace(1, 0.2, 41)
+
+
+def measure(float32: bytes, pixels: np.ndarray, method: str = "minmax") -> dict[str, Range]:
+    """The range of every activation tensor.
+
+    Args:
+        float32: a `.tflite` file of level float32.
+        pixels: uint8 `[N, H, W, C]`, at least one face.
+        method: one of `METHODS`.
+
+    Returns:
+        Tensor name -> (least, greatest), 0 included.
+
+    Raises:
+        PocketfaceError: there is no face.
+    """
+    if len(pixels) == 0:
+        raise PocketfaceError("no calibration faces to measure the ranges of activations on")
+    extremes: dict[str, Range] = {}
+    for tensors in activations(float32, pixels):
+        for name, values in tensors.items():
+            low, high = extremes.get(name, (0.0, 0.0))
+            extremes[name] = min(low, float(values.min())), max(high, float(values.max()))
+    if method == "minmax":
+        ranges = extremes
+    else:
+        counts = _histograms(float32, pixels, extremes)
+        choose = _percentile if method == "percentile" else _least_squares
+        ranges = {name: choose(counts[name], *extremes[name]) for name in extremes}
+    return ranges | {image_tensor(float32): PIXELS}
+
+
+def activations(float32: bytes, pixels: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
+    """Tensor name -> values of the input and of all that operators write, face by face."""
+    interpreter = Interpreter(
+        model_content=float32,
+        experimental_preserve_all_tensors=True,
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    )
+    interpreter.allocate_tensors()
+    image = interpreter.get_input_details()[0]
+    written = {operator.name for operator in flatbuffer.operators(flatbuffer.parse(float32))}
+    details = [
+        detail
+        for detail in interpreter.get_tensor_details()
+        if detail["name"] in {image["name"], *written} and detail["dtype"] == np.float32
+    ]
+    for face in pixels:
+        interpreter.set_tensor(image["index"], face[None].astype(np.float32))
+        interpreter.invoke()
+        yield {detail["name"]: interpreter.get_tensor(detail["index"]) for detail in details}
+
+
+def image_tensor(float32: bytes) -> str:
+    """The name of the input's tensor."""
+    model = flatbuffer.parse(float32)
+    graph = model.subgraphs[0]
+    return flatbuffer.text(graph.tensors[graph.inputs[0]].name)
+
+
+def _histograms(float32: bytes, pixels: np.ndarray, extremes: dict[str, Range]) -> dict[str, np.ndarray]:
+    counts = {name: np.zeros(BINS) for name in extremes}
+    for tensors in activations(float32, pixels):
+        for name, values in tensors.items():
+            counts[name] += np.histogram(values, BINS, extremes[name])[0]
+    return counts
+
+
+def _percentile(counts: np.ndarray, low: float, high: float) -> Range:
+    """What all but `TAIL` of the values on either side lie within."""
+    share = np.cumsum(counts) / counts.sum()
+    edges = np.linspace(low, high, BINS + 1)
+    first, last = np.searchsorted(share, [TAIL, 1 - TAIL])
+    return min(float(edges[first]), 0.0), max(float(edges[last + 1]), 0.0)
+
+
+def _least_squares(counts: np.ndarray, low: float, high: float) -> Range:
+    edges = np.linspace(low, high, BINS + 1)
+    values = (edges[1:] + edges[:-1]) / 2
+    candidates = [(low * shrink, high * shrink) for shrink in SHRINKS]
+    return min(candidates, key=lambda range: float(counts @ (values - _quantized(values, *range)) ** 2))
+
+
+def _quantized(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Values after 8 bits and back."""
+    step = max(high - low, 1e-9) / 255
+    return np.clip(np.rint((values - low) / step), 0, 255) * step + low
