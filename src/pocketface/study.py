@@ -262,6 +262,7 @@ class Study(Strict):
         datasets, models, levels: what to make, by name.
         holdout: a dataset that no model is trained on and every model is measured on.
         benchmark: how latency is measured.
+        cross_validate: model -> in how many folds it is cross-validated.
     """
 
     study: Name
@@ -272,6 +273,7 @@ class Study(Strict):
     levels: dict[Name, Level]
     holdout: Name
     benchmark: Benchmark = Benchmark()
+    cross_validate: dict[Name, Annotated[int, Field(ge=2)]] = {}
 
     @model_validator(mode="after")
     def _names_resolve(self) -> "Study":
@@ -280,6 +282,8 @@ class Study(Strict):
         for name in self.levels:
             _known(f"levels.{name}", name, list(LEVELS))
         _known("holdout", self.holdout, list(self.datasets))
+        for name in self.cross_validate:
+            _known("cross_validate", name, list(self.models))
         for name, model in self.models.items():
             _known(f"models.{name}.dataset", model.dataset, list(self.datasets))
             _known(f"models.{name}.architecture", model.architecture, architecture_names())
