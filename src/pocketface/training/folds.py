@@ -104,7 +104,8 @@ def references(train: pd.DataFrame, count: int, outputs: Mapping[str, Output]) -
         count: how many to answer for.
         outputs: head -> meaning.
     """
-    majority, minority = {}, {}
+    majority: dict[str, object] = {}
+    minority: dict[str, object] = {}
     for head, output in outputs.items():
         known = train[head].dropna()
         if output.kind == "number":
