@@ -22,9 +22,10 @@ def main() -> None:
 
     study = load_study()
     limit_threads(study.threads)
-    folder, runs = Path("data/faces") / study.models[name].dataset, Path("runs/folds") / name
-    what = identity(study, name, [folder / INDEX])
-    save(cross_validate(study, name, [FaceSet.load(folder)], runs, what), Path("folds") / name)
+    folders = [Path("data/faces") / dataset for dataset in study.trained_on(name)]
+    sets, runs = [FaceSet.load(folder) for folder in folders], Path("runs/folds") / name
+    what = identity(study, name, [folder / INDEX for folder in folders])
+    save(cross_validate(study, name, sets, runs, what), Path("folds") / name)
     remove(runs)
 
 

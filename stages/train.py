@@ -34,15 +34,18 @@ def main() -> None:
 
     study = load_study()
     limit_threads(study.threads)
-    dataset = study.models[name].dataset
-    folder, run, out = Path("data/faces") / dataset, Path("runs") / name, Path("models") / name
-    what = identity(study, name, [folder / INDEX])
+    datasets = study.trained_on(name)
+    folders = [Path("data/faces") / dataset for dataset in datasets]
+    run, out = Path("runs") / name, Path("models") / name
+    what = identity(study, name, [folder / INDEX for folder in folders])
     checkpoints = Checkpoints(run / "checkpoints", what)
     checkpoints.start(arguments.how or "auto")
     live = LiveCurves(study, name, training_key(what))
-    licence = load_sources().dataset(dataset).licence
+    sources = load_sources()
+    licence = "; ".join(dict.fromkeys(sources.dataset(dataset).licence for dataset in datasets))
     curves: list[Curves] = [live, TensorBoard(run / "tensorboard")]
-    save(fit(study, name, [FaceSet.load(folder)], licence, curves, checkpoints), out)
+    sets = [FaceSet.load(folder) for folder in folders]
+    save(fit(study, name, sets, licence, curves, checkpoints), out)
     checkpoints.clear()
     live.finish(weights_sha256=sha256(out / WEIGHTS))
 

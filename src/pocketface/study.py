@@ -21,6 +21,8 @@ from pocketface.models import names as architecture_names
 from pocketface.tflite.levels import LEVELS
 
 PARAMS = Path("params.yaml")
+MIX = "mix"
+"""What a model names as its dataset to be trained on all those of the study's `mix` at once."""
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Fraction = Annotated[float, Field(gt=0, le=1)]
@@ -263,6 +265,8 @@ class Study(Strict):
         holdout: a dataset that no model is trained on and every model is measured on.
         benchmark: how latency is measured.
         cross_validate: model -> in how many folds it is cross-validated.
+        mix: datasets that a model with the dataset `mix` is trained on together, the main one first. A label
+            that one of them lacks weighs nothing there.
     """
 
     study: Name
@@ -274,6 +278,7 @@ class Study(Strict):
     holdout: Name
     benchmark: Benchmark = Benchmark()
     cross_validate: dict[Name, Annotated[int, Field(ge=2)]] = {}
+    mix: list[Name] = []
 
     @model_validator(mode="after")
     def _names_resolve(self) -> "Study":
@@ -282,21 +287,28 @@ class Study(Strict):
         for name in self.levels:
             _known(f"levels.{name}", name, list(LEVELS))
         _known("holdout", self.holdout, list(self.datasets))
+        for name in self.mix:
+            _known("mix", name, list(self.datasets))
         for name in self.cross_validate:
             _known("cross_validate", name, list(self.models))
         for name, model in self.models.items():
-            _known(f"models.{name}.dataset", model.dataset, list(self.datasets))
+            _known(f"models.{name}.dataset", model.dataset, [*self.datasets, *([MIX] if self.mix else [])])
             _known(f"models.{name}.architecture", model.architecture, architecture_names())
             for head in model.heads:
                 _known(f"models.{name}.heads", head, list(HEADS))
-            if model.dataset == self.holdout:
+            if self.holdout in self.trained_on(name):
                 raise ValueError(f"models.{name}.dataset: {self.holdout} is the hold-out, not for training")
             for field, heads in _heads_of(model.training).items():
                 if unknown := sorted(set(heads) - set(model.heads)):
                     raise ValueError(f"models.{name}.training.{field}: no head {unknown}")
-            for dataset in (model.dataset, self.holdout):
+            for dataset in (*self.trained_on(name), self.holdout):
                 _covers(f"models.{name}.input", model.input, dataset, self.datasets[dataset].crop)
         return self
+
+    def trained_on(self, model: str) -> tuple[str, ...]:
+        """The datasets of a model, the main one first."""
+        dataset = self.models[model].dataset
+        return tuple(self.mix) if dataset == MIX else (dataset,)
 
 
 def _known(field: str, name: str, names: list[str]) -> None:

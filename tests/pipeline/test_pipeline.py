@@ -43,6 +43,7 @@ PARAMS = {
     "levels": {"float32": {}, "int8": {"calibration": 8}},
     "benchmark": {"runs": 3, "warmup": 0},
     "cross_validate": {},
+    "mix": [],
 }
 
 

@@ -91,7 +91,7 @@ def fit(
         model=name,
         architecture=stanza.architecture,
         options=stanza.options,
-        dataset=sets[0].dataset,
+        dataset=", ".join(faces.dataset for faces in sets),
         licence=licence,
         crop=sets[0].crop,
         input=stanza.input,
