@@ -26,6 +26,7 @@ def main() -> None:
     from pocketface.files import sha256
     from pocketface.study import load_study
     from pocketface.tracking import LiveCurves
+    from pocketface.training import machines
     from pocketface.training.callbacks import Curves
     from pocketface.training.checkpoints import Checkpoints
     from pocketface.training.fit import WEIGHTS, fit, identity, save, training_key
@@ -34,6 +35,7 @@ def main() -> None:
 
     study = load_study()
     limit_threads(study.threads)
+    cluster = machines.strategy()
     datasets = study.trained_on(name)
     folders = [Path("data/faces") / dataset for dataset in datasets]
     run, out = Path("runs") / name, Path("models") / name
@@ -45,7 +47,7 @@ def main() -> None:
     licence = "; ".join(dict.fromkeys(sources.dataset(dataset).licence for dataset in datasets))
     curves: list[Curves] = [live, TensorBoard(run / "tensorboard")]
     sets = [FaceSet.load(folder) for folder in folders]
-    save(fit(study, name, sets, licence, curves, checkpoints), out)
+    save(fit(study, name, sets, licence, curves, checkpoints, cluster), out)
     checkpoints.clear()
     live.finish(weights_sha256=sha256(out / WEIGHTS))
 

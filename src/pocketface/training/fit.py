@@ -8,8 +8,10 @@ import hashlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -24,12 +26,15 @@ from pocketface.files import written_whole
 from pocketface.models.heads import meaning, training_model, training_outputs
 from pocketface.models.macs import macs
 from pocketface.study import Model, Study
-from pocketface.training import age, losses, runtime
+from pocketface.training import age, losses, machines, runtime
 from pocketface.training.batches import Batches
 from pocketface.training.callbacks import Curves, Keep, Report, Steer, StopAtNaN
 from pocketface.training.checkpoints import START, Checkpoints
 from pocketface.training.schedules import learning_rate
 from pocketface.training.splits import set_apart, together
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 WEIGHTS, HISTORY = "model.weights.h5", "history.csv"
 PACKAGE = Path(pocketface.__file__).parent
@@ -60,6 +65,7 @@ def fit(
     licence: str,
     curves: Sequence[Curves] = (),
     checkpoints: Checkpoints | None = None,
+    cluster: "tf.distribute.Strategy | None" = None,
 ) -> Trained:
     """Trains model `name` of a study on the train split of `sets`.
 
@@ -73,6 +79,7 @@ def fit(
         licence: the datasets' terms, which travel with the weights.
         curves: told of every epoch.
         checkpoints: where to keep them; a training that stands there is continued.
+        cluster: the strategy of several machines, see `machines`.
 
     Raises:
         PocketfaceError: a label is missing, there are too few faces, the loss became NaN, or the checkpoints
@@ -85,7 +92,7 @@ def fit(
         raise PocketfaceError(
             f"dataset {sets[0].dataset} has no accepted face to validate on; raise its `sample`"
         )
-    learned = learn(study, name, sets, together(sets, "train"), val, curves, checkpoints)
+    learned = learn(study, name, sets, together(sets, "train"), val, curves, checkpoints, cluster)
     model = learned.model
     card = ModelCard(
         model=name,
@@ -112,6 +119,7 @@ def learn(
     val: pd.DataFrame,
     curves: Sequence[Curves] = (),
     checkpoints: Checkpoints | None = None,
+    cluster: "tf.distribute.Strategy | None" = None,
 ) -> Learned:
     """Trains model `name` on the faces `train` of `sets`; those of `val` only give curves.
 
@@ -119,9 +127,10 @@ def learn(
     """
     stanza = study.models[name]
     recipe = stanza.training
+    if cluster:
+        machines.check(recipe, cluster.num_replicas_in_sync)
     start = (checkpoints and checkpoints.latest()) or START
     model = models.build(stanza.architecture, stanza.input, stanza.heads, stanza.options)
-    learner = training_model(model)
     outputs = [*stanza.heads, *training_outputs(model)]
     watched = None
     if recipe.watch:
@@ -141,24 +150,29 @@ def learn(
         study.seed,
         recipe.balanced,
     )
-    _compile(learner, stanza, training_outputs(model), steps=len(batches))
-    start.restore(learner)
+    with cluster.scope() if cluster else nullcontext():
+        if cluster:  # built anew, as all machines must make its variables together
+            model = keras.models.clone_model(model)
+        learner = training_model(model)
+        _compile(learner, stanza, training_outputs(model), steps=len(batches))
+        start.restore(learner)
     steer = Steer(recipe, outputs, watched, start) if watched else None
     keep = Keep(start, batches, checkpoints, steer)
-    learner.fit(
-        batches,
-        validation_data=_batches(sets, val, stanza, outputs),
-        initial_epoch=recipe.epochs if steer and steer.finished else start.epochs,
-        epochs=recipe.epochs,
-        callbacks=[
-            StopAtNaN(name),
-            *([keras.callbacks.SwapEMAWeights()] if recipe.average else []),
-            *([steer] if steer else []),
-            keep,
-            Report(curves),
-        ],
-        verbose=1 if sys.stdout.isatty() else 2,
-    )
+    callbacks = [
+        StopAtNaN(name),
+        *([keras.callbacks.SwapEMAWeights()] if recipe.average else []),
+        *([steer] if steer else []),
+        keep,
+        Report(curves),
+    ]
+    if cluster:
+        machines.fit(cluster, learner, batches, start.epochs, recipe.epochs, callbacks)
+    else:
+        learner.fit(
+            batches,
+            validation_data=_batches(sets, val, stanza, outputs),
+            initial_epoch=recipe.epochs if steer and steer.finished else start.epochs,
+            epochs=recipe.epochs,
     if steer and steer.best:
         learner.set_weights(steer.best)
     history = pd.DataFrame(keep.history).rename_axis("epoch").reset_index()

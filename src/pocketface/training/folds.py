@@ -16,10 +16,11 @@ import pandas as pd
 
 from pocketface.cards import Output
 from pocketface.errors import PocketfaceError
-from pocketface.evaluation.answers import NO_YES, decode
+from pocketface.evaluation.answers import decode
 from pocketface.evaluation.metrics import measure
 from pocketface.faces.index import FaceSet
 from pocketface.files import write_json, written_whole
+from pocketface.labels import NO_YES
 from pocketface.models.heads import meaning
 from pocketface.study import Study
 from pocketface.training import runtime
