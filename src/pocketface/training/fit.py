@@ -173,6 +173,9 @@ def learn(
             validation_data=_batches(sets, val, stanza, outputs),
             initial_epoch=recipe.epochs if steer and steer.finished else start.epochs,
             epochs=recipe.epochs,
+            callbacks=callbacks,
+            verbose=1 if sys.stdout.isatty() else 2,
+        )
     if steer and steer.best:
         learner.set_weights(steer.best)
     history = pd.DataFrame(keep.history).rename_axis("epoch").reset_index()
