@@ -19,8 +19,9 @@ def main() -> None:
 
     study = load_study()
     stanza = study.models[name]
-    faces, holdout = (FaceSet.load(Path("data/faces") / part) for part in (stanza.dataset, study.holdout))
-    selection = select(faces, holdout, stanza.input)
+    parts = [*study.trained_on(name), study.holdout]
+    main, *also, holdout = (FaceSet.load(Path("data/faces") / part) for part in parts)
+    selection = select(main, holdout, stanza.input, also)
     save(selection, Path("data/views") / name)
     print(
         f"{name}: {len(selection.calibration.images)} train faces to calibrate on, "

@@ -1,4 +1,8 @@
-"""Stage `train@MODEL`: packed faces to weights, card and learning curves."""
+"""Stage `train@MODEL`: packed faces to weights, card and learning curves.
+
+A training that was killed is continued when it is started again, to the same bytes: runs/MODEL/ holds its
+last checkpoints until it is done, and its curves for TensorBoard.
+"""
 
 import argparse
 from pathlib import Path
@@ -11,24 +15,41 @@ def main() -> None:
     """Trains the named model of params.yaml into models/MODEL."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", help="a name under `models:` in params.yaml")
-    name = parser.parse_args().model
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument("--resume", action="store_const", const="resume", dest="how", help="or fail")
+    start.add_argument("--fresh", action="store_const", const="fresh", dest="how", help="never resume")
+    arguments = parser.parse_args()
+    name = arguments.model
 
     from pocketface.faces.index import INDEX, FaceSet
     from pocketface.fetching.sources import load_sources
     from pocketface.files import sha256
     from pocketface.study import load_study
     from pocketface.tracking import LiveCurves
-    from pocketface.training.fit import WEIGHTS, fit, save, training_key
+    from pocketface.training import machines
+    from pocketface.training.callbacks import Curves
+    from pocketface.training.checkpoints import Checkpoints
+    from pocketface.training.fit import WEIGHTS, fit, identity, save, training_key
     from pocketface.training.runtime import limit_threads
+    from pocketface.training.tensorboard import TensorBoard
 
     study = load_study()
     limit_threads(study.threads)
-    dataset = study.models[name].dataset
-    folder, out = Path("data/faces") / dataset, Path("models") / name
-    curves = LiveCurves(study, name, training_key(study, name, folder / INDEX))
-    licence = load_sources().dataset(dataset).licence
-    save(fit(study, name, FaceSet.load(folder), licence, curves), out)
-    curves.finish(weights_sha256=sha256(out / WEIGHTS))
+    cluster = machines.strategy()
+    datasets = study.trained_on(name)
+    folders = [Path("data/faces") / dataset for dataset in datasets]
+    run, out = Path("runs") / name, Path("models") / name
+    what = identity(study, name, [folder / INDEX for folder in folders])
+    checkpoints = Checkpoints(run / "checkpoints", what)
+    checkpoints.start(arguments.how or "auto")
+    live = LiveCurves(study, name, training_key(what))
+    sources = load_sources()
+    licence = "; ".join(dict.fromkeys(sources.dataset(dataset).licence for dataset in datasets))
+    curves: list[Curves] = [live, TensorBoard(run / "tensorboard")]
+    sets = [FaceSet.load(folder) for folder in folders]
+    save(fit(study, name, sets, licence, curves, checkpoints, cluster), out)
+    checkpoints.clear()
+    live.finish(weights_sha256=sha256(out / WEIGHTS))
 
 
 if __name__ == "__main__":

@@ -34,9 +34,29 @@ def small(params: dict) -> dict:
         (lambda p: p["datasets"].update(lfw=p["datasets"]["utkface"]), "datasets.lfw: no 'lfw'"),
         (lambda p: small(p).update(dataset="afad"), "models.small.dataset: no 'afad'"),
         (lambda p: small(p).update(dataset="photos"), "photos is the hold-out"),
+        (lambda p: small(p).update(dataset="mix"), "models.small.dataset: no 'mix'"),
+        (lambda p: (small(p).update(dataset="mix"), p.update(mix=["photos"])), "photos is the hold-out"),
+        (lambda p: p.update(mix=["afad"]), "mix: no 'afad'"),
         (lambda p: small(p).update(architecture="resnet"), "models.small.architecture: no 'resnet'"),
         (lambda p: small(p).update(heads=["mood"]), "models.small.heads: no 'mood'"),
         (lambda p: small(p)["training"].update(loss_weights={"mood": 2}), "no head ['mood']"),
+        (lambda p: small(p)["training"].update(balanced=["mood"]), "training.balanced: no head ['mood']"),
+        (lambda p: small(p)["training"].update(schedule={"kind": "plateau"}), "needs something to look at"),
+        (lambda p: small(p)["training"].update(schedule={"kind": "sine"}), "'one_cycle', 'constant'"),
+        (
+            lambda p: small(p)["training"].update(
+                schedule={"kind": "piecewise", "at": [0.5], "factors": [1]}
+            ),
+            "one factor more",
+        ),
+        (
+            lambda p: small(p)["training"].update(average=0.9, watch={"patience": 3}),
+            "drop `average` or `watch.patience`",
+        ),
+        (
+            lambda p: small(p)["training"]["augment"].update(fourfold=True, flip=True),
+            "leave out flip and blur",
+        ),
         (lambda p: small(p)["training"].update(epochs=0), "models.small.training.epochs"),
         (lambda p: small(p)["training"].update(learning_rat=1), "models.small.training.learning_rat"),
         (lambda p: small(p)["input"].update(margin=0.4), "datasets.utkface.crop.margin stores 0.25"),

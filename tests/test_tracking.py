@@ -220,3 +220,20 @@ def test_a_new_study_is_a_new_experiment(outs):
     track(outs.study, outs.root)
     other = Study.model_validate(STUDY | {"study": "other"})
     assert len(track(other, outs.root).created) == 6
+
+
+def test_every_fold_of_a_cross_validation_is_a_run_below_its_model(outs):
+    folder = outs.root / "folds/age_gender"
+    folder.mkdir(parents=True)
+    rows = ["0,model,age_mae,6.5,10", "0,majority,age_mae,15,10", "1,model,age_mae,7.5,9"]
+    (folder / "folds.csv").write_text("\n".join(["fold,estimator,metric,value,faces", *rows]) + "\n")
+    (folder / "history.csv").write_text("fold,epoch,loss\n0,0,2.0\n0,1,1.5\n1,0,2.5\n1,1,1.25\n")
+    for _ in range(2):
+        track(outs.study, outs.root)
+        folds = runs(outs, "fold")
+        assert set(folds) == {"age_gender/fold-0", "age_gender/fold-1"}
+    first, parent = folds["age_gender/fold-0"], runs(outs, "model")["age_gender"]
+    assert first.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert first.data.metrics["model/age_mae"] == 6.5
+    assert first.data.metrics["majority/age_mae"] == 15
+    assert curve(outs, folds["age_gender/fold-1"], "loss") == [(0, 2.5), (1, 1.25)]

@@ -21,6 +21,8 @@ from pocketface.models import names as architecture_names
 from pocketface.tflite.levels import LEVELS
 
 PARAMS = Path("params.yaml")
+MIX = "mix"
+"""What a model names as its dataset to be trained on all those of the study's `mix` at once."""
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Fraction = Annotated[float, Field(gt=0, le=1)]
@@ -93,6 +95,12 @@ class Augment(Strict):
         rotate: turn by up to this many degrees.
         brightness: add up to this share of 255.
         contrast: scale the contrast by up to this share.
+        saturation: scale the saturation by up to this share; grey faces have none.
+        blur: average 2x2 pixels in this share of the faces.
+        erase: put noise over a random rectangle in this share of the faces (Zhong et al., 2020).
+        mixup: alpha of the beta distribution that weighs two faces laid over each other (Zhang et al., 2018).
+        fourfold: an epoch holds every face four times, as it is, mirrored, blurred 2x2, and both: the set of
+            the FaceNet report. Instead of `flip` and `blur`, which draw from the same four at random.
     """
 
     flip: bool = False
@@ -101,18 +109,127 @@ class Augment(Strict):
     rotate: Annotated[float, Field(ge=0, le=90)] = 0.0
     brightness: Annotated[float, Field(ge=0, le=1)] = 0.0
     contrast: Annotated[float, Field(ge=0, le=1)] = 0.0
+    saturation: Annotated[float, Field(ge=0, le=1)] = 0.0
+    blur: Annotated[float, Field(ge=0, le=1)] = 0.0
+    erase: Annotated[float, Field(ge=0, le=1)] = 0.0
+    mixup: Annotated[float, Field(ge=0)] = 0.0
+    fourfold: bool = False
+
+    @model_validator(mode="after")
+    def _fourfold_is_flip_and_blur(self) -> "Augment":
+        if self.fourfold and (self.flip or self.blur):
+            raise ValueError(
+                "fourfold holds every face mirrored and blurred already: leave out flip and blur"
+            )
+        return self
+
+
+class OneCycle(Strict):
+    """A linear rise over the first tenth, then a half cosine down to nothing."""
+
+    kind: Literal["one_cycle"] = "one_cycle"
+
+
+class Constant(Strict):
+    """The same learning rate throughout."""
+
+    kind: Literal["constant"]
+
+
+class Cosine(Strict):
+    """A half cosine from the learning rate down to nothing (Loshchilov, Hutter, 2017)."""
+
+    kind: Literal["cosine"]
+
+
+class Piecewise(Strict):
+    """The learning rate times a factor that changes at set shares of the training.
+
+    The four steps of the UTKFace project, a quarter of the training each, from a learning rate of 0.001:
+    `{kind: piecewise, at: [0.25, 0.5, 0.75], factors: [1, 0.5, 0.1, 0.095]}`.
+    """
+
+    kind: Literal["piecewise"]
+    at: list[Annotated[float, Field(gt=0, lt=1)]]
+    factors: list[Annotated[float, Field(gt=0)]]
+
+    @model_validator(mode="after")
+    def _a_factor_before_and_after_every_change(self) -> "Piecewise":
+        if len(self.factors) != len(self.at) + 1 or sorted(set(self.at)) != self.at:
+            raise ValueError("`at` must rise, and there is one factor more than there are changes")
+        return self
+
+
+class Plateau(Strict):
+    """The learning rate falls by `factor` after `patience` epochs without a better watched metric."""
+
+    kind: Literal["plateau"]
+    factor: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    patience: Annotated[int, Field(ge=1)] = 3
+
+
+Schedule = Annotated[OneCycle | Constant | Cosine | Piecewise | Plateau, Field(discriminator="kind")]
+
+
+class Watch(Strict):
+    """A metric that steers the training, measured after every epoch on faces kept out of it.
+
+    They are a share of the `train` split, chosen by hash, and never of `val` or `test`: what has chosen the
+    epoch or the learning rate cannot say how good the result is.
+
+    Attributes:
+        metric: `loss`, or `HEAD_mae` of a number, or `HEAD_accuracy` of classes.
+        share: of the train faces.
+        patience: the training ends after so many epochs without a better value, and the weights of the best
+            epoch are kept. Without it the training runs to its end and the last weights are kept.
+    """
+
+    metric: str = "loss"
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    patience: Annotated[int, Field(ge=1)] | None = None
 
 
 class Training(Strict):
-    """The training recipe: AdamW under a one-cycle cosine schedule, fixed length, no early stopping."""
+    """The training recipe: AdamW; by default under a one-cycle schedule, fixed length, no early stopping.
+
+    Attributes:
+        epochs: the length; with `watch.patience`, the longest.
+        batch_size: faces a step.
+        learning_rate: the highest.
+        schedule: how the learning rate changes.
+        weight_decay: decoupled from the gradient, as a share of the learning rate.
+        watch: what early stopping and the plateau schedule look at.
+        average: momentum of a moving average of the weights, which is what is kept and measured, for example
+            0.999 a step; 0 is off.
+        age_loss: of every head that answers a number: absolute, squared or Huber error (5 years).
+        label_smoothing: of classes.
+        balanced: heads whose classes weigh the same in training, however many faces each has.
+        loss_weights: head -> weight in the sum; by default 1, and for an age that ten years count as one nat.
+        augment: random changes of the faces.
+    """
 
     epochs: Annotated[int, Field(ge=1)]
     batch_size: Annotated[int, Field(ge=1)] = 64
     learning_rate: Annotated[float, Field(gt=0)] = 2e-3
+    schedule: Schedule = OneCycle()
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    watch: Watch | None = None
+    average: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    age_loss: Literal["mae", "mse", "huber"] = "mae"
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    balanced: list[str] = []
     loss_weights: dict[str, float] = {}
     augment: Augment = Augment()
+
+    @model_validator(mode="after")
+    def _what_is_steered_is_watched(self) -> "Training":
+        if isinstance(self.schedule, Plateau) and self.watch is None:
+            raise ValueError("a plateau schedule needs something to look at: add `watch: {metric: ...}`")
+        if self.average and self.watch and self.watch.patience:
+            raise ValueError(
+                "averaged weights are those of the last epoch: drop `average` or `watch.patience`"
+            )
+        return self
 
 
 class Model(Strict):
@@ -163,6 +280,9 @@ class Study(Strict):
         datasets, models, levels: what to make, by name.
         holdout: a dataset that no model is trained on and every model is measured on.
         benchmark: how latency is measured.
+        cross_validate: model -> in how many folds it is cross-validated.
+        mix: datasets that a model with the dataset `mix` is trained on together, the main one first. A label
+            that one of them lacks weighs nothing there.
     """
 
     study: Name
@@ -173,6 +293,8 @@ class Study(Strict):
     levels: dict[Name, Level]
     holdout: Name
     benchmark: Benchmark
+    cross_validate: dict[Name, Annotated[int, Field(ge=2)]] = {}
+    mix: list[Name] = []
 
     @model_validator(mode="after")
     def _names_resolve(self) -> "Study":
@@ -183,18 +305,28 @@ class Study(Strict):
             for metric in level.max_drop:
                 _known(f"levels.{name}.max_drop", metric, [main_metric(head) for head in HEADS])
         _known("holdout", self.holdout, list(self.datasets))
+        for name in self.mix:
+            _known("mix", name, list(self.datasets))
+        for name in self.cross_validate:
+            _known("cross_validate", name, list(self.models))
         for name, model in self.models.items():
-            _known(f"models.{name}.dataset", model.dataset, list(self.datasets))
+            _known(f"models.{name}.dataset", model.dataset, [*self.datasets, *([MIX] if self.mix else [])])
             _known(f"models.{name}.architecture", model.architecture, architecture_names())
             for head in model.heads:
                 _known(f"models.{name}.heads", head, list(HEADS))
-            if model.dataset == self.holdout:
+            if self.holdout in self.trained_on(name):
                 raise ValueError(f"models.{name}.dataset: {self.holdout} is the hold-out, not for training")
-            if unknown := sorted(set(model.training.loss_weights) - set(model.heads)):
-                raise ValueError(f"models.{name}.training.loss_weights: no head {unknown}")
-            for dataset in (model.dataset, self.holdout):
+            for field, heads in _heads_of(model.training).items():
+                if unknown := sorted(set(heads) - set(model.heads)):
+                    raise ValueError(f"models.{name}.training.{field}: no head {unknown}")
+            for dataset in (*self.trained_on(name), self.holdout):
                 _covers(f"models.{name}.input", model.input, dataset, self.datasets[dataset].crop)
         return self
+
+    def trained_on(self, model: str) -> tuple[str, ...]:
+        """The datasets of a model, the main one first."""
+        dataset = self.models[model].dataset
+        return tuple(self.mix) if dataset == MIX else (dataset,)
 
 
 def main_metric(head: str) -> str:
@@ -205,6 +337,11 @@ def main_metric(head: str) -> str:
 def _known(field: str, name: str, names: list[str]) -> None:
     if name not in names:
         raise ValueError(f"{field}: no {name!r}; there are {', '.join(names)}")
+
+
+def _heads_of(training: Training) -> dict[str, list[str]]:
+    """Field -> the heads it names."""
+    return {"loss_weights": list(training.loss_weights), "balanced": training.balanced}
 
 
 def _covers(field: str, model: Input, dataset: str, crop: Crop) -> None:

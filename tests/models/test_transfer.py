@@ -73,11 +73,11 @@ def test_weights_start_a_training_and_are_not_asked_for_again(tmp_path: Path) ->
 def test_weights_that_do_not_fit_are_refused(tmp_path: Path, content: bytes | str | None) -> None:
     path = tmp_path / "backbone.weights.h5"
     if content == "another network":
-        fresh(alpha=0.5).save_weights(path)
+        keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)]).save_weights(path)
     elif isinstance(content, bytes):
         path.write_bytes(content)
     with pytest.raises(PocketfaceError, match=r"backbone\.weights\.h5: no"):
-        plan(weights=str(path)).build()
+        plan(backbone="vgg16", weights=str(path)).build()
 
 
 @pytest.mark.skipif(not MIRROR, reason="POCKETFACE_MIRROR is not set: no published weights here")
@@ -88,9 +88,9 @@ def test_the_mirrors_weights_load(alpha: float) -> None:
     random = plan(alpha=alpha).build().get_layer("Conv1").get_weights()[0]
     loaded = plan(alpha=alpha, weights=str(path)).build().get_layer("Conv1").get_weights()[0]
     assert not np.allclose(random, loaded)
-    # A trained first layer has filters of all strengths, a random one does not.
+    # Its long training with weight decay left some filters at nothing; no random layer has such.
     strength = np.abs(loaded).max(axis=(0, 1, 2))
-    assert strength.max() > 3 * np.median(strength)
+    assert strength.min() < 1e-6 < strength.max()
 
 
 def test_what_came_from_caffe_sees_blue_first() -> None:

@@ -48,6 +48,8 @@ PARAMS = {
     },
     "levels": {"float32": {}, "int8": {"calibration": 8}},
     "benchmark": {"runs": 3, "warmup": 0},
+    "cross_validate": {},
+    "mix": [],
 }
 
 
@@ -181,6 +183,10 @@ def test_a_levels_setting_changes_only_that_level(copies: tuple[Copy, Copy]) -> 
 def test_a_learning_rate_changes_only_that_model(copies: tuple[Copy, Copy]) -> None:
     slower = changed("models.expression.training.learning_rate", 0.001)
     assert copies[0].changed_by(slower) == {"train@expression", "report", "check"}
+
+
+def test_asking_for_folds_runs_nothing_else(copies: tuple[Copy, Copy]) -> None:
+    assert copies[0].would_run(changed("cross_validate.age_gender", 2)) == {"cross_validate@age_gender"}
 
 
 def test_a_regression_fails_the_run_and_is_named(copies: tuple[Copy, Copy]) -> None:

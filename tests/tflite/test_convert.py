@@ -3,6 +3,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -135,6 +136,39 @@ def test_one_scale_for_a_whole_tensor_makes_another_and_smaller_file(folders, tm
     card = convert(*folders[:2], "int8", Settings(calibration=8, per_channel=False), tmp_path / "int8")
     assert card.per_channel is False
     assert card.size_bytes < read_card(folders[2] / "int8", VariantCard).size_bytes
+
+
+@pytest.mark.parametrize(
+    ("level", "reason"),
+    [
+        ("int8", "level int8 should have INT8 activations, the file has ['FLOAT32', 'INT8']"),
+        ("uint8_io", "level uint8_io should have INT8 activations"),
+        ("int16x8", "Quantization to 16x8-bit not yet supported for op: 'CUMSUM'"),
+        ("mixed_int8", None),
+        ("dynamic_int8", None),
+    ],
+)
+def test_an_operator_that_a_level_lacks_is_a_card_with_the_reason(
+    folders, tmp_path: Path, monkeypatch, level: str, reason: str | None
+) -> None:
+    monkeypatch.setattr("pocketface.tflite.convert.load", lambda card, folder: running_sums())
+    card = convert(*folders[:2], level, Settings(**SETTINGS), tmp_path / level)
+    assert card.status == ("failed" if reason else "ok"), card.reason
+    assert (reason or "") in (card.reason or "")
+
+
+def running_sums() -> keras.Model:
+    """A model with an operator that is there in float only."""
+    image = keras.Input((16, 16, 3), name="image")
+    sums = keras.layers.Flatten()(keras.ops.cumsum(image / 255, axis=1))
+    x = keras.layers.Dense(16, activation="relu")(sums)
+    return keras.Model(
+        image,
+        {
+            "age": keras.layers.Dense(1, name="age")(x),
+            "gender": keras.layers.Dense(2, "softmax", name="gender")(x),
+        },
+    )
 
 
 def test_a_level_that_fails_its_audit_is_a_card_with_the_reason(folders, tmp_path: Path, monkeypatch) -> None:

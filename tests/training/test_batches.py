@@ -2,9 +2,12 @@ import numpy as np
 import pytest
 
 from pocketface.errors import PocketfaceError
-from pocketface.faces.view import view
+from pocketface.faces.index import FaceSet
+from pocketface.faces.view import Jitter, view
 from pocketface.study import Augment
+from pocketface.training.augment import blur
 from pocketface.training.batches import Batches
+from pocketface.training.splits import together
 from tiny import face_set, study
 
 INPUT = study().models["small"].input
@@ -13,8 +16,8 @@ HEADS = ["age", "gender"]
 
 def test_without_augmentation_batches_are_the_rows_in_order() -> None:
     faces = face_set()
-    rows = faces.rows("val")
-    batches = Batches(faces, rows, INPUT, HEADS, batch_size=10)
+    rows = together([faces], "val")
+    batches = Batches([faces], rows, INPUT, HEADS, batch_size=10)
     assert len(batches) == 2
     images, y, _ = (
         np.concatenate(part) if not isinstance(part[0], dict) else part for part in zip(*batches, strict=True)
@@ -28,7 +31,7 @@ def test_training_epochs_hold_every_face_once_in_orders_that_repeat() -> None:
     faces = face_set()
 
     def ages() -> list[np.ndarray]:
-        batches = Batches(faces, faces.rows("train"), INPUT, HEADS, 16, Augment(flip=True), seed=3)
+        batches = Batches([faces], together([faces], "train"), INPUT, HEADS, 16, Augment(flip=True), seed=3)
         epochs = []
         for _ in range(2):
             epochs.append(np.concatenate([batches[i][1]["age"][:, 0] for i in range(len(batches))]))
@@ -45,4 +48,38 @@ def test_training_epochs_hold_every_face_once_in_orders_that_repeat() -> None:
 def test_too_few_faces_for_a_batch_is_an_error() -> None:
     faces = face_set(train=8)
     with pytest.raises(PocketfaceError, match="8 train faces, fewer than one batch of 16"):
-        Batches(faces, faces.rows("train"), INPUT, HEADS, 16, Augment())
+        Batches([faces], together([faces], "train"), INPUT, HEADS, 16, Augment())
+
+
+def test_a_fourfold_epoch_holds_every_face_as_it_is_mirrored_blurred_and_both() -> None:
+    faces = face_set(train=4)
+    rows = together([faces], "train")
+    batches = Batches([faces], rows, INPUT, HEADS, 4, Augment(fourfold=True))
+    assert len(batches) == 4
+    images, y, _ = zip(*batches, strict=True)
+    ages = np.concatenate([part["age"][:, 0] for part in y])
+    seen = {(age, image.tobytes()) for age, image in zip(ages, np.concatenate(images), strict=True)}
+    expected = set()
+    for age, face in zip(rows["age"], rows["face"], strict=True):
+        for mirror in (False, True):
+            plain = view(faces.pixels[face], faces.crop, INPUT, Jitter(mirror=mirror))
+            expected |= {(age, image.astype(np.float32).tobytes()) for image in (plain, blur(plain))}
+    assert seen == expected
+
+
+def test_several_datasets_make_one_epoch_and_missing_labels_weigh_nothing() -> None:
+    young = face_set(train=16, val=0)
+    faces = FaceSet("fer2013", young.pixels, young.index.drop(columns="age"), young.crop)
+    rows = together([young, faces], "train")
+    batches = Batches([young, faces], rows, INPUT, HEADS, 32)
+    images, y, weight = batches[0]
+    np.testing.assert_array_equal(images[:16], images[16:])
+    np.testing.assert_array_equal(weight["age"], [1] * 16 + [0] * 16)
+    np.testing.assert_array_equal(weight["gender"], np.ones(32))
+    np.testing.assert_array_equal(y["gender"][:16], y["gender"][16:])
+
+
+def test_a_label_that_no_dataset_has_is_an_error() -> None:
+    faces = face_set()
+    with pytest.raises(PocketfaceError, match="utkface has no label 'race'"):
+        Batches([faces], together([faces], "train"), INPUT, ["race"], 16)

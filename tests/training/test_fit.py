@@ -8,7 +8,7 @@ import pytest
 from pocketface.cards import ModelCard, read_card
 from pocketface.errors import PocketfaceError
 from pocketface.files import sha256
-from pocketface.training.fit import HISTORY, WEIGHTS, fit, load, save, training_key
+from pocketface.training.fit import HISTORY, WEIGHTS, fit, identity, load, save, training_key
 from tiny import face_set, study
 
 TESTS = Path(__file__).parent.parent
@@ -21,7 +21,7 @@ from tiny import face_set, study
 from pocketface.training.fit import fit, save
 from pocketface.training.runtime import limit_threads
 limit_threads(1)
-save(fit(study(), "small", face_set(), "research only"), Path(sys.argv[2]))
+save(fit(study(), "small", [face_set()], "research only"), Path(sys.argv[2]))
 """
 
 
@@ -37,7 +37,7 @@ class Recorder:
 def trained(tmp_path_factory):
     """A model trained until it has learned something, its folder, and the curves it told."""
     curves = Recorder()
-    result = fit(study(epochs=12), "small", face_set(train=256), "research only", curves)
+    result = fit(study(epochs=12), "small", [face_set(train=256)], "research only", [curves])
     folder = tmp_path_factory.mktemp("models") / "small"
     save(result, folder)
     return result, folder, curves
@@ -98,19 +98,23 @@ def test_two_processes_train_the_same_bytes(tmp_path: Path) -> None:
 
 def test_a_loss_that_is_no_number_ends_the_training_with_a_remedy() -> None:
     with pytest.raises(PocketfaceError, match=r"models\.small: the loss became (nan|inf).*learning_rate"):
-        fit(study(learning_rate=1e30), "small", face_set(), "research only")
+        fit(study(learning_rate=1e30), "small", [face_set()], "research only")
 
 
 def test_a_dataset_without_validation_faces_is_an_error() -> None:
     with pytest.raises(PocketfaceError, match="no accepted face to validate on"):
-        fit(study(), "small", face_set(val=0), "research only")
+        fit(study(), "small", [face_set(val=0)], "research only")
 
 
 def test_the_training_key_changes_with_recipe_and_data(tmp_path: Path) -> None:
     index = tmp_path / "index.parquet"
+
+    def key(**changes: object) -> str:
+        return training_key(identity(study(**changes), "small", [index]))
+
     index.write_bytes(b"one")
-    key = training_key(study(), "small", index)
-    assert key == training_key(study(), "small", index)
-    assert key != training_key(study(learning_rate=0.02), "small", index)
+    first = key()
+    assert first == key()
+    assert first != key(learning_rate=0.02)
     index.write_bytes(b"two")
-    assert key != training_key(study(), "small", index)
+    assert first != key()

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from pocketface.errors import PocketfaceError
-from pocketface.training.targets import targets
+from pocketface.training.targets import balance, targets
 
 
 def test_a_missing_label_weighs_nothing_and_a_known_one_stands_in_its_place() -> None:
@@ -21,3 +21,17 @@ def test_a_missing_label_weighs_nothing_and_a_known_one_stands_in_its_place() ->
 def test_a_head_without_any_label_is_an_error(rows: pd.DataFrame) -> None:
     with pytest.raises(PocketfaceError, match="dataset utkface has no label 'gender'"):
         targets(rows, ["age", "gender"], "utkface")
+
+
+def test_balanced_classes_weigh_the_same_and_all_faces_together_as_before() -> None:
+    rows = pd.DataFrame({"gender": ["male"] * 6 + ["female"] * 2 + [None]})
+    y, weight = targets(rows, ["gender"], "utkface")
+    balanced = balance(y["gender"], weight["gender"], "gender")
+    assert balanced[:6].sum() == pytest.approx(balanced[6:8].sum())
+    assert balanced.sum() == pytest.approx(8)
+    assert balanced[8] == 0
+
+
+def test_a_number_has_no_classes_to_balance() -> None:
+    with pytest.raises(PocketfaceError, match="age is a number"):
+        balance(np.ones((2, 1)), np.ones(2), "age")

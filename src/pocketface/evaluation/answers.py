@@ -16,9 +16,6 @@ from pocketface.labels import CELEBA_ATTRIBUTES
 AGE_RANGE = (0.0, 120.0)
 """Years. An answer outside is set to the nearer end."""
 
-NO_YES = ("no", "yes")
-"""The labels of an attribute's head; its truth is 0 or 1."""
-
 
 def decode(outputs: Mapping[str, np.ndarray], meanings: Mapping[str, Output]) -> pd.DataFrame:
     """What a model answers, one row a face.

@@ -28,8 +28,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import accuracy_score, f1_score, mean_absolute_error  # type: ignore[import-untyped]
 
-from pocketface.evaluation.answers import NO_YES
-from pocketface.labels import CELEBA_ATTRIBUTES, age_band, age_group
+from pocketface.labels import CELEBA_ATTRIBUTES, NO_YES, age_band, age_group
 
 CLOSE = 5.0
 """Years, of `age_cs5`."""

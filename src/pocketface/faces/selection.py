@@ -12,6 +12,7 @@ faces only: it has no path to any other. A folder holds `calibration.npy` with `
   `face` numbered anew, into `evaluation.npy`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,18 +55,19 @@ def evaluation_split(faces: FaceSet) -> str:
     return "test" if not faces.rows("test").empty else "val"
 
 
-def select(faces: FaceSet, holdout: FaceSet, input: Input) -> Selection:
+def select(faces: FaceSet, holdout: FaceSet, input: Input, also: Sequence[FaceSet] = ()) -> Selection:
     """Chooses for one model.
 
     Args:
-        faces: its own dataset: calibration from `train`, evaluation from `test` or `val`.
+        faces: its (main) dataset: calibration from `train`, evaluation from `test` or `val`.
         holdout: a dataset that no model is trained on.
         input: what the model sees.
+        also: the other datasets of a mix, for evaluation.
 
     Raises:
         PocketfaceError: a split that is needed has no accepted face.
     """
-    parts = [_evaluation(part, input) for part in (faces, holdout)]
+    parts = [_evaluation(part, input) for part in (faces, *also, holdout)]
     rows = pd.concat([part.rows for part in parts], ignore_index=True)
     rows["face"] = (rows["face"].notna().cumsum() - 1).where(rows["face"].notna()).astype("Int64")
     pixels = np.concatenate([part.pixels for part in parts])

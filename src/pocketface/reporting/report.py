@@ -125,11 +125,11 @@ def _head(results: Results) -> str:
 def _model(results: Results, model: str, figures: list[str]) -> str:
     measured = [
         f"On {dataset}, split {found.split}, {found.n} faces:\n\n"
-        + tables.variants(results, model, dataset, costs=dataset == results.study.models[model].dataset)
+        + tables.variants(results, model, dataset, costs=dataset == results.study.trained_on(model)[0])
         for dataset, found in results.measured(model).items()
     ]
     if not measured:
-        own = results.study.models[model].dataset
+        own = results.study.trained_on(model)[0]
         measured = ["No level of this model runs.", tables.variants(results, model, own, costs=True)]
     compared = [
         f"{label_of(figure)}, by {grouping.replace('_', ' ')}:\n\n"
@@ -172,7 +172,7 @@ def _answers(results: Results) -> Answers:
     answers = {}
     for variant in results.running():
         predictions = read_predictions(variant)
-        own = predictions[predictions["dataset"] == results.study.models[variant.model].dataset]
+        own = predictions[predictions["dataset"].isin(results.study.trained_on(variant.model))]
         for head, output in variant.card.outputs.items():
             if output.kind == "classes" and {head, f"{head}_pred"} <= set(own.columns):
                 pair = own[[head, f"{head}_pred"]].dropna().set_axis(["actual", "predicted"], axis=1)
@@ -249,7 +249,7 @@ def _confusions(results: Results, model: str, answers: Answers) -> Iterator[tupl
             if (pair := answers.get((model, level, head))) is not None
         }
         if counts:
-            title = f"{model} on {results.study.models[model].dataset}: {head}"
+            title = f"{model} on {', '.join(results.study.trained_on(model))}: {head}"
             yield f"{model}/confusion_{head}", plots.confusion(counts, output.labels, title)
 
 

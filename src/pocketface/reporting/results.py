@@ -177,18 +177,24 @@ class Results:
         return [v for v in self.variants if v.reason is None and model in (None, v.model)]
 
     def measured(self, model: str) -> dict[str, DatasetMetrics]:
-        """Dataset -> metrics of the first of a model's variants that runs, the model's own dataset first."""
-        own = self.study.models[model].dataset
+        """Dataset -> metrics of the first of a model's variants that runs, the model's own datasets first."""
+        own = self.study.trained_on(model)
         datasets = next((v.evaluation.datasets for v in self.running(model)), {})
-        return {name: datasets[name] for name in sorted(datasets, key=lambda name: (name != own, name))}
+        first = [name for name in own if name in datasets]
+        return {name: datasets[name] for name in (*first, *sorted(set(datasets) - set(first)))}
 
     def main_figures(self, model: str) -> list[str]:
-        """What stands for each of a model's tasks: MAE of a number, accuracy of classes, own dataset."""
-        own, outputs = self.study.models[model].dataset, self.of(model)[0].card.outputs
-        return [
-            f"{own}.{head}_{'mae' if output.kind == 'number' else 'accuracy'}"
-            for head, output in outputs.items()
-        ]
+        """What stands for each of a model's tasks: MAE of a number, accuracy of classes.
+
+        Of the model's own dataset; of a mix, the first one that has the label.
+        """
+        measured, own = self.measured(model), self.study.trained_on(model)
+        figures = []
+        for head, output in self.of(model)[0].card.outputs.items():
+            metric = f"{head}_{'mae' if output.kind == 'number' else 'accuracy'}"
+            labelled = [name for name in own if name in measured and metric in measured[name].metrics]
+            figures.append(f"{(labelled or own)[0]}.{metric}")
+        return figures
 
 
 def read_variant(root: Path, model: str, level: str) -> Variant:

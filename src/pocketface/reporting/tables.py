@@ -185,7 +185,7 @@ def licences(results: Results) -> str:
     """The terms of every dataset; those of a model's dataset travel with its weights."""
     rows = []
     for name, source in results.sources.items():
-        trained = [m for m, stanza in results.study.models.items() if stanza.dataset == name]
+        trained = [model for model in results.study.models if name in results.study.trained_on(model)]
         title = f"[{source.title}]({source.home})" if source.home else source.title
         rows.append([name, title, ", ".join(trained) or "only measured on", source.licence])
     return markdown(["dataset", "source", "models trained on it", "licence and terms"], rows, text_columns=4)

@@ -109,7 +109,7 @@ def model_tags(study: Study, model: str, root: Path) -> dict[str, str]:
         "study": study.study,
         "model": model,
         "task": ",".join(stanza.heads),
-        "dataset": stanza.dataset,
+        "dataset": ",".join(study.trained_on(model)),
         **({"git_revision": revision} if revision else {}),
     }
 

@@ -19,6 +19,7 @@ from pocketface.errors import PocketfaceError
 from pocketface.files import sha256
 from pocketface.reporting.results import Variant, read_variant
 from pocketface.study import Study
+from pocketface.tracking.folds import publish_folds
 from pocketface.tracking.live import MODEL_KEY, WEIGHTS, model_params, model_tags
 from pocketface.tracking.store import PARENT_TAG, Store, address_of, failures_told, flat, open_store, shown
 
@@ -79,6 +80,7 @@ def track(study: Study, root: Path = Path(), uri: str | None = None) -> Summary:
         runs = store.runs()
         for model in dict.fromkeys(variant.model for variant in variants):
             parent = _publish_model(store, runs, study, model, root)
+            publish_folds(store, runs, study, model, parent, root)
             for variant in variants:
                 if variant.model == model:
                     what = _publish_variant(store, runs, study, variant, parent, root)

@@ -1,10 +1,20 @@
-"""Random changes of training faces, drawn from a generator that the caller seeds."""
+"""Random changes of training faces, drawn from a generator that the caller seeds.
+
+A change that is off draws nothing, so switching one on leaves what the others draw before it as it was.
+"""
 
 import cv2
 import numpy as np
 
 from pocketface.faces.view import Jitter
 from pocketface.study import Augment
+
+ERASED_AREA = (0.02, 0.33)
+ERASED_ASPECT = (0.3, 3.3)
+"""Of random erasing: shares of the face, height over width (Zhong et al., 2020)."""
+
+Labelled = dict[str, np.ndarray]
+"""Head -> one array for all faces."""
 
 
 def jitter(augment: Augment, random: np.random.Generator) -> Jitter:
@@ -19,11 +29,82 @@ def jitter(augment: Augment, random: np.random.Generator) -> Jitter:
     )
 
 
-def relight(face: np.ndarray, augment: Augment, random: np.random.Generator) -> np.ndarray:
-    """A random change of brightness and contrast about mid grey; uint8 `[H, W, C]` in and out."""
+def recolour(face: np.ndarray, augment: Augment, random: np.random.Generator) -> np.ndarray:
+    """Random light, saturation, blur and erasing; uint8 `[H, W, C]` in and out."""
+    face = _relight(face, augment, random)
+    if augment.saturation and face.shape[2] == 3:
+        face = _saturate(face, 1 + augment.saturation * random.uniform(-1, 1))
+    if augment.blur and random.random() < augment.blur:
+        face = blur(face)
+    if augment.erase and random.random() < augment.erase:
+        face = _erase(face, random)
+    return face
+
+
+def blur(face: np.ndarray) -> np.ndarray:
+    """The mean of every 2x2 pixels; uint8 `[H, W, C]` in and out."""
+    return cv2.blur(face, (2, 2)).reshape(face.shape)
+
+
+def mixup(
+    image: np.ndarray, y: Labelled, weight: Labelled, alpha: float, random: np.random.Generator
+) -> tuple[np.ndarray, Labelled, Labelled]:
+    """Lays every face over another one of its batch, and mixes their labels alike.
+
+    Where one of the two faces has no label of a head, the other's stands, with its share of the weight: the
+    loss is that of both faces, each by its share in the picture and by its own weight.
+
+    Args:
+        image: float32 `[B, H, W, C]`.
+        y, weight: head -> targets `[B, ...]` and weights `[B]`.
+        alpha: of the beta distribution.
+        random: draws the pairs and one share for all of them.
+
+    Returns:
+        The same, mixed.
+    """
+    share = random.beta(alpha, alpha)
+    other = random.permutation(len(image))
+    mixed_y, mixed_weight = {}, {}
+    for head, own in weight.items():
+        parts = np.stack([share * own, (1 - share) * own[other]])
+        total = parts.sum(axis=0)
+        mine, theirs = np.divide(parts, total, out=np.zeros_like(parts), where=total > 0)
+        mixed_y[head] = _by_row(mine, y[head]) + _by_row(theirs, y[head][other])
+        mixed_weight[head] = total.astype(np.float32)
+    mixed = share * image + (1 - share) * image[other]
+    return mixed.astype(np.float32), mixed_y, mixed_weight
+
+
+def _by_row(share: np.ndarray, values: np.ndarray) -> np.ndarray:
+    return (share.reshape(-1, *[1] * (values.ndim - 1)) * values).astype(np.float32)
+
+
+def _relight(face: np.ndarray, augment: Augment, random: np.random.Generator) -> np.ndarray:
+    """A random change of brightness and contrast about mid grey."""
     if not augment.brightness and not augment.contrast:
         return face
     offset, gain = random.uniform(-1, 1, size=2)
     levels = (np.arange(256) - 127.5) * (1 + augment.contrast * gain) + 127.5
     table = np.clip(levels + 255 * augment.brightness * offset, 0, 255).astype(np.uint8)
     return cv2.LUT(face, table).reshape(face.shape)
+
+
+def _saturate(face: np.ndarray, gain: float) -> np.ndarray:
+    """Colours `gain` times as far from grey."""
+    grey = cv2.cvtColor(cv2.cvtColor(face, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    return cv2.addWeighted(face, gain, grey, 1 - gain, 0)
+
+
+def _erase(face: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Noise over one rectangle."""
+    side = face.shape[0]
+    area = random.uniform(*ERASED_AREA) * side**2
+    aspect = np.exp(random.uniform(*np.log(ERASED_ASPECT)))
+    height = min(max(round(np.sqrt(area * aspect)), 1), side)
+    width = min(max(round(np.sqrt(area / aspect)), 1), side)
+    top, left = random.integers(0, side - height + 1), random.integers(0, side - width + 1)
+    erased = face.copy()
+    noise = random.integers(0, 256, (height, width, face.shape[2]), dtype=np.uint8)
+    erased[top : top + height, left : left + width] = noise
+    return erased

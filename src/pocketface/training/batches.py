@@ -6,29 +6,40 @@ it runs in a thread beside it. What a batch holds depends on `(seed, epoch, batc
 repeatable whatever the threads do.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pandas as pd
 
 from pocketface.errors import PocketfaceError
 from pocketface.faces.index import FaceSet
-from pocketface.faces.view import view
+from pocketface.faces.view import STILL, Jitter, view
 from pocketface.study import Augment, Input
-from pocketface.training.augment import jitter, relight
-from pocketface.training.targets import targets
+from pocketface.training.augment import blur, jitter, mixup, recolour
+from pocketface.training.targets import balance, targets
+
+FOURFOLD = 4
+"""As it is, mirrored, blurred, both."""
 
 
 class Batches(keras.utils.PyDataset):
     """Batches `(image, y, weight)` for `keras.Model.fit`.
 
     Args:
-        faces: the packed crops.
-        rows: the N rows of its index to use.
+        sets: the packed crops of one or more datasets.
+        rows: the N faces to use, see `splits.together`.
         input: what the model sees.
-        heads: what it answers.
+        heads: what it answers, and what it learns from in training only.
         batch_size: faces a batch; the last one of an epoch may be smaller.
         augment: random changes; `None` for evaluation, which also keeps the order of `rows`.
         seed: of the order and the changes.
+        balanced: heads whose classes are to weigh the same.
+
+    Attributes:
+        epoch: how many are finished.
+        machine, machines: which part of every batch this machine takes, and of how many.
 
     Raises:
         PocketfaceError: there are fewer faces than one batch needs, or a label is missing altogether.
@@ -36,28 +47,34 @@ class Batches(keras.utils.PyDataset):
 
     def __init__(
         self,
-        faces: FaceSet,
+        sets: Sequence[FaceSet],
         rows: pd.DataFrame,
         input: Input,
         heads: list[str],
         batch_size: int,
         augment: Augment | None = None,
         seed: int = 0,
+        balanced: Sequence[str] = (),
     ):
         super().__init__(workers=1, use_multiprocessing=False, max_queue_size=8)
+        names = [faces.dataset for faces in sets]
         if len(rows) < batch_size and augment is not None:
             raise PocketfaceError(
-                f"dataset {faces.dataset} has {len(rows)} train faces, fewer than one batch of {batch_size}; "
-                f"lower training.batch_size or raise the dataset's sample in params.yaml"
+                f"dataset {', '.join(names)} has {len(rows)} train faces, fewer than one batch of "
+                f"{batch_size}; lower training.batch_size or raise the dataset's sample in params.yaml"
             )
-        self._faces, self._input, self._augment = faces, input, augment
+        self._sets, self._input, self._augment = sets, input, augment
+        self._set = rows["dataset"].map(names.index).to_numpy(np.int64)
         self._face = rows["face"].to_numpy(np.int64)
-        self._y, self._weight = targets(rows, heads, faces.dataset)
+        self._y, self._weight = targets(rows, heads, ", ".join(names))
+        for head in balanced:
+            self._weight[head] = balance(self._y[head], self._weight[head], head)
         self._batch_size, self._seed = batch_size, seed
         self.epoch = 0
+        self.machine, self.machines = 0, 1
 
     def __len__(self) -> int:
-        return -(-len(self._face) // self._batch_size)
+        return -(-self._count() // self._batch_size)
 
     def on_epoch_end(self) -> None:
         """Keras calls this after every epoch."""
@@ -66,20 +83,39 @@ class Batches(keras.utils.PyDataset):
     def __getitem__(self, batch: int) -> tuple[np.ndarray, dict, dict]:
         """Batch number `batch`: float32 `[B, size, size, channels]` in 0..255, targets, weights."""
         chosen = self._order()[batch * self._batch_size : (batch + 1) * self._batch_size]
+        chosen = chosen[self.machine :: self.machines]
         random = np.random.default_rng([self._seed, self.epoch, batch])
-        image = np.stack([self._see(self._face[i], random) for i in chosen]).astype(np.float32)
-        y = {head: values[chosen] for head, values in self._y.items()}
-        weight = {head: values[chosen] for head, values in self._weight.items()}
+        image = np.stack([self._see(i, random) for i in chosen]).astype(np.float32)
+        face = chosen % len(self._face)
+        y = {head: values[face] for head, values in self._y.items()}
+        weight = {head: values[face] for head, values in self._weight.items()}
+        if self._augment and self._augment.mixup:
+            return mixup(image, y, weight, self._augment.mixup, random)
         return image, y, weight
+
+    @property
+    def whole(self) -> int:
+        """Batches an epoch that are not cut short."""
+        return self._count() // self._batch_size
+
+    def _count(self) -> int:
+        """Pictures an epoch."""
+        return len(self._face) * (FOURFOLD if self._augment and self._augment.fourfold else 1)
 
     def _order(self) -> np.ndarray:
         if self._augment is None:
-            return np.arange(len(self._face))
-        return np.random.default_rng([self._seed, self.epoch]).permutation(len(self._face))
+            return np.arange(self._count())
+        return np.random.default_rng([self._seed, self.epoch]).permutation(self._count())
 
-    def _see(self, face: int, random: np.random.Generator) -> np.ndarray:
-        pixels = self._faces.pixels[face]
+    def _see(self, picture: int, random: np.random.Generator) -> np.ndarray:
+        """A picture of the epoch: of a fourfold set, number `kind * N + face`."""
+        kind, face = divmod(int(picture), len(self._face))
         if self._augment is None:
-            return view(pixels, self._faces.crop, self._input)
-        seen = view(pixels, self._faces.crop, self._input, jitter(self._augment, random))
-        return relight(seen, self._augment, random)
+            return self._view(face, STILL)
+        change = jitter(self._augment, random)
+        seen = self._view(face, replace(change, mirror=True) if kind % 2 else change)
+        return recolour(blur(seen) if kind >= 2 else seen, self._augment, random)
+
+    def _view(self, face: int, change: Jitter) -> np.ndarray:
+        source = self._sets[self._set[face]]
+        return view(source.pixels[self._face[face]], source.crop, self._input, change)

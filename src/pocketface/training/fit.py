@@ -1,39 +1,43 @@
 """Training one model of a study: from packed faces to weights, card and curves.
 
-result = fit(study, "age_gender", FaceSet.load(Path("data/faces/utkface")))
+result = fit(study, "age_gender", [FaceSet.load(Path("data/faces/utkface"))], licence)
 save(result, Path("models/age_gender"))
 """
 
+import hashlib
 import json
 import sys
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 import pandas as pd
 
+import pocketface
 from pocketface import models
 from pocketface.cards import ModelCard, write_card
 from pocketface.errors import PocketfaceError
 from pocketface.faces.index import FaceSet
-from pocketface.files import rounded, written_whole
+from pocketface.files import written_whole
 from pocketface.models.heads import meaning, training_model, training_outputs
 from pocketface.models.macs import macs
-from pocketface.study import Model, Study, Training
-from pocketface.training import age, losses, runtime
+from pocketface.study import Model, Study
+from pocketface.training import age, losses, machines, runtime
 from pocketface.training.batches import Batches
+from pocketface.training.callbacks import Curves, Keep, Report, Steer, StopAtNaN
+from pocketface.training.checkpoints import START, Checkpoints
+from pocketface.training.schedules import learning_rate
+from pocketface.training.splits import set_apart, together
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 WEIGHTS, HISTORY = "model.weights.h5", "history.csv"
-
-
-class Curves(Protocol):
-    """Somewhere that wants the curves while training runs."""
-
-    def log(self, epoch: int, metrics: dict[str, float]) -> None:
-        """Takes the metrics of one finished epoch."""
+PACKAGE = Path(pocketface.__file__).parent
 
 
 @dataclass(frozen=True)
@@ -45,52 +49,137 @@ class Trained:
     history: pd.DataFrame
 
 
-def fit(study: Study, name: str, faces: FaceSet, licence: str, curves: Curves | None = None) -> Trained:
-    """Trains model `name` of a study on the train split of `faces`.
+@dataclass(frozen=True)
+class Learned:
+    """A trained model, its curves (a row an epoch), and how many faces it was trained on."""
 
-    The length is fixed and the last weights are kept: nothing is chosen by the validation split, so its
-    figures are not flattered.
+    model: keras.Model
+    history: pd.DataFrame
+    faces: int
+
+
+def fit(
+    study: Study,
+    name: str,
+    sets: Sequence[FaceSet],
+    licence: str,
+    curves: Sequence[Curves] = (),
+    checkpoints: Checkpoints | None = None,
+    cluster: "tf.distribute.Strategy | None" = None,
+) -> Trained:
+    """Trains model `name` of a study on the train split of `sets`.
+
+    Nothing is chosen by the validation split, so its figures are not flattered: by default the length is
+    fixed and the last weights are kept, and faces that steer a training (`watch`) are taken from `train`.
 
     Args:
         study: the params.
         name: the model.
-        faces: the crops of its dataset.
-        licence: the dataset's terms, which travel with the weights.
+        sets: the crops of its datasets, the main one first.
+        licence: the datasets' terms, which travel with the weights.
         curves: told of every epoch.
+        checkpoints: where to keep them; a training that stands there is continued.
+        cluster: the strategy of several machines, see `machines`.
 
     Raises:
-        PocketfaceError: a label is missing, there are too few faces, or the loss became NaN.
+        PocketfaceError: a label is missing, there are too few faces, the loss became NaN, or the checkpoints
+            are of another training.
     """
     stanza = study.models[name]
     facts = runtime.seed_everything(study.seed)
-    model = models.build(stanza.architecture, stanza.input, stanza.heads, stanza.options)
-    extra = training_outputs(model)
-    train, val = _batches(stanza, faces, [*stanza.heads, *extra], study.seed)
-    learner = training_model(model)
-    _compile(learner, stanza, extra, steps=len(train))
-    history = learner.fit(
-        train,
-        validation_data=val,
-        epochs=stanza.training.epochs,
-        callbacks=[_StopAtNaN(name), *([_Report(curves)] if curves else [])],
-        verbose=1 if sys.stdout.isatty() else 2,
-    ).history
+    val = together(sets, "val")
+    if val.empty:
+        raise PocketfaceError(
+            f"dataset {sets[0].dataset} has no accepted face to validate on; raise its `sample`"
+        )
+    learned = learn(study, name, sets, together(sets, "train"), val, curves, checkpoints, cluster)
+    model = learned.model
     card = ModelCard(
         model=name,
         architecture=stanza.architecture,
         options=stanza.options,
-        dataset=faces.dataset,
+        dataset=", ".join(faces.dataset for faces in sets),
         licence=licence,
-        crop=faces.crop,
+        crop=sets[0].crop,
         input=stanza.input,
         outputs={head: meaning(head) for head in stanza.heads},
         parameters=model.count_params(),
         trainable_parameters=sum(int(np.prod(w.shape)) for w in model.trainable_weights),
         macs=macs(model),
-        training=stanza.training.model_dump(mode="json") | facts | {"faces": len(faces.rows("train"))},
+        training=stanza.training.model_dump(mode="json") | facts | {"faces": learned.faces},
     )
-    curve = pd.DataFrame(history).rename_axis("epoch").reset_index()
-    return Trained(model, card, curve)
+    return Trained(model, card, learned.history)
+
+
+def learn(
+    study: Study,
+    name: str,
+    sets: Sequence[FaceSet],
+    train: pd.DataFrame,
+    val: pd.DataFrame,
+    curves: Sequence[Curves] = (),
+    checkpoints: Checkpoints | None = None,
+    cluster: "tf.distribute.Strategy | None" = None,
+) -> Learned:
+    """Trains model `name` on the faces `train` of `sets`; those of `val` only give curves.
+
+    The caller has seeded everything, see `runtime.seed_everything`. Raises as `fit` does.
+    """
+    stanza = study.models[name]
+    recipe = stanza.training
+    if cluster:
+        machines.check(recipe, cluster.num_replicas_in_sync)
+    start = (checkpoints and checkpoints.latest()) or START
+    model = models.build(stanza.architecture, stanza.input, stanza.heads, stanza.options)
+    outputs = [*stanza.heads, *training_outputs(model)]
+    watched = None
+    if recipe.watch:
+        train, apart = set_apart(train, recipe.watch.share)
+        if apart.empty:
+            raise PocketfaceError(
+                f"models.{name}.training.watch.share: {recipe.watch.share} of the train faces is none of them"
+            )
+        watched = _batches(sets, apart, stanza, outputs)
+    batches = Batches(
+        sets,
+        train,
+        stanza.input,
+        outputs,
+        recipe.batch_size,
+        recipe.augment,
+        study.seed,
+        recipe.balanced,
+    )
+    with cluster.scope() if cluster else nullcontext():
+        if cluster:  # built anew, as all machines must make its variables together
+            model = keras.models.clone_model(model)
+        learner = training_model(model)
+        _compile(learner, stanza, training_outputs(model), steps=len(batches))
+        start.restore(learner)
+    steer = Steer(recipe, outputs, watched, start) if watched else None
+    keep = Keep(start, batches, checkpoints, steer)
+    callbacks = [
+        StopAtNaN(name),
+        *([keras.callbacks.SwapEMAWeights()] if recipe.average else []),
+        *([steer] if steer else []),
+        keep,
+        Report(curves),
+    ]
+    if cluster:
+        machines.fit(cluster, learner, batches, start.epochs, recipe.epochs, callbacks)
+    else:
+        learner.fit(
+            batches,
+            validation_data=_batches(sets, val, stanza, outputs),
+            initial_epoch=recipe.epochs if steer and steer.finished else start.epochs,
+            epochs=recipe.epochs,
+            callbacks=callbacks,
+            verbose=1 if sys.stdout.isatty() else 2,
+        )
+    if steer and steer.best:
+        learner.set_weights(steer.best)
+    history = pd.DataFrame(keep.history).rename_axis("epoch").reset_index()
+    return Learned(model, history, len(train))
 
 
 def save(trained: Trained, folder: Path) -> None:
@@ -121,69 +210,54 @@ def load(card: ModelCard, folder: Path) -> keras.Model:
     return model
 
 
-def training_key(study: Study, name: str, index: Path) -> str:
-    """A hash of all that decides a training's result, to recognise the same training again."""
-    recipe = study.models[name].model_dump(mode="json") | {"seed": study.seed, "threads": study.threads}
-    return sha256(json.dumps(recipe, sort_keys=True).encode() + index.read_bytes()).hexdigest()
+def identity(study: Study, name: str, indexes: Sequence[Path]) -> dict[str, object]:
+    """All that decides a training's result: setting -> value.
+
+    Args:
+        study: the params.
+        name: the model.
+        indexes: the face index files of its datasets; they hold the hash of every picture.
+    """
+    recipe = study.models[name].model_dump(mode="json")
+    training = recipe.pop("training")
+    code = sorted(path for part in ("models", "training") for path in (PACKAGE / part).glob("*.py"))
+    return {
+        **recipe,
+        **{f"training.{setting}": value for setting, value in training.items()},
+        "seed": study.seed,
+        "threads": study.threads,
+        "faces": _digest(indexes),
+        "code": _digest([*code, PACKAGE / "faces/view.py"]),
+        "keras": keras.version(),
+        "backend": keras.backend.backend(),
+    }
 
 
-def _batches(stanza: Model, faces: FaceSet, outputs: list[str], seed: int) -> tuple[Batches, Batches]:
-    train, val = faces.rows("train"), faces.rows("val")
-    if val.empty:
-        raise PocketfaceError(
-            f"dataset {faces.dataset} has no accepted face to validate on; raise its `sample`"
-        )
-    recipe = stanza.training
-    return (
-        Batches(faces, train, stanza.input, outputs, recipe.batch_size, recipe.augment, seed),
-        Batches(faces, val, stanza.input, outputs, recipe.batch_size),
-    )
+def training_key(identity: Mapping[str, object]) -> str:
+    """A hash of an `identity`, to recognise the same training again."""
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+def _digest(paths: Sequence[Path]) -> str:
+    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()[:12]
+
+
+def _batches(sets: Sequence[FaceSet], rows: pd.DataFrame, stanza: Model, outputs: list[str]) -> Batches:
+    """Batches to measure on."""
+    return Batches(sets, rows, stanza.input, outputs, stanza.training.batch_size)
 
 
 def _compile(model: keras.Model, stanza: Model, extra: list[str], steps: int) -> None:
     recipe, heads = stanza.training, stanza.heads
-    optimizer = keras.optimizers.AdamW(_one_cycle(recipe, steps), weight_decay=recipe.weight_decay)
+    optimizer = keras.optimizers.AdamW(
+        learning_rate(recipe, steps),
+        weight_decay=recipe.weight_decay,
+        use_ema=recipe.average > 0,
+        ema_momentum=recipe.average,
+    )
     model.compile(
         optimizer=optimizer,
         loss=losses.losses(heads, recipe) | age.losses(extra),
         loss_weights=losses.loss_weights(heads, recipe) | dict.fromkeys(extra, 1.0),
         weighted_metrics=losses.metrics(heads),
     )
-
-
-def _one_cycle(recipe: Training, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
-    """A linear rise over the first tenth, then a half cosine down to nothing (Loshchilov, Hutter, 2017)."""
-    total = recipe.epochs * steps
-    rise = max(total // 10, 1)
-    return keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=recipe.learning_rate / 25,
-        decay_steps=max(total - rise, 1),
-        warmup_target=recipe.learning_rate,
-        warmup_steps=rise,
-    )
-
-
-class _StopAtNaN(keras.callbacks.Callback):
-    """Ends a training whose loss is no longer a number, and says what to change."""
-
-    def __init__(self, name: str):
-        super().__init__()
-        self._name = name
-
-    def on_train_batch_end(self, batch, logs=None):
-        if logs and not np.isfinite(logs["loss"]):
-            raise PocketfaceError(
-                f"models.{self._name}: the loss became {logs['loss']} at batch {batch}; "
-                f"lower its training.learning_rate in params.yaml"
-            )
-
-
-class _Report(keras.callbacks.Callback):
-    """Hands every epoch's metrics on."""
-
-    def __init__(self, curves: Curves):
-        super().__init__()
-        self._curves = curves
-
-    def on_epoch_end(self, epoch, logs=None):
-        self._curves.log(epoch, rounded({key: float(value) for key, value in (logs or {}).items()}))

@@ -37,6 +37,25 @@ def targets(rows: pd.DataFrame, heads: list[str], dataset: str) -> tuple[dict, d
     return y, weight
 
 
+def balance(y: np.ndarray, weight: np.ndarray, head: str) -> np.ndarray:
+    """Weights `[N]` under which the classes of a head count the same, and all faces together as before.
+
+    Args:
+        y: one-hot `[N, classes]`.
+        weight: `[N]`, 0 where the label is missing.
+        head: its name, for the message.
+
+    Raises:
+        PocketfaceError: the head answers a number.
+    """
+    if meaning(head).kind == "number":
+        raise PocketfaceError(f"training.balanced: {head} is a number, it has no classes to balance")
+    counts = weight @ y
+    present = counts > 0
+    shares = np.divide(weight.sum(), present.sum() * counts, out=np.zeros_like(counts), where=present)
+    return (weight * (y @ shares)).astype(np.float32)
+
+
 def _target(column: pd.Series, head: str) -> np.ndarray:
     output = meaning(head)
     if output.kind == "number":

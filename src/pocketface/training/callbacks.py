@@ -1,0 +1,131 @@
+"""What happens between the steps of a training."""
+
+import random
+from collections.abc import Sequence
+from typing import Protocol
+
+import keras
+import numpy as np
+
+from pocketface.errors import PocketfaceError
+from pocketface.files import rounded
+from pocketface.study import Plateau, Training
+from pocketface.training.batches import Batches
+from pocketface.training.checkpoints import Checkpoint, Checkpoints
+from pocketface.training.losses import watchable
+from pocketface.training.schedules import after_plateaus, epochs_since_best
+
+WATCH = "watch_"
+"""Before the names of the metrics on the faces that steer the training."""
+
+
+class Curves(Protocol):
+    """Somewhere that wants the curves while training runs."""
+
+    def log(self, epoch: int, metrics: dict[str, float]) -> None:
+        """Takes the metrics of one finished epoch."""
+
+
+class StopAtNaN(keras.callbacks.Callback):
+    """Ends a training whose loss is no longer a number, and says what to change."""
+
+    def __init__(self, name: str):
+        super().__init__()
+        self._name = name
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Looks at the loss."""
+        if logs and not np.isfinite(logs["loss"]):
+            raise PocketfaceError(
+                f"models.{self._name}: the loss became {logs['loss']} at batch {batch}; "
+                f"lower its training.learning_rate in params.yaml"
+            )
+
+
+class Steer(keras.callbacks.Callback):
+    """Measures the watched faces; lowers the learning rate, ends the training, keeps the best weights.
+
+    All that it decides follows from the curves so far, so a resumed training decides the same.
+
+    Args:
+        recipe: with a `watch`.
+        outputs: of the model in training.
+        batches: the watched faces.
+        start: where the training resumes.
+    """
+
+    def __init__(self, recipe: Training, outputs: list[str], batches: Batches, start: Checkpoint):
+        super().__init__()
+        assert recipe.watch is not None
+        self._recipe, self._watch, self._batches = recipe, recipe.watch, batches
+        self._metric, self._sign = watchable(outputs, recipe.watch.metric)
+        self._costs = [self._sign * value for value in start.history.get(WATCH + self._metric, [])]
+        self.best: list[np.ndarray] | None = start.best
+
+    @property
+    def finished(self) -> bool:
+        """Whether there was no better epoch for too long."""
+        patience = self._watch.patience
+        return bool(patience and self._costs and epochs_since_best(self._costs) >= patience)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Sets the learning rate of a plateau schedule."""
+        if isinstance(self._recipe.schedule, Plateau):
+            factor = after_plateaus(self._recipe.schedule, self._costs)
+            self.model.optimizer.learning_rate = factor * self._recipe.learning_rate
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Measures the watched faces, and adds what it finds to the curves."""
+        measured = self.model.evaluate(self._batches, verbose=0, return_dict=True)
+        logs |= {WATCH + name: float(value) for name, value in measured.items()}
+        self._costs.append(self._sign * float(measured[self._metric]))
+        if self._watch.patience and epochs_since_best(self._costs) == 0:
+            self.best = self.model.get_weights()
+        self.model.stop_training = self.finished
+
+
+class Report(keras.callbacks.Callback):
+    """Hands every epoch's metrics on."""
+
+    def __init__(self, curves: Sequence[Curves]):
+        super().__init__()
+        self._curves = curves
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Tells."""
+        metrics = rounded({key: float(value) for key, value in (logs or {}).items()})
+        for curves in self._curves:
+            curves.log(epoch, metrics)
+
+
+class Keep(keras.callbacks.Callback):
+    """Collects the curves and, where there is a folder for them, writes a checkpoint after every epoch.
+
+    Args:
+        start: where the training resumes.
+        batches: of training; their count of epochs is set forward to where it resumes.
+        checkpoints: the folder.
+        steer: whose best weights a checkpoint holds.
+    """
+
+    def __init__(
+        self, start: Checkpoint, batches: Batches, checkpoints: Checkpoints | None, steer: Steer | None
+    ):
+        super().__init__()
+        self.history = {name: list(values) for name, values in start.history.items()}
+        self._start, self._batches, self._checkpoints, self._steer = start, batches, checkpoints, steer
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Puts the order of the faces back where it was."""
+        if epoch == self._start.epochs and self._start.random:
+            # Keras shuffles the batches with Python's own generator; what is in them, the epoch decides.
+            random.setstate(self._start.random)
+            self._batches.epoch += epoch
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Collects and writes."""
+        for name, value in (logs or {}).items():
+            self.history.setdefault(name, []).append(float(value))
+        if self._checkpoints:
+            best = self._steer.best if self._steer else None
+            self._checkpoints.write(self.model, Checkpoint(epoch + 1, self.history, random.getstate(), best))

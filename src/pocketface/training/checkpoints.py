@@ -1,0 +1,182 @@
+"""Checkpoints: where a training stands after an epoch, so that a killed one goes on to the same bytes.
+
+    checkpoints = Checkpoints(Path("runs/age_gender"), identity)
+    start = checkpoints.latest() or START
+    ...                                     # see `fit`
+
+One folder an epoch below the run's, written whole: `state.json`, and `variables.npz` with all variables of
+model and optimizer, the states of random layers too, which a weights file of Keras leaves out. The last few
+are kept: a loss that becomes NaN leaves them as they are. They are scratch, and no out of the pipeline.
+"""
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import keras
+import numpy as np
+
+from pocketface.errors import PocketfaceError
+from pocketface.files import remove, written_whole
+
+STATE, VARIABLES = "state.json", "variables.npz"
+BEST = "best "
+"""Before the numbers of the best epoch's weights among the variables."""
+KEPT = 3
+
+How = Literal["auto", "resume", "fresh"]
+"""What to do with checkpoints that are there, see `Checkpoints.start`."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where a training stands.
+
+    Attributes:
+        epochs: how many are finished.
+        history: metric -> its value after each of them.
+        random: the state of Python's generator, which shuffles the batches.
+        best: the weights of the best epoch, where they are to be kept.
+        folder: where it was read from.
+    """
+
+    epochs: int = 0
+    history: dict[str, list[float]] = field(default_factory=dict)
+    random: tuple[Any, ...] | None = None
+    best: list[np.ndarray] | None = None
+    folder: Path | None = None
+
+    def restore(self, model: keras.Model) -> None:
+        """Sets the variables of a compiled model and of its optimizer.
+
+        Raises:
+            PocketfaceError: they are of another architecture.
+        """
+        if self.folder is None:
+            return
+        model.optimizer.build(model.trainable_variables)
+        variables = _variables(model)
+        with np.load(self.folder / VARIABLES, allow_pickle=False) as arrays:
+            shapes = {name: arrays[name].shape for name in arrays.files if not name.startswith(BEST)}
+            if shapes != {name: tuple(variable.shape) for name, variable in variables.items()}:
+                raise PocketfaceError(
+                    f"{self.folder}: not a checkpoint of this {model.name}; --fresh starts over"
+                )
+            for name, variable in variables.items():
+                variable.assign(arrays[name])
+
+
+START = Checkpoint()
+
+
+class Checkpoints:
+    """The checkpoints of one training.
+
+    Args:
+        folder: theirs alone.
+        identity: what decides the result, setting -> value; a checkpoint with another is not continued.
+    """
+
+    def __init__(self, folder: Path, identity: Mapping[str, object]):
+        self.folder, self._identity = folder, json.loads(json.dumps(identity))
+
+    def start(self, how: How) -> None:
+        """Prepares for a training that will ask for the `latest`.
+
+        Args:
+            how: `fresh` removes what there is; `resume` insists on a checkpoint of this training; `auto`
+                keeps what belongs to this training, as after a kill, and removes what does not.
+
+        Raises:
+            PocketfaceError: there is nothing to resume.
+        """
+        if how == "fresh":
+            self.clear()
+            return
+        try:
+            found = self.latest()
+        except PocketfaceError as error:
+            if how == "resume":
+                raise
+            print(f"starting over: {error}", file=sys.stderr)
+            self.clear()
+            return
+        if found:
+            print(f"{found.folder}: resuming after {found.epochs} epochs", file=sys.stderr)
+        elif how == "resume":
+            raise PocketfaceError(f"{self.folder}: no checkpoint to resume; train without --resume")
+
+    def latest(self) -> Checkpoint | None:
+        """The last one, or None where there is none.
+
+        Raises:
+            PocketfaceError: it belongs to another training, or is damaged.
+        """
+        folders = self._folders()
+        if not folders:
+            return None
+        folder = folders[-1]
+        try:
+            state = json.loads((folder / STATE).read_text(encoding="utf-8"))
+            version, numbers, gauss = state["random"]
+            found = Checkpoint(
+                epochs=state["epochs"],
+                history=state["history"],
+                random=(version, tuple(numbers), gauss),
+                best=_read_best(folder / VARIABLES),
+                folder=folder,
+            )
+            identity = state["identity"]
+        except (OSError, ValueError, KeyError) as error:
+            raise PocketfaceError(f"{folder}: a damaged checkpoint ({error}); remove it") from None
+        if different := self._differences(identity):
+            raise PocketfaceError(
+                f"{folder}: the checkpoint of another training ({'; '.join(different)}); --fresh starts over"
+            )
+        return found
+
+    def write(self, model: keras.Model, checkpoint: Checkpoint) -> None:
+        """Writes a checkpoint of a compiled model and removes those that are too old."""
+        state = {
+            "epochs": checkpoint.epochs,
+            "history": checkpoint.history,
+            "random": checkpoint.random,
+            "identity": self._identity,
+        }
+        with written_whole(self.folder / f"{checkpoint.epochs:04}") as partial:
+            partial.mkdir(parents=True)
+            values = {name: keras.ops.convert_to_numpy(v) for name, v in _variables(model).items()}
+            best = {f"{BEST}{i:04}": array for i, array in enumerate(checkpoint.best or [])}
+            np.savez(partial / VARIABLES, allow_pickle=False, **values, **best)
+            (partial / STATE).write_text(json.dumps(state), encoding="utf-8")
+        for folder in self._folders()[:-KEPT]:
+            remove(folder)
+
+    def clear(self) -> None:
+        """Removes them all."""
+        remove(self.folder)
+
+    def _folders(self) -> list[Path]:
+        return sorted(path.parent for path in self.folder.glob(f"[0-9]*/{STATE}"))
+
+    def _differences(self, other: Mapping[str, object]) -> list[str]:
+        names = sorted(set(other) | set(self._identity))
+        return [
+            f"{name} was {other.get(name)}, is {self._identity.get(name)}"
+            for name in names
+            if other.get(name) != self._identity.get(name)
+        ]
+
+
+def _variables(model: keras.Model) -> dict[str, keras.Variable]:
+    """Numbered name -> variable of the model and its optimizer."""
+    found = [*model.variables, *model.optimizer.variables]
+    return {f"{i:04} {variable.path}": variable for i, variable in enumerate(found)}
+
+
+def _read_best(path: Path) -> list[np.ndarray] | None:
+    with np.load(path, allow_pickle=False) as arrays:
+        return [arrays[name] for name in arrays.files if name.startswith(BEST)] or None

@@ -1,0 +1,157 @@
+"""K-fold cross-validation: how much a model's figures depend on which faces it was trained on.
+
+    result = cross_validate(study, "age_gender", [faces], Path("runs/folds/age_gender"), identity)
+    save(result, Path("folds/age_gender"))
+
+The folds divide `train` and `val` by hash, see `splits.folds`; `test` stays out. Each fold is measured by a
+model that was trained on the others, and by reference estimators that do not look at the face: the commonest
+class of the train faces, the rarest, and the median age.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from pocketface.cards import Output
+from pocketface.errors import PocketfaceError
+from pocketface.evaluation.answers import decode
+from pocketface.evaluation.metrics import measure
+from pocketface.faces.index import FaceSet
+from pocketface.files import write_json, written_whole
+from pocketface.labels import NO_YES
+from pocketface.models.heads import meaning
+from pocketface.study import Study
+from pocketface.training import runtime
+from pocketface.training.batches import Batches
+from pocketface.training.checkpoints import Checkpoints
+from pocketface.training.fit import learn
+from pocketface.training.splits import folds, together
+
+MODEL = "model"
+METRICS, FOLDS, HISTORY, TABLE = "metrics.json", "folds.csv", "history.csv", "folds.md"
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """What a cross-validation leaves: see `save`.
+
+    Attributes:
+        scores: columns `fold`, `estimator` (`model`, `majority`, `minority`), `metric`, `value`, `faces`.
+        history: the learning curves, with a column `fold` in front.
+    """
+
+    scores: pd.DataFrame
+    history: pd.DataFrame
+
+    def summary(self) -> pd.DataFrame:
+        """Columns `metric`, `estimator`, `mean` and `std` (of a sample) over the folds, and their number."""
+        grouped = self.scores.groupby(["metric", "estimator"], as_index=False)
+        return grouped.agg(mean=("value", "mean"), std=("value", "std"), folds=("value", "count"))
+
+
+def cross_validate(
+    study: Study, name: str, sets: Sequence[FaceSet], checkpoints: Path, identity: Mapping[str, object]
+) -> CrossValidation:
+    """Trains model `name` once per fold and measures each on the faces of its fold.
+
+    Args:
+        study: the params, with a number of folds for this model under `cross_validate`.
+        name: the model.
+        sets: the crops of its datasets.
+        checkpoints: a folder for those of every fold; finished folds are not trained again after a kill.
+        identity: what decides the result, see `fit.identity`.
+
+    Raises:
+        PocketfaceError: no folds are asked of this model, a fold is empty, or as `fit` does.
+    """
+    if name not in study.cross_validate:
+        raise PocketfaceError(f"params.yaml: cross_validate has no {name!r}; write `{name}: 5` there")
+    count = study.cross_validate[name]
+    stanza = study.models[name]
+    outputs = {head: meaning(head) for head in stanza.heads}
+    faces = together(sets, "train", "val")
+    fold = folds(faces, count)
+    scores, curves = [], []
+    for number in range(count):
+        own, others = faces[fold == number], faces[fold != number]
+        if own.empty:
+            raise PocketfaceError(
+                f"cross_validate.{name}: fold {number} of {count} has no face; ask for fewer"
+            )
+        runtime.seed_everything(study.seed)
+        kept = Checkpoints(checkpoints / str(number), {**identity, "folds": count, "fold": number})
+        kept.start("auto")
+        learned = learn(study, name, sets, others, own, checkpoints=kept)
+        batches = Batches(sets, own, stanza.input, stanza.heads, stanza.training.batch_size)
+        answers = decode(learned.model.predict(batches, verbose=0), outputs)
+        for estimator, table in {MODEL: answers, **references(others, len(own), outputs)}.items():
+            labelled = pd.concat([own.reset_index(drop=True), table], axis=1)
+            scores.append(_scores(labelled).assign(fold=number, estimator=estimator))
+        curves.append(learned.history.assign(fold=number))
+    columns = ["fold", "estimator", "metric", "value", "faces"]
+    history = pd.concat(curves, ignore_index=True)
+    return CrossValidation(
+        pd.concat(scores, ignore_index=True)[columns], history[["fold", *history.columns.drop("fold")]]
+    )
+
+
+def references(train: pd.DataFrame, count: int, outputs: Mapping[str, Output]) -> dict[str, pd.DataFrame]:
+    """Estimator -> its answers for `count` faces, the same for all: what a model must beat.
+
+    Args:
+        train: the faces they have seen.
+        count: how many to answer for.
+        outputs: head -> meaning.
+    """
+    majority: dict[str, object] = {}
+    minority: dict[str, object] = {}
+    for head, output in outputs.items():
+        known = train[head].dropna()
+        if output.kind == "number":
+            majority[f"{head}_pred"] = known.median()
+            continue
+        words = known.map(dict(enumerate(NO_YES))) if output.labels == NO_YES else known
+        ranked = words.value_counts(sort=False).reindex(output.labels).dropna()
+        majority[f"{head}_pred"], minority[f"{head}_pred"] = ranked.idxmax(), ranked.idxmin()
+    found = {"majority": majority, "minority": minority}
+    return {name: pd.DataFrame([row] * count) for name, row in found.items() if row}
+
+
+def table(result: CrossValidation) -> str:
+    """The summary as Markdown: mean ± standard deviation, a row a metric and a column an estimator."""
+    summary = result.summary()
+    cell = [f"{row['mean']:.4g} ± {row['std']:.2g}" for row in summary.to_dict("records")]
+    cells = summary.assign(cell=cell).pivot(index="metric", columns="estimator", values="cell").fillna("")
+    estimators = [name for name in (MODEL, "majority", "minority") if name in cells]
+    rows = zip(cells.index, cells[estimators].to_numpy(), strict=True)
+    lines = [
+        f"Mean ± standard deviation over {summary['folds'].max()} folds. For an age, majority is the median.",
+        "",
+        f"| metric | {' | '.join(estimators)} |",
+        f"|---|{'---:|' * len(estimators)}",
+        *(f"| {metric} | {' | '.join(row)} |" for metric, row in rows),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def save(result: CrossValidation, folder: Path) -> None:
+    """Writes `metrics.json`, `folds.csv`, `history.csv` and `folds.md`, all or nothing."""
+    metrics: dict[str, dict[str, dict[str, float]]] = {}
+    for row in result.summary().to_dict("records"):
+        # One fold alone, as of a label that is rare, has no spread.
+        figures = {name: float(row[name]) for name in ("mean", "std") if pd.notna(row[name])}
+        metrics.setdefault(str(row["estimator"]), {})[str(row["metric"])] = figures
+    with written_whole(folder) as partial:
+        partial.mkdir(parents=True)
+        write_json(partial / METRICS, metrics)
+        result.scores.to_csv(partial / FOLDS, index=False, float_format="%.6g")
+        result.history.to_csv(partial / HISTORY, index=False, float_format="%.6g")
+        (partial / TABLE).write_text(table(result), encoding="utf-8")
+
+
+def _scores(labelled: pd.DataFrame) -> pd.DataFrame:
+    measured = measure(labelled)
+    rows = [(name, value, measured.counts[name]) for name, value in measured.values.items()]
+    return pd.DataFrame(rows, columns=["metric", "value", "faces"])

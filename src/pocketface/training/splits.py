@@ -1,0 +1,48 @@
+"""Who is trained on, watched, validated: rows of face indexes, divided by hashes and never at random.
+
+A face's part depends on its identity where the dataset names it, else on its file name, so nobody is on both
+sides and a larger sample moves nobody.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from pocketface.datasets import unit_hash
+from pocketface.faces.index import FaceSet
+
+
+def together(sets: Sequence[FaceSet], *splits: str) -> pd.DataFrame:
+    """The accepted rows of these splits of all sets, with the set's name as `dataset` in front.
+
+    A label that a dataset does not have is null in its rows.
+    """
+    parts = [
+        rows.assign(dataset=faces.dataset)
+        for faces in sets
+        for split in splits
+        if not (rows := faces.rows(split)).empty
+    ]
+    if not parts:
+        return sets[0].rows().iloc[:0].assign(dataset=sets[0].dataset)
+    return pd.concat(parts, ignore_index=True)
+
+
+def set_apart(rows: pd.DataFrame, share: float) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Divides rows into the larger rest and about this share of them."""
+    apart = _hashes(rows, "watch") < share
+    return rows[~apart], rows[apart]
+
+
+def folds(rows: pd.DataFrame, count: int) -> np.ndarray:
+    """The fold of every row, int `[N]` in 0..count-1."""
+    return (_hashes(rows, "fold") * count).astype(np.int64)
+
+
+def _hashes(rows: pd.DataFrame, salt: str) -> np.ndarray:
+    """A number in [0, 1) a row; the same for all rows of an identity."""
+    keys = rows["image"]
+    if "identity" in rows:
+        keys = rows["identity"].where(rows["identity"].notna(), keys)
+    return np.array([unit_hash(str(key), salt) for key in keys], dtype=np.float64)

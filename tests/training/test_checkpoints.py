@@ -1,0 +1,150 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pocketface.errors import PocketfaceError
+from pocketface.files import sha256
+from pocketface.training.checkpoints import Checkpoints
+from pocketface.training.fit import HISTORY, WEIGHTS, Trained, fit
+from tiny import face_set, study
+
+TESTS = Path(__file__).parent.parent
+
+RECIPE = {
+    "epochs": 4,
+    "average": 0.9,
+    "schedule": {"kind": "plateau", "factor": 0.5, "patience": 1},
+    "watch": {"metric": "age_mae", "share": 0.2},
+    "augment": {"flip": True, "erase": 0.5, "mixup": 0.2},
+}
+TRAIN = """
+import os, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from test_checkpoints import RECIPE, dropping
+from tiny import face_set
+from pocketface.training.checkpoints import Checkpoints
+from pocketface.training.fit import fit, save
+from pocketface.training.runtime import limit_threads
+
+class Die:
+    def log(self, epoch, metrics):
+        if str(epoch) == sys.argv[3]:
+            os._exit(9)
+
+limit_threads(1)
+out = Path(sys.argv[2])
+checkpoints = Checkpoints(out / "checkpoints", {"recipe": RECIPE})
+checkpoints.start("auto")
+save(fit(dropping(**RECIPE), "small", [face_set()], "research only", [Die()], checkpoints), out / "model")
+"""
+
+
+class Interrupted(Exception):
+    """As good as a kill: what runs after an epoch never ends well."""
+
+
+class Interrupt:
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def log(self, epoch: int, metrics: dict[str, float]) -> None:
+        if epoch == self.epoch:
+            raise Interrupted
+
+
+def dropping(**changes: object):
+    """The tiny study, of a model with a random layer."""
+    params = study(**changes).model_dump(mode="json")
+    params["models"]["small"]["options"]["dropout"] = 0.3
+    return type(study()).model_validate(params)
+
+
+def start(out: Path, die_after: str) -> subprocess.Popen:
+    folders = [str(TESTS), str(TESTS / "training")]
+    code = f"import sys; sys.path[:0] = {folders!r}\n{TRAIN}"
+    return subprocess.Popen([sys.executable, "-c", code, folders[0], str(out), die_after])
+
+
+def test_a_killed_training_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
+    straight, killed = start(tmp_path / "a", "never"), start(tmp_path / "b", "1")
+    assert [straight.wait(), killed.wait()] == [0, 9]
+    assert [path.name for path in sorted((tmp_path / "b/checkpoints").iterdir())] == ["0001", "0002"]
+    assert start(tmp_path / "b", "never").wait() == 0
+    for name in (WEIGHTS, HISTORY):
+        assert sha256(tmp_path / "a/model" / name) == sha256(tmp_path / "b/model" / name)
+    assert [path.name for path in sorted((tmp_path / "b/checkpoints").iterdir())] == ["0002", "0003", "0004"]
+
+
+def train(folder: Path, identity: dict | None = None, curves: tuple = (), **recipe: object) -> Trained:
+    checkpoints = Checkpoints(folder, identity or {})
+    return fit(dropping(**recipe), "small", [face_set()], "research only", curves, checkpoints)
+
+
+def test_early_stopping_keeps_the_best_epoch_also_when_resumed(tmp_path: Path) -> None:
+    recipe = {
+        "epochs": 20,
+        "learning_rate": 0.05,
+        "schedule": {"kind": "constant"},
+        "watch": {"metric": "age_mae", "share": 0.3, "patience": 2},
+    }
+    straight = train(tmp_path / "a", **recipe)
+    watched = straight.history["watch_age_mae"]
+    assert len(watched) < 20
+    assert watched.idxmin() == len(watched) - 3
+    assert straight.card.training["faces"] < 64
+    with pytest.raises(Interrupted):
+        train(tmp_path / "b", curves=(Interrupt(len(watched) - 2),), **recipe)
+    resumed = train(tmp_path / "b", **recipe)
+    finished = train(tmp_path / "b", **recipe)
+    for again in (resumed, finished):
+        assert again.history.equals(straight.history)
+        for ours, theirs in zip(again.model.get_weights(), straight.model.get_weights(), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_checkpoint_of_another_training_says_what_differs(tmp_path: Path) -> None:
+    train(tmp_path, {"architecture": "compact", "training.learning_rate": 0.01}, epochs=1)
+    other = {"architecture": "other", "training.learning_rate": 0.01}
+    with pytest.raises(PocketfaceError, match=r"another training \(architecture was compact, is other\)"):
+        Checkpoints(tmp_path, other).start("resume")
+    Checkpoints(tmp_path, other).start("auto")
+    assert not tmp_path.exists()
+
+
+def test_weights_of_another_architecture_are_an_error(tmp_path: Path) -> None:
+    train(tmp_path, epochs=1)
+    wider = dropping().model_dump(mode="json")
+    wider["models"]["small"]["options"]["widths"] = [8, 24]
+    wider = type(study()).model_validate(wider)
+    with pytest.raises(PocketfaceError, match="not a checkpoint of this compact"):
+        fit(wider, "small", [face_set()], "research only", checkpoints=Checkpoints(tmp_path, {}))
+
+
+def test_nothing_to_resume_and_a_damaged_checkpoint_are_told(tmp_path: Path) -> None:
+    with pytest.raises(PocketfaceError, match="no checkpoint to resume"):
+        Checkpoints(tmp_path, {}).start("resume")
+    (tmp_path / "0001").mkdir()
+    (tmp_path / "0001/state.json").write_text("{")
+    with pytest.raises(PocketfaceError, match="a damaged checkpoint"):
+        Checkpoints(tmp_path, {}).start("resume")
+    Checkpoints(tmp_path, {}).start("fresh")
+    assert Checkpoints(tmp_path, {}).latest() is None
+
+
+def test_a_loss_that_becomes_nan_leaves_the_checkpoints(tmp_path: Path) -> None:
+    steps = {"kind": "piecewise", "at": [0.4], "factors": [1e-8, 1e30]}
+    with pytest.raises(PocketfaceError, match="the loss became"):
+        fit(
+            dropping(epochs=3, learning_rate=1e4, schedule=steps),
+            "small",
+            [face_set()],
+            "research only",
+            checkpoints=Checkpoints(tmp_path, {}),
+        )
+    latest = Checkpoints(tmp_path, {}).latest()
+    assert latest is not None
+    assert latest.epochs == 1

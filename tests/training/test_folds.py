@@ -1,0 +1,56 @@
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from pocketface.errors import PocketfaceError
+from pocketface.files import sha256
+from pocketface.models.heads import meaning
+from pocketface.study import Study
+from pocketface.training.folds import cross_validate, references, save
+from tiny import face_set, study
+
+
+def folded(count: int, **changes: object) -> Study:
+    params = study(**changes).model_dump(mode="json")
+    return Study.model_validate(params | {"cross_validate": {"small": count}})
+
+
+def test_every_face_is_measured_once_by_a_model_that_did_not_see_it(tmp_path: Path) -> None:
+    result = cross_validate(folded(2, epochs=4), "small", [face_set(train=120)], tmp_path / "runs", {})
+    scores = result.scores
+    ages = scores[(scores["metric"] == "age_mae") & (scores["estimator"] == "model")]
+    assert ages["faces"].sum() == 136
+    summary = result.summary().set_index(["metric", "estimator"])
+    assert summary.loc[("age_mae", "model"), "mean"] == pytest.approx(ages["value"].mean())
+    assert summary.loc[("age_mae", "model"), "std"] == pytest.approx(ages["value"].std())
+    assert set(result.history["fold"]) == {0, 1}
+
+    again = cross_validate(folded(2, epochs=4), "small", [face_set(train=120)], tmp_path / "runs", {})
+    for name, what in (("a", result), ("b", again)):  # from the finished folds' checkpoints
+        save(what, tmp_path / name)
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == [
+        "folds.csv",
+        "folds.md",
+        "history.csv",
+        "metrics.json",
+    ]
+    for path in (tmp_path / "a").iterdir():
+        assert sha256(path) == sha256(tmp_path / "b" / path.name)
+    table = (tmp_path / "a/folds.md").read_text()
+    assert "| metric | model | majority | minority |" in table
+    assert "| gender_accuracy | " in table
+
+
+def test_reference_estimators_answer_the_commonest_the_rarest_and_the_median() -> None:
+    train = pd.DataFrame({"age": [1.0, 30.0, 90.0], "gender": ["female", "female", "male"]})
+    found = references(train, 2, {head: meaning(head) for head in ("age", "gender")})
+    assert found["majority"].to_dict("list") == {"age_pred": [30, 30], "gender_pred": ["female"] * 2}
+    assert found["minority"].to_dict("list") == {"gender_pred": ["male"] * 2}
+
+
+def test_a_model_without_folds_and_more_folds_than_faces_are_told(tmp_path: Path) -> None:
+    with pytest.raises(PocketfaceError, match="write `small: 5` there"):
+        cross_validate(study(), "small", [face_set()], tmp_path, {})
+    with pytest.raises(PocketfaceError, match="fold 0 of 1000 has no face"):
+        cross_validate(folded(1000), "small", [face_set()], tmp_path, {})
