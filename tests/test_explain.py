@@ -80,7 +80,7 @@ def test_a_face_of_another_size_is_an_error() -> None:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("explain") / "small"
-    save(fit(study(epochs=1), "small", face_set(), "research only"), folder)
+    save(fit(study(epochs=1), "small", [face_set()], "research only"), folder)
     return folder
 
 

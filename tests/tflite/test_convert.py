@@ -39,7 +39,7 @@ def folders(tmp_path_factory) -> tuple[Path, Path, Path]:
     root = tmp_path_factory.mktemp("convert")
     trained, views, out = root / "models", root / "views", root / "variants"
     plan = study()
-    save(fit(plan, "small", face_set(), "research only"), trained)
+    save(fit(plan, "small", [face_set()], "research only"), trained)
     save_selection(select(face_set(), face_set(dataset="photos"), plan.models["small"].input), views)
     script = f"SETTINGS = {SETTINGS}\n{CONVERT}"
     subprocess.run([sys.executable, "-c", script, trained, views, out], check=True, capture_output=True)

@@ -59,7 +59,7 @@ def with_age(kind: str) -> Study:
 
 @pytest.mark.parametrize(("kind", "extra"), [("expected", "age_distribution"), ("ordinal", "age_ranks")])
 def test_a_head_that_learns_a_distribution_learns_the_age(kind: str, extra: str) -> None:
-    trained = fit(with_age(kind), "small", face_set(train=256), "research only")
+    trained = fit(with_age(kind), "small", [face_set(train=256)], "research only")
     assert set(trained.model.output) == {"age", "gender"}
     assert set(trained.card.outputs) == {"age", "gender"}
     assert trained.card.options["age"] == kind
