@@ -168,6 +168,7 @@ class VariantCard(ModelCard):
         size_bytes, sha256: of `model.tflite`.
         weight_dtypes, activation_dtypes: tensor type -> number of elements (weights) or tensors.
         operators: operator name -> count.
+        maker: what made the file, see `pocketface.tflite.levels`.
         size_ratio: to the float32 file.
         ports: `image` and the heads, as the file declares them.
         calibration_faces, calibration_sha256: number of train faces that ranges were measured on, and hash
@@ -191,6 +192,7 @@ class VariantCard(ModelCard):
     weight_dtypes: dict[str, int] = {}
     activation_dtypes: dict[str, int] = {}
     operators: dict[str, int] = {}
+    maker: str | None = None
     size_ratio: float | None = None
     ports: dict[str, Port] = {}
     calibration_faces: int | None = None

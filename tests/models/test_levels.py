@@ -4,14 +4,16 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 
 from building import LARGE, SMALL, Plan, enliven
+from pocketface.study import Level as Settings
 from pocketface.tflite import audit
+from pocketface.tflite.calibrate import Calibration
+from pocketface.tflite.convert import make
 from pocketface.tflite.converter import to_tflite
-from pocketface.tflite.levels import LEVELS, Level
-from pocketface.tflite.quantizer import quantize
-from pocketface.tflite.ranges import measure
+from pocketface.tflite.levels import LEVELS
 from pocketface.tflite.run import Runner
 
 USUAL = ("float32", "float16", "dynamic_int8", "int8")
@@ -23,23 +25,19 @@ YEARS, PROBABILITY = 5.0, 0.15
 """How far int8 may be off: nothing was trained, so this only tells a working graph from a broken one."""
 
 
-def converted(model: keras.Model, level: Level, faces: np.ndarray) -> bytes:
-    if level.maker == "converter":
-        return to_tflite(model, level, faces if level.calibrated else None)
-    float32 = to_tflite(model)
-    return quantize(float32, level, measure(float32, faces, "minmax"), per_channel=True)
-
-
 @pytest.mark.parametrize("plan", PLANS)
 def test_an_architecture_converts_at_the_usual_levels(plan: Plan, tmp_path: Path) -> None:
     keras.utils.set_random_seed(1)
     model, faces = plan.build(), plan.faces()
     enliven(model)
     expected = {head: np.asarray(answer) for head, answer in model(faces.astype(np.float32)).items()}
-    sizes = {}
+    calibration = Calibration(
+        faces, [f"{i}.jpg" for i in range(len(faces))], pd.DataFrame(index=range(len(faces)))
+    )
+    float32, sizes = to_tflite(model), {}
     for name in USUAL:
         level = LEVELS[name]
-        file = converted(model, level, faces)
+        file = make({}, model, level, Settings(), calibration, float32).file
         audit.check(audit.read(file), level)
         (tmp_path / "model.tflite").write_bytes(file)
         answers = Runner(tmp_path / "model.tflite")(faces)

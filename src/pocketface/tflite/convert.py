@@ -3,6 +3,7 @@
 card = convert(Path("models/age_gender"), Path("data/views/age_gender"), "int8", settings, out)
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -57,7 +58,7 @@ def convert(trained: Path, views: Path, level: str, settings: Settings, out: Pat
         partial.mkdir(parents=True)
         try:
             float32 = to_tflite(model)
-            made = make(card, model, LEVELS[level], settings, faces, float32)
+            made = make(card.outputs, model, LEVELS[level], settings, faces, float32)
             facts = made.facts | _checked(card, model, LEVELS[level], made.file, faces, partial / MODEL)
             facts["size_ratio"] = len(made.file) / len(float32)
         except PocketfaceError as error:
@@ -69,7 +70,7 @@ def convert(trained: Path, views: Path, level: str, settings: Settings, out: Pat
 
 
 def make(
-    card: ModelCard,
+    outputs: Mapping[str, Output],
     model: keras.Model,
     level: Level,
     settings: Settings,
@@ -79,7 +80,7 @@ def make(
     """Makes a level's file.
 
     Args:
-        card, model: what is converted.
+        outputs, model: what is converted.
         level, settings: to what, and how.
         faces: train faces.
         float32: the model's `.tflite` file of level float32.
@@ -88,7 +89,9 @@ def make(
         PocketfaceError: the level cannot be made of this model.
     """
     calibration = faces.first(settings.calibration)
-    facts: dict[str, Any] = {"per_channel": settings.per_channel} if level.weights[0] in audit.LIMITS else {}
+    facts: dict[str, Any] = {"maker": level.maker}
+    if level.weights[0] in audit.LIMITS:
+        facts["per_channel"] = settings.per_channel
     if level.calibrated:
         facts["ranges"] = settings.ranges
         facts["calibration_faces"] = len(calibration.images)
@@ -100,12 +103,21 @@ def make(
         return Made(to_tflite(model, level, pixels, settings.per_channel), facts)
     measured = ranges.measure(float32, calibration.pixels, settings.ranges) if level.calibrated else {}
     if level.maker == "quantizer":
-        return Made(quantize(float32, level, measured, settings.per_channel), facts)
+        try:
+            file = quantize(float32, level, measured, settings.per_channel)
+            audit.check(audit.read(file), level)
+            return Made(file, facts)
+        except PocketfaceError:
+            if level.activations != ("INT8",):
+                raise
+        # It lacks an operator of the model, LeakyReLU for one. TensorFlow's converter may have it.
+        facts |= {"maker": "converter", "ranges": "minmax"}
+        return Made(to_tflite(model, level, calibration.pixels, settings.per_channel), facts)
     tuning = faces.tuning()
     facts |= {"tuning_faces": len(tuning.images), "tuning_sha256": tuning.sha256()}
     if level.maker == "search":
         found = mixed.search(
-            float32, level, measured, settings.per_channel, tuning, card.outputs, settings.max_drop
+            float32, level, measured, settings.per_channel, tuning, outputs, settings.max_drop
         )
         return Made(found.file, facts | {"drops": found.drops, "sensitivity": found.sensitivity})
     tuned = finetune.finetune(model, level, settings, tuning.pixels, calibration.pixels)

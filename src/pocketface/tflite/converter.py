@@ -58,6 +58,10 @@ def _configure(converter: tf.lite.TFLiteConverter, level: Level) -> None:
         converter.target_spec.supported_types = [tf.float16]
     if level.activations == ("INT16",):
         converter.target_spec.supported_ops = [INT16X8]
+    if level.activations == ("INT8",):
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = tf.as_dtype(level.input.lower())
+        converter.inference_output_type = tf.as_dtype(level.output.lower())
 
 
 def _one_by_one(pixels: np.ndarray) -> Callable[[], Iterable[dict[str, np.ndarray]]]:

@@ -6,7 +6,7 @@ by `pocketface.tflite.audit`. How the file is made follows from that and from `m
 
 TensorFlow's converter makes the levels it does well. The others are made from its float32 file by the LiteRT
 quantizer, which its authors recommend instead; ours measures the activations' ranges itself, see
-`pocketface.tflite.ranges`.
+`pocketface.tflite.ranges`. Where the quantizer lacks an operator, the converter is asked again.
 """
 
 from dataclasses import dataclass
