@@ -1,6 +1,7 @@
 import hashlib
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -85,7 +86,7 @@ def test_converting_again_in_another_process_gives_the_same_bytes(folders) -> No
     model = load(card, trained)
     float32 = to_tflite(model)
     for level in LEVELS.values():
-        again = make(card, model, level, Settings(**SETTINGS), faces, float32).file
+        again = make(card.outputs, model, level, Settings(**SETTINGS), faces, float32).file
         assert hashlib.sha256(again).hexdigest() == sha256(out / level.name / MODEL), level.name
 
 
@@ -173,13 +174,10 @@ def running_sums() -> keras.Model:
 
 def test_a_level_that_fails_its_audit_is_a_card_with_the_reason(folders, tmp_path: Path, monkeypatch) -> None:
     trained, views, _ = folders
-    mislabelled = LEVELS["float32"].__class__(
-        **{**LEVELS["float16"].__dict__, "name": "float32", "weights": ("FLOAT16",), "activations": ("INT8",)}
-    )
-    monkeypatch.setitem(LEVELS, "float32", mislabelled)
+    monkeypatch.setitem(LEVELS, "float32", replace(LEVELS["float16"], name="float32", input="INT8"))
     card = convert(trained, views, "float32", Settings(), tmp_path / "float32")
     assert card.status == "failed"
-    assert "should have INT8 activations, the file has ['FLOAT32']" in (card.reason or "")
+    assert "should have INT8 inputs, the file has ['FLOAT32']" in (card.reason or "")
     assert [path.name for path in (tmp_path / "float32").iterdir()] == ["card.json"]
 
 
