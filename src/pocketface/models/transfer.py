@@ -19,6 +19,11 @@ from keras import layers
 from pocketface.errors import PocketfaceError
 from pocketface.models.backbones import BACKBONES, load
 
+MOMENTUM = 0.95
+"""Of the moving averages of batch normalisation, as in our other networks. Keras' MobileNets have 0.999, with
+which the averages after a few hundred steps on faces are still ImageNet's, and a tuned network answers at random.
+"""
+
 
 def features(
     image: keras.KerasTensor,
@@ -58,6 +63,9 @@ def features(
     if weights is not None:
         load(network, chosen.build(keras.Input(image.shape[1:]), alpha), Path(weights))
     _freeze(network, freeze, chosen.last_block)
+    for layer in network.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.momentum = MOMENTUM
     x = layers.GlobalAveragePooling2D(name="features")(_output(network, until))
     return layers.Dropout(dropout, name="dropout")(x)
 
