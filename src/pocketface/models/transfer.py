@@ -21,7 +21,7 @@ from pocketface.models.backbones import BACKBONES, load
 
 MOMENTUM = 0.95
 """Of the moving averages of batch normalisation, as in our other networks. Keras' MobileNets have 0.999, with
-which the averages after a few hundred steps on faces are still ImageNet's, and a tuned network answers at random.
+which, after a few hundred steps on faces, they are still ImageNet's, and a tuned network answers at random.
 """
 
 
