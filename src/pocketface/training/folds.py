@@ -19,7 +19,7 @@ from sklearn.metrics import f1_score  # type: ignore[import-untyped]
 from pocketface.cards import Output
 from pocketface.errors import PocketfaceError
 from pocketface.evaluation.answers import decode
-from pocketface.evaluation.metrics import comparisons, score
+from pocketface.evaluation.metrics import comparisons, measure
 from pocketface.faces.index import FaceSet
 from pocketface.files import write_json, written_whole
 from pocketface.labels import NO_YES, NUMBERS
@@ -154,13 +154,11 @@ def save(result: CrossValidation, folder: Path) -> None:
 
 
 def _scores(labelled: pd.DataFrame) -> pd.DataFrame:
-    found = comparisons(labelled)
-    measured = score(found)
-    for task, comparison in found.items():
-        known = comparison.of(comparison.truth.notna())
-        if task not in NUMBERS and len(known.truth):
-            name = f"{task}_weighted_f1"
-            measured.values[name] = f1_score(known.truth, known.answer, average="weighted", zero_division=0)
-            measured.counts[name] = len(known.truth)
+    measured = measure(labelled)
     rows = [(name, value, measured.counts[name]) for name, value in measured.values.items()]
+    for task, comparison in comparisons(labelled).items():
+        known, name = comparison.truth.notna(), f"{task}_weighted_f1"
+        if task not in NUMBERS and known.any() and name not in measured.values:
+            truth, answer = comparison.truth[known], comparison.answer[known]
+            rows.append((name, f1_score(truth, answer, average="weighted", zero_division=0), len(truth)))
     return pd.DataFrame(rows, columns=["metric", "value", "faces"])
