@@ -145,7 +145,7 @@ def test_a_model_that_was_not_trained_is_named(root: Path) -> None:
 def test_outs_of_other_params_are_refused(root: Path) -> None:
     params = two_widths().model_dump(mode="json")
     params["models"]["wide"]["training"]["learning_rate"] = 0.5
-    with pytest.raises(PocketfaceError, match="wide: not of this study's params; run `dvc repro train@wide`"):
+    with pytest.raises(PocketfaceError, match=r"wide: not of this study's params; run `dvc repro train@wide`"):
         make_record(Study.model_validate(params), root)
 
 
@@ -159,7 +159,7 @@ def test_curves_without_validation_and_stopped_trainings_are_refused(root: Path)
     stopped = Study.model_validate(params)
     shutil.rmtree(root / "models/small")
     write_model(root / "models/small", stopped, "small")
-    with pytest.raises(PocketfaceError, match="watch.patience: the weights are then not those of the last"):
+    with pytest.raises(PocketfaceError, match=r"watch.patience: the weights are then not those of the last"):
         make_record(stopped, root)
 
 
@@ -175,6 +175,40 @@ def test_the_comment_ends_at_the_first_setting(tmp_path: Path) -> None:
     assert comment_of(path) == "What it is.\n\n  dvc repro"
 
 
-class TestSweep:
-    COLUMNS = "Experiment,rev,typ,Created,folds/small/metrics.json:model.gender_accuracy.mean,"
-    """Shortened from what DVC 3.67 writes."""
+def write_sweep(path: Path, rows: list[dict]) -> Path:
+    """Some columns of what DVC 3.67 writes."""
+    fixed = {"Created": "01:51 PM", "majority.gender_accuracy.mean": 0.5, "models.small.training.epochs": 2}
+    figures = {"model.gender_accuracy.std": 0.01, "models.small.heads": "['gender']", "models/small": "5f3e"}
+    pd.DataFrame([fixed | figures | row for row in rows]).to_csv(path, index=False)
+    return path
+
+
+def experiment(typ: str, f1: int, accuracy: float | None) -> dict:
+    return {"typ": typ, "models.small.options.f1": f1, "model.gender_accuracy.mean": accuracy}
+
+
+def test_a_sweep_is_a_row_an_experiment(root: Path) -> None:
+    rows = [
+        experiment("baseline", 4, 0.7),
+        experiment("branch_commit", 8, 0.8125),
+        experiment("branch_commit", 16, None),
+        experiment("branch_base", 4, 0.75),
+    ]
+    path = write_sweep(root / "sweep.csv", rows)
+    assert read_sweep(path) == [
+        {"models.small.options.f1": 4, "gender_accuracy": 0.75},
+        {"models.small.options.f1": 8, "gender_accuracy": 0.8125},
+    ]
+    record, curves = make_record(two_widths(), root, sweep=path)
+    page = save(record, curves, root / "out").read_text()
+    assert "| f1 | gender accuracy (%) |\n| --: | --: |\n| 4 | 75.0 |\n| 8 | 81.2 |" in page
+    assert "| wide |" not in page
+
+
+def test_a_table_that_is_no_sweep_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(PocketfaceError, match="not what `dvc exp show --csv` writes"):
+        read_sweep(tmp_path / "other.csv")
+    path = write_sweep(tmp_path / "sweep.csv", [experiment("branch_base", 4, None)])
+    with pytest.raises(PocketfaceError, match=r"no experiment with folds/MODEL/metrics.json"):
+        read_sweep(path)
