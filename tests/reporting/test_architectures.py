@@ -34,7 +34,7 @@ HISTORY = pd.DataFrame(
 def two_widths(**changes: object) -> Study:
     """The small model, and a wider one on larger pictures; `changes` of the whole study."""
     params = study().model_dump(mode="json")
-    small = params["models"]["small"]
+    small = params["models"]["small"] | {"heads": ["gender", "age"]}  # a card sorts them
     wide = small | {"options": {**small["options"], "widths": [32, 64]}, "input": {"size": 24}}
     return Study.model_validate(params | {"models": {"small": small, "wide": wide}} | changes)
 
@@ -96,8 +96,8 @@ def test_a_section_tells_conditions_commands_and_a_row_a_model(root: Path) -> No
     assert "```sh\ndvc repro train\npython stages/architectures.py\n```\n\nExpected: little." in page
     assert "utkface: 40 train faces, 16 to validate on. Seed 1, 1 threads, tensorflow 2.0." in page
     assert "All models: architecture compact, depths [1, 1], dropout 0.0, epochs 2, batch size 16" in page
-    assert "|  | widths | pixels | parameters | trained | MACs, millions | age MAE (years) |" in page
-    assert "| wide | [32, 64] | 24 | 12,345 | 12,000 | 2.3 | 10.25 | 81.2 |" in page
+    assert "|  | widths | pixels | parameters | trained | MACs, millions | gender accuracy (%) |" in page
+    assert "| wide | [32, 64] | 24 | 12,345 | 12,000 | 2.3 | 81.2 | 10.25 |" in page
     assert "![Learning curves of tiny](curves/tiny.png)" in page
     assert (root / "out/curves/tiny.png").stat().st_size > 1000
 
@@ -145,7 +145,9 @@ def test_a_model_that_was_not_trained_is_named(root: Path) -> None:
 def test_outs_of_other_params_are_refused(root: Path) -> None:
     params = two_widths().model_dump(mode="json")
     params["models"]["wide"]["training"]["learning_rate"] = 0.5
-    with pytest.raises(PocketfaceError, match=r"wide: not of this study's params; run `dvc repro train@wide`"):
+    with pytest.raises(
+        PocketfaceError, match=r"wide: not of this study's params; run `dvc repro train@wide`"
+    ):
         make_record(Study.model_validate(params), root)
 
 

@@ -20,6 +20,7 @@ from pocketface.cards import CARD, ModelCard, read_card
 from pocketface.errors import PocketfaceError
 from pocketface.evaluation.metrics import measure
 from pocketface.faces.index import FaceSet
+from pocketface.files import rounded
 from pocketface.study import Strict, Study, main_metric
 
 Figures = dict[str, float]
@@ -212,11 +213,12 @@ def _faces(study: Study, faces: FaceSet) -> Faces:
 
 def _trained(study: Study, name: str, folder: Path, history: pd.DataFrame) -> Trained:
     card, stanza = read_card(folder, ModelCard), study.models[name]
-    made = (card.architecture, card.options, card.input, list(card.outputs))
     recipe = stanza.training.model_dump(mode="json")
-    if made != (stanza.architecture, stanza.options, stanza.input, stanza.heads) or recipe != {
-        field: card.training.get(field) for field in recipe
-    }:
+    kept = {field: card.training.get(field) for field in recipe}
+    made = (card.architecture, card.options, card.input, set(card.outputs), kept)
+    # A card has its floats in six digits and its keys sorted.
+    asked = (stanza.architecture, rounded(stanza.options), stanza.input, set(stanza.heads), rounded(recipe))
+    if made != asked:
         raise PocketfaceError(f"{folder}: not of this study's params; run `dvc repro train@{name}`")
     if stanza.training.watch and stanza.training.watch.patience:
         raise PocketfaceError(
@@ -228,12 +230,12 @@ def _trained(study: Study, name: str, folder: Path, history: pd.DataFrame) -> Tr
         options=dict(card.options),
         dataset=card.dataset,
         size=card.input.size,
-        heads=list(card.outputs),
+        heads=stanza.heads,
         parameters=card.parameters,
         trainable_parameters=card.trainable_parameters,
         macs=card.macs,
         training=dict(card.training),
-        figures={main_metric(head): _last(history, head, folder) for head in card.outputs},
+        figures={main_metric(head): _last(history, head, folder) for head in stanza.heads},
     )
 
 
