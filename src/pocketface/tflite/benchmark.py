@@ -17,11 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from pocketface.cards import VariantCard, read_card
+from pocketface.cards import MODEL_FILE, VariantCard, read_card
 from pocketface.errors import PocketfaceError
 from pocketface.tflite.run import KERNELS, Runner
-
-MODEL = "model.tflite"
 
 
 def benchmark(
@@ -50,7 +48,7 @@ def benchmark(
     try:
         if card.status == "failed":
             raise PocketfaceError(card.reason or "not converted")
-        files = [variant / MODEL, *([reference / MODEL] if _runs(reference) else [])]
+        files = [variant / MODEL_FILE, *([reference / MODEL_FILE] if _runs(reference) else [])]
         times = {n: take_turns([Runner(file, n) for file in files], runs, warmup) for n in threads}
     except PocketfaceError as error:
         return about | {"status": "failed", "reason": str(error), "threads": {}, "float32_ratio": None}
@@ -64,7 +62,7 @@ def benchmark(
 
 
 def _runs(reference: Path) -> bool:
-    return (reference / MODEL).is_file() and read_card(reference, VariantCard).status == "ok"
+    return (reference / MODEL_FILE).is_file() and read_card(reference, VariantCard).status == "ok"
 
 
 def take_turns(runners: Sequence[Runner], runs: int, warmup: int) -> list[list[float]]:

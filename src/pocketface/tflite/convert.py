@@ -12,19 +12,17 @@ from typing import Any
 import keras
 import numpy as np
 
-from pocketface.cards import ModelCard, Output, Parity, VariantCard, read_card, write_card
+from pocketface.cards import MODEL_FILE, ModelCard, Output, Parity, VariantCard, read_card, write_card
 from pocketface.errors import PocketfaceError
 from pocketface.files import written_whole
 from pocketface.study import Level as Settings
-from pocketface.tflite import audit, calibrate, ethos, finetune, mixed, ranges, runtimes
+from pocketface.tflite import audit, calibrate, ethos, finetune, mixed, ranges, rounding, runtimes
 from pocketface.tflite.calibrate import Calibration
 from pocketface.tflite.converter import to_tflite
 from pocketface.tflite.levels import LEVELS, Level
 from pocketface.tflite.quantizer import quantize
 from pocketface.tflite.run import Runner
 from pocketface.training.fit import load
-
-MODEL = "model.tflite"
 
 
 @dataclass(frozen=True)
@@ -59,10 +57,10 @@ def convert(trained: Path, views: Path, level: str, settings: Settings, out: Pat
         try:
             float32 = to_tflite(model)
             made = make(card.outputs, model, LEVELS[level], settings, faces, float32)
-            facts = made.facts | _checked(card, model, LEVELS[level], made.file, faces, partial / MODEL)
+            facts = made.facts | _checked(card, model, LEVELS[level], made.file, faces, partial / MODEL_FILE)
             facts["size_ratio"] = len(made.file) / len(float32)
         except PocketfaceError as error:
-            (partial / MODEL).unlink(missing_ok=True)
+            (partial / MODEL_FILE).unlink(missing_ok=True)
             facts = {"status": "failed", "reason": str(error).splitlines()[0]}
         variant = VariantCard.model_validate(card.model_dump() | {"level": level} | facts)
         write_card(partial, variant)
@@ -94,6 +92,7 @@ def make(
         facts["per_channel"] = settings.per_channel
     if level.calibrated:
         facts["ranges"] = settings.ranges
+    if level.calibrated or level.refined:
         facts["calibration_faces"] = len(calibration.images)
         facts["calibration_sha256"] = calibration.sha256()
     if level.maker == "converter":
@@ -106,7 +105,7 @@ def make(
         try:
             file = quantize(float32, level, measured, settings.per_channel)
             audit.check(audit.read(file), level)
-            return Made(file, facts)
+            return Made(rounding.refine(float32, file, calibration.pixels) if level.refined else file, facts)
         except PocketfaceError:
             if level.activations != ("INT8",):
                 raise

@@ -28,6 +28,7 @@ class Level:
         weights: types a weight tensor of 1,024 elements or more may have; the first must occur.
         activations: types of what flows between operators; the first must occur.
         input, output: what a caller hands over and gets.
+        refined: whether weights are rounded so that answers change least, see `pocketface.tflite.rounding`.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Level:
     activations: tuple[str, ...]
     input: str = "FLOAT32"
     output: str = "FLOAT32"
+    refined: bool = False
 
     @property
     def calibrated(self) -> bool:
@@ -90,6 +92,7 @@ LEVELS = {
             "quantizer",
             ("INT4",),
             ("FLOAT32",),
+            refined=True,
         ),
         Level(
             "mixed_int8",
