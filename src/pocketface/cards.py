@@ -101,13 +101,15 @@ class Runtime(Strict):
     """Whether a runtime can load and run a variant.
 
     Attributes:
-        runs: whether it does, and answers one face as LiteRT's reference does.
+        runs: whether it does, and answers as LiteRT's reference kernels do.
         reason: where it does not.
+        max_difference: from the reference kernels; of answers above 1, as a share of the greatest.
         arena_bytes: memory for tensors at its peak; TensorFlow Lite Micro only.
     """
 
     runs: bool
     reason: str | None = None
+    max_difference: float | None = None
     arena_bytes: int | None = None
 
 
