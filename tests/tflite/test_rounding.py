@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
+from pocketface.errors import PocketfaceError
 from pocketface.tflite import audit, rounding
 from pocketface.tflite.converter import to_tflite
 from pocketface.tflite.levels import LEVELS
@@ -19,11 +20,14 @@ def faces() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def float32() -> bytes:
-    """Convolutions of every kind: plain, strided, dilated, depthwise; and a dense layer."""
+    """Convolutions of every kind: plain, strided, dilated, depthwise; and a dense layer.
+
+    The second and the third have a bias of nought, of the same length: the converter keeps one for both.
+    """
     keras.utils.set_random_seed(2)
     image = keras.Input((16, 16, 3), name="image")
     x = layers.Conv2D(48, 3, padding="same", activation="relu")(layers.Rescaling(1 / 255)(image))
-    x = layers.Conv2D(24, 3, strides=2, padding="same", activation="relu")(x)
+    x = layers.Conv2D(64, 3, strides=2, padding="same", activation="relu")(x)
     x = layers.Conv2D(64, 3, dilation_rate=2, activation="relu")(x)
     x = layers.DepthwiseConv2D(3, padding="same", depth_multiplier=2, activation="relu")(x)
     x = layers.Dense(32, activation="relu")(layers.Flatten()(x))
@@ -41,11 +45,26 @@ def test_answers_are_nearer_to_those_of_float32(float32, faces, tmp_path) -> Non
     refined = rounding.refine(float32, plain, faces[:16])
     assert audit.read(refined).large_weight_dtypes == audit.read(plain).large_weight_dtypes
     assert audit.read(refined).large_weight_dtypes["INT4"] >= 4
-    assert len(refined) == len(plain)
+    assert len(refined) < len(plain) + 2000
     unseen = faces[16:]
     expected = answers(float32, unseen, tmp_path)
     errors = [np.abs(answers(file, unseen, tmp_path) - expected).mean() for file in (plain, refined)]
     assert errors[1] < 0.6 * errors[0]
+
+
+def test_each_layer_has_a_bias_of_its_own(float32, faces) -> None:
+    plain = quantize(float32, LEVELS["int4_weights"])
+    shared, own = (
+        [operator.inputs[2] for operator in rounding._weighted(rounding.flatbuffer.parse(file))]
+        for file in (plain, rounding.refine(float32, plain, faces[:2]))
+    )
+    assert len(set(shared)) < len(shared)
+    assert len(set(own)) == len(own)
+
+
+def test_no_face_is_an_error(float32, faces) -> None:
+    with pytest.raises(PocketfaceError, match="no calibration faces"):
+        rounding.refine(float32, quantize(float32, LEVELS["int4_weights"]), faces[:0])
 
 
 def test_it_repeats(float32, faces) -> None:

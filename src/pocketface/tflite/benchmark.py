@@ -55,7 +55,7 @@ def benchmark(
     """
     card = read_card(variant, VariantCard)
     about = {"model": card.model, "level": card.level, "host": host(), "kernels": KERNELS}
-    missing = {"threads": {}, "float32_ratio": None, "operators": None}
+    missing: dict[str, Any] = {"threads": {}, "float32_ratio": None, "operators": None}
     try:
         if card.status == "failed":
             raise PocketfaceError(card.reason or "not converted")

@@ -2,8 +2,9 @@
 
     python micro_run.py FILE OUTPUTS < faces.npy > answers.npz
 
-Reads N faces, `[N, H, W, C]` in the file's own type; writes the stored values of its outputs, `0`, `1`, ...,
-each `[N, K]`, and to stderr the memory that was used. Imports nothing of pocketface, to start at once.
+Reads N faces, `[N, H, W, C]` in the file's own type; writes the stored values of its outputs, `arr_0`,
+`arr_1`, ..., each `[N, K]`, and to stderr the memory that was used. Imports nothing of pocketface, to start at
+once.
 """
 
 import io
@@ -29,7 +30,7 @@ def main() -> None:
             answers[place].append(interpreter.get_output(place)[0])
     interpreter.print_allocations()
     written = io.BytesIO()
-    np.savez(written, **{str(place): np.stack(rows) for place, rows in enumerate(answers)})
+    np.savez(written, *map(np.stack, answers))
     sys.stdout.buffer.write(written.getvalue())
 
 

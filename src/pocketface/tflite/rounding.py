@@ -16,11 +16,13 @@ integers and biases change. On the default study's age model plain rounding cost
 """
 
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from pocketface.errors import PocketfaceError
 from pocketface.tflite import flatbuffer, ranges
 
 DAMPING = 0.01
@@ -39,7 +41,9 @@ class _Layer:
 
     Attributes:
         input: name of the tensor it reads.
+        options: stride, dilation, padding; nothing of a dense layer.
         kernel: h, w of a convolution; nothing of a dense layer.
+        depthwise: whether it is a depthwise convolution.
         weights: float64 `[G, O, K]`, as trained.
         products: sum over positions of the inputs' products, `[G, K, K]`; nothing if too wide.
         sums: sum of the inputs, `[G, K]`.
@@ -49,6 +53,7 @@ class _Layer:
     input: str
     options: schema.Conv2DOptionsT | schema.DepthwiseConv2DOptionsT | None
     kernel: tuple[int, ...]
+    depthwise: bool
     weights: np.ndarray
     products: np.ndarray | None
     sums: np.ndarray
@@ -77,7 +82,7 @@ class _Layer:
         windows = np.lib.stride_tricks.sliding_window_view(image, reach, axis=(0, 1))
         windows = windows[:: stride[0], :: stride[1], :, :: dilation[0], :: dilation[1]].astype(np.float64)
         channels, area = windows.shape[2], self.kernel[0] * self.kernel[1]
-        if len(self.weights) > 1:
+        if self.depthwise:
             return windows.reshape(-1, channels, area).transpose(1, 0, 2)
         return windows.transpose(0, 1, 3, 4, 2).reshape(1, -1, area * channels)
 
@@ -92,7 +97,12 @@ def refine(float32: bytes, quantized: bytes, pixels: np.ndarray) -> bytes:
 
     Returns:
         The file with other integers in its weights and other biases; scales and operators are the same.
+
+    Raises:
+        PocketfaceError: there is no face.
     """
+    if len(pixels) == 0:
+        raise PocketfaceError("no calibration faces to round the weights for")
     source, made = flatbuffer.parse(float32), flatbuffer.parse(quantized)
     pairs = [
         (_layer(source, before), after)
@@ -140,13 +150,15 @@ def _weights(model: schema.ModelT, operator: schema.OperatorT) -> schema.TensorT
 
 def _layer(model: schema.ModelT, operator: schema.OperatorT) -> _Layer:
     kind, tensor = flatbuffer.kind(model, operator), _weights(model, operator)
+    depthwise = kind == "DEPTHWISE_CONV_2D"
     values = np.frombuffer(bytes(model.buffers[tensor.buffer].data), np.float32).reshape(tensor.shape)
-    weights = _grouped(values.astype(np.float64), kind == "DEPTHWISE_CONV_2D", _channels(model, operator))
+    weights = _grouped(values.astype(np.float64), depthwise, _channels(model, operator))
     groups, _, inputs = weights.shape
     return _Layer(
         input=flatbuffer.text(model.subgraphs[0].tensors[operator.inputs[0]].name),
         options=None if kind == "FULLY_CONNECTED" else operator.builtinOptions,
         kernel=() if kind == "FULLY_CONNECTED" else tuple(int(n) for n in tensor.shape[1:3]),
+        depthwise=depthwise,
         weights=weights,
         products=np.zeros((groups, inputs, inputs)) if inputs <= WIDEST else None,
         sums=np.zeros((groups, inputs)),
@@ -167,28 +179,44 @@ def _grouped(values: np.ndarray, depthwise: bool, channels: int) -> np.ndarray:
 
 def _rewrite(model: schema.ModelT, operator: schema.OperatorT, layer: _Layer) -> None:
     """Puts the layer's new integers and bias into the file."""
-    tensor = _weights(model, operator)
-    depthwise = len(layer.weights) > 1
+    tensor = _own(model, operator, 1)
     groups, outputs, _ = layer.weights.shape
     scales = np.broadcast_to(tensor.quantization.scale, groups * outputs).astype(np.float64)
     if layer.products is not None:
         new = gptq(
             layer.weights, scales.reshape(groups, outputs), layer.products / layer.count, STEPS[tensor.type]
         )
-        stored = new.transpose(2, 0, 1) if depthwise else new
+        stored = new.transpose(2, 0, 1) if layer.depthwise else new
         model.buffers[tensor.buffer].data = _packed(stored.ravel(), tensor.type)
     else:
-        new = _grouped(_unpacked(model, tensor), depthwise, _channels(model, operator))
+        new = _grouped(_unpacked(model, tensor), layer.depthwise, _channels(model, operator))
     error = layer.weights - new * scales.reshape(groups, outputs, 1)
     shift = np.einsum("gok,gk->go", error, layer.sums / layer.count).ravel()
     _add_to_bias(model, operator, shift)
+
+
+def _own(model: schema.ModelT, operator: schema.OperatorT, place: int) -> schema.TensorT:
+    """An operator's constant input, made its own: equal ones, biases of nought above all, are stored once."""
+    graph = model.subgraphs[0]
+    index = int(operator.inputs[place])
+    tensor = graph.tensors[index]
+    readers = sum(int(i) == index for other in graph.operators for i in other.inputs)
+    holders = sum(other.buffer == tensor.buffer for other in graph.tensors)
+    if readers == holders == 1:
+        return tensor
+    tensor, buffer = copy(tensor), copy(model.buffers[tensor.buffer])
+    tensor.buffer = len(model.buffers)
+    model.buffers.append(buffer)
+    operator.inputs = [*operator.inputs[:place], len(graph.tensors), *operator.inputs[place + 1 :]]
+    graph.tensors.append(tensor)
+    return tensor
 
 
 def _add_to_bias(model: schema.ModelT, operator: schema.OperatorT, shift: np.ndarray) -> None:
     """A layer without a bias keeps none."""
     if len(operator.inputs) < 3 or operator.inputs[2] < 0:
         return
-    tensor = model.subgraphs[0].tensors[operator.inputs[2]]
+    tensor = _own(model, operator, 2)
     kind = np.dtype(flatbuffer.TYPES[tensor.type].lower())
     bias = np.frombuffer(bytes(model.buffers[tensor.buffer].data), kind)
     if kind != np.float32:

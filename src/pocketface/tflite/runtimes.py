@@ -81,7 +81,7 @@ def micro(file: Path, faces: np.ndarray, reference: Answers) -> Runtime:
     arena = re.search(r"Arena allocation total (\d+) bytes", printed)
     with np.load(io.BytesIO(done.stdout), allow_pickle=False) as stored:
         answers = {
-            head: dequantized(stored[str(place)], _details(held.outputs[head]))
+            head: dequantized(stored[f"arr_{place}"], _details(held.outputs[head]))
             for head, place in _places(file).items()
         }
     compared = _compared(answers, reference)
