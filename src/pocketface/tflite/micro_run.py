@@ -3,8 +3,7 @@
     python micro_run.py FILE OUTPUTS < faces.npy > answers.npz
 
 Reads N faces, `[N, H, W, C]` in the file's own type; writes the stored values of its outputs, `arr_0`,
-`arr_1`, ..., each `[N, K]`, and to stderr the memory that was used. Imports nothing of pocketface, to start at
-once.
+`arr_1`, ..., each `[N, K]`, and to stderr the memory that was used. Imports no pocketface: it starts at once.
 """
 
 import io
