@@ -120,6 +120,22 @@ def test_calibration_is_in_the_card_of_the_level_that_used_it(folders) -> None:
     assert read_card(folders[2] / "float16", VariantCard).calibration_faces is None
 
 
+def test_faces_that_weights_are_rounded_for_are_in_the_card_too(folders) -> None:
+    for level in (level for level in LEVELS.values() if level.refined):
+        card = read_card(folders[2] / level.name, VariantCard)
+        assert (card.calibration_faces, card.ranges) == (8, "minmax" if level.calibrated else None)
+
+
+def test_an_integer_variant_holds_what_vela_made_of_it(folders) -> None:
+    pytest.importorskip("ethosu")
+    for level in ("int8_io", "float16"):
+        card = read_card(folders[2] / level, VariantCard)
+        held = sorted(path.name for path in (folders[2] / level).iterdir())
+        compiled = [f"ethos-u65-256.{kind}" for kind in ("csv", "tflite")] if level == "int8_io" else []
+        assert held == sorted(["card.json", MODEL_FILE, *compiled])
+        assert (card.npu.file if card.npu else None) == (compiled[-1] if compiled else None)
+
+
 def test_every_level_runs_in_litert_and_says_why_not_elsewhere(folders) -> None:
     for level in LEVELS:
         runs = read_card(folders[2] / level, VariantCard).runtimes

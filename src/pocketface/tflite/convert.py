@@ -4,7 +4,7 @@ card = convert(Path("models/age_gender"), Path("data/views/age_gender"), "int8",
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,20 @@ def make(
     Raises:
         PocketfaceError: the level cannot be made of this model.
     """
+    made = _make(outputs, model, level, settings, faces, float32)
+    if not level.refined:
+        return made
+    return replace(made, file=rounding.refine(float32, made.file, faces.first(settings.calibration).pixels))
+
+
+def _make(
+    outputs: Mapping[str, Output],
+    model: keras.Model,
+    level: Level,
+    settings: Settings,
+    faces: Calibration,
+    float32: bytes,
+) -> Made:
     calibration = faces.first(settings.calibration)
     facts: dict[str, Any] = {"maker": level.maker}
     if level.weights[0] in audit.LIMITS:
@@ -105,7 +119,7 @@ def make(
         try:
             file = quantize(float32, level, measured, settings.per_channel)
             audit.check(audit.read(file), level)
-            return Made(rounding.refine(float32, file, calibration.pixels) if level.refined else file, facts)
+            return Made(file, facts)
         except PocketfaceError:
             if level.activations != ("INT8",):
                 raise

@@ -85,7 +85,14 @@ LEVELS = {
             input="UINT8",
         ),
         # The quantizer's own does not run: LiteRT refuses how it scales the operands of an ADD.
-        Level("int16x8", "int8 weights, int16 activations", "converter", ("INT8",), ("INT16",)),
+        Level(
+            "int16x8",
+            "int8 weights, int16 activations",
+            "converter",
+            ("INT8",),
+            ("INT16",),
+            refined=True,
+        ),
         Level(
             "int4_weights",
             "int4 weights, float activations quantized while running",

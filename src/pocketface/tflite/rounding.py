@@ -99,15 +99,18 @@ def refine(float32: bytes, quantized: bytes, pixels: np.ndarray) -> bytes:
         The file with other integers in its weights and other biases; scales and operators are the same.
 
     Raises:
-        PocketfaceError: there is no face.
+        PocketfaceError: there is no face, or the files have other layers.
     """
     if len(pixels) == 0:
         raise PocketfaceError("no calibration faces to round the weights for")
     source, made = flatbuffer.parse(float32), flatbuffer.parse(quantized)
+    before, after = list(_weighted(source)), list(_weighted(made))
+    if len(before) != len(after):
+        raise PocketfaceError(f"{len(before)} layers became {len(after)}: which weights are whose?")
     pairs = [
-        (_layer(source, before), after)
-        for before, after in zip(_weighted(source), _weighted(made), strict=True)
-        if _weights(made, after).type in STEPS
+        (_layer(source, old), new)
+        for old, new in zip(before, after, strict=True)
+        if _weights(made, new).type in STEPS
     ]
     for tensors in ranges.activations(float32, pixels):
         for layer, _ in pairs:
