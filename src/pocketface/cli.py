@@ -22,6 +22,8 @@ app = typer.Typer(
 )
 data = typer.Typer(help="The datasets that a study can use.", no_args_is_help=True)
 app.add_typer(data, name="data")
+export = typer.Typer(help="Hands a model over to other programs.", no_args_is_help=True)
+app.add_typer(export, name="export")
 
 DEFAULT_MODELS = "variants/*/int8"
 
@@ -187,6 +189,33 @@ def track() -> None:
 
         published = publish(load_study())
     typer.echo(published.text())
+
+
+@export.command("c")
+@exit_cleanly
+def export_c(
+    variant: Annotated[Path, typer.Argument(metavar="VARIANT", help="A variant's folder: file and card.")],
+    out: Annotated[Path, typer.Option("--out", metavar="OUT.h", dir_okay=False)] = Path("model.h"),
+    npu: Annotated[
+        bool, typer.Option("--npu", help="Take the file that Vela compiled for an Ethos-U65.")
+    ] = False,
+) -> None:
+    """Writes a model as a C array with its card in comments, for a microcontroller.
+
+    Examples:
+
+        pocketface export c variants/expression/int8_io --out model.h
+    """
+    from pocketface.files import written_whole
+    from pocketface.tflite.c_array import c_header
+
+    text = c_header(variant, npu)
+    try:
+        with written_whole(out) as partial:
+            partial.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise PocketfaceError(f"{out}: cannot be written ({error.strerror})") from None
+    typer.echo(f"{out}: {len(text):,} characters")
 
 
 @data.command("list")

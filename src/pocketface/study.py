@@ -264,10 +264,17 @@ class Level(Strict):
 
 
 class Benchmark(Strict):
-    """Latency measurement: runs per thread setting, after the warm-up runs."""
+    """Latency measurement.
+
+    Attributes:
+        runs: per thread setting, after the warm-up runs.
+        warmup: runs that do not count.
+        profile: whether LiteRT's own profiler is run as well, see `pocketface.tflite.profile`.
+    """
 
     runs: Annotated[int, Field(ge=3)] = 50
     warmup: Annotated[int, Field(ge=0)] = 5
+    profile: bool = False
 
 
 class Study(Strict):

@@ -5,6 +5,8 @@
 
 Another load on the machine slows whatever runs at that moment. So the variant and its float32 sibling take
 turns, run by run, and the ratio of their medians is worth more than either of them.
+
+With `profiled=True` LiteRT's own profile by operator comes with it, from other runs: the profiler costs time.
 """
 
 import os
@@ -17,15 +19,19 @@ from typing import Any
 
 import numpy as np
 
-from pocketface.cards import VariantCard, read_card
+from pocketface.cards import MODEL_FILE, VariantCard, read_card
 from pocketface.errors import PocketfaceError
+from pocketface.tflite.profile import profile
 from pocketface.tflite.run import KERNELS, Runner
-
-MODEL = "model.tflite"
 
 
 def benchmark(
-    variant: Path, reference: Path, threads: Sequence[int], runs: int, warmup: int
+    variant: Path,
+    reference: Path,
+    threads: Sequence[int],
+    runs: int,
+    warmup: int,
+    profiled: bool = False,
 ) -> dict[str, Any]:
     """Times a variant.
 
@@ -35,11 +41,13 @@ def benchmark(
         threads: thread settings to measure, 1 among them: the ratio is taken there.
         runs: per thread setting, of one face each.
         warmup: runs before these that do not count.
+        profiled: whether to ask LiteRT's profiler, too.
 
     Returns:
         What goes into `timings/MODEL/LEVEL.json`: `model`, `level`, `status`, `reason`, `host`, `kernels`,
         `threads`: {"1": {"min_ms", "median_ms", "p95_ms", "runs"}} and `float32_ratio`, the median over
-        the reference's (null without one). A variant that failed or does not run has status `failed`, the
+        the reference's (null without one), and `operators`, see `pocketface.tflite.profile` (null if not
+        `profiled`). A variant that failed or does not run has status `failed`, the
         reason, and no figures.
 
     Raises:
@@ -47,24 +55,27 @@ def benchmark(
     """
     card = read_card(variant, VariantCard)
     about = {"model": card.model, "level": card.level, "host": host(), "kernels": KERNELS}
+    missing: dict[str, Any] = {"threads": {}, "float32_ratio": None, "operators": None}
     try:
         if card.status == "failed":
             raise PocketfaceError(card.reason or "not converted")
-        files = [variant / MODEL, *([reference / MODEL] if _runs(reference) else [])]
+        files = [variant / MODEL_FILE, *([reference / MODEL_FILE] if _runs(reference) else [])]
         times = {n: take_turns([Runner(file, n) for file in files], runs, warmup) for n in threads}
+        operators = profile(files[0], runs) if profiled else None
     except PocketfaceError as error:
-        return about | {"status": "failed", "reason": str(error), "threads": {}, "float32_ratio": None}
+        return about | missing | {"status": "failed", "reason": str(error)}
     medians = [statistics.median(column) for column in times[1]]
     return about | {
         "status": "ok",
         "reason": None,
         "threads": {str(n): summary(own) for n, (own, *_) in times.items()},
         "float32_ratio": medians[0] / medians[1] if len(medians) == 2 else None,
+        "operators": operators,
     }
 
 
 def _runs(reference: Path) -> bool:
-    return (reference / MODEL).is_file() and read_card(reference, VariantCard).status == "ok"
+    return (reference / MODEL_FILE).is_file() and read_card(reference, VariantCard).status == "ok"
 
 
 def take_turns(runners: Sequence[Runner], runs: int, warmup: int) -> list[list[float]]:
