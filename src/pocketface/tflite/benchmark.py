@@ -22,6 +22,7 @@ from pocketface.errors import PocketfaceError
 from pocketface.tflite.run import KERNELS, Runner
 
 MODEL = "model.tflite"
+NO_FIGURES: dict[str, Any] = {"threads": {}, "float32_ratio": None}
 
 
 def benchmark(
@@ -39,21 +40,21 @@ def benchmark(
     Returns:
         What goes into `timings/MODEL/LEVEL.json`: `model`, `level`, `status`, `reason`, `host`, `kernels`,
         `threads`: {"1": {"min_ms", "median_ms", "p95_ms", "runs"}} and `float32_ratio`, the median over
-        the reference's (null without one). A variant that failed or does not run has status `failed`, the
-        reason, and no figures.
+        the reference's (null without one). A variant that failed, is unavailable or does not run has that
+        status, the reason, and no figures.
 
     Raises:
         PocketfaceError: the variant has no card.
     """
     card = read_card(variant, VariantCard)
     about = {"model": card.model, "level": card.level, "host": host(), "kernels": KERNELS}
+    if card.status != "ok":
+        return about | {"status": card.status, "reason": card.reason} | NO_FIGURES
     try:
-        if card.status == "failed":
-            raise PocketfaceError(card.reason or "not converted")
         files = [variant / MODEL, *([reference / MODEL] if _runs(reference) else [])]
         times = {n: take_turns([Runner(file, n) for file in files], runs, warmup) for n in threads}
     except PocketfaceError as error:
-        return about | {"status": "failed", "reason": str(error), "threads": {}, "float32_ratio": None}
+        return about | {"status": "failed", "reason": str(error)} | NO_FIGURES
     medians = [statistics.median(column) for column in times[1]]
     return about | {
         "status": "ok",
