@@ -23,7 +23,7 @@ def main() -> None:
     settings = study.levels[args.level]
     trained, views = Path("models") / args.model, Path("data/views") / args.model
     card = convert(trained, views, args.level, settings, Path("variants") / args.model / args.level)
-    made = f"{card.size_bytes:,} bytes" if card.status == "ok" else f"failed: {card.reason}"
+    made = f"{card.size_bytes:,} bytes" if card.status == "ok" else f"{card.status}: {card.reason}"
     print(f"{args.model}/{args.level}: {made}")
 
 

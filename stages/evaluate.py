@@ -30,7 +30,7 @@ def main() -> None:
         figures = ", ".join(f"{metric} {value:.4g}" for metric, value in found["metrics"].items())
         print(f"{name} on {found['n']} faces of {dataset}: {figures}")
     if metrics["reason"]:
-        print(f"{name} failed: {metrics['reason']}")
+        print(f"{name} {metrics['status']}: {metrics['reason']}")
 
 
 if __name__ == "__main__":

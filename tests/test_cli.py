@@ -12,6 +12,7 @@ from colours import paint, variant_folder
 from fake_outs import STUDY, write_sources
 from pocketface.cli import app
 from pocketface.evaluation.variants import MODEL
+from pocketface.faces.picture import decode
 
 ANN, BOB = making.people(2)
 
@@ -155,6 +156,23 @@ def test_predict_says_it_to_a_person_too(colour_model, tmp_path):
     assert "expression neutral (50%)" in result.stdout
 
 
+def test_predict_draws_what_it_says(colour_model, tmp_path):
+    for name, scene in (("ann", making.scene(ANN)), ("wall", making.scene(width=120, height=100))):
+        (tmp_path / f"in/{name}.jpg").parent.mkdir(exist_ok=True)
+        (tmp_path / f"in/{name}.jpg").write_bytes(making.jpeg(scene))
+    (tmp_path / "in/bad.jpg").write_bytes(b"\xff\xd8\xff no more")
+    one = run("predict", tmp_path / "in/ann.jpg", "--model", colour_model, "--draw", tmp_path / "one.png")
+    assert one.exit_code == 0, one.output
+    assert decode((tmp_path / "one.png").read_bytes()).shape == (360, 480, 3)
+    several = run("predict", tmp_path / "in", "--model", colour_model, "--draw", tmp_path / "all")
+    assert several.exit_code == 0, several.output
+    assert sorted(path.name for path in (tmp_path / "all").iterdir()) == ["ann.png", "wall.png"]
+    assert (tmp_path / "all/ann.png").read_bytes() == (tmp_path / "one.png").read_bytes()
+    refused = run("predict", tmp_path / "in", "--model", colour_model, "--draw", tmp_path / "out.png")
+    assert refused.exit_code == 2
+    assert "give a folder" in refused.stderr
+
+
 def test_predict_fails_if_no_picture_could_be_read(colour_model, tmp_path):
     result = run("predict", tmp_path / "none.jpg", "--model", colour_model)
     assert result.exit_code == 2
@@ -164,17 +182,29 @@ def test_predict_fails_if_no_picture_could_be_read(colour_model, tmp_path):
     assert "no pictures in" in empty.stderr
 
 
-def test_without_a_model_the_int8_variants_of_this_folder_are_taken(colour_model, tmp_path, monkeypatch):
+def test_without_a_model_the_published_ones_are_taken(colour_model, tmp_path, monkeypatch):
+    monkeypatch.setattr("pocketface.published.folder", lambda: tmp_path / "weights")
+    (tmp_path / "ann.jpg").write_bytes(making.jpeg(making.scene(ANN)))
+    refused = run("predict", tmp_path / "ann.jpg")
+    assert refused.exit_code == 2
+    assert "no published model in it; say --model" in refused.stderr
+    variant_folder(tmp_path / "weights/colour/int8", colour_model, level="int8")
+    result = run("predict", tmp_path / "ann.jpg", "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)[0]["faces"][0]["expression"] == "neutral"
+
+
+def test_a_pattern_names_the_variants_that_were_made(colour_model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     paint(tmp_path / "a.png", 51, 0, 0)
-    refused = run("predict", "a.png")
+    refused = run("predict", "a.png", "--model", "variants/*/int8")
     assert refused.exit_code == 2
     assert "dvc repro" in refused.stderr
     variant_folder(tmp_path / "variants/colour/int8", colour_model, level="int8")
     failed = variant_folder(tmp_path / "variants/other/int8", colour_model, status="failed", reason="no")
     (failed / MODEL).unlink()
     (tmp_path / "labels.csv").write_text("path,age\na.png,20\n")
-    result = run("evaluate", "--data", "labels.csv", "--json", "out.json")
+    result = run("evaluate", "--model", "variants/*/int8", "--data", "labels.csv", "--json", "out.json")
     assert result.exit_code == 0, result.output
     assert json.loads((tmp_path / "out.json").read_text())["models"] == {
         "colour/int8": ["age", "expression", "gender"]
@@ -224,7 +254,16 @@ def test_data_list_names_every_dataset(tmp_path, monkeypatch):
 
 
 def test_every_command_explains_itself():
-    for command in ([], ["predict"], ["evaluate"], ["explain"], ["check"], ["track"], ["data", "list"]):
+    for command in (
+        [],
+        ["predict"],
+        ["evaluate"],
+        ["explain"],
+        ["check"],
+        ["track"],
+        ["publish"],
+        ["data", "list"],
+    ):
         result = run(*command, "--help")
         assert result.exit_code == 0
         assert "Usage" in result.stdout

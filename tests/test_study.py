@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from pocketface.errors import PocketfaceError
-from pocketface.study import load_study
+from pocketface.study import Study, load_study
 from tiny import study
 
 REPOSITORY = Path(__file__).parent.parent
@@ -20,6 +20,10 @@ def written(tmp_path: Path, change) -> Path:
 
 def small(params: dict) -> dict:
     return params["models"]["small"]
+
+
+def fetched(params: dict) -> dict:
+    return {name: value for name, value in small(params).items() if name != "training"} | {"weights": "known"}
 
 
 @pytest.mark.parametrize(
@@ -61,6 +65,29 @@ def small(params: dict) -> dict:
         (lambda p: small(p)["training"].update(learning_rat=1), "models.small.training.learning_rat"),
         (lambda p: small(p)["input"].update(margin=0.4), "datasets.utkface.crop.margin stores 0.25"),
         (lambda p: small(p)["input"].update(shift=-0.1), "reach 0.3 mean-face widths"),
+        (lambda p: small(p).pop("training"), "needs either `training` (under models:) or `weights`"),
+        (
+            lambda p: small(p).update(weights="dlib_age"),
+            "needs either `training` (under models:) or `weights`",
+        ),
+        (
+            lambda p: (small(p).pop("training"), small(p).update(weights="dlib_age")),
+            "what has `weights` under fetched",
+        ),
+        (
+            lambda p: p.update(fetched={"other": small(p)}),
+            "what has `training` stands under models",
+        ),
+        (
+            lambda p: p.update(fetched={"small": fetched(p)}),
+            "fetched.small: there is a models.small too",
+        ),
+        (
+            lambda p: p.update(fetched={"other": fetched(p)}, cross_validate={"other": 2}),
+            "cross_validate: no 'other'",
+        ),
+        (lambda p: p.update(fetched={"other": fetched(p) | {"weights": "../x"}}), "fetched.other.weights"),
+        (lambda p: p.update(harness=["lfw"]), "harness: no 'lfw'"),
         (lambda p: p["datasets"]["utkface"].update(sample=0), "datasets.utkface.sample"),
         (lambda p: p.update(holdout="celeba"), "holdout: no 'celeba'"),
         (lambda p: p.pop("models"), "models: Field required"),
@@ -72,6 +99,17 @@ def test_a_wrong_field_is_named_with_its_file(tmp_path: Path, change, complaint:
         load_study(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert complaint in str(caught.value)
+
+
+def test_fetched_models_are_models_that_are_not_trained(tmp_path: Path) -> None:
+    path = written(tmp_path, lambda p: p.update(fetched={"known": fetched(p)}))
+    study = load_study(path)
+    assert list(study.models) == ["small", "known"]
+    assert list(study.fetched) == ["known"]
+    assert study.models["small"].recipe.epochs == 2
+    with pytest.raises(PocketfaceError, match="its weights are fetched"):
+        _ = study.models["known"].recipe
+    assert Study.model_validate(study.model_dump()) == study
 
 
 def test_a_missing_file_and_broken_yaml_are_told(tmp_path: Path) -> None:

@@ -50,7 +50,9 @@ class ModelCard(Strict):
         parameters: number of weights, all and trainable.
         macs: multiply-accumulate operations for one face, convolutions and dense layers.
         training: the recipe, the seed, the number of faces, and the thread and oneDNN settings that the
-            weights' bytes depend on.
+            weights' bytes depend on; of fetched weights, where they are from.
+        status: `ok`, or `unavailable` with the `reason` where weights could not be fetched; nothing can then
+            be made of the model, and its variants are unavailable too.
     """
 
     model: str
@@ -65,6 +67,8 @@ class ModelCard(Strict):
     trainable_parameters: int
     macs: int
     training: dict[str, object] = {}
+    status: Literal["ok", "unavailable", "failed"] = "ok"
+    reason: str | None = None
 
 
 class Parity(Strict):
@@ -169,8 +173,8 @@ class VariantCard(ModelCard):
 
     Attributes:
         level: see `pocketface.tflite.levels`.
-        status: `ok`, or `failed` with the `reason`; a failed variant has no file and is a row in the
-            report.
+        status: `ok`, or `failed` or `unavailable` with the `reason`; such a variant has no file and is a row
+            in the report.
         size_bytes, sha256: of `model.tflite`.
         weight_dtypes, activation_dtypes: tensor type -> number of elements (weights) or tensors.
         operators: operator name -> count.
@@ -191,8 +195,6 @@ class VariantCard(ModelCard):
     """
 
     level: str
-    status: Literal["ok", "failed"] = "ok"
-    reason: str | None = None
     size_bytes: int | None = None
     sha256: str | None = None
     weight_dtypes: dict[str, int] = {}

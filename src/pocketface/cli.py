@@ -25,14 +25,13 @@ app.add_typer(data, name="data")
 export = typer.Typer(help="Hands a model over to other programs.", no_args_is_help=True)
 app.add_typer(export, name="export")
 
-DEFAULT_MODELS = "variants/*/int8"
-
 Models = Annotated[
     list[Path] | None,
     typer.Option(
         "--model",
         metavar="DIR_OR_TFLITE",
-        help=f"A variant's folder or a .tflite file; once per task. By default `{DEFAULT_MODELS}`.",
+        help="A variant's folder, a .tflite file or a quoted pattern: 'variants/*/int8' is what `dvc repro` "
+        "made; once per task. By default the published models that come with this package.",
     ),
 ]
 Threads = Annotated[int, typer.Option(min=1, help="CPU threads of each model.")]
@@ -44,6 +43,13 @@ def predict(
     pictures: Annotated[list[Path], typer.Argument(metavar="PICTURE_OR_FOLDER...", help="Where to look.")],
     model: Models = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list, one entry a picture.")] = False,
+    draw: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OUT.png",
+            help="Write the picture with boxes and answers in it; of several pictures, name a folder.",
+        ),
+    ] = None,
     threads: Threads = 1,
 ) -> None:
     """Says age, gender and expression of every face in pictures.
@@ -56,14 +62,19 @@ def predict(
 
         pocketface predict holiday/ --json > faces.json
 
+        pocketface predict me.jpg --draw out.png
+
         pocketface predict me.jpg --model variants/expression/float32
     """
     from pocketface.evaluation import predict as predicting
     from pocketface.evaluation.variants import open_variants
 
     files = predicting.pictures_in(pictures)
-    variants = open_variants(model or _default_models(), threads)
+    drawn = _drawn(files, draw)
+    variants = open_variants(_models(model), threads)
     rows = list(predicting.predict(variants, files))
+    for row, place in zip(rows, drawn, strict=False):
+        _draw(row, place)
     if as_json:
         typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
     else:
@@ -115,7 +126,7 @@ def evaluate(
     from pocketface.evaluation.variants import open_variants
     from pocketface.files import write_json
 
-    variants = open_variants(model or _default_models(), threads)
+    variants = open_variants(_models(model), threads)
     found = evaluate_pictures(variants, labels, Search(detect=detect, centre_if_none=no_face == "center"))
     typer.echo("\n".join(_figures(found)))
     if found["unanswered"]:
@@ -218,6 +229,43 @@ def export_c(
     typer.echo(f"{out}: {len(text):,} characters")
 
 
+@app.command()
+@exit_cleanly
+def publish(
+    model: Annotated[str, typer.Argument(help="A model of params.yaml that `dvc repro` has trained.")],
+    name: Annotated[str, typer.Option("--as", metavar="NAME", help="Its folder in weights/.")],
+    levels: Annotated[
+        str, typer.Option(metavar="LEVEL,LEVEL...", help="The levels whose files people get.")
+    ] = "int8",
+) -> None:
+    """Publishes a trained model in weights/NAME: float weights, the wanted levels, and a card.
+
+    The card says what data and terms are behind it, which study, seed and command rebuild it, and what every
+    level reached, whole and per group. The folder goes into git and into the package.
+
+    Examples:
+
+        pocketface publish age_gender --as pocket --levels int8,float16
+    """
+    from pocketface.fetching.sources import load_sources
+    from pocketface.published import PREFIX
+    from pocketface.published import publish as publishing
+    from pocketface.study import load_study
+
+    study, known = load_study(), load_sources()
+    trained_on = study.trained_on(model) if model in study.models else ()
+    sources = {
+        dataset: f"{source.title}, {source.home or 'no home page'}: {source.licence}"
+        for dataset in trained_on
+        if (source := known.dataset(dataset))
+    }
+    card = publishing(study, model, Path(PREFIX) / name, levels.split(","), sources)
+    for level, figures in card.levels.items():
+        if figures.included:
+            found = [f"{d}.{m} {v:.4g}" for d, metrics in figures.metrics.items() for m, v in metrics.items()]
+            typer.echo(f"{PREFIX}{name}/{level}: {figures.size_bytes:,} bytes, {', '.join(found)}")
+
+
 @data.command("list")
 @exit_cleanly
 def list_data() -> None:
@@ -245,21 +293,52 @@ def _pipeline_extra() -> Iterator[None]:
         ) from None
 
 
-def _default_models() -> list[Path]:
-    """The int8 variants made in this folder.
+def _models(named: Sequence[Path] | None) -> list[Path]:
+    """The models to open: those named, patterns among them filled in, or the published ones.
 
     Raises:
-        PocketfaceError: there is none that works.
+        PocketfaceError: there is none.
     """
-    from pocketface.cards import VariantCard, read_card
+    if not named:
+        from pocketface.published import default_models
 
-    folders = sorted(card.parent for card in Path().glob(f"{DEFAULT_MODELS}/card.json"))
-    made = [folder for folder in folders if read_card(folder, VariantCard).status == "ok"]
+        return default_models()
+    return [path for name in named for path in _matching(name)]
+
+
+def _matching(name: Path) -> list[Path]:
+    """The folders of variants that a pattern names, but for those that could not be made."""
+    from pocketface.cards import CARD, VariantCard, read_card
+
+    if "*" not in str(name):
+        return [name]
+    root, pattern = (
+        (Path(name.anchor), name.relative_to(name.anchor)) if name.is_absolute() else (Path(), name)
+    )
+    found = sorted(card.parent for card in root.glob(f"{pattern}/{CARD}"))
+    made = [folder for folder in found if read_card(folder, VariantCard).status == "ok"]
     if not made:
-        raise PocketfaceError(
-            f"no model in {DEFAULT_MODELS} of this folder; make them with `dvc repro`, or say --model"
-        )
+        raise PocketfaceError(f"no model in {name}; `dvc repro` makes them")
     return made
+
+
+def _drawn(files: Sequence[Path], out: Path | None) -> list[Path]:
+    """Where each picture is drawn to; nowhere without `out`."""
+    if out is None:
+        return []
+    from pocketface.evaluation.draw import places
+
+    return places(files, out)
+
+
+def _draw(row: dict[str, Any], place: Path) -> None:
+    """Draws the answers of a picture that could be read."""
+    if row["status"] not in ("ok", "no_face"):
+        return
+    from pocketface.evaluation.draw import draw, write
+    from pocketface.faces.picture import decode
+
+    write(place, draw(decode(Path(row["path"]).read_bytes()), row["faces"]))
 
 
 def _described(row: dict[str, Any]) -> list[str]:

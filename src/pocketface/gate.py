@@ -37,6 +37,8 @@ from pocketface.study import Strict, Study
 
 FAILED = "failed"
 """In place of figures: this level cannot be made or run."""
+UNAVAILABLE = "unavailable"
+"""In place of figures: the model's weights could not be fetched here, which says nothing about the model."""
 
 HEADER = """\
 # What `check` compares study `{study}` with; `pocketface check --update` rewrites `models`.
@@ -58,8 +60,8 @@ def _a_tolerance(value: float | str) -> float | str:
 
 Tolerance = Annotated[Annotated[float, Field(ge=0)] | str, AfterValidator(_a_tolerance)]
 Figures = dict[str, int | float]
-Variants = dict[str, dict[str, Figures | Literal["failed"]]]
-"""Model -> level -> figures, or `failed`."""
+Variants = dict[str, dict[str, Figures | Literal["failed", "unavailable"]]]
+"""Model -> level -> figures, or `failed` or `unavailable`."""
 _VARIANTS: TypeAdapter[Variants] = TypeAdapter(Variants)
 
 
@@ -171,12 +173,14 @@ def _keys(*variants: Variants) -> list[tuple[str, str]]:
 
 
 def _compare_variant(model: str, level: str, was: Figures | str | None, is_: Figures | str | None) -> Row:
-    words = [None if side is None else FAILED if side == FAILED else "runs" for side in (was, is_)]
+    words = [side if side is None or isinstance(side, str) else "runs" for side in (was, is_)]
     verdict: Literal["ok", "worse", "better", "missing", "new"]
     if was is None:
         verdict = "new"
     elif is_ is None:
         verdict = "missing"
+    elif UNAVAILABLE in words:
+        verdict = "ok"
     else:
         verdict = "ok" if words[0] == words[1] else "worse" if is_ == FAILED else "better"
     return Row(model, level, "variant", words[0], words[1], "no change", verdict)
@@ -242,10 +246,7 @@ def read_figures(study: str, root: Path = Path()) -> Variants:
     try:
         return _VARIANTS.validate_python(
             {
-                model: {
-                    level: FAILED if figures.get("status") == FAILED else figures
-                    for level, figures in levels.items()
-                }
+                model: {level: figures.get("status", figures) for level, figures in levels.items()}
                 for model, levels in json.loads(path.read_text(encoding="utf-8")).items()
             }
         )

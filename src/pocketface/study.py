@@ -2,7 +2,7 @@
 
     study = load_study()                      # ./params.yaml
     study.datasets["utkface"].sample
-    study.models["age_gender"].training.epochs
+    study.models["age_gender"].recipe.epochs
 
 The same file drives `dvc.yaml`, so a setting is declared once. An unknown name or an impossible value is
 a `PocketfaceError` that names the file and the field.
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from pocketface.datasets import names as dataset_names
 from pocketface.errors import PocketfaceError
@@ -233,14 +233,42 @@ class Training(Strict):
 
 
 class Model(Strict):
-    """One model of a study: what it is built as, what it sees, what it answers, how it is trained."""
+    """One model of a study: what it is built as, what it sees, what it answers, where its weights are from.
+
+    Attributes:
+        dataset: what it is trained on; of fetched weights, whose faces it is calibrated and measured on.
+        architecture, options: what builds it, see `pocketface.models`.
+        input: its window of a face.
+        heads: what it answers.
+        training: the recipe of a model that is trained here, under `models:`.
+        weights: of a model under `fetched:`: a name under `weights` in `data/sources.yaml`, or a folder of
+            this repository that `pocketface publish` has made, `weights/NAME`.
+    """
 
     dataset: Name
     architecture: Name
     options: dict[str, Any] = {}
     input: Input
     heads: Annotated[list[str], Field(min_length=1)]
-    training: Training
+    training: Training | None = None
+    weights: Annotated[str, StringConstraints(pattern=r"^(weights/)?\w[\w.+-]*$")] | None = None
+
+    @model_validator(mode="after")
+    def _trained_or_fetched(self) -> "Model":
+        if (self.training is None) == (self.weights is None):
+            raise ValueError("needs either `training` (under models:) or `weights` (under fetched:)")
+        return self
+
+    @property
+    def recipe(self) -> Training:
+        """How it is trained.
+
+        Raises:
+            PocketfaceError: it is not: its weights are fetched.
+        """
+        if self.training is None:
+            raise PocketfaceError(f"its weights are fetched ({self.weights}), it is not trained here")
+        return self.training
 
 
 class Level(Strict):
@@ -284,9 +312,13 @@ class Study(Strict):
         study: its name, and that of its report and baseline.
         seed: of every random choice.
         threads: CPU threads of training; the weights' bytes depend on it.
-        datasets, models, levels: what to make, by name.
+        datasets, models, levels: what to make, by name. `models` are all of them, the fetched ones last.
+        fetched: those whose weights are fetched. They stand apart in the file because the graph, which is
+            drawn from it, has another first stage for them.
         holdout: a dataset that no model is trained on and every model is measured on.
         benchmark: how latency is measured.
+        harness: datasets of uncropped pictures that are measured twice: as they should be, and as a careless
+            harness shows them, see `pocketface.evaluation.squeezed`.
         cross_validate: model -> in how many folds it is cross-validated.
         mix: datasets that a model with the dataset `mix` is trained on together, the main one first. A label
             that one of them lacks weighs nothing there.
@@ -297,11 +329,25 @@ class Study(Strict):
     threads: Annotated[int, Field(ge=1)]
     datasets: dict[Name, Dataset]
     models: dict[Name, Model]
+    fetched: dict[Name, Model] = {}
     levels: dict[Name, Level]
     holdout: Name
     benchmark: Benchmark
     cross_validate: dict[Name, Annotated[int, Field(ge=2)]] = {}
     mix: list[Name] = []
+    harness: list[Name] = []
+
+    @model_validator(mode="before")
+    @classmethod
+    def _models_are_all(cls, params: Any) -> Any:
+        """Adds the fetched models to `models`."""
+        if not (isinstance(params, dict) and isinstance(params.get("models"), dict)):
+            return params
+        models, fetched = params["models"], params.get("fetched") or {}
+        for name in models:
+            if name in fetched and models[name] != fetched[name]:
+                raise ValueError(f"fetched.{name}: there is a models.{name} too; give it another name")
+        return params | {"models": models | fetched, "fetched": fetched}
 
     @model_validator(mode="after")
     def _names_resolve(self) -> "Study":
@@ -312,10 +358,12 @@ class Study(Strict):
             for metric in level.max_drop:
                 _known(f"levels.{name}.max_drop", metric, [main_metric(head) for head in HEADS])
         _known("holdout", self.holdout, list(self.datasets))
+        for name in self.harness:
+            _known("harness", name, list(self.datasets))
         for name in self.mix:
             _known("mix", name, list(self.datasets))
         for name in self.cross_validate:
-            _known("cross_validate", name, list(self.models))
+            _known("cross_validate", name, [model for model in self.models if model not in self.fetched])
         for name, model in self.models.items():
             _known(f"models.{name}.dataset", model.dataset, [*self.datasets, *([MIX] if self.mix else [])])
             _known(f"models.{name}.architecture", model.architecture, architecture_names())
@@ -323,6 +371,10 @@ class Study(Strict):
                 _known(f"models.{name}.heads", head, list(HEADS))
             if self.holdout in self.trained_on(name):
                 raise ValueError(f"models.{name}.dataset: {self.holdout} is the hold-out, not for training")
+            if bool(model.weights) != (name in self.fetched):
+                raise ValueError(
+                    f"{name}: what has `training` stands under models, what has `weights` under fetched"
+                )
             for field, heads in _heads_of(model.training).items():
                 if unknown := sorted(set(heads) - set(model.heads)):
                     raise ValueError(f"models.{name}.training.{field}: no head {unknown}")
@@ -346,8 +398,10 @@ def _known(field: str, name: str, names: list[str]) -> None:
         raise ValueError(f"{field}: no {name!r}; there are {', '.join(names)}")
 
 
-def _heads_of(training: Training) -> dict[str, list[str]]:
+def _heads_of(training: Training | None) -> dict[str, list[str]]:
     """Field -> the heads it names."""
+    if training is None:
+        return {}
     return {"loss_weights": list(training.loss_weights), "balanced": training.balanced}
 
 

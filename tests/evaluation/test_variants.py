@@ -52,7 +52,7 @@ def test_a_damaged_file(colour_model, tmp_path, content, message):
     [
         ({"sha256": "0" * 64}, "not the file that card.json describes"),
         ({"input": Input(size=64)}, r"takes faces of \(48, 48, 3\), its card says \(64, 64, 3\)"),
-        ({"status": "failed", "reason": "no kernel"}, "could not be made \\(no kernel\\)"),
+        ({"status": "failed", "reason": "no kernel"}, r"there is no such model \(failed: no kernel\)"),
     ],
 )
 def test_a_file_that_is_not_what_its_card_says(colour_model, tmp_path, changes, message):

@@ -49,8 +49,10 @@ PARAMS = {
     },
     "levels": {"float32": {}, "int8": {"calibration": 8}},
     "benchmark": {"runs": 3, "warmup": 0},
+    "fetched": {},
     "cross_validate": {},
     "mix": [],
+    "harness": [],
 }
 
 

@@ -32,8 +32,8 @@ def evaluate_variant(folder: Path, selected: Path) -> tuple[dict[str, Any], pd.D
     Returns:
         `(metrics, predictions)`: what goes into `metrics.json`: `model`, `level`, `status`, `reason`,
         `kernels` and, under `datasets`, what `evaluate_dataset` gives for each; and one row a face:
-        `dataset`, `split`, `image`, labels and answers. A variant that could not be made or does not run
-        has status `failed`, the reason, and no datasets and rows.
+        `dataset`, `split`, `image`, labels and answers. A variant that could not be made, is unavailable or
+        does not run has that status, the reason, and no datasets and rows.
 
     Raises:
         PocketfaceError: the card or the selected faces are missing or damaged.
@@ -45,9 +45,9 @@ def evaluate_variant(folder: Path, selected: Path) -> tuple[dict[str, Any], pd.D
         **{"status": "ok", "reason": None, "datasets": {}},
     }
     predictions = [pd.DataFrame({column: pd.Series(dtype=object) for column in IDENTITY})]
+    if card.status != "ok":
+        return metrics | {"status": card.status, "reason": card.reason}, predictions[0]
     try:
-        if card.status == "failed":
-            raise PocketfaceError(card.reason or "not converted")
         variant = open_variant(folder)
         measured = {
             dataset: evaluate_dataset(variant, Evaluation(faces.pixels, rows.dropna(axis=1, how="all")))

@@ -78,8 +78,8 @@ def open_variant(path: Path, threads: int = 1) -> Variant:
     path = Path(path)
     file = path / MODEL if path.is_dir() else path
     card = read_card(file.parent, VariantCard) if path.is_dir() or (file.parent / CARD).is_file() else None
-    if card is not None and card.status == "failed":
-        raise PocketfaceError(f"{path}: this level could not be made ({card.reason}); take another")
+    if card is not None and card.status != "ok":
+        raise PocketfaceError(f"{path}: there is no such model ({card.status}: {card.reason}); take another")
     _check_file(file, card)
     runner = Runner(file, threads)
     if card is None:

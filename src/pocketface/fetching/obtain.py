@@ -28,6 +28,10 @@ AT_ONCE = 4
 """Downloads side by side; more would be impolite to one server."""
 
 
+class Unavailable(PocketfaceError):
+    """A file is in none of the places it could come from; what is wrong otherwise is a plain error."""
+
+
 def obtain(source: Source, folder: Path = ARCHIVES, patience: Patience | None = None) -> list[Archive]:
     """Makes sure that every file of `source` is in `folder`, and checks it.
 
@@ -35,8 +39,9 @@ def obtain(source: Source, folder: Path = ARCHIVES, patience: Patience | None = 
         The archives in the order of the source, a file in pieces as one.
 
     Raises:
-        PocketfaceError: a file is the wrong one (it is then moved aside), or could not be had anywhere; the
-            message lists the places tried and what to do about each.
+        Unavailable: a file could not be had anywhere; the message lists the places tried and what to do about
+            each.
+        PocketfaceError: a file is the wrong one; it is then moved aside.
     """
     mirror = os.environ.get(MIRROR, "")
     parts = [part for file in source.files for part in file.parts()]
@@ -87,7 +92,7 @@ def _obtain(file: File, folder: Path, mirror: str, patience: Patience | None) ->
             raise
         except PocketfaceError as error:
             failures.append(f"{upstream.kind}: {error}")
-    raise PocketfaceError("\n  ".join([f"{folder / file.mirror}: could not be had anywhere", *failures]))
+    raise Unavailable("\n  ".join([f"{folder / file.mirror}: could not be had anywhere", *failures]))
 
 
 def _from_mirror(mirror: str, copy: Copy, target: Path, patience: Patience | None) -> Path:

@@ -190,6 +190,9 @@ class Source(Strict):
         labels: columns of `pocketface.labels` that a reader finds.
         pictures: how many upstream has.
         notes: what a person who maintains this entry should know.
+        trained_on: of weights: which faces they have seen.
+        answers: of weights: head -> what their classes mean, in their order, where it is not ours; of an age
+            that is the mean of classes, their years.
     """
 
     title: str
@@ -200,6 +203,8 @@ class Source(Strict):
     labels: tuple[str, ...] = ()
     pictures: Size | None = None
     notes: str = ""
+    trained_on: str = ""
+    answers: dict[str, tuple[str | float, ...]] = {}
     limits: Limits = Limits()
 
     @model_validator(mode="after")

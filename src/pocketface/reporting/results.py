@@ -105,7 +105,7 @@ class Variant:
     @property
     def reason(self) -> str | None:
         """Why the variant failed, or None when it runs."""
-        if self.card.status == "failed":
+        if self.card.status != "ok":
             return self.card.reason or "not converted"
         return None if self.evaluation.status == "ok" else self.evaluation.reason or "not evaluated"
 

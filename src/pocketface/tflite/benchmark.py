@@ -24,6 +24,8 @@ from pocketface.errors import PocketfaceError
 from pocketface.tflite.profile import profile
 from pocketface.tflite.run import KERNELS, Runner
 
+NO_FIGURES: dict[str, Any] = {"threads": {}, "float32_ratio": None, "operators": None}
+
 
 def benchmark(
     variant: Path,
@@ -47,23 +49,22 @@ def benchmark(
         What goes into `timings/MODEL/LEVEL.json`: `model`, `level`, `status`, `reason`, `host`, `kernels`,
         `threads`: {"1": {"min_ms", "median_ms", "p95_ms", "runs"}} and `float32_ratio`, the median over
         the reference's (null without one), and `operators`, see `pocketface.tflite.profile` (null if not
-        `profiled`). A variant that failed or does not run has status `failed`, the
-        reason, and no figures.
+        `profiled`). A variant that failed, is unavailable or does not run has that status, the reason, and no
+        figures.
 
     Raises:
         PocketfaceError: the variant has no card.
     """
     card = read_card(variant, VariantCard)
     about = {"model": card.model, "level": card.level, "host": host(), "kernels": KERNELS}
-    missing: dict[str, Any] = {"threads": {}, "float32_ratio": None, "operators": None}
+    if card.status != "ok":
+        return about | {"status": card.status, "reason": card.reason} | NO_FIGURES
     try:
-        if card.status == "failed":
-            raise PocketfaceError(card.reason or "not converted")
         files = [variant / MODEL_FILE, *([reference / MODEL_FILE] if _runs(reference) else [])]
         times = {n: take_turns([Runner(file, n) for file in files], runs, warmup) for n in threads}
         operators = profile(files[0], runs) if profiled else None
     except PocketfaceError as error:
-        return about | missing | {"status": "failed", "reason": str(error)}
+        return about | {"status": "failed", "reason": str(error)} | NO_FIGURES
     medians = [statistics.median(column) for column in times[1]]
     return about | {
         "status": "ok",

@@ -37,7 +37,7 @@ def convert(trained: Path, views: Path, level: str, settings: Settings, out: Pat
     """Makes one variant of a trained model: `out/model.tflite` and `out/card.json`.
 
     A level that cannot be made, does not hold what its name says, or does not run, leaves a card with
-    status `failed` and the reason, and no file.
+    status `failed` and the reason, and no file; weights that could not be fetched leave `unavailable`.
 
     Args:
         trained: folder with the weights and the card.
@@ -50,6 +50,11 @@ def convert(trained: Path, views: Path, level: str, settings: Settings, out: Pat
         PocketfaceError: the trained model or the calibration faces cannot be loaded.
     """
     card = read_card(trained, ModelCard)
+    if card.status == "unavailable":
+        variant = VariantCard.model_validate(card.model_dump() | {"level": level})
+        with written_whole(out) as partial:
+            write_card(partial, variant)
+        return variant
     model = load(card, trained)
     faces = calibrate.load(views)
     with written_whole(out) as partial:

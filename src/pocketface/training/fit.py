@@ -106,7 +106,7 @@ def fit(
         parameters=model.count_params(),
         trainable_parameters=sum(int(np.prod(w.shape)) for w in model.trainable_weights),
         macs=macs(model),
-        training=stanza.training.model_dump(mode="json") | facts | {"faces": learned.faces},
+        training=stanza.recipe.model_dump(mode="json") | facts | {"faces": learned.faces},
     )
     return Trained(model, card, learned.history)
 
@@ -126,7 +126,7 @@ def learn(
     The caller has seeded everything, see `runtime.seed_everything`. Raises as `fit` does.
     """
     stanza = study.models[name]
-    recipe = stanza.training
+    recipe = stanza.recipe
     if cluster:
         machines.check(recipe, cluster.num_replicas_in_sync)
     start = (checkpoints and checkpoints.latest()) or START
@@ -218,7 +218,7 @@ def identity(study: Study, name: str, indexes: Sequence[Path]) -> dict[str, obje
         name: the model.
         indexes: the face index files of its datasets; they hold the hash of every picture.
     """
-    recipe = study.models[name].model_dump(mode="json")
+    recipe = study.models[name].model_dump(mode="json", exclude={"weights"})
     training = recipe.pop("training")
     code = sorted(path for part in ("models", "training") for path in (PACKAGE / part).glob("*.py"))
     return {
@@ -244,11 +244,11 @@ def _digest(paths: Sequence[Path]) -> str:
 
 def _batches(sets: Sequence[FaceSet], rows: pd.DataFrame, stanza: Model, outputs: list[str]) -> Batches:
     """Batches to measure on."""
-    return Batches(sets, rows, stanza.input, outputs, stanza.training.batch_size)
+    return Batches(sets, rows, stanza.input, outputs, stanza.recipe.batch_size)
 
 
 def _compile(model: keras.Model, stanza: Model, extra: list[str], steps: int) -> None:
-    recipe, heads = stanza.training, stanza.heads
+    recipe, heads = stanza.recipe, stanza.heads
     optimizer = keras.optimizers.AdamW(
         learning_rate(recipe, steps),
         weight_decay=recipe.weight_decay,

@@ -86,7 +86,7 @@ def cross_validate(
         kept = Checkpoints(checkpoints / str(number), {**identity, "folds": count, "fold": number})
         kept.start("auto")
         learned = learn(study, name, sets, others, own, checkpoints=kept)
-        batches = Batches(sets, own, stanza.input, stanza.heads, stanza.training.batch_size)
+        batches = Batches(sets, own, stanza.input, stanza.heads, stanza.recipe.batch_size)
         answers = decode(learned.model.predict(batches, verbose=0), outputs)
         for estimator, table in {MODEL: answers, **references(others, len(own), outputs)}.items():
             labelled = pd.concat([own.reset_index(drop=True), table], axis=1)

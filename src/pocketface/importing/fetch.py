@@ -1,0 +1,126 @@
+"""The whole way of published weights: obtain, check, import, and say in a card what they are.
+
+    card = fetch(study, "dlib_age", Path("models/dlib_age"))
+
+What comes of it is what training leaves, `model.weights.h5` and `card.json`, so everything downstream treats
+both alike. Where the file cannot be had, the card says so and how to place it by hand, and the pipeline goes
+on: every variant of that model is then a row that says `unavailable`.
+"""
+
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from pocketface import models, published
+from pocketface.cards import ModelCard, write_card
+from pocketface.errors import PocketfaceError
+from pocketface.fetching.obtain import ARCHIVES, Unavailable, obtain
+from pocketface.fetching.sources import Source, Sources
+from pocketface.files import written_whole
+from pocketface.importing import hdf5, onnx_graph
+from pocketface.importing.layers import assign
+from pocketface.models.heads import meaning
+from pocketface.models.macs import macs
+from pocketface.study import Model, Study
+from pocketface.training.fit import WEIGHTS, load
+
+
+def fetch(study: Study, name: str, sources: Sources, out: Path, archives: Path = ARCHIVES) -> ModelCard:
+    """Fetches the weights of a model of the study.
+
+    Args:
+        study: the params.
+        name: a model under `fetched`.
+        sources: `data/sources.yaml`.
+        out: folder to write.
+        archives: where downloaded files are kept.
+
+    Returns:
+        The card, with status `ok` or `unavailable`.
+
+    Raises:
+        PocketfaceError: the file is not the one that the sources mean, or not the weights of the stanza's
+            architecture.
+    """
+    stanza = study.models[name]
+    if stanza.weights is None:
+        raise PocketfaceError(f"models.{name} is trained, not fetched: `dvc repro train@{name}`")
+    if stanza.weights.startswith(published.PREFIX):
+        model, about = _of_ours(stanza, Path(stanza.weights))
+    else:
+        model, about = _of_others(name, stanza, sources.weight(stanza.weights), archives)
+    card = ModelCard.model_validate(
+        {
+            "model": name,
+            "architecture": stanza.architecture,
+            "options": stanza.options,
+            "crop": study.datasets[stanza.dataset].crop,
+            "input": stanza.input,
+            "outputs": {head: meaning(head) for head in stanza.heads},
+            "parameters": model.count_params(),
+            "trainable_parameters": sum(int(np.prod(weight.shape)) for weight in model.trainable_weights),
+            "macs": macs(model),
+            "training": {"weights": stanza.weights},
+        }
+        | about
+    )
+    with written_whole(out) as partial:
+        partial.mkdir(parents=True)
+        if card.status == "ok":
+            model.save_weights(partial / WEIGHTS)
+        write_card(partial, card)
+    return card
+
+
+def read_into(model: keras.Model, path: Path, source: Source) -> None:
+    """Puts the weights of a file, HDF5 or ONNX by its ending, into a model.
+
+    Raises:
+        PocketfaceError: it is neither, damaged, not to be trusted, or of another network.
+    """
+    try:
+        if path.suffix == ".onnx":
+            assign(model, onnx_graph.read_layers(path), source.answers)
+        elif path.suffix in (".h5", ".hdf5"):
+            with hdf5.open_layers(path) as layers:
+                assign(model, layers, source.answers)
+        else:
+            raise PocketfaceError("neither .h5, .hdf5 nor .onnx")
+    except PocketfaceError as error:
+        text = str(error)
+        raise PocketfaceError(text if text.startswith(str(path)) else f"{path}: {text}") from None
+
+
+def _of_others(
+    name: str, stanza: Model, source: Source, archives: Path
+) -> tuple[keras.Model, dict[str, object]]:
+    model = models.build(stanza.architecture, stanza.input, stanza.heads, stanza.options, pretrained=False)
+    about: dict[str, object] = {
+        "dataset": source.trained_on or f"not told ({source.title})",
+        "licence": source.licence,
+    }
+    try:
+        file = obtain(source, archives)[0].parts[0]
+    except Unavailable as error:
+        print(f"{name}: unavailable\n{error}", file=sys.stderr)
+        place = archives / source.files[0].mirror
+        reason = f"not reachable: put it at {place} by hand and `dvc repro -f fetch_weights@{name}`"
+        return model, {**about, "status": "unavailable", "reason": reason}
+    read_into(model, file, source)
+    return model, about
+
+
+def _of_ours(stanza: Model, folder: Path) -> tuple[keras.Model, dict[str, object]]:
+    """Of a folder that `pocketface publish` made; what it is stands in its card."""
+    card = published.read(folder)
+    own = (card.architecture, dict(card.options), card.input, list(card.outputs))
+    if own != (stanza.architecture, stanza.options, stanza.input, stanza.heads):
+        raise PocketfaceError(
+            f"{folder}: published as {card.architecture} with {dict(card.options)}, {card.input} and "
+            f"the heads {list(card.outputs)}; the stanza must say the same"
+        )
+    published.check(folder, card)
+    about = {"dataset": card.dataset, "licence": card.licence, "crop": card.crop}
+    return load(card, folder), about

@@ -1,0 +1,93 @@
+"""The weights in an HDF5 file of Keras 2, `save_weights` or `save`, with models nested in it or not.
+
+    with open_layers(Path("age_model_weights.h5")) as layers:
+        assign(model, layers)
+
+Its layout: a group a layer, listed in the attribute `layer_names` of the file, or of its group
+`model_weights`; in each, datasets listed in `weight_names`, `conv2d_1/kernel:0`. A nested model is one group,
+whose datasets are those of its layers.
+
+Only these lists and the arrays are looked at: neither `model_config`, in which code could hide (a Lambda
+layer is pickled there), nor what the optimizer left. Links to elsewhere, in the file or out of it, are
+refused.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+
+from pocketface.errors import PocketfaceError
+from pocketface.importing.layers import Learned, Stored
+
+MOST_NAMES = 10_000
+"""Layers, or weights of a layer. The largest networks have a few thousand."""
+MOST_DIMENSIONS = 4
+
+
+@contextmanager
+def open_layers(path: Path) -> Iterator[list[Learned]]:
+    """The layers with weights, in the file's order; their arrays are read from the file while it is open.
+
+    Raises:
+        PocketfaceError: it is not HDF5, not in that layout, or not to be trusted.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            root = _member(file, "model_weights", h5py.Group) if "model_weights" in file else file
+            yield _layers(root)
+    except PocketfaceError as error:
+        raise PocketfaceError(f"{path}: {error}") from None
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
+        raise PocketfaceError(f"{path}: not readable as HDF5 weights of Keras ({error})") from None
+
+
+def _layers(root: h5py.Group) -> list[Learned]:
+    layers: dict[str, dict[str, Stored]] = {}
+    for group in _names(root, "layer_names"):
+        inside = _member(root, group, h5py.Group)
+        for weight in _names(inside, "weight_names"):
+            layer, _, name = f"{group}/{weight}".rpartition("/")
+            layers.setdefault(layer, {})[name.removesuffix(":0")] = _array(inside, weight)
+    return [Learned(name, weights) for name, weights in layers.items()]
+
+
+def _names(group: h5py.Group, attribute: str) -> list[str]:
+    """A list of names; Keras cuts one that is too long for an attribute: `layer_names0`, `layer_names1`, …"""
+    pieces = [attribute] if attribute in group.attrs else []
+    while not (pieces and pieces[0] == attribute) and f"{attribute}{len(pieces)}" in group.attrs:
+        pieces.append(f"{attribute}{len(pieces)}")
+    if not pieces:
+        raise PocketfaceError(f"{group.name} has no {attribute}: not the weights of a Keras 2 model")
+    names: list[str] = []
+    for piece in pieces:
+        shape = group.attrs.get_id(piece).shape
+        if len(shape) != 1 or len(names) + shape[0] > MOST_NAMES:
+            raise PocketfaceError(f"{group.name}: {piece} is no list of at most {MOST_NAMES} names")
+        names += [name.decode() if isinstance(name, bytes) else str(name) for name in group.attrs[piece]]
+    return names
+
+
+def _member(group: h5py.Group, path: str, kind: type) -> h5py.Group | h5py.Dataset:
+    """What stands under a path, reached without following a link."""
+    found = group
+    for part in filter(None, path.split("/")):
+        link = found.get(part, getlink=True) if isinstance(found, h5py.Group) else None
+        if link is None:
+            raise PocketfaceError(f"{group.name} has no {path}")
+        if not isinstance(link, h5py.HardLink):
+            raise PocketfaceError(f"{found.name}/{part} is a link to elsewhere, which is refused")
+        found = found[part]
+    if not isinstance(found, kind):
+        raise PocketfaceError(f"{found.name} is not a {kind.__name__.lower()}")
+    return found
+
+
+def _array(group: h5py.Group, path: str) -> h5py.Dataset:
+    data = _member(group, path, h5py.Dataset)
+    if data.external or data.is_virtual:
+        raise PocketfaceError(f"{data.name} keeps its numbers in another file, which is refused")
+    if data.dtype.kind != "f" or data.shape is None or len(data.shape) > MOST_DIMENSIONS:
+        raise PocketfaceError(f"{data.name} is not an array of floats: {data.dtype} {data.shape}")
+    return data

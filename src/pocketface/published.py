@@ -1,0 +1,216 @@
+"""Published models: what `weights/` holds, and how a model of a study gets there.
+
+    publish(study, "age_gender", Path("weights/pocket"), levels=["int8"])
+    default_models()                       # the folders that `pocketface predict` opens on its own
+
+A folder `weights/NAME` holds
+
+- `card.json`: what the model is, the data and terms behind it, the study, seed and command that rebuild it,
+  and the metrics of every level, whole and per group;
+- `model.weights.h5`: the float weights, for studies that start from them;
+- `LEVEL/model.tflite` and `LEVEL/card.json`: the variants that people want, as the pipeline made them.
+
+It ships with the package, without the float weights.
+"""
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pocketface
+from pocketface.cards import CARD, ModelCard, VariantCard, read_card, write_card
+from pocketface.errors import PocketfaceError
+from pocketface.files import sha256, written_whole
+from pocketface.study import Strict, Study, load_study
+
+PREFIX = "weights/"
+WEIGHTS, MODEL = "model.weights.h5", "model.tflite"
+LARGEST = 6_000_000
+"""Bytes of a published folder: it lives in git."""
+DEFAULT_LEVEL = "int8"
+DEFAULT_HEADS = {"age", "gender", "expression"}
+"""What `pocketface predict` is asked for when nobody says which models."""
+LICENCE_NOTE = (
+    "The terms of the training data travel with these weights. The code that made them is Apache-2.0. "
+    "Whether pictures' terms bind weights is unsettled: treat them as if they did."
+)
+
+
+class LevelFigures(Strict):
+    """What one level of a published model reached.
+
+    Attributes:
+        size_bytes, sha256: of its `model.tflite`.
+        included: whether the file is in this folder.
+        metrics: dataset -> metric -> value, on faces not trained on.
+        groups: dataset -> grouping -> group -> figures.
+    """
+
+    size_bytes: int | None
+    sha256: str | None
+    included: bool
+    metrics: dict[str, dict[str, float]]
+    groups: dict[str, dict[str, dict[str, Any]]]
+
+
+class PublishedCard(ModelCard):
+    """`weights/NAME/card.json`.
+
+    Attributes:
+        study, seed, command: what rebuilds it, from the root of the repository.
+        sources: dataset -> where it comes from and its terms.
+        licence_note: how to read the terms.
+        weights_sha256: of `model.weights.h5`.
+        levels: the levels of the study that run.
+    """
+
+    study: str
+    seed: int
+    command: str
+    sources: dict[str, str]
+    licence_note: str = LICENCE_NOTE
+    weights_sha256: str
+    levels: dict[str, LevelFigures]
+
+
+def folder() -> Path:
+    """Where published models are: in the installed package, or in the repository that it runs from."""
+    package = Path(pocketface.__file__).parent
+    inside = package / "weights"
+    return inside if inside.is_dir() else package.parents[1] / "weights"
+
+
+def default_models(root: Path | None = None) -> list[Path]:
+    """The published int8 variants that answer age, gender or expression, sorted by name.
+
+    Raises:
+        PocketfaceError: there is none.
+    """
+    root = root or folder()
+    found = [card.parent for card in sorted(root.glob(f"*/{DEFAULT_LEVEL}/{CARD}"))]
+    wanted = [path for path in found if DEFAULT_HEADS & set(read_card(path, VariantCard).outputs)]
+    if not wanted:
+        raise PocketfaceError(
+            f"{root}: no published model in it; say --model, for example --model 'variants/*/int8' "
+            "after `dvc repro`"
+        )
+    return wanted
+
+
+def read(path: Path) -> PublishedCard:
+    """The card of a published folder.
+
+    Raises:
+        PocketfaceError: there is none, or it is not one.
+    """
+    return read_card(path, PublishedCard)
+
+
+def check(path: Path, card: PublishedCard) -> None:
+    """Raises a `PocketfaceError` unless the weights are those of the card."""
+    weights = path / WEIGHTS
+    if not weights.is_file():
+        raise PocketfaceError(
+            f"{weights}: no such file; it is in the repository, not in the installed package"
+        )
+    if sha256(weights) != card.weights_sha256:
+        raise PocketfaceError(f"{weights}: not the file that {CARD} describes; publish the model again")
+
+
+def publish(
+    study: Study,
+    model: str,
+    out: Path,
+    levels: Sequence[str] = (DEFAULT_LEVEL,),
+    sources: dict[str, str] | None = None,
+    root: Path = Path(),
+) -> PublishedCard:
+    """Copies a model of the study that `dvc repro` has just run, and writes its card.
+
+    Args:
+        study: the params; `studies/STUDY.yaml` must say the same, for that is what the card tells to run.
+        model: its name in the study.
+        out: `weights/NAME`; one that is there is replaced.
+        levels: those whose files are copied.
+        sources: dataset -> where it comes from and its terms.
+        root: of the repository.
+
+    Raises:
+        PocketfaceError: no such model or level, it was not made or not measured, it fails, it is fetched,
+            there is no such study to rebuild it, or the folder would be too large.
+    """
+    if model not in study.models or model in study.fetched:
+        trained = [name for name in study.models if name not in study.fetched]
+        raise PocketfaceError(f"study {study.study} trains no {model!r}; it trains {', '.join(trained)}")
+    if unknown := sorted(set(levels) - set(study.levels)):
+        raise PocketfaceError(f"study {study.study} has no level {unknown}; it has {list(study.levels)}")
+    _check_rebuilds(study, root)
+    card = read_card(root / "models" / model, ModelCard)
+    weights = root / "models" / model / WEIGHTS
+    made = {level: read_card(root / "variants" / model / level, VariantCard) for level in study.levels}
+    for level in levels:
+        if made[level].status != "ok":
+            raise PocketfaceError(f"variants/{model}/{level}: {made[level].status}: {made[level].reason}")
+    published = PublishedCard.model_validate(
+        card.model_dump()
+        | {
+            "study": study.study,
+            "seed": study.seed,
+            "command": f"cp studies/{study.study}.yaml params.yaml && dvc repro",
+            "sources": sources or {},
+            "weights_sha256": sha256(weights),
+            "levels": {
+                level: _figures(root / "evaluation" / model / level, variant, level in levels)
+                for level, variant in made.items()
+                if variant.status == "ok"
+            },
+        }
+    )
+    with written_whole(out) as partial:
+        partial.mkdir(parents=True)
+        shutil.copyfile(weights, partial / WEIGHTS)
+        write_card(partial, published)
+        for level in levels:
+            (partial / level).mkdir()
+            for file in (MODEL, CARD):
+                shutil.copyfile(root / "variants" / model / level / file, partial / level / file)
+        _check_size(partial, out)
+    return published
+
+
+def _check_rebuilds(study: Study, root: Path) -> None:
+    path = root / "studies" / f"{study.study}.yaml"
+    if not path.is_file() or load_study(path) != study:
+        raise PocketfaceError(
+            f"{path}: must be the study that made the model, so that others can rebuild it: "
+            f"`cp params.yaml {path}`"
+        )
+
+
+def _figures(evaluation: Path, variant: VariantCard, included: bool) -> LevelFigures:
+    path = evaluation / "metrics.json"
+    try:
+        datasets = json.loads(path.read_text(encoding="utf-8"))["datasets"]
+        return LevelFigures(
+            size_bytes=variant.size_bytes,
+            sha256=variant.sha256,
+            included=included,
+            metrics={name: found["metrics"] for name, found in datasets.items()},
+            groups={name: found["by_group"] for name, found in datasets.items()},
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise PocketfaceError(
+            f"{path}: not readable ({error!r}); `dvc repro evaluate@{variant.model}-{variant.level}`"
+        ) from None
+
+
+def _check_size(made: Path, out: Path) -> None:
+    sizes = {path: path.stat().st_size for path in sorted(made.rglob("*")) if path.is_file()}
+    if sum(sizes.values()) > LARGEST:
+        parts = ", ".join(f"{path.relative_to(made)} {size:,}" for path, size in sizes.items())
+        raise PocketfaceError(
+            f"{out}: {sum(sizes.values()):,} bytes, and {LARGEST:,} may be ({parts}); publish fewer levels, "
+            "or train a smaller model"
+        )

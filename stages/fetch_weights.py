@@ -1,0 +1,34 @@
+"""Stage `fetch_weights@MODEL`: published weights, instead of training, to models/MODEL.
+
+A file that cannot be had is no error: the model's card says so, and its variants are rows that do.
+"""
+
+import argparse
+from pathlib import Path
+
+from pocketface.errors import PocketfaceError, exit_cleanly
+
+
+@exit_cleanly
+def main() -> None:
+    """Fetches, checks and imports the weights of the named model of params.yaml."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", help="a name under `fetched:` in params.yaml")
+    name = parser.parse_args().model
+
+    from pocketface.fetching.sources import load_sources
+    from pocketface.importing.fetch import fetch
+    from pocketface.study import load_study
+
+    study = load_study()
+    if name not in study.fetched:
+        raise PocketfaceError(
+            f"params.yaml: no model {name!r} under `fetched`; there are {list(study.fetched)}"
+        )
+    card = fetch(study, name, load_sources(), Path("models") / name)
+    made = f"{card.parameters:,} weights" if card.status == "ok" else f"{card.status}: {card.reason}"
+    print(f"{name}: {made}")
+
+
+if __name__ == "__main__":
+    main()

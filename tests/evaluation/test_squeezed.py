@@ -1,0 +1,36 @@
+import numpy as np
+import pytest
+
+import making
+from pocketface.errors import PocketfaceError
+from pocketface.evaluation import squeezed
+from pocketface.evaluation.variants import open_variant
+from pocketface.study import Input
+
+
+def test_the_whole_frame_is_squeezed_and_its_colours_may_change_places() -> None:
+    picture = np.zeros((100, 400, 3), np.uint8)
+    picture[:, 200:] = (250, 0, 50)
+    plain = squeezed.squeezed(picture, Input(size=20), swapped=False)
+    assert plain.shape == (20, 20, 3)
+    assert tuple(plain[10, 2]) == (0, 0, 0)
+    assert tuple(plain[10, 17]) == (250, 0, 50)
+    swapped = squeezed.squeezed(picture, Input(size=20), swapped=True)
+    assert tuple(swapped[10, 17]) == (50, 0, 250)
+    grey = squeezed.squeezed(picture, Input(size=20, channels=1), swapped=False)
+    assert grey.shape == (20, 20, 1)
+
+
+def test_a_model_is_asked_about_the_pictures_of_an_archive(colour_model, tmp_path) -> None:
+    members = making.photos(2)
+    archive = making.make_raw(tmp_path / "files.zip", members)
+    variant = open_variant(colour_model)
+    ways = [
+        squeezed.answers(variant, "photos", archive, list(members), swapped=swapped)
+        for swapped in (False, True)
+    ]
+    assert len(ways[0]) == 2
+    # The colour model's age is the mean red, which is the mean blue once they have changed places.
+    assert not np.allclose(ways[0]["age_pred"], ways[1]["age_pred"])
+    with pytest.raises(PocketfaceError, match="fetch_data@photos"):
+        squeezed.answers(variant, "photos", tmp_path / "none.zip", list(members), swapped=True)

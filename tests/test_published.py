@@ -1,0 +1,89 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from colours import variant_folder
+from fake_outs import STUDY, Outs, write_outs
+from pocketface import published
+from pocketface.cards import VariantCard, read_card
+from pocketface.errors import PocketfaceError
+
+
+@pytest.fixture
+def outs(tmp_path: Path) -> Outs:
+    """A study that has run, with its params among the studies."""
+    made = write_outs(tmp_path)
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "studies/tiny.yaml").write_text(yaml.safe_dump(STUDY))
+    return made
+
+
+def test_a_published_folder_says_what_it_is_and_how_to_rebuild_it(outs: Outs) -> None:
+    folder = outs.root / "weights/pocket"
+    sources = {"utkface": "UTKFace, no home page: research"}
+    card = published.publish(outs.study, "age_gender", folder, ["int8", "float16"], sources, outs.root)
+    assert published.read(folder) == card
+    published.check(folder, card)
+    assert (card.study, card.seed, card.dataset) == ("tiny", 1, "utkface")
+    assert card.command == "cp studies/tiny.yaml params.yaml && dvc repro"
+    assert card.licence == "terms of utkface"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "card.json",
+        "float16",
+        "int8",
+        "model.weights.h5",
+    ]
+    assert (folder / "int8/model.tflite").read_bytes() == b"age_gender at int8"
+    assert read_card(folder / "int8", VariantCard).level == "int8"
+    assert {level: figures.included for level, figures in card.levels.items()} == {
+        "float32": False,
+        "float16": True,
+        "int8": True,
+    }
+    measured = json.loads((outs.root / "evaluation/age_gender/int8/metrics.json").read_text())["datasets"]
+    assert card.levels["int8"].metrics["utkface"]["age_mae"] == measured["utkface"]["metrics"]["age_mae"]
+    assert "race" in card.levels["int8"].groups["utkface"]
+
+
+@pytest.mark.parametrize(
+    ("model", "levels", "complaint"),
+    [
+        ("mood", ["int8"], "trains no 'mood'; it trains age_gender, expression"),
+        ("age_gender", ["int4"], r"no level \['int4'\]"),
+        ("expression", ["int8"], r"variants/expression/int8: failed: no kernel"),
+    ],
+)
+def test_what_cannot_be_published_is_told(outs: Outs, model: str, levels: list[str], complaint: str) -> None:
+    with pytest.raises(PocketfaceError, match=complaint):
+        published.publish(outs.study, model, outs.root / "weights/x", levels, root=outs.root)
+    assert not (outs.root / "weights/x").exists()
+
+
+def test_others_must_be_able_to_rebuild_it(outs: Outs) -> None:
+    (outs.root / "studies/tiny.yaml").write_text(yaml.safe_dump(STUDY | {"seed": 2}))
+    with pytest.raises(PocketfaceError, match=r"studies/tiny\.yaml: must be the study"):
+        published.publish(outs.study, "age_gender", outs.root / "weights/x", root=outs.root)
+
+
+def test_a_folder_that_is_too_large_is_refused_and_the_earlier_one_stays(outs: Outs, monkeypatch) -> None:
+    folder = outs.root / "weights/pocket"
+    published.publish(outs.study, "age_gender", folder, root=outs.root)
+    monkeypatch.setattr(published, "LARGEST", 100)
+    with pytest.raises(PocketfaceError, match=r"100 may be \(.*int8/model\.tflite 18"):
+        published.publish(outs.study, "age_gender", folder, ["int8", "float32"], root=outs.root)
+    assert not (folder / "float32").exists()
+    assert (folder / "int8").exists()
+
+
+def test_the_default_models_are_those_that_answer_what_everybody_asks(tmp_path: Path, colour_model) -> None:
+    with pytest.raises(PocketfaceError, match=r"no published model in it; say --model"):
+        published.default_models(tmp_path)
+    wanted = variant_folder(tmp_path / "pocket/int8", colour_model, level="int8")
+    shutil.copytree(wanted, tmp_path / "pocket/float16")
+    about = json.loads((wanted / "card.json").read_text())
+    other = variant_folder(tmp_path / "facenet/int8", colour_model, level="int8")
+    (other / "card.json").write_text(json.dumps(about | {"outputs": {"Bald": about["outputs"]["gender"]}}))
+    assert published.default_models(tmp_path) == [wanted]
