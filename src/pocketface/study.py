@@ -270,6 +270,18 @@ class Benchmark(Strict):
     warmup: Annotated[int, Field(ge=0)] = 5
 
 
+class Champion(Strict):
+    """What the champion of a task may cost: of the variants within both limits, the best figure wins.
+
+    Attributes:
+        max_size_mb: of the file, in millions of bytes.
+        max_latency_ms: median time for one face with one thread, on the machine that measured it.
+    """
+
+    max_size_mb: Annotated[float, Field(gt=0)] = 1.0
+    max_latency_ms: Annotated[float, Field(gt=0)] = 10.0
+
+
 class Study(Strict):
     """The whole params file.
 
@@ -280,6 +292,7 @@ class Study(Strict):
         datasets, models, levels: what to make, by name.
         holdout: a dataset that no model is trained on and every model is measured on.
         benchmark: how latency is measured.
+        champion: limits for the variant that MLflow's registry recommends; no stage depends on them.
         cross_validate: model -> in how many folds it is cross-validated.
         mix: datasets that a model with the dataset `mix` is trained on together, the main one first. A label
             that one of them lacks weighs nothing there.
@@ -293,6 +306,7 @@ class Study(Strict):
     levels: dict[Name, Level]
     holdout: Name
     benchmark: Benchmark
+    champion: Champion = Champion()
     cross_validate: dict[Name, Annotated[int, Field(ge=2)]] = {}
     mix: list[Name] = []
 

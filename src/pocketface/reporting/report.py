@@ -67,10 +67,12 @@ def write_report(study: Study, root: Path = Path()) -> Path:
 
 
 def metrics(results: Results) -> dict[str, dict[str, dict[str, float | str]]]:
-    """Model -> level -> figures; a level that failed has `{"status": "failed"}` alone."""
+    """Model -> level -> figures; a level that failed has `status` and `reason`."""
     return {
         model: {
-            variant.level: {**variant.figures} if variant.reason is None else {"status": "failed"}
+            variant.level: {**variant.figures}
+            if variant.reason is None
+            else {"status": "failed", "reason": variant.reason}
             for variant in results.of(model)
         }
         for model in results.study.models
