@@ -324,9 +324,10 @@ def test_junit_has_a_case_per_comparison_and_names_the_wrong_ones(study, tmp_pat
     verdict = check(study, tmp_path)
     suites = ElementTree.fromstring(verdict.junit())
     assert len(list(suites.iter("testcase"))) == len(verdict.rows)
-    failures = {case.get("classname"): case.find("failure") for case in suites.iter("testcase") if len(case)}
-    assert list(failures) == ["tiny.age_gender.int8"]
-    assert "is 9.0" in failures["tiny.age_gender.int8"].get("message")
+    wrong = {case.get("name"): case for case in suites.iter("testcase") if len(case)}
+    assert list(wrong) == [f"utkface.age_mae, {rule}" for rule in ("value", "gap", "growth")]
+    value = wrong["utkface.age_mae, value"]
+    assert value.get("classname") == "tiny.age_gender.int8" and "is 9.0" in value[0].get("message")
     assert [suite.get("failures") for suite in suites] == ["3", "0"], "value, gap and growth"
     assert "failure" not in passing(study, tmp_path).junit()
 

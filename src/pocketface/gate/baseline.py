@@ -10,9 +10,9 @@
         int8: {size_bytes: 301904, utkface.n: 3025, utkface.age_mae: 6.39502, ...}
         int16x8: "failed: no kernel for CONV_2D"
 
-A rule is for a kind of figure (`mae`), a metric (`age_mae`) or a figure (`utkface.age_mae`), at every level, at
-one (`int8/mae`) or of one variant (`age_gender/int8/mae`). A more specific rule changes the fields it names. A
-kind that has no rule in the file gets the default one; a figure of no kind may not change.
+A rule is for a kind of figure (`mae`), a metric (`age_mae`) or a figure (`utkface.age_mae`), at every level,
+at one (`int8/mae`) or of one variant (`age_gender/int8/mae`). A more specific rule changes the fields it names.
+A kind that has no rule in the file gets the default one; a figure of no kind may not change.
 People write the rules; `pocketface check --update` writes `models`.
 """
 
@@ -35,10 +35,10 @@ FAILED = "failed"
 """In place of figures, with the reason behind it: this level cannot be made or run."""
 
 HEADER = """\
-# What `check` compares study `{study}` with: `pocketface check --update` rewrites `models`, people write `rules`.
+# What `check` compares study `{study}` with. People write `rules`, `pocketface check --update` the rest.
 # tolerance: allowed change, up or down; a percentage is of the value in `models`. noise: but at least so many
-# standard errors, and one face. gap, growth: how much worse than float32 a figure may be, and how much more so
-# than before. floor, ceiling: never below, never above. docs/gate.md tells the rest.
+# standard errors, and one face. gap, growth: how much worse than float32 a figure may be, and how much more
+# so than before. floor, ceiling: never below, never above. docs/gate.md tells the rest.
 """
 
 GAPS = {"mae": (1.0, 0.15), "cs5": (0.05, 0.01), "accuracy": (0.05, 0.01), "f1": (0.05, 0.01)}
@@ -113,8 +113,8 @@ def _names(model: str, level: str, figure: str) -> list[str]:
 def noise_of(figure: str, figures: Mapping[str, float]) -> tuple[float, float]:
     """How much a figure varies by chance: `(standard error, what one face makes)`, 0 where it is not known.
 
-    Where the report has a bootstrap interval (`FIGURE_low`, `FIGURE_high`, 95%), the standard error is its half
-    over 1.96. Else it is estimated from the number of faces n: of a share p, sqrt(p (1 - p) / n), that of the
+    Where the report has a bootstrap interval (`FIGURE_low`, `FIGURE_high`, 95%), the standard error is half of
+    it over 1.96. Else it is estimated from the number of faces n: of a share p, sqrt(p (1 - p) / n), that of the
     binomial distribution; of a mean absolute error m, m / sqrt(n), which holds for exponential errors and is
     more than for normal ones.
     """

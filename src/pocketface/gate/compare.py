@@ -186,5 +186,5 @@ def _gap(figure: str, figures: Figures, float32: Figures) -> float | None:
 
 
 def _within(amount: float, allowed: float, *figures: float) -> bool:
-    """Whether an amount is allowed; figures are kept with six digits, so it may seem a hair more than it is."""
+    """Whether an amount is allowed; figures have six digits, so it may seem a hair more than it is."""
     return amount <= allowed + 2e-6 * max(map(abs, figures))

@@ -53,7 +53,8 @@ class Verdict:
         elif changed == levels and len(levels) > 1:
             where = f"every level changed{what}: look at its training, faces and labels, not at quantization"
         elif FLOAT32 in levels and FLOAT32 not in changed:
-            where = f"float32 is as before, {', '.join(changed)} changed{what}: look at conversion and calibration"
+            who = ", ".join(changed)
+            where = f"float32 is as before, {who} changed{what}: look at conversion and calibration"
         else:
             where = f"{', '.join(changed)} changed{what}"
         return f"{model}: {where}"

@@ -5,8 +5,8 @@
 
 The rule: of the study's variants that answer the task, run, and keep within `champion.max_size_mb` and
 `champion.max_latency_ms` of the params, the one with the best figure; of equal ones the smallest file. The
-figure is the task's main one on its model's own dataset (age: MAE; classes: accuracy). A variant whose latency
-was not measured is no candidate.
+figure is the task's main one on its model's own dataset (age: MAE; classes: accuracy). A variant whose
+latency was not measured is no candidate.
 """
 
 from collections.abc import Mapping, Sequence
@@ -97,11 +97,12 @@ def registered_name(study: Study, task: str) -> str:
 
 def rule(study: Study, choice: Choice) -> str:
     """The rule in words, for the registered model's description."""
-    limits, best = study.champion, quantity_of(choice.figure).better
+    limits = study.champion
+    best = "highest" if quantity_of(choice.figure).better == "higher" else "lowest"
     return (
-        f"Champion of study {study.study}: the {'highest' if best == 'higher' else 'lowest'} {choice.figure} "
-        f"of a file of at most {limits.max_size_mb:g} MB and {limits.max_latency_ms:g} ms a face (median, one "
-        "thread); of equal ones the smallest. Chosen by `pocketface track`."
+        f"Champion of study {study.study}: the {best} {choice.figure} of a file of at most "
+        f"{limits.max_size_mb:g} MB and {limits.max_latency_ms:g} ms a face (median, one thread); of equal "
+        "ones the smallest. Chosen by `pocketface track`."
     )
 
 

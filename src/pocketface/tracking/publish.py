@@ -2,8 +2,9 @@
 
     print(track(study).text())
 
-One run per model, below it one per variant; a registered model per task. What decides a run's content is hashed
-into a tag of it, so publishing again adds only what is new, and picks up where an earlier attempt broke off.
+One run per model, below it one per variant; a registered model per task. What decides a run's content is
+hashed into a tag of it, so publishing again adds only what is new, and picks up where an earlier attempt broke
+off.
 """
 
 import hashlib
@@ -186,7 +187,7 @@ class _Publishing:
         return run_id
 
     def _find(self, runs: list["Run"], tag: str, key: str) -> "Run | None":
-        """The run with this key, a complete one if there is; doubles that a broken attempt left are deleted."""
+        """The run with this key, a complete one if there is; doubles of a broken attempt are deleted."""
         same = [run for run in runs if run.data.tags.get(tag) == key]
         same.sort(key=lambda run: run.info.status == "RUNNING")
         for double in same[1:]:

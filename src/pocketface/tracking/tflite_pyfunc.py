@@ -4,8 +4,8 @@
     model.predict({"image": faces})     # faces: uint8 [N, H, W, C], raw 0..255
     # {'age': float32 [N, 1] in years, 'gender': float32 [N, 2]}; data/card.json has the classes' names
 
-No pickle: MLflow imports this file and calls `_load_pyfunc`. `pocketface.tflite.run` scales integer inputs and
-outputs in the same way; a test holds the two together.
+No pickle: MLflow imports this file and calls `_load_pyfunc`. `pocketface.tflite.run` scales integer inputs
+and outputs in the same way; a test holds the two together.
 """
 
 from pathlib import Path
