@@ -1,38 +1,25 @@
-"""Real regressions, planted in a small real model that the real code converts and evaluates.
-
-The model answers from a picture's mean colour: age is 100 times the red, the gender depends on the green. Its
-weights are set, not trained, so that every figure is known.
-"""
+"""Real regressions, planted in a small real model that the real code converts and evaluates."""
 
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import keras
 import numpy as np
-import pandas as pd
 import pytest
-from keras import layers
 
+from colour_net import OUTPUTS, SIDE, colour_model, painted, write_variants
 from fake_outs import STUDY
 from pocketface.cards import Output, VariantCard, read_card, write_card
 from pocketface.evaluation.evaluate import evaluate_variant
 from pocketface.faces.selection import PIXELS, ROWS
-from pocketface.files import sha256, write_json
+from pocketface.files import write_json
 from pocketface.gate import Verdict, check, update
 from pocketface.labels import GENDERS
 from pocketface.reporting.report import metrics
 from pocketface.reporting.results import Results, read_variant
-from pocketface.study import Crop, Input, Study
-from pocketface.study import Level as Settings
-from pocketface.tflite.calibrate import Calibration
-from pocketface.tflite.convert import make
-from pocketface.tflite.converter import to_tflite
-from pocketface.tflite.levels import LEVELS
+from pocketface.study import Study
 
-SIDE, FACES, WIDTH = 16, 150, 129
 MADE = ("float32", "int8")
-OUTPUTS = {"age": Output(kind="number", unit="years"), "gender": Output(kind="classes", labels=GENDERS)}
 PLAN = Study.model_validate(
     STUDY
     | {
@@ -42,57 +29,9 @@ PLAN = Study.model_validate(
 )
 
 
-def colour_model(rescalings: int = 1) -> keras.Model:
-    image = layers.Input((SIDE, SIDE, 3), 1, name="image")
-    x = image
-    for _ in range(rescalings):
-        x = layers.Rescaling(1 / 255)(x)
-    copies = layers.Conv2D(WIDTH, 3, padding="same", activation="relu")
-    x = layers.GlobalAveragePooling2D()(copies(x))
-    age, gender = layers.Dense(1, name="age"), layers.Dense(2, activation="softmax", name="gender")
-    model = keras.Model(image, {"age": age(x), "gender": gender(x)})
-    kernel = np.zeros((3, 3, 3, WIDTH), np.float32)
-    kernel[1, 1, np.arange(WIDTH) % 3, np.arange(WIDTH)] = 1
-    red, green = (np.where(np.arange(WIDTH) % 3 == i, 3 / WIDTH, 0) for i in (0, 1))
-    copies.set_weights([kernel, np.zeros(WIDTH)])
-    age.set_weights([100 * red[:, None], np.zeros(1)])
-    gender.set_weights([20 * np.stack([-green, green], 1), np.array([10.0, -10.0])])
-    return model
-
-
-def painted() -> tuple[np.ndarray, pd.DataFrame]:
-    """Pictures uint8 `[FACES, SIDE, SIDE, 3]` and their labels; a tenth of the labels is wrong."""
-    random = np.random.default_rng(0)
-    ages, female = random.integers(5, 95, FACES), random.random(FACES) < 0.5
-    mean = np.stack([ages * 2.55, np.where(female, 190, 65), random.uniform(0, 255, FACES)], 1)
-    noise = random.normal(0, 20, (FACES, SIDE, SIDE, 3))
-    labels = np.where(female ^ (random.random(FACES) < 0.1), *reversed(GENDERS))
-    rows = {"dataset": "utkface", "image": [f"{i}.png" for i in range(FACES)], "split": "val", "status": "ok"}
-    rows |= {"face": range(FACES), "age": ages.astype(float), "gender": labels, "box": None, "source_sha": ""}
-    return np.clip(mean[:, None, None] + noise, 0, 255).astype(np.uint8), pd.DataFrame(rows)
-
-
 def noise(count: int) -> np.ndarray:
     shape = (count, SIDE, SIDE, 3)
     return np.random.default_rng(1).integers(0, 256, shape).astype(np.uint8)
-
-
-def write_variants(root: Path, model: keras.Model, faces: np.ndarray) -> None:
-    """What `convert` leaves of a model, calibrated on some faces."""
-    calibration = Calibration(faces, [str(i) for i in range(len(faces))], pd.DataFrame())
-    float32 = to_tflite(model)
-    for level in MADE:
-        folder = root / "variants/small" / level
-        folder.mkdir(parents=True, exist_ok=True)
-        file = make(OUTPUTS, model, LEVELS[level], Settings(calibration=100), calibration, float32).file
-        (folder / "model.tflite").write_bytes(file)
-        card = VariantCard(
-            **{"model": "small", "level": level, "architecture": "compact", "dataset": "utkface"},
-            **{"licence": "none", "crop": Crop(), "input": Input(size=SIDE), "outputs": OUTPUTS},
-            **{"parameters": model.count_params(), "trainable_parameters": 0, "macs": 0},
-            **{"size_bytes": len(file), "sha256": sha256(folder / "model.tflite")},
-        )
-        write_card(folder, card)
 
 
 def measure(root: Path, plan: Study = PLAN) -> None:
@@ -112,7 +51,7 @@ def healthy(tmp_path_factory) -> Path:
     (root / "data/views/small").mkdir(parents=True)
     np.save(root / "data/views/small" / PIXELS, pixels)
     rows.assign(face=rows["face"].astype("Int64")).to_parquet(root / "data/views/small" / ROWS)
-    write_variants(root, colour_model(), pixels)
+    write_variants(root, colour_model(), pixels, MADE)
     measure(root)
     update(PLAN, root)
     verdict = check(PLAN, root)
@@ -180,13 +119,13 @@ def test_red_and_blue_swapped_are_named(planted):
 
 
 def test_normalisation_twice_is_named(planted):
-    verdict = planted(lambda root: write_variants(root, colour_model(rescalings=2), painted()[0]))
+    verdict = planted(lambda root: write_variants(root, colour_model(rescalings=2), painted()[0], MADE))
     assert everywhere("age_mae", "gender_accuracy") <= named(verdict)
     assert ALL_LEVELS in verdict.readings()[0]
 
 
 def test_calibration_on_noise_is_named(planted):
-    verdict = planted(lambda root: write_variants(root, colour_model(), noise(100)))
+    verdict = planted(lambda root: write_variants(root, colour_model(), noise(100), MADE))
     assert ("int8", "utkface.age_mae") in named(verdict)
     assert {level for level, _ in named(verdict)} == {"int8"}
     assert {"gap", "growth"} <= {row.check for row in verdict.wrong}

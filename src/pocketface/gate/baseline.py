@@ -11,7 +11,7 @@
         int16x8: "failed: no kernel for CONV_2D"
 
 A rule is for a kind of figure (`mae`), a metric (`age_mae`) or a figure (`utkface.age_mae`), at every level,
-at one (`int8/mae`) or of one variant (`age_gender/int8/mae`). A more specific rule changes the fields it names.
+at one (`int8/mae`) or of one variant (`age_gender/int8/mae`). The more specific rule wins, field by field.
 A kind that has no rule in the file gets the default one; a figure of no kind may not change.
 People write the rules; `pocketface check --update` writes `models`.
 """
@@ -113,10 +113,10 @@ def _names(model: str, level: str, figure: str) -> list[str]:
 def noise_of(figure: str, figures: Mapping[str, float]) -> tuple[float, float]:
     """How much a figure varies by chance: `(standard error, what one face makes)`, 0 where it is not known.
 
-    Where the report has a bootstrap interval (`FIGURE_low`, `FIGURE_high`, 95%), the standard error is half of
-    it over 1.96. Else it is estimated from the number of faces n: of a share p, sqrt(p (1 - p) / n), that of the
-    binomial distribution; of a mean absolute error m, m / sqrt(n), which holds for exponential errors and is
-    more than for normal ones.
+    Where the report has a 95% bootstrap interval (`FIGURE_low`, `FIGURE_high`), the standard error is half of
+    it over 1.96. Else it is estimated from the number of faces n: of a share p, sqrt(p (1 - p) / n), that of
+    the binomial distribution; of a mean absolute error m, m / sqrt(n), which holds for exponential errors and
+    is more than for normal ones.
     """
     value, n = figures[figure], figures.get(f"{figure.rpartition('.')[0]}.n", 0)
     low, high = figures.get(f"{figure}_low"), figures.get(f"{figure}_high")

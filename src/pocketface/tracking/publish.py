@@ -3,8 +3,8 @@
     print(track(study).text())
 
 One run per model, below it one per variant; a registered model per task. What decides a run's content is
-hashed into a tag of it, so publishing again adds only what is new, and picks up where an earlier attempt broke
-off.
+hashed into a tag of it, so publishing again adds only what is new, and picks up where an earlier attempt
+broke off.
 """
 
 import hashlib

@@ -40,6 +40,10 @@ PATIENCE = {
 DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 CONNECT_SECONDS = 3
 
+EXPERIMENT_TAGS = {
+    "mlflow.experimentKind": "custom_model_development",  # which of its two faces MLflow shows
+    "mlflow.note.content": "Made by `pocketface track`. To see the variants only: `tags.kind = 'variant'`.",
+}
 PARENT_TAG, NAME_TAG = "mlflow.parentRunId", "mlflow.runName"
 
 
@@ -198,7 +202,7 @@ def open_store(study: Study, root: Path, uri: str) -> Store:
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
         artifacts = (root / ARTIFACTS).resolve().as_uri() if parts.scheme == "sqlite" else None
-        return Store(client, client.create_experiment(name, artifact_location=artifacts))
+        return Store(client, client.create_experiment(name, artifacts, EXPERIMENT_TAGS))
     if experiment.lifecycle_stage != "active":
         raise PocketfaceError(
             f"{shown(uri)}: experiment {name} was deleted; bring it back with "
