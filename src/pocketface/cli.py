@@ -172,16 +172,44 @@ def check(
         bool,
         typer.Option("--update", help="Take the new figures over into the baseline; prints what changed."),
     ] = False,
+    junit: Annotated[
+        Path | None,
+        typer.Option("--junit", metavar="OUT.xml", dir_okay=False, help="Write it as JUnit XML, for a CI."),
+    ] = None,
+    markdown: Annotated[
+        Path | None,
+        typer.Option(
+            "--markdown", metavar="OUT.md", dir_okay=False, help="Write it as Markdown, for a pull request."
+        ),
+    ] = None,
 ) -> None:
-    """Compares the report's figures with baselines/STUDY.yaml; exit status 1 if they are not as there."""
+    """Compares the report's figures with baselines/STUDY.yaml; exit status 1 if they are not as there.
+
+    Limits that do not depend on the last figures (floor, ceiling, gap) hold after `--update` too.
+
+    Examples:
+
+        pocketface check --junit check.xml --markdown check.md
+
+        pocketface check --update && git diff baselines/
+    """
     from pocketface import gate
+    from pocketface.files import written_whole
     from pocketface.study import load_study
 
+    study = load_study()
     if update:
-        typer.echo(gate.update(load_study()) or "nothing changed\n", nl=False)
-        return
-    verdict = gate.check(load_study())
-    typer.echo(verdict.text())
+        typer.echo(gate.update(study) or "nothing changed\n", nl=False)
+    verdict = gate.check(study)
+    for out, told in ((junit, verdict.junit), (markdown, verdict.markdown)):
+        if out is not None:
+            try:
+                with written_whole(out) as partial:
+                    partial.write_text(told(), encoding="utf-8")
+            except OSError as error:
+                raise PocketfaceError(f"{out}: cannot be written ({error.strerror})") from None
+    if not update or not verdict.passed:
+        typer.echo(verdict.text())
     if not verdict.passed:
         raise typer.Exit(1)
 

@@ -27,7 +27,7 @@ def contents(folder):
 
 def test_metrics_are_flat_per_variant_and_hold_no_timings(reported):
     metrics = json.loads((reported.root / "reports/tiny/metrics.json").read_text())
-    assert metrics[FAILED[0]][FAILED[1]] == {"status": "failed"}
+    assert metrics[FAILED[0]][FAILED[1]] == {"status": "failed", "reason": REASON}
     int8 = metrics["age_gender"]["int8"]
     assert int8["size_bytes"] == 331_000 and int8["photos.n"] == 18
     assert {"utkface.age_mae", "utkface.gender_accuracy", "photos.age_group_accuracy"} <= set(int8)

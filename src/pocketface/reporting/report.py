@@ -67,12 +67,15 @@ def write_report(study: Study, root: Path = Path()) -> Path:
 
 
 def metrics(results: Results) -> dict[str, dict[str, dict[str, float | str]]]:
-    """Model -> level -> figures; one that failed or is unavailable has its `status` alone."""
+    """Model -> level -> figures; one that failed or is unavailable has `status` and `reason`."""
     return {
         model: {
             variant.level: {**variant.figures}
             if variant.reason is None
-            else {"status": "unavailable" if variant.card.status == "unavailable" else "failed"}
+            else {
+                "status": "unavailable" if variant.card.status == "unavailable" else "failed",
+                "reason": variant.reason,
+            }
             for variant in results.of(model)
         }
         for model in results.study.models
