@@ -21,7 +21,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest  # type: ignore[import-untyped]
+from scipy.stats import binomtest
 
 from pocketface.errors import PocketfaceError
 from pocketface.evaluation.metrics import Tally, comparisons, score, tallies
