@@ -15,7 +15,7 @@ import making
 
 REPOSITORY = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-WITH_TIMINGS = ("timings/", "comparison.md", "latency")
+WITH_TIMINGS = ("timings/", "index.html", "comparison.md", "latency")
 """Parts of the names of outs that hold timings, and so never repeat."""
 
 MODEL = {
