@@ -3,7 +3,7 @@
     python benchmarks/align.py            # writes src/pocketface/app/alignment.json
 
 Needs `dvc repro fetch_data@utkface`. Every 14th picture is used (some 1,400, a few minutes); of them
-every fifth is left out of the fit, and what is printed is the error on these, in mean-face widths and degrees.
+every fifth is left out of the fit, and the error on these is printed, in mean-face widths and degrees.
 """
 
 import zipfile

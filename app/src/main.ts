@@ -3,7 +3,7 @@ import { Analyst, type Analysis } from "./analyse";
 import { keep, loadBundle, type Bundle, type Variant } from "./bundle";
 import { Camera } from "./camera";
 import { frameOf, loadPicture, LARGEST, Trouble } from "./picture";
-import type { Pixels } from "./pixels";
+import { blank, type Pixels } from "./pixels";
 import { hindrance, start, type Engine } from "./runtime";
 import { byId, drawBoxes, drawChoices, drawFaces, drawPicture, drawTable, type Row } from "./screen";
 
@@ -165,8 +165,8 @@ async function useEngine(engine: Engine): Promise<void> {
   }
   analyst.forget();
   await start(engine);
-  await analyst.prepare(chosen());
-  say("Ready.");
+  await analyst.analyse(blank(64, 64, 3), chosen()); // the first run of a model is slower
+  say("Ready. Choose a picture, or use the camera.");
 }
 
 function compareLevels(): Promise<void> {
@@ -178,8 +178,7 @@ function compareLevels(): Promise<void> {
       say(`Timing ${variant.model} ${variant.level} …`, "busy");
       await painted();
       const opinion = await analyst.ask(variant, shown.pixels, face.place);
-      const time = await analyst.time(variant, opinion.seen, TIMED_RUNS);
-      rows.push({ variant, time, opinion });
+      rows.push({ variant, opinion, ...(await analyst.time(variant, opinion.seen, TIMED_RUNS)) });
       drawTable(byId("table"), rows);
       if (mine !== asked) return;
     }

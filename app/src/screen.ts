@@ -28,14 +28,15 @@ export function drawBoxes(within: HTMLElement, faces: Face[], { width, height }:
   within.replaceChildren(
     ...faces.map(({ box, opinions }, i) => {
       const left = mirrored ? width - box[2] : box[0];
-      const said = opinions.flatMap(({ answers }) => answers.slice(0, 3).map(short)).join(", ");
-      const button = make("button", { type: "button", className: "box" }, make("span", {}, said));
-      button.setAttribute("aria-label", `Face ${i + 1}: ${said}`);
+      const said = opinions.flatMap(({ answers }) => answers.slice(0, 3).map(short));
+      const button = make("button", { type: "button", className: "box" }, make("span", {}, said.join("\n")));
+      button.setAttribute("aria-label", `Face ${i + 1}: ${said.join(", ")}`);
       button.style.left = share(left, width);
       button.style.top = share(box[1], height);
       button.style.width = share(box[2] - box[0], width);
       button.style.height = share(box[3] - box[1], height);
-      if (box[1] < 0.08 * height) button.classList.add("low");
+      button.classList.toggle("low", box[1] < height - box[3]);
+      button.classList.toggle("right", left + box[2] - box[0] > 0.7 * width);
       button.dataset.box = JSON.stringify(box);
       button.addEventListener("click", () => byId(`face-${i}`)?.focus());
       return button;
@@ -98,7 +99,7 @@ function bars(probabilities: [string, number][]): HTMLElement {
   const list = make("ul", { className: "bars" });
   for (const [label, value] of probabilities) {
     const bar = make("span", { className: "bar" });
-    bar.style.width = percent(value);
+    bar.style.width = `${100 * value}%`;
     const row = make("li", {}, make("span", {}, label), make("span", { className: "track" }, bar), percent(value));
     row.dataset.label = label;
     row.dataset.probability = String(value);
@@ -138,37 +139,44 @@ export function drawChoices(within: HTMLElement, variants: Variant[], first: str
 /** One line of the table of levels. */
 export interface Row {
   variant: Variant;
-  time: number;
+  /** Milliseconds for one face. */
+  median: number;
+  fastest: number;
   opinion: Opinion;
 }
 
+const COLUMNS = ["level", "size", "ms a face", "says", "change to float32"];
+
 export function drawTable(within: HTMLElement, rows: Row[]): void {
-  const heads = ["model", "level", "size", "ms a face", "says", "change to float32"];
   const table = make("table", {}, make("caption", {}, "On the largest face of this picture"));
-  table.append(make("thead", {}, make("tr", {}, ...heads.map((head) => make("th", { scope: "col" }, head)))));
-  const body = make("tbody");
-  for (const { variant, time, opinion } of rows) {
-    const { answers, float32 } = opinion;
-    const change = float32 ? answers.slice(0, 3).map((answer, i) => changeOf(answer, float32[i])).join("; ") : "";
-    const link = make("a", { href: address(variant.card!), title: "its card" }, variant.level);
-    const cells = [
-      make("td", {}, words(variant.model)),
-      make("th", { scope: "row" }, link),
-      make("td", {}, bytes(variant.size_bytes)),
-      make("td", { className: "number" }, time.toFixed(2)),
-      make("td", {}, answers.slice(0, 3).map(short).join(", ")),
-      make("td", {}, change.replaceAll(" to float32", "")),
-    ];
-    const row = make("tr", {}, ...cells);
-    row.dataset.variant = `${variant.model}/${variant.level}`;
-    row.dataset.time = String(time);
-    body.append(row);
+  table.append(make("thead", {}, make("tr", {}, ...COLUMNS.map((head) => make("th", { scope: "col" }, head)))));
+  for (const model of new Set(rows.map(({ variant }) => variant.model))) {
+    const title = make("th", { colSpan: COLUMNS.length, scope: "rowgroup" }, words(model));
+    const lines = rows.filter(({ variant }) => variant.model === model).map(lineOf);
+    table.append(make("tbody", {}, make("tr", { className: "group" }, title), ...lines));
   }
-  table.append(body);
   const scroller = make("div", { className: "scroll", tabIndex: 0 }, table);
   scroller.setAttribute("role", "region");
   scroller.setAttribute("aria-label", "Table of levels");
   within.replaceChildren(scroller);
+}
+
+function lineOf({ variant, median, fastest, opinion }: Row): HTMLElement {
+  const answers = opinion.answers.slice(0, 3);
+  const change = answers.map((answer, i) => (opinion.float32 ? changeOf(answer, opinion.float32[i]) : ""));
+  const line = make(
+    "tr",
+    {},
+    make("th", { scope: "row" }, make("a", { href: address(variant.card!), title: "its card" }, variant.level)),
+    make("td", {}, bytes(variant.size_bytes)),
+    make("td", { className: "number" }, median.toFixed(2)),
+    make("td", {}, answers.map(short).join(", ")),
+    make("td", {}, change.join("; ").replaceAll(" to float32", "")),
+  );
+  line.dataset.variant = `${variant.model}/${variant.level}`;
+  line.dataset.median = String(median);
+  line.dataset.fastest = String(fastest);
+  return line;
 }
 
 const words = (name: string): string => name.replaceAll("_", " ");

@@ -6,25 +6,23 @@ const [plan] = process.argv.slice(2).map((text) => JSON.parse(text));
 const require = createRequire(new URL("../../app/package.json", import.meta.url));
 const { chromium } = require("playwright-core");
 
-const browser = await chromium.launch({
+const context = await chromium.launchPersistentContext(plan.profile, {
   executablePath: plan.chromium,
+  viewport: { width: 390, height: 844 },
   args: [
     "--no-sandbox",
     "--use-fake-device-for-media-stream",
     ...(plan.video ? [`--use-file-for-fake-video-capture=${plan.video}`] : []),
   ],
 });
-const context = await browser.newContext({ viewport: { width: 390, height: 844 }, ...plan.context });
-context.setDefaultTimeout(90_000);
-const page = await context.newPage();
+context.setDefaultTimeout(plan.patience ?? 60_000);
+const page = context.pages()[0];
 const errors = [];
 const requests = new Set();
 page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
 page.on("pageerror", (error) => errors.push(String(error)));
 context.on("request", (request) => requests.add(new URL(request.url()).origin));
 
-const ready = () => page.waitForSelector("html[data-ready]");
-const kept = () => page.waitForSelector("html[data-kept]");
 /** Waits until the page is done with what was asked. */
 const settled = () =>
   page.waitForFunction(() => {
@@ -35,18 +33,12 @@ const settled = () =>
 const steps = {
   open: async () => {
     await page.goto(plan.url);
-    await ready();
-  },
-  /** Stops answering, as a dead network would, and loads the page again. */
-  offline: async () => {
-    await kept();
-    await context.setOffline(true);
-    await page.reload();
-    await ready();
+    await page.waitForSelector("html[data-ready]");
+    await page.waitForSelector("html[data-kept]"); // all that a start without a network needs
   },
   picture: async (file) => {
+    await page.evaluate(() => (document.getElementById("status").textContent = ""));
     await page.setInputFiles("#file", file);
-    await page.waitForFunction(() => document.getElementById("status").className === "busy").catch(() => {});
     await settled();
     return look();
   },
@@ -60,12 +52,13 @@ const steps = {
     return look();
   },
   engine: async (engine) => {
+    await page.evaluate(() => (document.getElementById("status").textContent = ""));
     await page.selectOption("#engine", engine);
-    await page.waitForTimeout(300);
     await settled();
     return look();
   },
   allow: () => context.grantPermissions(["camera"]),
+  deny: () => context.clearPermissions(),
   camera: async () => {
     await page.click("#camera");
     await page.waitForFunction(() => document.querySelector("#boxes .box") || document.querySelector("#status.trouble"));
@@ -126,5 +119,5 @@ try {
   for (const [name, argument] of plan.steps) results.push((await steps[name](argument)) ?? null);
   console.log(JSON.stringify({ results, errors, origins: [...requests] }));
 } finally {
-  await browser.close();
+  await context.close();
 }

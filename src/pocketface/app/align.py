@@ -3,15 +3,15 @@
     find = Finder(detector_file)
     for face in find(picture):                 # as `pocketface.faces.detect.detect` gives them
 
-Training cut faces along five points of dlib's. BlazeFace gives others: the middles of the eyes, the tip of the
-nose, the middle of the mouth. What a crop needs is where dlib's mean face lies, and that is a centre c and a
-vector a, one mean face wide, pointing right along it. Read as complex numbers both are taken to be linear in
-the points p,
+Training cut faces along five points of dlib's. BlazeFace gives others: the middles of the eyes, the tip of
+the nose, the middle of the mouth. What a crop needs is where dlib's mean face lies, and that is a centre c
+and a vector a, one mean face wide, pointing right along it. Read as complex numbers both are taken to be
+linear in the points p,
 
     a = sum of size[k] p[k],  sum of size[k] = 0,        c = sum of centre[k] p[k],  sum of centre[k] = 1,
 
-which turns, grows and moves with the face. The weights are fitted on real faces by `benchmarks/align.py` and kept
-in `alignment.json` beside this module; the page reads the same file.
+which turns, grows and moves with the face. The weights are fitted on real faces by `benchmarks/align.py` and
+kept in `alignment.json` beside this module; the page reads the same.
 """
 
 import json

@@ -5,8 +5,8 @@
 
 The page has the same in `app/src/blazeface.ts`, and a test holds the two together. The network is the short
 range one of Bazarevsky et al., "BlazeFace: Sub-millisecond Neural Face Detection on Mobile GPUs", 2019. It
-sees 128x128 pixels, and gives for each of 896 anchors a score and, relative to the anchor, a box and six points.
-It was made for the face before a phone, so it looks at the whole picture and then, for smaller faces, at
+sees 128x128 pixels, and gives for each of 896 anchors a score and, relative to it, a box and six points. It
+was made for the face before a phone, so it looks at the whole picture and then, for smaller faces, at
 overlapping parts of it. At 128 pixels the points are a few pixels off: each face is looked at once more from
 close by, as it is and in a mirror, which halves the error.
 """
@@ -81,7 +81,7 @@ class BlazeFace:
         self._outputs = ports[values], ports[scores]
 
     def __call__(self, picture: np.ndarray) -> list[Found]:
-        """The faces in a picture uint8 `[H, W, 3]`, RGB; those of the whole picture first, the surest first."""
+        """The faces in a picture uint8 `[H, W, 3]`, RGB; of the whole picture first, the surest first."""
         height, width = picture.shape[:2]
         found: list[Found] = []
         for region in regions(width, height):
@@ -97,13 +97,15 @@ class BlazeFace:
         region = close_by(face.box)
         looks = []
         for mirror in (False, True):
-            nearby = [other for other in self._look(picture, region, mirror) if _shared(other.box, face.box) > 0]
+            nearby = [
+                other for other in self._look(picture, region, mirror) if _shared(other.box, face.box) > 0
+            ]
             if nearby:
                 looks.append(max(nearby, key=lambda other: overlap(other.box, face.box)).points)
         return np.mean(looks, axis=0) if looks else face.points
 
     def _look(self, picture: np.ndarray, region: Region, mirror: bool = False) -> list[Found]:
-        left, top, right, bottom = region
+        left, top, *_ = region
         seen, scale, x, y = letterboxed(part(picture, region))
         if mirror:
             seen = seen[:, ::-1]
@@ -112,7 +114,8 @@ class BlazeFace:
         values, scores = (self._interpreter.get_tensor(port)[0].astype(float) for port in self._outputs)
         faces = merged(decoded(values, scores[:, 0]))
         return [
-            moved(mirrored(face) if mirror else face, scale, left - x / scale, top - y / scale) for face in faces
+            moved(mirrored(face) if mirror else face, scale, left - x / scale, top - y / scale)
+            for face in faces
         ]
 
 
@@ -235,7 +238,8 @@ def _area(box: np.ndarray) -> float:
 
 def _anchors() -> np.ndarray:
     centres = [
-        np.repeat([((x + 0.5) / n, (y + 0.5) / n) for y in range(n) for x in range(n)], k, axis=0) for n, k in GRIDS
+        np.repeat([((x + 0.5) / n, (y + 0.5) / n) for y in range(n) for x in range(n)], k, axis=0)
+        for n, k in GRIDS
     ]
     return np.concatenate(centres) * SIDE
 

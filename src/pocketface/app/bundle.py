@@ -7,8 +7,9 @@
     cards/MODEL-LEVEL-SHA.json      their cards
     models/detector-SHA.tflite      BlazeFace
 
-Names hold a piece of the file's SHA-256, so that a page that keeps files for offline use never shows an old one for a
-new one. How a model's faces are cut is worked out here, by the same code as everywhere, and told in numbers.
+Names hold a piece of the file's SHA-256, so that a page that keeps files for offline use never shows an old
+one for a new one. How a model's faces are cut is worked out here, by the same code as everywhere, and told
+in numbers.
 """
 
 import shutil
@@ -50,7 +51,7 @@ def write(folder: Path, study: str, variants: Iterable[Path], detector: Path) ->
         Of each variant that the page cannot run, `MODEL/LEVEL: reason`.
 
     Raises:
-        PocketfaceError: a card or a file is missing, a file is not the one of its card, or no variant runs.
+        PocketfaceError: a card or a file is missing, or a file is not the one of its card.
     """
     rows = []
     with written_whole(folder) as partial:
@@ -61,8 +62,6 @@ def write(folder: Path, study: str, variants: Iterable[Path], detector: Path) ->
             row: dict[str, Any] = _told(card)
             reason = _hindrance(card)
             rows.append(row | ({"reason": reason} if reason else _files(partial, variant, card)))
-        if all("reason" in row for row in rows):
-            raise PocketfaceError(f"{folder}: the page can run none of the study's variants")
         index = {
             "study": study,
             "detector": {"file": _copied(partial, detector, "detector")},

@@ -3,8 +3,8 @@
 with server(Path("app/dist"), Path("app_bundle"), 8765) as running:
     running.serve_forever()
 
-The built page is at `/`, the bundle at `/bundle/`. It listens on the loopback interface only; a phone reaches it
-through a tunnel that ends on the phone (docs/app.md). Nothing is ever sent to it but requests for files.
+The built page is at `/`, the bundle at `/bundle/`. It listens on the loopback interface only; docs/app.md
+tells how a phone reaches it. Nothing is ever sent to it but requests for files.
 """
 
 import mimetypes
@@ -51,7 +51,8 @@ def server(page: Path, bundle: Path, port: int) -> ThreadingHTTPServer:
     """
     if not (page / "index.html").is_file():
         raise PocketfaceError(
-            f"{page}: the page is not built; with Node 20 or later, `npm ci --prefix app && npm run build --prefix app`"
+            f"{page}: the page is not built; with Node 20 or later, "
+            "`npm ci --prefix app && npm run build --prefix app`"
         )
     if not (bundle / INDEX).is_file():
         raise PocketfaceError(f"{bundle}: no models for the page; `dvc repro export_app` brings them")
