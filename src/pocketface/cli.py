@@ -5,7 +5,7 @@ Each command imports what it needs when it runs, so that `pocketface --help` ans
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -163,6 +163,27 @@ def explain(
     outputs = explaining.layer_outputs(load(card, model), face)
     explaining.write(out, explaining.draw(outputs, card.outputs, maps))
     typer.echo(f"{out}: {len(outputs)} layers")
+
+
+@app.command("app")
+@exit_cleanly
+def serve_app(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8765,
+    bundle: Annotated[
+        Path | None, typer.Option("--bundle", metavar="DIR", help="What `dvc repro export_app` wrote.")
+    ] = None,
+) -> None:
+    """Serves the web app on this machine: faces by camera or file, in a browser, with no picture leaving it.
+
+    Needs the page built once, with Node: `npm ci --prefix app && npm run build --prefix app`.
+    """
+    from pocketface.app import BUNDLE
+    from pocketface.app.serve import ADDRESS, PAGE, server
+
+    with server(PAGE, bundle or BUNDLE, port) as running:
+        typer.echo(f"http://{ADDRESS}:{running.server_address[1]}/  (Ctrl-C ends it)")
+        with suppress(KeyboardInterrupt):
+            running.serve_forever()
 
 
 @app.command()
