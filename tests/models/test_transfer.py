@@ -115,3 +115,11 @@ def test_a_network_can_be_cut_short() -> None:
     assert cut.get_layer("features").output.shape == (None, 56)
     with pytest.raises(PocketfaceError, match="no layer 'block_99'"):
         plan(until="block_99").build()
+
+
+def test_grey_is_seen_as_three_equal_channels() -> None:
+    grey = Plan("transfer", SIZE, 1, ["age"], {"alpha": 0.35}).build()
+    colour = plan().build()
+    colour.set_weights(grey.get_weights())
+    faces = np.random.default_rng(1).uniform(0, 255, (2, SIZE, SIZE, 1)).astype(np.float32)
+    np.testing.assert_allclose(grey(faces)["age"], colour(np.repeat(faces, 3, axis=-1))["age"], rtol=1e-5)

@@ -34,10 +34,10 @@ def features(
     freeze: Literal["all", "last_block", "none"] = "none",
     dropout: float = 0.2,
 ) -> keras.KerasTensor:
-    """Raw RGB pixels `[N, H, W, 3]` to features `[N, D]`; D is 512 for ResNet and VGG.
+    """Raw pixels `[N, H, W, C]` to features `[N, D]`; D is 512 for ResNet and VGG.
 
     Args:
-        image: 0..255; a side of at least 32.
+        image: RGB or grey, 0..255; a side of at least 32. Grey is seen as three equal channels.
         backbone: which.
         alpha: width multiplier of the MobileNets.
         until: the last layer to keep, for example `block_14_add`; the whole network without it. What an
@@ -49,19 +49,18 @@ def features(
         dropout: share of the features dropped in training.
 
     Raises:
-        PocketfaceError: an unknown name, a grey image, or weights that do not fit.
+        PocketfaceError: an unknown name, or weights that do not fit.
     """
     if backbone not in BACKBONES or freeze not in ("all", "last_block", "none"):
         raise PocketfaceError(
             f"transfer has the backbones {', '.join(BACKBONES)} and freeze all, last_block or none; "
             f"not {backbone!r} with {freeze!r}"
         )
-    if image.shape[-1] != 3:
-        raise PocketfaceError(f"transfer: {backbone} sees colours; set the model's input.channels to 3")
     chosen = BACKBONES[backbone]
-    network = chosen.build(chosen.normalise(image), alpha)
+    coloured = image if image.shape[-1] == 3 else layers.Concatenate(name="grey_to_rgb")([image] * 3)
+    network = chosen.build(chosen.normalise(coloured), alpha)
     if weights is not None:
-        load(network, chosen.build(keras.Input(image.shape[1:]), alpha), Path(weights))
+        load(network, chosen.build(keras.Input(coloured.shape[1:]), alpha), Path(weights))
     _freeze(network, freeze, chosen.last_block)
     for layer in network.layers:
         if isinstance(layer, layers.BatchNormalization):
