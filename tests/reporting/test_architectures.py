@@ -151,11 +151,14 @@ def test_outs_of_other_params_are_refused(root: Path) -> None:
         make_record(Study.model_validate(params), root)
 
 
-def test_curves_without_validation_and_stopped_trainings_are_refused(root: Path) -> None:
+def test_curves_without_validation_are_refused(root: Path) -> None:
     shutil.rmtree(root / "models/wide")
     write_model(root / "models/wide", two_widths(), "wide", HISTORY.filter(regex="^(?!val)"))
     with pytest.raises(PocketfaceError, match="wide: was trained without validation"):
         make_record(two_widths(), root)
+
+
+def test_a_training_that_was_stopped_early_is_refused(root: Path) -> None:
     params = two_widths().model_dump(mode="json")
     params["models"]["small"]["training"]["watch"] = {"patience": 2}
     stopped = Study.model_validate(params)

@@ -75,11 +75,11 @@ def draw(record: Record, curves: Curves) -> Figure:
             several = len(record.model(name).heads) > 1
             grid[i].set_title(f"{name}\n{head}" if several else name.replace("_", " "))
             grid[i].set_ylabel(labels[i] if i % columns == 0 or not alike else "")
+            grid[i].set_xlabel("epoch" if i + columns >= len(panels) else "")
         for axes in grid[len(panels) :]:
             axes.set_visible(False)
         handles, texts = grid[0].get_legend_handles_labels()
         figure.legend(handles, texts, loc="outside lower center", ncols=2)
-        figure.supxlabel("epoch", fontsize=8)
     return figure
 
 
