@@ -36,7 +36,7 @@ def two_widths(**changes: object) -> Study:
     params = study().model_dump(mode="json")
     small = params["models"]["small"] | {"heads": ["gender", "age"]}  # a card sorts them
     wide = small | {"options": {**small["options"], "widths": [32, 64]}, "input": {"size": 24}}
-    return Study.model_validate(params | {"models": {"small": small, "wide": wide}} | changes)
+    return Study.model_validate(params | {"models": {"wide": wide, "small": small}} | changes)
 
 
 def write_outs(root: Path, of: Study) -> None:
@@ -97,7 +97,7 @@ def test_a_section_tells_conditions_commands_and_a_row_a_model(root: Path) -> No
     assert "utkface: 40 train faces, 16 to validate on. Seed 1, 1 threads, tensorflow 2.0." in page
     assert "All models: architecture compact, depths [1, 1], dropout 0.0, epochs 2, batch size 16" in page
     assert "|  | widths | pixels | parameters | trained | MACs, millions | gender accuracy (%) |" in page
-    assert "| wide | [32, 64] | 24 | 12,345 | 12,000 | 2.3 | 81.2 | 10.25 |" in page
+    assert "| wide | [32, 64] | 24 | 12,345 | 12,000 | 2.3 | 81.2 | 10.25 |\n| small | [8, 16] | 16 |" in page
     assert "![Learning curves of tiny](curves/tiny.png)" in page
     assert (root / "out/curves/tiny.png").stat().st_size > 1000
 
@@ -151,11 +151,14 @@ def test_outs_of_other_params_are_refused(root: Path) -> None:
         make_record(Study.model_validate(params), root)
 
 
-def test_curves_without_validation_and_stopped_trainings_are_refused(root: Path) -> None:
+def test_curves_without_validation_are_refused(root: Path) -> None:
     shutil.rmtree(root / "models/wide")
     write_model(root / "models/wide", two_widths(), "wide", HISTORY.filter(regex="^(?!val)"))
     with pytest.raises(PocketfaceError, match="wide: was trained without validation"):
         make_record(two_widths(), root)
+
+
+def test_a_training_that_was_stopped_early_is_refused(root: Path) -> None:
     params = two_widths().model_dump(mode="json")
     params["models"]["small"]["training"]["watch"] = {"patience": 2}
     stopped = Study.model_validate(params)

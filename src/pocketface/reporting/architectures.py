@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from pocketface.files import write_json, written_whole
+from pocketface.labels import HEADS
 from pocketface.reporting import plots
 from pocketface.reporting.quantities import MISSING, label_of, quantity_of, shown
 from pocketface.reporting.records import Curves, Figures, Record, Row, column_of, read_records
@@ -61,7 +62,7 @@ def draw(record: Record, curves: Curves) -> Figure:
 
     Over folds, the line is their mean, and the band reaches from the lowest to the highest.
     """
-    panels = [(name, head) for name in curves for head in record.models[name].heads]
+    panels = [(name, head) for name in curves for head in record.model(name).heads]
     columns = 6 if len(panels) > WIDE else min(len(panels), 3)
     rows = -(-len(panels) // columns)
     labels = [label_of(main_metric(head).removeprefix(f"{head}_")) for _, head in panels]
@@ -71,14 +72,14 @@ def draw(record: Record, curves: Curves) -> Figure:
         grid = figure.subplots(rows, columns, squeeze=False, sharey=alike).ravel()
         for i, (name, head) in enumerate(panels):
             _panel(grid[i], curves[name], head)
-            several = len(record.models[name].heads) > 1
+            several = len(record.model(name).heads) > 1
             grid[i].set_title(f"{name}\n{head}" if several else name.replace("_", " "))
             grid[i].set_ylabel(labels[i] if i % columns == 0 or not alike else "")
+            grid[i].set_xlabel("epoch" if i + columns >= len(panels) else "")
         for axes in grid[len(panels) :]:
             axes.set_visible(False)
         handles, texts = grid[0].get_legend_handles_labels()
         figure.legend(handles, texts, loc="outside lower center", ncols=2)
-        figure.supxlabel("epoch", fontsize=8)
     return figure
 
 
@@ -107,7 +108,7 @@ def _section(record: Record, folder: Path) -> str:
     if record.left_out:
         parts.append(f"Not trained: {', '.join(record.left_out)}.")
     for model, estimators in record.folds.items():
-        parts.append(f"### {model}, cross-validated\n\n{_folds(record.models[model].heads, estimators)}")
+        parts.append(f"### {model}, cross-validated\n\n{_folds(record.model(model).heads, estimators)}")
     if record.sweep:
         parts.append(_sweep(record.sweep))
     if record.models and _curves(folder, record).is_file():
@@ -137,7 +138,7 @@ def _conditions(record: Record) -> str:
         said.append(f"{name}: {faces.train:,} train faces, {faces.val:,} to validate on{of}.")
     runtimes = {
         f"{model.training['backend']} {model.training.get('tensorflow', '')}".strip()
-        for model in record.models.values()
+        for model in record.models
     }
     said.append(", ".join([f"Seed {record.seed}", f"{record.threads} threads", *sorted(runtimes)]) + ".")
     shared = [f"{name} {values[0]}" for name, values in _settings(record).items() if len(set(values)) == 1]
@@ -147,7 +148,7 @@ def _conditions(record: Record) -> str:
 
 def _settings(record: Record) -> dict[str, list[str]]:
     """Setting in words -> what each model has, as printed."""
-    models = list(record.models.values())
+    models = record.models
     options = dict.fromkeys(option for model in models for option in model.options)
     settings: dict[str, list[str]] = {"architecture": [model.architecture for model in models]}
     for option in options:
@@ -169,13 +170,13 @@ def _option(option: str, value: Any) -> str:
 def _models(record: Record) -> str:
     """A row a model, with the settings that differ; below, the estimators that do not look."""
     differing = {name: values for name, values in _settings(record).items() if len(set(values)) > 1}
-    metrics = list(dict.fromkeys(metric for model in record.models.values() for metric in model.figures))
+    metrics = list(dict.fromkeys(main_metric(head) for model in record.models for head in model.heads))
     header = ["", *differing, "parameters", "trained", "MACs, millions", *map(label_of, metrics)]
     rows = []
-    for i, (name, model) in enumerate(record.models.items()):
+    for i, model in enumerate(record.models):
         counts = [f"{model.parameters:,}", f"{model.trainable_parameters:,}", f"{model.macs / 1e6:.1f}"]
         own = [values[i] for values in differing.values()]
-        rows.append([name, *own, *counts, *_shown(metrics, model.figures)])
+        rows.append([model.name, *own, *counts, *_shown(metrics, model.figures)])
     for dataset, estimators in record.references.items():
         on = f" on {dataset}" if len(record.references) > 1 else ""
         for name, figures in estimators.items():
@@ -216,7 +217,7 @@ def _spread(metric: str, figures: Figures | None) -> str:
 def _sweep(rows: Sequence[Row]) -> str:
     """A row an experiment: what was varied, and the main metrics."""
     varied = [name for name in rows[0] if name.startswith("models.")]
-    metrics = [name for name in rows[0] if name.endswith(("_accuracy", "_mae"))]
+    metrics = [metric for metric in map(main_metric, HEADS) if metric in rows[0]]
     header = [*(name.rpartition(".")[2].replace("_", " ") for name in varied), *map(label_of, metrics)]
     body = []
     for row in rows:

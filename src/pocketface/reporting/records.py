@@ -1,7 +1,7 @@
 """Records: what the architectures of one study reached, small enough to be kept in git.
 
     record, curves = make_record(study, about=comment_of(PARAMS))
-    record.models["mini_xception"].figures["expression_accuracy"]
+    record.model("mini_xception").figures["expression_accuracy"]
 
 A record is made from what `dvc repro train` and `dvc repro cross_validate` leave, and outlives them: the next
 study may run in the same checkout. Its figures are those of the trained Keras models on the validation faces,
@@ -29,7 +29,7 @@ Figures = dict[str, float]
 Curves = Mapping[str, pd.DataFrame]
 """Model -> its history: a row an epoch, or, with a column `fold`, an epoch of a fold."""
 
-Row = dict[str, float | str | None]
+Row = dict[str, int | float | str | None]
 
 
 class Faces(Strict):
@@ -44,11 +44,13 @@ class Trained(Strict):
     """One trained model, as its card has it.
 
     Attributes:
+        name: in the study.
         size: of its input, pixels.
         training: the recipe, and what else the weights depend on.
         figures: its main metrics on the validation faces, after the last epoch.
     """
 
+    name: str
     architecture: str
     options: dict[str, Any]
     dataset: str
@@ -66,6 +68,7 @@ class Record(Strict):
 
     Attributes:
         about: the comment at the head of its file: what it is, its commands, what to expect.
+        models: those that were trained, in the order of the file.
         left_out: models of the study that were not trained.
         references: dataset -> estimator that does not look at the face -> its figures on the same faces.
         folds: model -> estimator -> metric -> `mean` and `std` over the folds.
@@ -77,11 +80,15 @@ class Record(Strict):
     seed: int
     threads: int
     faces: dict[str, Faces]
-    models: dict[str, Trained] = {}
+    models: list[Trained] = []
     left_out: list[str] = []
     references: dict[str, dict[str, Figures]] = {}
     folds: dict[str, dict[str, dict[str, Figures]]] = {}
     sweep: list[Row] = []
+
+    def model(self, name: str) -> Trained:
+        """The trained model of that name."""
+        return next(model for model in self.models if model.name == name)
 
 
 def comment_of(params: Path) -> str:
@@ -123,11 +130,11 @@ def make_record(
     there = [name for name in study.models if (root / "models" / name / CARD).is_file()]
     if not there:
         raise PocketfaceError(f"{root / 'models'}: none of the study's models; run `dvc repro train`")
-    models, folds, curves = {}, {}, {}
+    models, folds, curves = [], {}, {}
     for name in there:
         folder = root / "models" / name
         curves[name] = read_history(folder)
-        models[name] = _trained(study, name, folder, curves[name])
+        models.append(_trained(study, name, folder, curves[name]))
         if (folder := root / "folds" / name).is_dir():
             folds[name] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
             curves[name] = read_history(folder)
@@ -185,9 +192,10 @@ def read_sweep(path: Path) -> list[Row]:
         done = table[~table["typ"].isin(["baseline", "workspace"])]
     except (OSError, ValueError, KeyError) as error:
         raise PocketfaceError(f"{path}: not what `dvc exp show --csv` writes ({error!r})") from None
-    done = done.rename(columns=_parameter_or_mean)[[name for name in map(_parameter_or_mean, table) if name]]
-    varied = [name for name in done if name.startswith("models.") and done[name].nunique() > 1]
-    metrics = [name for name in done if not name.startswith("models.")]
+    names = {name: short for name in map(str, table.columns) if (short := _parameter_or_mean(name))}
+    done = done[list(names)].rename(columns=names)
+    varied = [name for name in names.values() if name.startswith("models.") and done[name].nunique() > 1]
+    metrics = [name for name in names.values() if not name.startswith("models.")]
     done = done.dropna(subset=metrics, how="all")
     if done.empty or not metrics:
         raise PocketfaceError(f"{path}: no experiment with folds/MODEL/metrics.json; see docs/sweeps.md")
@@ -226,6 +234,7 @@ def _trained(study: Study, name: str, folder: Path, history: pd.DataFrame) -> Tr
             f"figures are recorded; leave it out"
         )
     return Trained(
+        name=name,
         architecture=card.architecture,
         options=dict(card.options),
         dataset=card.dataset,
