@@ -69,10 +69,12 @@ def enliven(model: keras.Model, faces: np.ndarray) -> None:
             weight.assign(weight + random.uniform(-0.3, 0.3, weight.shape))
     answers = model.predict(faces.astype(np.float32), verbose=0)
     for head, probabilities in answers.items():
-        spread = np.log(probabilities + 1e-9).std(axis=0).mean()
+        logits = np.log(probabilities + 1e-9)
+        factor = 2 / logits.std(axis=0).mean()
         for weight in model.weights:
-            if weight.path.startswith(f"{head}/") or weight.path.startswith(f"{head}_"):
-                weight.assign(weight * 2 / spread)
+            if weight.path.startswith((f"{head}/", f"{head}_")):
+                centre = logits.mean(axis=0) if len(weight.shape) == 1 else 0
+                weight.assign((weight - centre) * factor)
 
 
 def make(model: keras.Model, float32: bytes, level: str, pixels: np.ndarray) -> bytes:
