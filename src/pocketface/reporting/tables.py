@@ -182,12 +182,16 @@ def models(results: Results) -> str:
 
 
 def licences(results: Results) -> str:
-    """The terms of every dataset; those of a model's dataset travel with its weights."""
+    """The terms of every dataset, which travel with the weights trained on it, and of fetched weights."""
     rows = []
     for name, source in results.sources.items():
-        trained = [model for model in results.study.models if name in results.study.trained_on(model)]
+        own = [model for model in results.study.models if model not in results.study.fetched]
+        trained = [model for model in own if name in results.study.trained_on(model)]
         title = f"[{source.title}]({source.home})" if source.home else source.title
         rows.append([name, title, ", ".join(trained) or "only measured on", source.licence])
+    for model in results.study.fetched:
+        card = results.of(model)[0].card
+        rows.append([card.dataset, f"weights of {model}, fetched", model, card.licence])
     return markdown(["dataset", "source", "models trained on it", "licence and terms"], rows, text_columns=4)
 
 
