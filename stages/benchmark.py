@@ -27,6 +27,7 @@ def main() -> None:
         sorted({1, study.threads}),
         study.benchmark.runs,
         study.benchmark.warmup,
+        study.benchmark.profile,
     )
     write_json(Path("timings") / wanted.model / f"{wanted.level}.json", timing)
 

@@ -201,6 +201,10 @@ def _answer(
 ) -> pd.DataFrame:
     guesses, mistaken = random.choice(labels, len(table)), random.random(len(table)) < wrong
     table[f"{head}_pred"] = np.where(mistaken, guesses, table[head])
+    sure = random.uniform(0.5, 1, len(table))
+    for label in labels:
+        rest = (1 - sure) / (len(labels) - 1)
+        table[f"{head}_prob_{label}"] = np.where(table[f"{head}_pred"] == label, sure, rest)
     return table
 
 

@@ -227,9 +227,20 @@ def test_check_compares_with_the_baseline_and_takes_it_over(checked):
     assert "+    int8:" in run("check", "--update").stdout
     assert run("check").exit_code == 0
     checked.write_text('{"age_gender": {"int8": {"utkface.age_mae": 7.5}}}')
-    worse = run("check")
+    worse = run("check", "--junit", "new/check.xml", "--markdown", "check.md")
     assert worse.exit_code == 1
     assert "age_gender/int8 utkface.age_mae: was 6.5, is 7.5" in worse.stdout
+    assert "<failure" in Path("new/check.xml").read_text()
+    assert "The gate **fails**" in Path("check.md").read_text()
+
+
+def test_check_update_does_not_bless_what_breaks_a_limit(checked):
+    run("check", "--update")
+    baseline = Path("baselines/tiny.yaml")
+    baseline.write_text(baseline.read_text().replace("rules:", "rules:\n  age_mae: {ceiling: 6}"))
+    refused = run("check", "--update")
+    assert refused.exit_code == 1
+    assert "is 6.5, allowed at most 6" in refused.stdout
 
 
 def test_track_says_what_it_is_missing(checked, monkeypatch):

@@ -18,6 +18,8 @@ from pocketface.files import write_json
 from pocketface.study import Crop, Input, Strict
 
 CARD = "card.json"
+MODEL_FILE = "model.tflite"
+"""What stands beside the card of a variant that was made."""
 
 
 class Output(Strict):
@@ -103,13 +105,15 @@ class Runtime(Strict):
     """Whether a runtime can load and run a variant.
 
     Attributes:
-        runs: whether it does, and answers one face as LiteRT's reference does.
+        runs: whether it does, and answers as LiteRT's reference kernels do.
         reason: where it does not.
+        max_difference: from the reference kernels; of answers above 1, as a share of the greatest.
         arena_bytes: memory for tensors at its peak; TensorFlow Lite Micro only.
     """
 
     runs: bool
     reason: str | None = None
+    max_difference: float | None = None
     arena_bytes: int | None = None
 
 
@@ -123,6 +127,7 @@ class Npu(Strict):
         npu_share: of the operators.
         cycles: for one face.
         sram_bytes: used at the peak.
+        file: the compiled model, beside the card.
     """
 
     accelerator: str
@@ -132,6 +137,7 @@ class Npu(Strict):
     npu_share: float | None = None
     cycles: int | None = None
     sram_bytes: int | None = None
+    file: str | None = None
 
 
 class Sensitivity(Strict):
@@ -175,8 +181,8 @@ class VariantCard(ModelCard):
         maker: what made the file, see `pocketface.tflite.levels`.
         size_ratio: to the float32 file.
         ports: `image` and the heads, as the file declares them.
-        calibration_faces, calibration_sha256: number of train faces that ranges were measured on, and hash
-            of the list of their names.
+        calibration_faces, calibration_sha256: number of train faces that ranges were measured on or weights
+            rounded for, and hash of the list of their names.
         ranges, per_channel: how ranges were chosen, see `pocketface.tflite.ranges`; whether every output
             channel has its own scale.
         tuning_faces, tuning_sha256: the same for train faces that the level was searched or fine-tuned on.

@@ -5,7 +5,7 @@ Each command imports what it needs when it runs, so that `pocketface --help` ans
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,6 +22,8 @@ app = typer.Typer(
 )
 data = typer.Typer(help="The datasets that a study can use.", no_args_is_help=True)
 app.add_typer(data, name="data")
+export = typer.Typer(help="Hands a model over to other programs.", no_args_is_help=True)
+app.add_typer(export, name="export")
 
 Models = Annotated[
     list[Path] | None,
@@ -163,6 +165,27 @@ def explain(
     typer.echo(f"{out}: {len(outputs)} layers")
 
 
+@app.command("app")
+@exit_cleanly
+def serve_app(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8765,
+    bundle: Annotated[
+        Path | None, typer.Option("--bundle", metavar="DIR", help="What `dvc repro export_app` wrote.")
+    ] = None,
+) -> None:
+    """Serves the web app on this machine: faces by camera or file, in a browser, with no picture leaving it.
+
+    Needs the page built once, with Node: `npm ci --prefix app && npm run build --prefix app`.
+    """
+    from pocketface.app import BUNDLE
+    from pocketface.app.serve import ADDRESS, PAGE, server
+
+    with server(PAGE, bundle or BUNDLE, port) as running:
+        typer.echo(f"http://{ADDRESS}:{running.server_address[1]}/  (Ctrl-C ends it)")
+        with suppress(KeyboardInterrupt):
+            running.serve_forever()
+
+
 @app.command()
 @exit_cleanly
 def check(
@@ -170,16 +193,44 @@ def check(
         bool,
         typer.Option("--update", help="Take the new figures over into the baseline; prints what changed."),
     ] = False,
+    junit: Annotated[
+        Path | None,
+        typer.Option("--junit", metavar="OUT.xml", dir_okay=False, help="Write it as JUnit XML, for a CI."),
+    ] = None,
+    markdown: Annotated[
+        Path | None,
+        typer.Option(
+            "--markdown", metavar="OUT.md", dir_okay=False, help="Write it as Markdown, for a pull request."
+        ),
+    ] = None,
 ) -> None:
-    """Compares the report's figures with baselines/STUDY.yaml; exit status 1 if they are not as there."""
+    """Compares the report's figures with baselines/STUDY.yaml; exit status 1 if they are not as there.
+
+    Limits that do not depend on the last figures (floor, ceiling, gap) hold after `--update` too.
+
+    Examples:
+
+        pocketface check --junit check.xml --markdown check.md
+
+        pocketface check --update && git diff baselines/
+    """
     from pocketface import gate
+    from pocketface.files import written_whole
     from pocketface.study import load_study
 
+    study = load_study()
     if update:
-        typer.echo(gate.update(load_study()) or "nothing changed\n", nl=False)
-        return
-    verdict = gate.check(load_study())
-    typer.echo(verdict.text())
+        typer.echo(gate.update(study) or "nothing changed\n", nl=False)
+    verdict = gate.check(study)
+    for out, told in ((junit, verdict.junit), (markdown, verdict.markdown)):
+        if out is not None:
+            try:
+                with written_whole(out) as partial:
+                    partial.write_text(told(), encoding="utf-8")
+            except OSError as error:
+                raise PocketfaceError(f"{out}: cannot be written ({error.strerror})") from None
+    if not update or not verdict.passed:
+        typer.echo(verdict.text())
     if not verdict.passed:
         raise typer.Exit(1)
 
@@ -198,6 +249,33 @@ def track() -> None:
 
         published = publish(load_study())
     typer.echo(published.text())
+
+
+@export.command("c")
+@exit_cleanly
+def export_c(
+    variant: Annotated[Path, typer.Argument(metavar="VARIANT", help="A variant's folder: file and card.")],
+    out: Annotated[Path, typer.Option("--out", metavar="OUT.h", dir_okay=False)] = Path("model.h"),
+    npu: Annotated[
+        bool, typer.Option("--npu", help="Take the file that Vela compiled for an Ethos-U65.")
+    ] = False,
+) -> None:
+    """Writes a model as a C array with its card in comments, for a microcontroller.
+
+    Examples:
+
+        pocketface export c variants/expression/int8_io --out model.h
+    """
+    from pocketface.files import written_whole
+    from pocketface.tflite.c_array import c_header
+
+    text = c_header(variant, npu)
+    try:
+        with written_whole(out) as partial:
+            partial.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise PocketfaceError(f"{out}: cannot be written ({error.strerror})") from None
+    typer.echo(f"{out}: {len(text):,} characters")
 
 
 @app.command()

@@ -292,10 +292,29 @@ class Level(Strict):
 
 
 class Benchmark(Strict):
-    """Latency measurement: runs per thread setting, after the warm-up runs."""
+    """Latency measurement.
+
+    Attributes:
+        runs: per thread setting, after the warm-up runs.
+        warmup: runs that do not count.
+        profile: whether LiteRT's own profiler is run as well, see `pocketface.tflite.profile`.
+    """
 
     runs: Annotated[int, Field(ge=3)] = 50
     warmup: Annotated[int, Field(ge=0)] = 5
+    profile: bool = False
+
+
+class Champion(Strict):
+    """What the champion of a task may cost: of the variants within both limits, the best figure wins.
+
+    Attributes:
+        max_size_mb: of the file, in millions of bytes.
+        max_latency_ms: median time for one face with one thread, on the machine that measured it.
+    """
+
+    max_size_mb: Annotated[float, Field(gt=0)] = 1.0
+    max_latency_ms: Annotated[float, Field(gt=0)] = 10.0
 
 
 class Study(Strict):
@@ -312,6 +331,7 @@ class Study(Strict):
         benchmark: how latency is measured.
         harness: datasets of uncropped pictures that are measured twice: as they should be, and as a careless
             harness shows them, see `pocketface.evaluation.squeezed`.
+        champion: limits for the variant that MLflow's registry recommends; no stage depends on them.
         cross_validate: model -> in how many folds it is cross-validated.
         mix: datasets that a model with the dataset `mix` is trained on together, the main one first. A label
             that one of them lacks weighs nothing there.
@@ -326,6 +346,7 @@ class Study(Strict):
     levels: dict[Name, Level]
     holdout: Name
     benchmark: Benchmark
+    champion: Champion = Champion()
     cross_validate: dict[Name, Annotated[int, Field(ge=2)]] = {}
     mix: list[Name] = []
     harness: list[Name] = []

@@ -32,10 +32,11 @@ def test_every_face_is_seen_by_every_model(two_people):
 
 def test_a_model_sees_what_it_was_trained_on(two_people):
     """The same crop and the same window as `crop_faces` and training make of this picture."""
-    from pocketface.faces.crop import find_and_crop
+    from pocketface.faces.crop import crop_picture
     from pocketface.faces.picture import decode
 
-    stored, box = find_and_crop(decode(two_people.read_bytes()), CHIP)[0]
+    largest = CHIP.model_copy(update={"policy": "largest"})
+    stored, box = crop_picture(decode(two_people.read_bytes()), largest)
     looked = look(two_people, [(CHIP, SMALL)], Search())
     assert looked.boxes == (box,)
     np.testing.assert_array_equal(looked.faces[0][0], view(stored, CHIP, SMALL))

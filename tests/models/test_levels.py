@@ -1,5 +1,8 @@
 """Every architecture at the usual levels: it converts, holds what the level says, and answers as it did."""
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import keras
@@ -19,7 +22,11 @@ from pocketface.tflite.run import Runner
 USUAL = ("float32", "float16", "dynamic_int8", "int8")
 PLANS = [
     *(pytest.param(plan, id=f"{i}-{plan}") for i, plan in enumerate(SMALL)),
-    *(pytest.param(plan, id=str(plan), marks=pytest.mark.slow) for plan in LARGE),
+    *(
+        pytest.param(plan, id=str(plan), marks=pytest.mark.slow)
+        for plan in LARGE
+        if plan.architecture != "deepface_vgg"  # minutes a face on LiteRT's own kernels; see below
+    ),
 ]
 YEARS, PROBABILITY = 5.0, 0.15
 """How far int8 may be off: nothing was trained, so this only tells a working graph from a broken one."""
@@ -50,3 +57,35 @@ def test_an_architecture_converts_at_the_usual_levels(plan: Plan, tmp_path: Path
                 assert np.ptp(answer, axis=0).max() > 0, (name, head)
         sizes[name] = len(file)
     assert max(sizes["float16"], sizes["dynamic_int8"]) < sizes["float32"]
+
+
+VGG = """
+import json, resource, sys
+import keras
+from pocketface import models
+from pocketface.study import Input
+from pocketface.tflite import audit
+from pocketface.tflite.converter import to_tflite
+from pocketface.tflite.levels import LEVELS
+
+head, level = sys.argv[1:]
+keras.utils.set_random_seed(1)
+model = models.build("deepface_vgg", Input(size=224), [head], {"age": "expected"} if head == "age" else {})
+file = to_tflite(model, LEVELS[level])
+audit.check(audit.read(file), LEVELS[level])
+memory = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(json.dumps({"float32": 4 * model.count_params(), "size": len(file), "memory": memory}))
+"""
+
+
+@pytest.mark.slow  # 5 GB, half a minute each
+@pytest.mark.parametrize(("level", "share"), [("dynamic_int8", 0.25), ("float16", 0.5)])
+@pytest.mark.parametrize("head", ["age", "gender"])
+def test_deepface_vgg_converts_without_running_out_of_memory(head: str, level: str, share: float) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", VGG, head, level], check=True, capture_output=True, text=True, timeout=1800
+    )
+    found = json.loads(done.stdout.splitlines()[-1])
+    print(f"\ndeepface_vgg {head} {level}: {found['size']:,} bytes, {found['memory'] / 1e9:.1f} GB memory")
+    assert found["size"] / found["float32"] == pytest.approx(share, rel=0.01)
+    assert found["memory"] < 24e9

@@ -105,3 +105,13 @@ def test_imagenets_mean_becomes_nought_and_its_deviation_one() -> None:
     faces = np.stack([mean, mean + deviation])[:, None, None].astype(np.float32)
     seen = keras.Model(image, backbones.standardised(image))(faces)
     np.testing.assert_allclose(np.asarray(seen)[:, 0, 0], [[0, 0, 0], [1, 1, 1]], atol=1e-5)
+
+
+def test_a_network_can_be_cut_short() -> None:
+    whole, cut = plan().build(), plan(until="block_14_add").build()
+    assert [w.path for w in cut.weights if "dense" not in w.path] == [
+        w.path for w in whole.weights[: len(cut.weights) - 2]
+    ]
+    assert cut.get_layer("features").output.shape == (None, 56)
+    with pytest.raises(PocketfaceError, match="no layer 'block_99'"):
+        plan(until="block_99").build()

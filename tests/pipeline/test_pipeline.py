@@ -12,10 +12,11 @@ import pytest
 import yaml
 
 import making
+from pocketface.app.bundle import DETECTOR
 
 REPOSITORY = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-WITH_TIMINGS = ("timings/", "comparison.md", "latency")
+WITH_TIMINGS = ("timings/", "index.html", "comparison.md", "latency")
 """Parts of the names of outs that hold timings, and so never repeat."""
 
 MODEL = {
@@ -67,7 +68,7 @@ class Copy:
             shutil.copy(REPOSITORY / name, root)
         (root / "data").mkdir()
         (root / "baselines").mkdir()
-        (root / "data/sources.yaml").write_text(yaml.safe_dump({"datasets": sources}))
+        (root / "data/sources.yaml").write_text(yaml.safe_dump(sources))
         self.params(PARAMS)
         self._environment = os.environ | {
             "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
@@ -123,7 +124,12 @@ def copies(tmp_path_factory) -> tuple[Copy, Copy]:
     """Two fresh copies in which the graph has run, side by side; the first has a baseline and was checked."""
     root = tmp_path_factory.mktemp("pipeline")
     members = {"utkface": making.utkface(60), "fer2013": making.fer2013(70), "photos": making.photos(8)}
-    sources = making.make_mirror(root / "mirror", members)
+    datasets = making.make_mirror(root / "mirror", members)
+    # The bundle only copies the face detector, so anything can stand for it.
+    (root / "mirror/weights").mkdir()
+    (root / "mirror/weights/detector.tflite").write_bytes(b"a detector")
+    detector = {"title": "detector", "licence": "none", "files": [{"mirror": "weights/detector.tflite"}]}
+    sources = {"datasets": datasets, "weights": {DETECTOR: detector}}
     made = []
     for name in ("a", "b"):
         (root / name).mkdir()
@@ -146,6 +152,13 @@ def test_the_graph_makes_every_variant_and_a_comparison(copies: tuple[Copy, Copy
     comparison = (copies[0].root / "reports/tiny/comparison.md").read_text()
     assert "age_gender" in comparison
     assert "expression" in comparison
+
+
+def test_the_web_app_is_handed_every_variant(copies: tuple[Copy, Copy]) -> None:
+    index = json.loads((copies[0].root / "app_bundle/index.json").read_text())
+    assert {f"{row['model']}/{row['level']}" for row in index["variants"] if "file" in row} == {
+        f"{model}/{level}" for model in PARAMS["models"] for level in PARAMS["levels"]
+    }
 
 
 def test_a_second_run_does_nothing(copies: tuple[Copy, Copy]) -> None:
@@ -180,12 +193,16 @@ def changed(path: str, value: object) -> dict:
 
 def test_a_levels_setting_changes_only_that_level(copies: tuple[Copy, Copy]) -> None:
     made = {f"convert@{model}-int8" for model in PARAMS["models"]}
-    assert copies[0].changed_by(changed("levels.int8.calibration", 9)) == made | {"report", "check"}
+    assert copies[0].changed_by(changed("levels.int8.calibration", 9)) == made | {
+        "report",
+        "check",
+        "export_app",
+    }
 
 
 def test_a_learning_rate_changes_only_that_model(copies: tuple[Copy, Copy]) -> None:
     slower = changed("models.expression.training.learning_rate", 0.001)
-    assert copies[0].changed_by(slower) == {"train@expression", "report", "check"}
+    assert copies[0].changed_by(slower) == {"train@expression", "report", "check", "export_app"}
 
 
 def test_asking_for_folds_runs_nothing_else(copies: tuple[Copy, Copy]) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from pocketface.reporting.quantities import change, kind_of, label_of, shown, size, title_of
+from pocketface.reporting.quantities import change, kind_of, label_of, loss, shown, size, spread, title_of
 
 
 @pytest.mark.parametrize(
@@ -9,6 +9,8 @@ from pocketface.reporting.quantities import change, kind_of, label_of, shown, si
         ("utkface.age_mae", "mae", "age MAE", "age MAE (years)"),
         ("photos.age_group_accuracy", "accuracy", "age group accuracy", "age group accuracy (%)"),
         ("expression_macro_f1", "f1", "expression macro F1", "expression macro F1 (%)"),
+        ("gender_balanced_accuracy", "accuracy", "gender balanced accuracy", "gender balanced accuracy (%)"),
+        ("gender_ece", "ece", "gender calibration error", "gender calibration error (%)"),
         ("utkface.n", "n", "faces", "faces"),
         ("size_bytes", "size_bytes", "size", "size (bytes)"),
         ("val_loss", None, "val loss", "val loss"),
@@ -28,3 +30,13 @@ def test_changes_are_signed_and_shares_are_in_points():
 
 def test_sizes_are_in_powers_of_ten():
     assert [size(999_400), size(1_203_456), size(None)] == ["999 kB", "1.20 MB", "\N{EN DASH}"]
+
+
+def test_a_loss_is_positive_whichever_way_is_better():
+    assert loss("u.age_mae", 0.3) == 0.3
+    assert loss("u.gender_accuracy", -0.01) == 0.01
+
+
+def test_intervals_are_printed_as_their_figure_is():
+    assert spread("u.age_mae", 6.1765, 6.6279) == "6.18 to 6.63"
+    assert spread("u.gender_accuracy", -0.0112, 0.0003, signed=True) == "\N{MINUS SIGN}1.1 to 0"

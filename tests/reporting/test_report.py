@@ -10,7 +10,7 @@ from fake_outs import FAILED, LEVELS, REASON, write_outs, write_timing
 from pocketface.errors import PocketfaceError
 from pocketface.reporting.report import confusion_counts, write_report
 
-TIMED = ("comparison.md", "latency")
+TIMED = ("index.html", "comparison.md", "latency")
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def contents(folder):
 
 def test_metrics_are_flat_per_variant_and_hold_no_timings(reported):
     metrics = json.loads((reported.root / "reports/tiny/metrics.json").read_text())
-    assert metrics[FAILED[0]][FAILED[1]] == {"status": "failed"}
+    assert metrics[FAILED[0]][FAILED[1]] == {"status": "failed", "reason": REASON}
     int8 = metrics["age_gender"]["int8"]
     assert int8["size_bytes"] == 331_000 and int8["photos.n"] == 18
     assert {"utkface.age_mae", "utkface.gender_accuracy", "photos.age_group_accuracy"} <= set(int8)
@@ -47,10 +47,28 @@ def test_the_comparison_tells_all_that_it_should(reported):
     assert set(pictures) == {name for name in contents(folder) if name.endswith(".png")}
 
 
+def test_changes_are_written_with_interval_and_verdict(reported):
+    changes = json.loads((reported.root / "reports/tiny/changes.json").read_text())
+    assert set(changes["age_gender"]) == {"float16", "int8"} and "int8" not in changes["expression"]
+    mae = changes["age_gender"]["int8"]["utkface.age_mae"]
+    assert mae["interval"][0] < mae["change"] < mae["interval"][1]
+    assert (mae["verdict"], mae["p_value"]) == ("real", None)
+    assert 0 <= changes["age_gender"]["int8"]["utkface.gender_accuracy"]["p_value"] <= 1
+
+
+def test_levels_that_answered_other_faces_are_not_compared(tmp_path):
+    outs = write_outs(tmp_path)
+    path = tmp_path / "evaluation/age_gender/float16/predictions.parquet"
+    pd.read_parquet(path).iloc[1:].to_parquet(path)
+    with pytest.raises(PocketfaceError, match=r"float16.*other faces of utkface than float32.*dvc repro"):
+        write_report(outs.study, tmp_path)
+
+
 def test_pictures_are_drawn(reported):
     for path in (reported.root / "reports/tiny").rglob("*.png"):
         picture = cv2.imread(str(path))
         assert picture.shape[1] > 500 and picture.std() > 5
+    assert (reported.root / "reports/tiny/plots/overview.png").is_file()
 
 
 def test_answers_are_written_for_dvc_plots(reported):

@@ -72,6 +72,13 @@ def test_a_variant_is_timed_against_its_sibling(variants):
     assert {"machine", "cpu", "cores", "system"} == set(timing["host"])
 
 
+def test_the_profile_by_operator_comes_on_demand(variants):
+    for profiled in (False, True):
+        timing = benchmark(variants / "int8", variants / "float32", [1], runs=3, warmup=0, profiled=profiled)
+        assert bool(timing["operators"]) == profiled
+        assert Timing.model_validate(timing).status == "ok"
+
+
 def test_there_is_no_ratio_without_a_sibling_that_runs(variants):
     for reference in ("int16x8", "absent"):
         timing = benchmark(variants / "int8", variants / reference, [1], runs=3, warmup=0)

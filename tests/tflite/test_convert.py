@@ -8,13 +8,13 @@ import keras
 import numpy as np
 import pytest
 
-from pocketface.cards import ModelCard, Output, VariantCard, read_card
+from pocketface.cards import MODEL_FILE, ModelCard, Output, VariantCard, read_card
 from pocketface.faces.selection import save as save_selection
 from pocketface.faces.selection import select
 from pocketface.files import sha256
 from pocketface.study import Level as Settings
 from pocketface.tflite import audit, calibrate, runtimes
-from pocketface.tflite.convert import MODEL, convert, make, parity
+from pocketface.tflite.convert import convert, make, parity
 from pocketface.tflite.converter import to_tflite
 from pocketface.tflite.levels import LEVELS
 from pocketface.tflite.run import Runner
@@ -51,7 +51,7 @@ def folders(tmp_path_factory) -> tuple[Path, Path, Path]:
 def test_a_level_holds_what_its_name_says(folders, level: str) -> None:
     card = read_card(folders[2] / level, VariantCard)
     assert card.status == "ok", card.reason
-    held = audit.read((folders[2] / level / MODEL).read_bytes())
+    held = audit.read((folders[2] / level / MODEL_FILE).read_bytes())
     assert set(held.large_weight_dtypes) <= set(LEVELS[level].weights)
     assert set(held.activation_dtypes) <= set(LEVELS[level].activations)
     assert LEVELS[level].weights[0] in held.large_weight_dtypes
@@ -73,9 +73,9 @@ def test_integer_inputs_take_pixels_as_they_are(folders) -> None:
 @pytest.mark.parametrize("level", ["int8_io", "uint8_io"])
 def test_integer_inputs_and_outputs_change_no_answer_by_more_than_a_step(folders, level: str) -> None:
     faces = calibrate.load(folders[1]).first(20).pixels
-    plain = Runner(folders[2] / "int8" / MODEL)(faces)
+    plain = Runner(folders[2] / "int8" / MODEL_FILE)(faces)
     card = read_card(folders[2] / level, VariantCard)
-    for head, answers in Runner(folders[2] / level / MODEL)(faces).items():
+    for head, answers in Runner(folders[2] / level / MODEL_FILE)(faces).items():
         step = card.ports[head].scale or 1e-6
         assert np.abs(answers - plain[head]).max() <= step
 
@@ -87,15 +87,15 @@ def test_converting_again_in_another_process_gives_the_same_bytes(folders) -> No
     float32 = to_tflite(model)
     for level in LEVELS.values():
         again = make(card.outputs, model, level, Settings(**SETTINGS), faces, float32).file
-        assert hashlib.sha256(again).hexdigest() == sha256(out / level.name / MODEL), level.name
+        assert hashlib.sha256(again).hexdigest() == sha256(out / level.name / MODEL_FILE), level.name
 
 
 def test_a_card_repeats_and_tells_its_file(folders, tmp_path: Path) -> None:
     trained, views, out = folders
     card = convert(trained, views, "int8", Settings(**SETTINGS), tmp_path / "int8")
     assert sha256(tmp_path / "int8/card.json") == sha256(out / "int8/card.json")
-    assert card.sha256 == sha256(tmp_path / "int8" / MODEL)
-    assert card.size_bytes == (tmp_path / "int8" / MODEL).stat().st_size
+    assert card.sha256 == sha256(tmp_path / "int8" / MODEL_FILE)
+    assert card.size_bytes == (tmp_path / "int8" / MODEL_FILE).stat().st_size
     float32 = read_card(out / "float32", VariantCard).size_bytes
     assert card.size_ratio == pytest.approx(card.size_bytes / float32, rel=1e-4)
 
@@ -118,6 +118,22 @@ def test_calibration_is_in_the_card_of_the_level_that_used_it(folders) -> None:
     assert card.calibration_faces == 8
     assert len(card.calibration_sha256 or "") == 64
     assert read_card(folders[2] / "float16", VariantCard).calibration_faces is None
+
+
+def test_faces_that_weights_are_rounded_for_are_in_the_card_too(folders) -> None:
+    for level in (level for level in LEVELS.values() if level.refined):
+        card = read_card(folders[2] / level.name, VariantCard)
+        assert (card.calibration_faces, card.ranges) == (8, "minmax" if level.calibrated else None)
+
+
+def test_an_integer_variant_holds_what_vela_made_of_it(folders) -> None:
+    pytest.importorskip("ethosu")
+    for level in ("int8_io", "float16"):
+        card = read_card(folders[2] / level, VariantCard)
+        held = sorted(path.name for path in (folders[2] / level).iterdir())
+        compiled = [f"ethos-u65-256.{kind}" for kind in ("csv", "tflite")] if level == "int8_io" else []
+        assert held == sorted(["card.json", MODEL_FILE, *compiled])
+        assert (card.npu.file if card.npu else None) == (compiled[-1] if compiled else None)
 
 
 def test_every_level_runs_in_litert_and_says_why_not_elsewhere(folders) -> None:

@@ -1,5 +1,7 @@
+import keras
 import numpy as np
 import pytest
+from keras import layers
 
 from pocketface.errors import PocketfaceError
 from pocketface.models.heads import meaning
@@ -96,3 +98,51 @@ def test_faces_without_labels_are_an_error(badly, faces) -> None:
     unlabelled = calibrate.Calibration(part.pixels, part.images, part.labels[["expression"]])
     with pytest.raises(PocketfaceError, match="no label of any head"):
         mixed.search(*badly_args(badly), unlabelled, OUTPUTS, {})
+
+
+def vgg_like(pixels: np.ndarray) -> keras.Model:
+    """Thirteen convolutions in a row without normalisation, two of them out of balance.
+
+    Channels of these write on scales a thousand times apart, and the next layer evens that out: in float the
+    function is the same. An integer tensor has one scale, beside which the small channels round to nought.
+    """
+    keras.utils.set_random_seed(3)
+    image = keras.Input((16, 16, 3), name="image")
+    x = layers.Rescaling(1 / 255)(image)
+    for width, depth in ((8, 2), (8, 2), (16, 3), (16, 3), (16, 3)):
+        for _ in range(depth):
+            x = layers.Conv2D(width, 3, padding="same", activation="relu", kernel_initializer="he_normal")(x)
+        x = layers.MaxPooling2D(2)(x) if x.shape[1] > 1 else x
+    x = layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(image, {"age": layers.Dense(1, name="age")(x)})
+    convolutions = [layer for layer in model.layers if isinstance(layer, layers.Conv2D)]
+    random = np.random.default_rng(0)
+    for first in (4, 9):
+        (kernel, bias), (following, its_bias) = (convolutions[i].get_weights() for i in (first, first + 1))
+        scales = 10 ** random.uniform(-1.5, 1.5, kernel.shape[-1])
+        convolutions[first].set_weights([kernel * scales, bias * scales])
+        convolutions[first + 1].set_weights([following / scales[:, None], its_bias])
+    kernel, bias = model.get_layer("age").get_weights()
+    raw = model.predict(pixels.astype(np.float32), verbose=0)["age"]
+    spread = 15 / raw.std()
+    model.get_layer("age").set_weights([kernel * spread, bias + 40 - spread * raw.mean()])
+    return model
+
+
+def test_in_a_deep_plain_network_the_layers_out_of_balance_are_kept(faces) -> None:
+    """Its own answers are the truth, so that float32 is exact and every year lost is int8's."""
+    float32 = to_tflite(vgg_like(faces.pixels))
+    measured = ranges.measure(float32, faces.first(16).pixels)
+    part = faces.tuning()
+    truth = mixed.answers(float32, part.pixels)["age"][:, 0]
+    labelled = calibrate.Calibration(part.pixels, part.images, part.labels.assign(age=truth))
+    outputs = {"age": meaning("age")}
+    bound = 0.5
+    found = mixed.search(float32, LEVEL, measured, True, labelled, outputs, {"age_mae": bound})
+    (drop,) = found.drops
+    assert drop.float32 < 0.01
+    assert drop.int8 > 2 * bound
+    assert drop.mixed <= bound + drop.float32
+    kept = [row for row in found.sensitivity if row.kept]
+    assert 1 <= len(kept) < len(found.sensitivity) / 2
+    assert {row.kind for row in kept} <= {"CONV_2D", "MAX_POOL_2D"}

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pocketface.errors import PocketfaceError
-from pocketface.tflite.run import Runner, dequantized, quantized
+from pocketface.tflite.run import RESOLVERS, Runner, dequantized, quantized
 
 PIXELS = np.array([[0, 1, 128, 255]], np.uint8)
 
@@ -29,11 +29,11 @@ def test_meaning_comes_out_by_the_files_own_scale() -> None:
     assert dequantized(np.array([-20, 0, 100], np.int8), port).tolist() == [0, 10, 60]
 
 
-def test_both_kernels_answer(colour_model) -> None:
+def test_all_kernels_answer(colour_model) -> None:
     red = np.zeros((48, 48, 3), np.uint8)
     red[..., 0] = 102
-    for delegates in (True, False):
-        assert Runner(colour_model, delegates=delegates).one(red)["age"] == pytest.approx(40, abs=1e-3)
+    for kernels in RESOLVERS:
+        assert Runner(colour_model, kernels=kernels).one(red)["age"] == pytest.approx(40, abs=1e-3)
 
 
 def test_a_file_that_is_no_model_and_a_wrong_shape_are_errors(tmp_path, colour_model) -> None:

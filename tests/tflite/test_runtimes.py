@@ -4,25 +4,27 @@ import pytest
 from pocketface.tflite import flatbuffer, runtimes
 from pocketface.tflite.runtimes import BUILTIN, MICRO, XNNPACK
 
-FACE = np.full((48, 48, 3), 100, np.uint8)
+FACES = np.full((2, 48, 48, 3), 100, np.uint8)
+FACES[1] //= 2
 
 
 def test_a_plain_model_runs_everywhere_and_micro_tells_its_memory(colour_model) -> None:
     pytest.importorskip("tflite_micro")
-    found = runtimes.check(colour_model, FACE)
+    found = runtimes.check(colour_model, FACES)
     assert all(runtime.runs for runtime in found.values()), found
+    assert found[MICRO].max_difference < 1e-6
     assert found[MICRO].arena_bytes >= 48 * 48 * 3 * 4
 
 
 def test_without_micro_the_reason_says_so(colour_model, monkeypatch) -> None:
     monkeypatch.setattr(runtimes, "find_spec", lambda name: None)
-    assert runtimes.check(colour_model, FACE)[MICRO].reason == runtimes.NO_MICRO
+    assert runtimes.check(colour_model, FACES)[MICRO].reason == runtimes.NO_MICRO
 
 
 def test_a_damaged_file_runs_nowhere_and_says_why(tmp_path, colour_model) -> None:
     file = tmp_path / "model.tflite"
     file.write_bytes(colour_model.read_bytes()[:600])
-    found = runtimes.check(file, FACE)
+    found = runtimes.check(file, FACES)
     assert not any(runtime.runs for runtime in found.values())
     assert "not a runnable TFLite model" in found[XNNPACK].reason
     assert str(file) not in found[BUILTIN].reason

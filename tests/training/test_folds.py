@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -40,6 +41,15 @@ def test_every_face_is_measured_once_by_a_model_that_did_not_see_it(tmp_path: Pa
     table = (tmp_path / "a/folds.md").read_text()
     assert "| metric | model | majority | minority |" in table
     assert "| gender_accuracy | " in table
+
+
+def test_weighted_f1_counts_every_class_as_often_as_it_occurs(tmp_path: Path) -> None:
+    result = cross_validate(folded(2, epochs=1), "small", [face_set(train=120)], tmp_path, {})
+    scores = result.scores[result.scores["estimator"] == "majority"]
+    by_metric = scores.pivot(index="fold", columns="metric", values="value")
+    assert "age_weighted_f1" not in by_metric
+    share = by_metric["gender_accuracy"]  # of the one class answered, whose F1 is 2 share / (1 + share)
+    np.testing.assert_allclose(by_metric["gender_weighted_f1"], share * 2 * share / (1 + share))
 
 
 def test_reference_estimators_answer_the_commonest_the_rarest_and_the_median() -> None:

@@ -14,8 +14,9 @@ import pandas as pd
 from pocketface.cards import VariantCard, read_card
 from pocketface.errors import PocketfaceError
 from pocketface.evaluation.answers import answerable, varies
+from pocketface.evaluation.confidence import intervals
 from pocketface.evaluation.groups import by_group
-from pocketface.evaluation.metrics import best_constant, comparisons, score
+from pocketface.evaluation.metrics import best_constant, comparisons, score, tallies
 from pocketface.evaluation.variants import MODEL, Variant, open_variant
 from pocketface.faces.index import COLUMNS, OK
 from pocketface.faces.selection import Evaluation, load_evaluation
@@ -92,15 +93,18 @@ def summary(table: pd.DataFrame) -> dict[str, Any]:
     """The figures of a table of labels and answers, see `pocketface.evaluation.metrics`.
 
     Returns:
-        `n` faces; `metrics`; `metric_n`, how many of the faces have the label; `baseline`, the same metrics
-        for the best constant answer; `by_group`.
+        `n` faces; `metrics`; `intervals`, the 95% interval of each, see `pocketface.evaluation.confidence`;
+        `metric_n`, how many of the faces have the label; `baseline`, the same metrics for the best constant
+        answer; `by_group`.
     """
     found = comparisons(table)
-    measured = score(found)
+    parts = tallies(found)
+    measured = score(parts)
     return {
         "n": len(table),
         "metrics": measured.values,
+        "intervals": intervals(parts, len(table)),
         "metric_n": measured.counts,
-        "baseline": score(best_constant(found)).values,
+        "baseline": score(tallies(best_constant(found))).values,
         "by_group": by_group(table),
     }

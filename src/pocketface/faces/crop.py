@@ -1,7 +1,7 @@
 """From a picture to stored crops: detection, policy, geometry, colour.
 
-face, box = crop_picture(picture, crop)        # the one face that a dataset's labels are about
-for face, box in find_and_crop(picture, crop): # every face of any photograph
+face, box = crop_picture(picture, crop)    # the one face that a dataset's labels are about
+pixels = cut_face(picture, found, crop)    # one that was found in any photograph
 """
 
 import cv2
@@ -31,16 +31,6 @@ def crop_picture(picture: np.ndarray, crop: Crop) -> tuple[np.ndarray, Box]:
         return _centre(picture, crop)
     face = choose(detect(picture, crop.detector, crop.upsample), picture.shape, crop)
     return cut_face(picture, face, crop), face.box
-
-
-def find_and_crop(picture: np.ndarray, crop: Crop) -> list[tuple[np.ndarray, Box]]:
-    """The crop and the box of every face in a picture, largest first; none if there is none.
-
-    The policy does not matter here: a model trained on crops that were taken `as_is` still needs its
-    faces found in a photograph.
-    """
-    found = detect(picture, crop.detector, crop.upsample)
-    return [(cut_face(picture, face, crop), face.box) for face in found]
 
 
 def cut_face(picture: np.ndarray, face: Face, crop: Crop) -> np.ndarray:

@@ -19,11 +19,17 @@ from keras import layers
 from pocketface.errors import PocketfaceError
 from pocketface.models.backbones import BACKBONES, load
 
+MOMENTUM = 0.95
+"""Of the moving averages of batch normalisation, as in our other networks. Keras' MobileNets have 0.999, with
+which, after a few hundred steps on faces, they are still ImageNet's, and a tuned network answers at random.
+"""
+
 
 def features(
     image: keras.KerasTensor,
     backbone: Literal["mobilenet_v2", "mobilenet_v3_small", "resnet34", "vgg16"] = "mobilenet_v2",
     alpha: float = 1.0,
+    until: str | None = None,
     weights: str | None = None,
     freeze: Literal["all", "last_block", "none"] = "none",
     dropout: float = 0.2,
@@ -34,6 +40,8 @@ def features(
         image: 0..255; a side of at least 32.
         backbone: which.
         alpha: width multiplier of the MobileNets.
+        until: the last layer to keep, for example `block_14_add`; the whole network without it. What an
+            ImageNet network learns last is specific to its classes, and is half of a MobileNet's weights.
         weights: a file of pre-trained weights of that backbone and `alpha`, without its classifier; random
             ones without it. It is read when a training starts, and not when a trained model is loaded.
         freeze: `all` trains the heads only (feature extraction); `last_block` trains the last block and what
@@ -55,8 +63,20 @@ def features(
     if weights is not None:
         load(network, chosen.build(keras.Input(image.shape[1:]), alpha), Path(weights))
     _freeze(network, freeze, chosen.last_block)
-    x = layers.GlobalAveragePooling2D(name="features")(network.output)
+    for layer in network.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.momentum = MOMENTUM
+    x = layers.GlobalAveragePooling2D(name="features")(_output(network, until))
     return layers.Dropout(dropout, name="dropout")(x)
+
+
+def _output(network: keras.Model, until: str | None) -> keras.KerasTensor:
+    """What the network, or its layer `until`, makes of the picture."""
+    if until is None:
+        return network.output
+    if until not in {layer.name for layer in network.layers}:
+        raise PocketfaceError(f"transfer: {network.name} has no layer {until!r} to stop at")
+    return network.get_layer(until).output
 
 
 def _freeze(network: keras.Model, freeze: str, last_block: str) -> None:

@@ -1,7 +1,7 @@
 """The plots of a study. Each function returns a figure; `save` writes it so that its bytes repeat.
 
-No plot shows a face. Colours are the Okabe-Ito set, which people with any colour vision can tell apart;
-levels differ in their marker as well.
+No plot shows a face. Colours are the Okabe-Ito set (purple for its faint yellow), which people with
+any colour vision can tell apart; levels differ in their marker as well.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,15 +14,22 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
+from pocketface.evaluation.metrics import BINS
 from pocketface.files import written_whole
+from pocketface.reporting.changes import Effect
 from pocketface.reporting.quantities import label_of, quantity_of, title_of
 
 BLUE, ORANGE, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 INK, GREY, FAINT = "#1b1f24", "#6b7280", "#d9dde3"
-COLOURS = (BLUE, ORANGE, GREEN, PINK, "#56B4E9", "#E69F00", "#000000", "#F0E442")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
+COLOURS = (BLUE, ORANGE, GREEN, PINK, "#56B4E9", "#E69F00", INK, "#7A5195")
+PALE = "#9ecae1"
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "<", ">")
+
+ENOUGH = 10
+"""Faces, below which a share of them says nothing."""
 
 STYLE: Any = {
     "font.family": "DejaVu Sans",
@@ -63,7 +70,7 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def tradeoff(points: Sequence[Point], figure_name: str, cost_label: str, levels: Sequence[str]) -> Figure:
-    """A metric against what it costs, one marker per variant, a line through each model's levels.
+    """A metric against what it costs, one marker per variant; lines join the levels of a model among several.
 
     Args:
         points: at least one.
@@ -79,10 +86,9 @@ def tradeoff(points: Sequence[Point], figure_name: str, cost_label: str, levels:
         models = list(dict.fromkeys(point.model for point in points))
         for model in models:
             own = sorted((p for p in points if p.model == model), key=lambda point: point.cost)
-            axes.plot(
-                [p.cost for p in own], [scale * p.value for p in own], color=GREY, linewidth=1, zorder=2
-            )
             if len(models) > 1:
+                costs, values = [p.cost for p in own], [scale * p.value for p in own]
+                axes.plot(costs, values, color=GREY, linewidth=1, zorder=2)
                 axes.annotate(
                     model,
                     (own[-1].cost, scale * own[-1].value),
@@ -226,48 +232,205 @@ def curves(history: pd.DataFrame, title: str) -> Figure:
     return figure
 
 
+def reliability(bins: Mapping[str, pd.DataFrame], levels: Sequence[str], title: str) -> Figure:
+    """Whether probabilities mean what they say: the share of right answers against the confidence.
+
+    Shares of fewer than `ENOUGH` faces are left out.
+
+    Args:
+        bins: level -> columns `confidence`, `accuracy`, `faces` of every bin that has faces.
+        levels: of the study, in order.
+        title: above all.
+    """
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(5.4, 4.8), layout="constrained")
+        axes, below = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
+        axes.plot([0, 100], [0, 100], color=GREY, linestyle="--", linewidth=1, zorder=1)
+        width = 0.8 * 100 / BINS / len(bins)
+        for i, (level, found) in enumerate(bins.items()):
+            look = _look(levels.index(level))
+            shown = found[found["faces"] >= ENOUGH]
+            x, y = 100 * shown["confidence"], 100 * shown["accuracy"]
+            axes.plot(x, y, color=look["color"], linewidth=1, zorder=2)
+            axes.scatter(x, y, s=42, label=level, **look)
+            edges = 100 / BINS * (found.index.to_numpy() + 0.5) + width * (i - (len(bins) - 1) / 2)
+            below.bar(edges, found["faces"], width, color=look["color"])
+        axes.set(ylabel="right answers (%)", xlim=(0, 100), ylim=(0, 102))
+        below.set(xlabel="probability of the answer (%)", ylabel="faces")
+        axes.set_title(title)
+        figure.legend(loc="outside lower center", ncols=min(len(bins), 5))
+    return figure
+
+
+Intervals = Mapping[str, Mapping[str, tuple[float, float]]]
+
+
 def groups(
-    values: Mapping[str, Mapping[str, Mapping[str, float]]], figure_name: str, levels: Sequence[str]
+    values: Mapping[str, Mapping[str, Mapping[str, float]]],
+    figure_name: str,
+    levels: Sequence[str],
+    intervals: Intervals | None = None,
 ) -> Figure:
-    """A metric per group of faces, a marker per level: how unequal a model is, and what a level adds.
+    """A metric per group of faces: a bar for the first level, a marker for each other.
+
+    How unequal a model is, how sure that is, and what a level adds.
 
     Args:
         values: grouping -> level -> group -> metric; a panel per grouping, all with the same levels.
         figure_name: what the values are of, e.g. `utkface.age_mae`.
         levels: of the study, in order.
+        intervals: grouping -> group -> the 95% interval of the first level.
     """
     dataset, _, metric = figure_name.partition(".")
-    names = {
-        grouping: list(dict.fromkeys(name for column in by_level.values() for name in column))
-        for grouping, by_level in values.items()
-    }
-    rows = [len(groups) for groups in names.values()]
+    figure, panels = _panels(values)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(7, 1.3 + 0.34 * sum(rows) + 0.35 * len(rows)), layout="constrained")
-        panels = figure.subplots(len(rows), 1, sharex=True, squeeze=False, height_ratios=rows)[:, 0]
-        for axes, (grouping, by_level) in zip(panels, values.items(), strict=True):
-            _group_panel(axes, by_level, names[grouping], _scale(metric), levels)
+        for grouping, axes in panels.items():
+            names, scale = _names(values[grouping]), _scale(metric)
+            first, *others = values[grouping].items()
+            own = {name: scale * value for name, value in first[1].items()}
+            lengths = [own.get(name, 0) for name in names]
+            axes.barh(range(len(names)), lengths, 0.72, color=PALE, label=first[0], zorder=1)
+            for row, name in enumerate(names):
+                if name in (known := (intervals or {}).get(grouping, {})):
+                    axes.plot(
+                        [scale * end for end in known[name]], [row, row], color=GREY, linewidth=5, alpha=0.45
+                    )
+            _group_markers(axes, dict(others), names, scale, levels, area=24)
             axes.set_ylabel(grouping.replace("_", " "))
-        panels[-1].set_xlabel(_axis(metric))
-        figure.align_ylabels(panels)
-        handles, texts = panels[0].get_legend_handles_labels()
-        figure.legend(handles, texts, loc="outside lower center", ncols=min(len(texts), 5))
-        figure.suptitle(f"{title_of(metric)} per group, {dataset}", x=0.01, ha="left", fontweight="bold")
+        _finish(figure, panels, _axis(metric), f"{title_of(metric)} per group, {dataset}")
     return figure
 
 
-def _group_panel(
+def group_changes(
+    changes: Mapping[str, Mapping[str, Mapping[str, tuple[float, bool]]]],
+    figure_name: str,
+    levels: Sequence[str],
+) -> Figure:
+    """What every level does to every group: changes against float32, hollow where they are noise.
+
+    Args:
+        changes: grouping -> level -> group -> change, and whether it is more than noise.
+        figure_name: what changes, e.g. `utkface.age_mae`.
+        levels: of the study, in order.
+    """
+    dataset, _, metric = figure_name.partition(".")
+    scale = _scale(metric)
+    figure, panels = _panels(changes)
+    with mpl.rc_context(STYLE):
+        for grouping, axes in panels.items():
+            names = _names(changes[grouping])
+            axes.axvline(0, color=GREY, linewidth=1)
+            sizes = {
+                level: {name: value for name, (value, _) in column.items()}
+                for level, column in changes[grouping].items()
+            }
+            real = {
+                level: {name for name, (_, known) in column.items() if known}
+                for level, column in changes[grouping].items()
+            }
+            _group_markers(axes, sizes, names, scale, levels, real)
+            axes.set_ylabel(grouping.replace("_", " "))
+        unit = "points" if scale == 100 else quantity_of(metric).unit
+        label = f"change of {title_of(metric)} ({unit}); hollow: noise"
+        _finish(figure, panels, label, f"{title_of(metric)} per group against float32, {dataset}")
+    return figure
+
+
+def overview(effects: Mapping[str, Sequence[Effect]], title: str) -> Figure:
+    """What every level costs, at a glance: a panel per figure, a row per level, changes with 95% intervals.
+
+    Args:
+        effects: `DATASET.METRIC` -> its changes; shares in 0..1.
+        title: above all.
+    """
+    columns = min(len(effects), 3)
+    rows = -(-len(effects) // columns)
+    longest = max(len(column) for column in effects.values())
+    with mpl.rc_context(STYLE):
+        figure = Figure(
+            figsize=(3.1 * columns + 1.4, rows * (0.27 * longest + 1.0) + 0.7), layout="constrained"
+        )
+        panels = figure.subplots(rows, columns, squeeze=False)
+        for axes in panels.ravel()[len(effects) :]:
+            axes.set_visible(False)
+        for i, (name, column) in enumerate(effects.items()):
+            _effects(panels[i // columns, i % columns], name, column, first=i % columns == 0)
+        marks = [Line2D([], [], color=colour, marker="o", label=label) for colour, label in TONES.values()]
+        figure.legend(handles=marks, loc="outside lower center", ncols=3)
+        figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    return figure
+
+
+TONES = {"worse": (ORANGE, "a real loss"), "better": (GREEN, "a real gain"), "noise": (GREY, "noise")}
+
+
+def _effects(axes: Axes, name: str, column: Sequence[Effect], first: bool) -> None:
+    metric = name.partition(".")[2]
+    scale = _scale(metric)
+    axes.axvline(0, color=INK, linewidth=1)
+    for row, effect in enumerate(column):
+        colour, _ = TONES[effect.tone]
+        axes.plot([scale * effect.low, scale * effect.high], [row, row], color=colour, linewidth=2)
+        axes.scatter([scale * effect.change], [row], color=colour, s=34, zorder=3)
+    notes = [effect.level + (f"  {effect.note}" if effect.note else "") for effect in column]
+    axes.set_yticks(range(len(column)), notes if first else [""] * len(column))
+    axes.set_ylim(len(column) - 0.5, -0.5)
+    axes.grid(False, axis="y")
+    axes.tick_params(axis="y", length=0, labelcolor=INK)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
+    axes.set_xlabel(
+        f"{'points' if scale == 100 else quantity_of(metric).unit}, {quantity_of(metric).better} is better"
+    )
+    axes.set_title(title_of(metric), fontsize=10.5)
+
+
+def _names(by_level: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(name for column in by_level.values() for name in column))
+
+
+def _panels(values: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> tuple[Figure, dict[str, Axes]]:
+    """A panel per grouping, as high as it has groups."""
+    rows = [len(_names(by_level)) for by_level in values.values()]
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7, 1.3 + 0.36 * sum(rows) + 0.35 * len(rows)), layout="constrained")
+        panels = figure.subplots(len(rows), 1, sharex=True, squeeze=False, height_ratios=rows)[:, 0]
+    return figure, dict(zip(values, panels, strict=True))
+
+
+def _finish(figure: Figure, panels: Mapping[str, Axes], label: str, title: str) -> None:
+    last = list(panels.values())[-1]
+    last.set_xlabel(label)
+    figure.align_ylabels(list(panels.values()))
+    handles, texts = last.get_legend_handles_labels()
+    figure.legend(handles, texts, loc="outside lower center", ncols=min(len(texts), 5))
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+
+
+def _group_markers(
     axes: Axes,
     by_level: Mapping[str, Mapping[str, float]],
     names: Sequence[str],
     scale: int,
     levels: Sequence[str],
+    filled: Mapping[str, set[str]] | None = None,
+    area: float = 34,
 ) -> None:
+    """A row per group, in it a marker per level; those not `filled` are hollow."""
     for i, (level, column) in enumerate(by_level.items()):
+        offset = 0.6 * (i / max(len(by_level) - 1, 1) - 0.5)
+        look = _look(levels.index(level))
+        colour = look.pop("color")
         rows = [row for row, name in enumerate(names) if name in column]
-        offset = 0.15 * (i - (len(by_level) - 1) / 2)
-        values = [scale * column[names[row]] for row in rows]
-        axes.scatter(values, [row + offset for row in rows], s=42, label=level, **_look(levels.index(level)))
+        solid = [filled is None or names[row] in filled[level] for row in rows]
+        axes.scatter(
+            [scale * column[names[row]] for row in rows],
+            [row + offset for row in rows],
+            s=area,
+            label=level,
+            **look
+            | {"facecolor": [colour if one else "none" for one in solid]}
+            | ({"linewidth": 0.3} if filled is None else {"edgecolor": colour}),
+        )
     for row in range(len(names) - 1):
         axes.axhline(row + 0.5, color=FAINT, linewidth=0.8)
     axes.set_yticks(range(len(names)), names)

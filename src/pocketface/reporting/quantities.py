@@ -9,6 +9,8 @@ from typing import Literal
 
 MISSING = "\N{EN DASH}"
 """Printed where there is no figure."""
+SAME = "±0"
+"""Printed for a change that rounds to nothing."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ QUANTITIES = {
     "cs5": Quantity("CS@5", "%", "higher", tolerance=0.01),
     "accuracy": Quantity("accuracy", "%", "higher", tolerance=0.01),
     "f1": Quantity("F1", "%", "higher", tolerance=0.01),
+    "ece": Quantity("calibration error", "%", "lower", tolerance=0.02),
     "n": Quantity("faces", "", "same", tolerance=0, digits=0),
     "size_bytes": Quantity("size", "bytes", "lower", tolerance=0.05, relative=True, digits=0),
 }
@@ -94,7 +97,19 @@ def change(figure: str, value: float | None, reference: float | None) -> str:
         return MISSING
     quantity = quantity_of(figure)
     text = f"{_scaled(quantity, value - reference):+.{quantity.digits}f}"
-    return "±0" if float(text) == 0 else text.replace("-", "\N{MINUS SIGN}")
+    return SAME if float(text) == 0 else text.replace("-", "\N{MINUS SIGN}")
+
+
+def spread(figure: str, low: float, high: float, signed: bool = False) -> str:
+    """An interval as printed, without its unit: `6.18 to 6.63`; `signed`, of a change: `+0.48 to +0.77`."""
+    quantity = quantity_of(figure)
+    ends = (f"{_scaled(quantity, end):{'+' if signed else ''}.{quantity.digits}f}" for end in (low, high))
+    return " to ".join("0" if float(end) == 0 else end.replace("-", "\N{MINUS SIGN}") for end in ends)
+
+
+def loss(figure: str, change: float) -> float:
+    """How much worse a change makes a figure, in the figure's own unit; negative for a gain."""
+    return -change if quantity_of(figure).better == "higher" else change
 
 
 def _scaled(quantity: Quantity, value: float) -> float:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from pocketface.cards import Sensitivity
 from pocketface.files import written_whole
@@ -20,7 +21,7 @@ from pocketface.reporting import plots
 from pocketface.reporting.plots import BLUE, GREY, INK, ORANGE, STYLE, Point
 from pocketface.reporting.quantities import MISSING, change, label_of, quantity_of, shown, size
 from pocketface.reporting.results import Results, Variant
-from pocketface.reporting.tables import group_values, groupings, markdown
+from pocketface.reporting.tables import Table, group_values, groupings
 from pocketface.tflite.levels import LEVELS
 
 FOLDER = "quantization"
@@ -44,28 +45,28 @@ Measured, and the bounds checked, on {faces} train faces that no range was measu
 
 def write_quantization(results: Results, folder: Path) -> Path:
     """Writes `quantization.md` and the pictures beside it; returns the text's path."""
-    pictures = dict(_pictures(results))
+    drawn = dict(pictures(results))
     with written_whole(folder / FOLDER) as partial:
         partial.mkdir(parents=True)
-        for name, figure in pictures.items():
+        for name, figure in drawn.items():
             plots.save(figure, partial / f"{name}.png")
     path = folder / "quantization.md"
     with written_whole(path) as partial:
-        partial.write_text(text(results, list(pictures)), encoding="utf-8")
+        partial.write_text(text(results, list(drawn)), encoding="utf-8")
     return path
 
 
-def text(results: Results, pictures: Sequence[str]) -> str:
-    """The text of `quantization.md`; `pictures` are those in its folder."""
+def text(results: Results, names: Sequence[str]) -> str:
+    """The text of `quantization.md`; `names` are the pictures in its folder."""
     parts = [f"# Quantization levels of the study `{results.study.study}`", HEAD.format(enough=ENOUGH)]
     for model in results.study.models:
-        parts += [f"## {model}", costs(results, model), needs(results, model)]
-        parts += [f"![{name}]({FOLDER}/{name}.png)" for name in pictures if name.startswith(f"{model}_")]
+        parts += [f"## {model}", costs(results, model).markdown(), needs(results, model).markdown()]
+        parts += [f"![{name}]({FOLDER}/{name}.png)" for name in names if name.startswith(f"{model}_")]
         parts += [part for variant in results.of(model) for part in _searched(variant)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def costs(results: Results, model: str) -> str:
+def costs(results: Results, model: str) -> Table:
     """A row per level: its metrics, the loss of the worst group, agreement with the unconverted model."""
     reference, figures = results.float32(model), results.main_figures(model)
     header = ["level", "what it is", "size"]
@@ -84,7 +85,7 @@ def costs(results: Results, model: str) -> str:
             row += [worst_group(results, variant, reference, figure)]
         agreement = min((parity.agreement for parity in variant.card.parity.values()), default=None)
         rows.append([*row, MISSING if agreement is None else f"{100 * agreement:.1f}"])
-    return markdown(header, rows, text_columns=2)
+    return Table(header, rows, text_columns=2)
 
 
 def worst_group(results: Results, variant: Variant, reference: Variant | None, figure: str) -> str:
@@ -105,7 +106,7 @@ def worst_group(results: Results, variant: Variant, reference: Variant | None, f
     return max(losses)[1] if losses else MISSING
 
 
-def needs(results: Results, model: str) -> str:
+def needs(results: Results, model: str) -> Table:
     """A row per level: what its file holds, how it was made, where it runs."""
     runtimes = list(dict.fromkeys(name for v in results.running(model) for name in v.card.runtimes))
     header = ["level", "weights", "in, out", "made with", *runtimes, "arena (kB)", "NPU (%)", "NPU cycles"]
@@ -122,7 +123,7 @@ def needs(results: Results, model: str) -> str:
         else:
             row += [MISSING, MISSING]
         rows.append(row)
-    return markdown(header, rows, text_columns=4 + len(runtimes))
+    return Table(header, rows, text_columns=4 + len(runtimes))
 
 
 def front(points: Sequence[Point], better: str) -> list[Point]:
@@ -161,12 +162,14 @@ def sensitivity(rows: Sequence[Sensitivity], title: str) -> Figure:
             color=[ORANGE if row.kept else BLUE for row in rows],
         )
         axes.set_yticks(range(len(rows)), [_operator(row) for row in rows], fontsize=8, color=GREY)
-        axes.set_xlabel("change of the answers when quantized alone (spreads)")
+        axes.set_xlabel("change of the answers (spreads)")
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=4))
         axes.set_title(f"{title} (orange: kept in float)")
     return figure
 
 
-def _pictures(results: Results) -> Iterator[tuple[str, Figure]]:
+def pictures(results: Results) -> Iterator[tuple[str, Figure]]:
+    """Name -> plot: accuracy against cost of every model, and the sensitivity of its operators."""
     levels = list(results.study.levels)
     cost_of: tuple[tuple[str, str, Callable[[Variant], float | None]], ...] = (
         ("size", "model file (kB)", lambda v: v.card.size_bytes / 1e3 if v.card.size_bytes else None),
@@ -204,8 +207,8 @@ def _searched(variant: Variant) -> list[str]:
     ]
     return [
         MIXED.format(model=card.model, faces=card.tuning_faces),
-        markdown(["metric", "may lose", "float32", "int8", variant.level], drops),
-        markdown(["operator", "weights", "change", "computed in"], rows),
+        Table(["metric", "may lose", "float32", "int8", variant.level], drops).markdown(),
+        Table(["operator", "weights", "change", "computed in"], rows).markdown(),
     ]
 
 

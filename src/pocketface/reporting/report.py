@@ -2,13 +2,15 @@
 
     write_report(study, root)
 
-- `comparison.md`: the comparison that people read, with latencies where the benchmark has run.
+- `index.html`: the report that people read, one file that needs no network (`pocketface.reporting.page`).
+- `comparison.md`: the same comparison as text, with latencies where the benchmark has run.
 - `metrics.json`: `{model: {level: {"utkface.age_mae": 6.1, …}}}`, for `dvc metrics` and for `check`.
-- `plots/`: size against accuracy, learning curves, confusion matrices, groups.
+- `changes.json`: every figure's change against float32, its interval, and whether it is noise.
+- `plots/`: the overview, size against accuracy, learning curves, confusion matrices, calibration, groups.
 - `latency/`: latency against accuracy.
 - `confusion/MODEL/HEAD_LEVEL.csv`: `actual,predicted`, one row per face, for `dvc plots`.
 
-All repeat byte for byte but `comparison.md` and `latency/`, which show timings.
+All repeat byte for byte but `index.html`, `comparison.md` and `latency/`, which show timings.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,30 +20,24 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from pocketface.evaluation.metrics import comparisons, reliability
 from pocketface.files import write_json, written_whole
-from pocketface.reporting import plots, tables
+from pocketface.reporting import changes, page, plots, tables
+from pocketface.reporting.changes import Compareds
 from pocketface.reporting.quantities import label_of
-from pocketface.reporting.results import FLOAT32, Results, Variant, read_predictions
+from pocketface.reporting.results import FLOAT32, Predictions, Results, Variant, all_predictions
+from pocketface.reporting.words import ETHICS, GLOSSARY, GROUPS, NOISE, head_lines, timed_on
 from pocketface.study import Study
 
 SHOWN_LEVELS = (FLOAT32, "int8")
-"""The levels whose confusion matrices are drawn; all are in `confusion/`."""
+"""The levels whose confusion matrices and calibration are drawn; all are in `confusion/`."""
+
+OVERVIEW = "overview"
+IN_OVERVIEW = 6
+"""Figures in the overview, at most."""
 
 Answers = dict[tuple[str, str, str], pd.DataFrame]
 """(model, level, head) -> columns `actual`, `predicted`."""
-
-GLOSSARY = """\
-MAE is the mean absolute error, CS@5 the share of faces whose age is at most 5 years off. In brackets stands
-the change against the same model's `float32` variant: in years for MAE, in percentage points for shares, as a
-ratio for size and latency. kB and MB are powers of ten."""
-
-GROUPS = """\
-Groups are by label, on the same faces as above. A figure of few faces is noisy, and so is a gap to it."""
-
-ETHICS = """\
-Gender is a binary annotation of appearance, as the datasets record it; it is not a person's gender identity.
-Race is UTKFace's annotation: it serves to compare errors between groups and is never a model's answer. Ages,
-genders and expressions are estimates from one picture and no ground for decisions about a person."""
 
 
 def write_report(study: Study, root: Path = Path()) -> Path:
@@ -54,41 +50,57 @@ def write_report(study: Study, root: Path = Path()) -> Path:
         PocketfaceError: an out is missing or damaged, the message names it.
     """
     results = Results.load(study, root)
-    answers = _answers(results)
+    predictions = all_predictions(results)
+    found, answers = changes.compare(results, predictions), _answers(results, predictions)
     folder = root / "reports" / study.study
-    figures, timed = dict(_figures(results, answers)), dict(_latency_figures(results))
+    figures = dict(_figures(results, found, predictions, answers))
+    timed = dict(_latency_figures(results))
     write_json(folder / "metrics.json", metrics(results))
+    write_json(folder / "changes.json", changes.content(found))
     _write_figures(folder / "plots", figures)
     _write_figures(folder / "latency", timed)
     _write_answers(folder / "confusion", answers)
     with written_whole(folder / "comparison.md") as partial:
-        partial.write_text(comparison(results, list(figures), list(timed)), encoding="utf-8")
+        partial.write_text(comparison(results, found, list(figures), list(timed)), encoding="utf-8")
+    with written_whole(folder / "index.html") as partial:
+        counts = {
+            key: confusion_counts(pair, results.of(key[0])[0].card.outputs[key[2]].labels)
+            for key, pair in answers.items()
+        }
+        partial.write_text(page.render(results, found, figures | timed, counts), encoding="utf-8")
     return folder
 
 
 def metrics(results: Results) -> dict[str, dict[str, dict[str, float | str]]]:
-    """Model -> level -> figures; one that failed or is unavailable has its `status` alone."""
+    """Model -> level -> figures; one that failed or is unavailable has `status` and `reason`."""
     return {
         model: {
             variant.level: {**variant.figures}
             if variant.reason is None
-            else {"status": "unavailable" if variant.card.status == "unavailable" else "failed"}
+            else {
+                "status": "unavailable" if variant.card.status == "unavailable" else "failed",
+                "reason": variant.reason,
+            }
             for variant in results.of(model)
         }
         for model in results.study.models
     }
 
 
-def comparison(results: Results, figures: list[str], timed: list[str]) -> str:
+def comparison(results: Results, found: Compareds, figures: list[str], timed: list[str]) -> str:
     """The text of `comparison.md`; `figures` and `timed` name the pictures beside it."""
     sections = [
-        _head(results),
-        *(_model(results, model, figures) for model in results.study.models),
+        f"# Study `{results.study.study}`: what each level costs",
+        "\n".join(f"- {name}: {line}" for name, line in head_lines(results)),
+        GLOSSARY,
+        NOISE,
+        *(_picture("plots", name) for name in figures if name == OVERVIEW),
+        *(_model(results, found, model, figures) for model in results.study.models),
         _section("Size against accuracy", *(_picture("plots", n) for n in figures if n.endswith("_size"))),
         _latency(results, timed),
-        _section("Faces found and rejected", tables.faces(results)),
-        _section("Models", tables.models(results)),
-        _section("Data and licence", tables.licences(results)),
+        _section("Faces found and rejected", tables.faces(results).markdown()),
+        _section("Models", tables.models(results).markdown()),
+        _section("Data and licence", tables.licences(results).markdown()),
         _section("What these figures are not", ETHICS),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
@@ -100,50 +112,42 @@ def _section(title: str, *paragraphs: str) -> str:
     return "\n\n".join([f"## {title}", *body]) if body else ""
 
 
+def _titled(title: str, table: tables.Table) -> str:
+    return f"{title}:\n\n{table.markdown()}" if table else ""
+
+
 def _picture(folder: str, name: str) -> str:
     words = name.replace("_", " ").replace("/", ": ")
     return f"![{words}]({folder}/{name}.png)"
 
 
-def _head(results: Results) -> str:
-    study = results.study
-    samples = ", ".join(
-        name if data.sample == 1 else f"{name} ({100 * data.sample:g}% of its pictures)"
-        for name, data in study.datasets.items()
-    )
-    kernels = sorted({v.evaluation.kernels for v in results.variants if v.evaluation.kernels})
-    return "\n\n".join(
-        [
-            f"# Study `{study.study}`: what each level costs",
-            f"- Command: `cp studies/{study.study}.yaml params.yaml && dvc repro`\n"
-            f"- Data: {samples}; seed {study.seed}\n"
-            f"- Kernels: {', '.join(kernels) or 'nothing was run'}\n"
-            f"- Versions: {tables.versions()}",
-            GLOSSARY,
-        ]
-    )
-
-
-def _model(results: Results, model: str, figures: list[str]) -> str:
+def _model(results: Results, found: Compareds, model: str, figures: list[str]) -> str:
+    own = results.study.trained_on(model)[0]
     measured = [
-        f"On {dataset}, split {found.split}, {found.n} faces:\n\n"
-        + tables.variants(results, model, dataset, costs=dataset == results.study.trained_on(model)[0])
-        for dataset, found in results.measured(model).items()
+        part
+        for dataset, about in results.measured(model).items()
+        for part in (
+            _titled(
+                f"On {dataset}, split {about.split}, {about.n} faces",
+                tables.variants(results, found, model, dataset, costs=dataset == own),
+            ),
+            _titled(f"Further metrics on {dataset}", tables.further(results, found, model, dataset)),
+        )
     ]
     if not measured:
-        own = results.study.trained_on(model)[0]
-        measured = ["No level of this model runs.", tables.variants(results, model, own, costs=True)]
+        table = tables.variants(results, found, model, own, costs=True)
+        measured = ["No level of this model runs.", table.markdown()]
     compared = [
-        f"{label_of(figure)}, by {grouping.replace('_', ' ')}:\n\n"
-        + tables.groups(results, model, figure, grouping)
+        _titled(f"{label_of(figure)}, by {kind}", table)
         for figure in results.main_figures(model)
-        for grouping in tables.groupings(results, model, figure)
+        for kind, table in group_tables(results, found, model, figure)
     ]
     own_figures = [name for name in figures if name.startswith(f"{model}/")]
-    of_groups = [name for name in own_figures if "/groups_" in name]
+    of_groups = [name for name in own_figures if "/group" in name]
     return _section(
         f"`{model}`",
         *measured,
+        _titled("How sure the main figures are", tables.certainty(results, found, model)),
         *(_picture("plots", name) for name in own_figures if name not in of_groups),
         *(
             ["### Groups", GROUPS, *compared, *(_picture("plots", name) for name in of_groups)]
@@ -153,34 +157,43 @@ def _model(results: Results, model: str, figures: list[str]) -> str:
     )
 
 
+def group_tables(
+    results: Results, found: Compareds, model: str, figure: str
+) -> Iterator[tuple[str, tables.Table]]:
+    """What a figure is compared by -> table; only those with rows."""
+    for grouping in tables.groupings(results, model, figure):
+        yield grouping.replace("_", " "), tables.groups(results, model, figure, grouping)
+    if by_source := tables.sources(results, model, figure):
+        yield "picture source", by_source
+    if against := tables.group_changes(results, found, model, figure):
+        yield "group, change against float32", against
+
+
 def _latency(results: Results, timed: list[str]) -> str:
     table = tables.latencies(results)
     if not table:
         return _section("Latency", "Not measured: `dvc repro benchmark`, then `dvc repro report`.")
-    hosts = {
-        "{cpu}, {cores} cores, {system}".format_map(variant.timing.host)
-        for variant in results.variants
-        if variant.timing and variant.timing.host
-    }
-    note = (
-        f"One face at a time on {'; '.join(sorted(hosts))}. The ratios compare medians of runs that took "
-        "turns with the float32 variant, so that other load on the machine touches both."
+    return _section(
+        "Latency", timed_on(results), *(_picture("latency", name) for name in timed), table.markdown()
     )
-    return _section("Latency", note, *(_picture("latency", name) for name in timed), table)
 
 
-def _answers(results: Results) -> Answers:
+def _answers(results: Results, predictions: Predictions) -> Answers:
     """What every running variant answered on its own dataset, for the heads that are classes."""
     answers = {}
     for variant in results.running():
-        predictions = read_predictions(variant)
-        own = predictions[predictions["dataset"].isin(results.study.trained_on(variant.model))]
+        own = _own(results, variant, predictions)
         for head, output in variant.card.outputs.items():
             if output.kind == "classes" and {head, f"{head}_pred"} <= set(own.columns):
                 pair = own[[head, f"{head}_pred"]].dropna().set_axis(["actual", "predicted"], axis=1)
                 if len(pair):
                     answers[variant.model, variant.level, head] = pair
     return answers
+
+
+def _own(results: Results, variant: Variant, predictions: Predictions) -> pd.DataFrame:
+    rows = predictions[variant.model, variant.level]
+    return rows[rows["dataset"].isin(results.study.trained_on(variant.model))]
 
 
 def _write_answers(folder: Path, answers: Answers) -> None:
@@ -201,8 +214,13 @@ def _write_figures(folder: Path, figures: Mapping[str, Figure]) -> None:
             plots.save(figure, path)
 
 
-def _figures(results: Results, answers: Answers) -> Iterator[tuple[str, Figure]]:
+def _figures(
+    results: Results, found: Compareds, predictions: Predictions, answers: Answers
+) -> Iterator[tuple[str, Figure]]:
     """Name -> plot, for everything that does not show timings."""
+    if effects := changes.effects(results, found):
+        first = dict(list(effects.items())[:IN_OVERVIEW])
+        yield OVERVIEW, plots.overview(first, "Change against float32, with 95% intervals")
     for figure in _main_figures(results):
         name = f"{figure.replace('.', '_').rpartition('_')[0]}_size"
         yield from _tradeoff(results, figure, name, "model file (kB)", _kilobytes)
@@ -210,7 +228,8 @@ def _figures(results: Results, answers: Answers) -> Iterator[tuple[str, Figure]]
         if model in results.histories:
             yield f"{model}/curves", plots.curves(results.histories[model], f"{model}: learning curves")
         yield from _confusions(results, model, answers)
-        yield from _group_figures(results, model)
+        yield from _reliabilities(results, model, predictions)
+        yield from _group_figures(results, found, model)
 
 
 def _latency_figures(results: Results) -> Iterator[tuple[str, Figure]]:
@@ -261,15 +280,52 @@ def confusion_counts(pair: pd.DataFrame, labels: Sequence[str]) -> np.ndarray:
     return counts.reindex(index=list(labels), columns=list(labels), fill_value=0).to_numpy()
 
 
-def _group_figures(results: Results, model: str) -> Iterator[tuple[str, Figure]]:
+def _reliabilities(results: Results, model: str, predictions: Predictions) -> Iterator[tuple[str, Figure]]:
+    for head, output in results.of(model)[0].card.outputs.items():
+        bins = {}
+        for variant in results.running(model):
+            compared = comparisons(_own(results, variant, predictions)).get(head)
+            if variant.level in SHOWN_LEVELS and compared and output.kind == "classes":
+                bins[variant.level] = reliability(compared)
+        bins = {level: found for level, found in bins.items() if len(found)}
+        if bins:
+            title = f"{model}: calibration of {head}"
+            yield f"{model}/calibration_{head}", plots.reliability(bins, list(results.study.levels), title)
+
+
+def _group_figures(results: Results, found: Compareds, model: str) -> Iterator[tuple[str, Figure]]:
+    levels = list(results.study.levels)
     for figure in results.main_figures(model):
         dataset, _, metric = figure.partition(".")
+        groupings = tables.groupings(results, model, figure)
+        if not groupings:
+            continue
         values = {
             grouping: {
                 variant.level: tables.group_values(variant, dataset, metric, grouping)
                 for variant in results.running(model)
             }
-            for grouping in tables.groupings(results, model, figure)
+            for grouping in groupings
         }
-        if values:
-            yield f"{model}/groups_{metric}", plots.groups(values, figure, list(results.study.levels))
+        first = found[model, results.running(model)[0].level, dataset].group_intervals
+        intervals = {
+            grouping: {
+                group: of[metric] for (by, group), of in first.items() if by == grouping and metric in of
+            }
+            for grouping in groupings
+        }
+        yield f"{model}/groups_{metric}", plots.groups(values, figure, levels, intervals)
+        against = {
+            grouping: {
+                variant.level: {
+                    group: (of[metric].change, changes.tone(figure, of[metric]) != "noise")
+                    for (by, group), of in found[model, variant.level, dataset].group_changes.items()
+                    if by == grouping and metric in of
+                }
+                for variant in results.running(model)
+                if found[model, variant.level, dataset].group_changes
+            }
+            for grouping in groupings
+        }
+        if all(against.values()):
+            yield f"{model}/group_changes_{metric}", plots.group_changes(against, figure, levels)

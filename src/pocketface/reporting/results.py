@@ -43,6 +43,7 @@ class DatasetMetrics(BaseModel):
 
     Attributes:
         n: faces that were measured.
+        intervals: metric -> its 95% interval.
         baseline: the same metrics for answering without looking.
         by_group: grouping -> group -> metrics.
     """
@@ -51,6 +52,8 @@ class DatasetMetrics(BaseModel):
     split: str | None = None
     n: int
     metrics: dict[str, float]
+    intervals: dict[str, tuple[float, float]] = {}
+    faces_rejected: dict[str, int] = {}
     baseline: dict[str, float] = {}
     by_group: dict[str, dict[str, GroupMetrics]] = {}
 
@@ -215,6 +218,15 @@ def read_variant(root: Path, model: str, level: str) -> Variant:
         predictions=evaluation / "predictions.parquet",
         timing=_read(timing, Timing, f"benchmark@{model}-{level}") if timing.is_file() else None,
     )
+
+
+Predictions = Mapping[tuple[str, str], pd.DataFrame]
+"""(model, level) -> see `read_predictions`."""
+
+
+def all_predictions(results: Results) -> dict[tuple[str, str], pd.DataFrame]:
+    """Those of every variant that runs."""
+    return {(v.model, v.level): read_predictions(v) for v in results.running()}
 
 
 def read_predictions(variant: Variant) -> pd.DataFrame:

@@ -5,6 +5,8 @@
 
 Another load on the machine slows whatever runs at that moment. So the variant and its float32 sibling take
 turns, run by run, and the ratio of their medians is worth more than either of them.
+
+With `profiled=True` LiteRT's own profile by operator comes with it, from other runs: the profiler costs time.
 """
 
 import os
@@ -17,16 +19,21 @@ from typing import Any
 
 import numpy as np
 
-from pocketface.cards import VariantCard, read_card
+from pocketface.cards import MODEL_FILE, VariantCard, read_card
 from pocketface.errors import PocketfaceError
+from pocketface.tflite.profile import profile
 from pocketface.tflite.run import KERNELS, Runner
 
-MODEL = "model.tflite"
-NO_FIGURES: dict[str, Any] = {"threads": {}, "float32_ratio": None}
+NO_FIGURES: dict[str, Any] = {"threads": {}, "float32_ratio": None, "operators": None}
 
 
 def benchmark(
-    variant: Path, reference: Path, threads: Sequence[int], runs: int, warmup: int
+    variant: Path,
+    reference: Path,
+    threads: Sequence[int],
+    runs: int,
+    warmup: int,
+    profiled: bool = False,
 ) -> dict[str, Any]:
     """Times a variant.
 
@@ -36,12 +43,14 @@ def benchmark(
         threads: thread settings to measure, 1 among them: the ratio is taken there.
         runs: per thread setting, of one face each.
         warmup: runs before these that do not count.
+        profiled: whether to ask LiteRT's profiler, too.
 
     Returns:
         What goes into `timings/MODEL/LEVEL.json`: `model`, `level`, `status`, `reason`, `host`, `kernels`,
         `threads`: {"1": {"min_ms", "median_ms", "p95_ms", "runs"}} and `float32_ratio`, the median over
-        the reference's (null without one). A variant that failed, is unavailable or does not run has that
-        status, the reason, and no figures.
+        the reference's (null without one), and `operators`, see `pocketface.tflite.profile` (null if not
+        `profiled`). A variant that failed, is unavailable or does not run has that status, the reason, and no
+        figures.
 
     Raises:
         PocketfaceError: the variant has no card.
@@ -51,8 +60,9 @@ def benchmark(
     if card.status != "ok":
         return about | {"status": card.status, "reason": card.reason} | NO_FIGURES
     try:
-        files = [variant / MODEL, *([reference / MODEL] if _runs(reference) else [])]
+        files = [variant / MODEL_FILE, *([reference / MODEL_FILE] if _runs(reference) else [])]
         times = {n: take_turns([Runner(file, n) for file in files], runs, warmup) for n in threads}
+        operators = profile(files[0], runs) if profiled else None
     except PocketfaceError as error:
         return about | {"status": "failed", "reason": str(error)} | NO_FIGURES
     medians = [statistics.median(column) for column in times[1]]
@@ -61,11 +71,12 @@ def benchmark(
         "reason": None,
         "threads": {str(n): summary(own) for n, (own, *_) in times.items()},
         "float32_ratio": medians[0] / medians[1] if len(medians) == 2 else None,
+        "operators": operators,
     }
 
 
 def _runs(reference: Path) -> bool:
-    return (reference / MODEL).is_file() and read_card(reference, VariantCard).status == "ok"
+    return (reference / MODEL_FILE).is_file() and read_card(reference, VariantCard).status == "ok"
 
 
 def take_turns(runners: Sequence[Runner], runs: int, warmup: int) -> list[list[float]]:

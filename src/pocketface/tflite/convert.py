@@ -4,7 +4,7 @@ card = convert(Path("models/age_gender"), Path("data/views/age_gender"), "int8",
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -12,19 +12,17 @@ from typing import Any
 import keras
 import numpy as np
 
-from pocketface.cards import ModelCard, Output, Parity, VariantCard, read_card, write_card
+from pocketface.cards import MODEL_FILE, ModelCard, Output, Parity, VariantCard, read_card, write_card
 from pocketface.errors import PocketfaceError
 from pocketface.files import written_whole
 from pocketface.study import Level as Settings
-from pocketface.tflite import audit, calibrate, ethos, finetune, mixed, ranges, runtimes
+from pocketface.tflite import audit, calibrate, ethos, finetune, mixed, ranges, rounding, runtimes
 from pocketface.tflite.calibrate import Calibration
 from pocketface.tflite.converter import to_tflite
 from pocketface.tflite.levels import LEVELS, Level
 from pocketface.tflite.quantizer import quantize
 from pocketface.tflite.run import Runner
 from pocketface.training.fit import load
-
-MODEL = "model.tflite"
 
 
 @dataclass(frozen=True)
@@ -64,10 +62,10 @@ def convert(trained: Path, views: Path, level: str, settings: Settings, out: Pat
         try:
             float32 = to_tflite(model)
             made = make(card.outputs, model, LEVELS[level], settings, faces, float32)
-            facts = made.facts | _checked(card, model, LEVELS[level], made.file, faces, partial / MODEL)
+            facts = made.facts | _checked(card, model, LEVELS[level], made.file, faces, partial / MODEL_FILE)
             facts["size_ratio"] = len(made.file) / len(float32)
         except PocketfaceError as error:
-            (partial / MODEL).unlink(missing_ok=True)
+            (partial / MODEL_FILE).unlink(missing_ok=True)
             facts = {"status": "failed", "reason": str(error).splitlines()[0]}
         variant = VariantCard.model_validate(card.model_dump() | {"level": level} | facts)
         write_card(partial, variant)
@@ -93,12 +91,27 @@ def make(
     Raises:
         PocketfaceError: the level cannot be made of this model.
     """
+    made = _make(outputs, model, level, settings, faces, float32)
+    if not level.refined:
+        return made
+    return replace(made, file=rounding.refine(float32, made.file, faces.first(settings.calibration).pixels))
+
+
+def _make(
+    outputs: Mapping[str, Output],
+    model: keras.Model,
+    level: Level,
+    settings: Settings,
+    faces: Calibration,
+    float32: bytes,
+) -> Made:
     calibration = faces.first(settings.calibration)
     facts: dict[str, Any] = {"maker": level.maker}
     if level.weights[0] in audit.LIMITS:
         facts["per_channel"] = settings.per_channel
     if level.calibrated:
         facts["ranges"] = settings.ranges
+    if level.calibrated or level.refined:
         facts["calibration_faces"] = len(calibration.images)
         facts["calibration_sha256"] = calibration.sha256()
     if level.maker == "converter":
@@ -164,6 +177,6 @@ def _checked(
         "macs": held.macs,
         "ports": held.inputs | held.outputs,
         "parity": {head: parity(card.outputs[head], expected[head], actual[head]) for head in card.outputs},
-        "runtimes": runtimes.check(path, seen[0]),
-        "npu": ethos.report(path) if level.calibrated and "FLOAT32" not in level.activations else None,
+        "runtimes": runtimes.check(path, seen[:1]),
+        "npu": ethos.compile_for(path) if level.calibrated and "INT8" in held.large_weight_dtypes else None,
     }

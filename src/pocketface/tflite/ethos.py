@@ -1,11 +1,15 @@
 """What Arm's compiler Vela makes of a variant for an Ethos-U NPU, as on i.MX 93.
 
+    npu = compile_for(Path("variants/expression/int8/model.tflite"))
+    npu.file                               # 'ethos-u65-256.tflite', beside model.tflite, and a .csv
+
 Needs the package `ethos-u-vela` (`pip install 'pocketface[micro]'`). Cycles and memory are Vela's estimates
 for its default system (a client-server Ethos-U65 with 384 kB of SRAM), not measurements.
 """
 
 import csv
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,8 +23,12 @@ VELA = "from ethosu.vela.vela import main; main()"
 SECONDS = 600
 
 
-def report(file: Path, accelerator: str = U65) -> Npu | None:
-    """Compiles a file and reads Vela's report; nothing where Vela is not installed."""
+def compile_for(file: Path, accelerator: str = U65) -> Npu | None:
+    """Compiles a file; nothing where Vela is not installed.
+
+    Where at least one operator runs on the NPU, the compiled model is left beside the file as
+    `ACCELERATOR.tflite`, and Vela's summary as `ACCELERATOR.csv`. Both repeat byte for byte.
+    """
     if find_spec("ethosu") is None:
         return None
     with tempfile.TemporaryDirectory() as folder:
@@ -31,11 +39,16 @@ def report(file: Path, accelerator: str = U65) -> Npu | None:
         except subprocess.TimeoutExpired:
             return Npu(accelerator=accelerator, reason=f"Vela took more than {SECONDS} seconds")
         summaries = sorted(Path(folder).glob("*_summary_*.csv"))
-        if done.returncode != 0 or not summaries:
+        compiled = Path(folder) / f"{file.stem}_vela.tflite"
+        if done.returncode != 0 or not summaries or not compiled.is_file():
             return Npu(accelerator=accelerator, reason=_complaint(done.stdout + done.stderr))
         with summaries[0].open(encoding="utf-8", newline="") as opened:
             summary = next(csv.DictReader(opened))
-    on_npu, on_cpu = (_count(done.stdout, place) for place in ("NPU", "CPU"))
+        on_npu, on_cpu = (_count(done.stdout, place) for place in ("NPU", "CPU"))
+        kept = file.with_name(f"{accelerator}.tflite")
+        if on_npu:
+            shutil.copyfile(compiled, kept)
+            shutil.copyfile(summaries[0], kept.with_suffix(".csv"))
     return Npu(
         accelerator=accelerator,
         npu_operators=on_npu,
@@ -43,6 +56,7 @@ def report(file: Path, accelerator: str = U65) -> Npu | None:
         npu_share=on_npu / max(on_npu + on_cpu, 1),
         cycles=int(float(summary["cycles_total"])),
         sram_bytes=int(1024 * float(summary["sram_memory_used"])),
+        file=kept.name if on_npu else None,
     )
 
 

@@ -2,11 +2,12 @@
 
     tuned = finetune(model, LEVELS["qat_int8"], settings, faces.tuning().pixels, calibration.pixels)
 
-Batch normalisation is folded into the convolutions, weights and activations are rounded in the forward pass
-as the integer file will round them (Jacob et al., "Quantization and Training of Neural Networks for Efficient
-Integer-Arithmetic-Only Inference", 2018), and the ranges of activations are trained with the weights. The
-teacher is the model itself (Hinton et al., "Distilling the Knowledge in a Neural Network", 2015): the goal is
-to answer as it did before, so no label is needed, and a thousand train faces and their mirror images do.
+Separable convolutions are split in two, batch normalisation is folded into the convolutions, weights and
+activations are rounded in the forward pass as the integer file will round them (Jacob et al., "Quantization
+and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference", 2018), and the ranges of
+activations are trained with the weights. The teacher is the model itself (Hinton et al., "Distilling the
+Knowledge in a Neural Network", 2015): the goal is to answer as it did before, so no label is needed, and a
+thousand train faces and their mirror images do.
 
 The trained ranges are then handed to the quantizer, and the file is checked to hold them.
 """
@@ -108,6 +109,7 @@ def folded(model: keras.Model) -> keras.Model:
     Raises:
         PocketfaceError: a layer is not known here, or a batch normalisation follows no convolution.
     """
+    model = _split(model)
     producers = {id(layer.output): layer for layer in model.layers}
     norms = {}
     for layer in model.layers:
@@ -142,6 +144,41 @@ def folded(model: keras.Model) -> keras.Model:
         if isinstance(layer, WEIGHTED):
             layer.set_weights(_folded_weights(model.get_layer(layer.name), norms.get(layer.name)))
     return plain
+
+
+def _split(model: keras.Model) -> keras.Model:
+    """The same function with every separable convolution as its two parts, as the file computes it."""
+
+    def clone(layer: layers.Layer) -> layers.Layer:
+        if not isinstance(layer, layers.SeparableConv2D):
+            return type(layer).from_config(layer.get_config())
+        return layers.Conv2D(
+            layer.filters, 1, activation=layer.activation, use_bias=layer.use_bias, name=layer.name
+        )
+
+    def call(layer: layers.Layer, *inputs: Any, **options: Any) -> Any:
+        whole = model.get_layer(layer.name)
+        if not isinstance(whole, layers.SeparableConv2D):
+            return layer(*inputs, **options)
+        depthwise = layers.DepthwiseConv2D(
+            whole.kernel_size,
+            strides=whole.strides,
+            padding=whole.padding,
+            dilation_rate=whole.dilation_rate,
+            depth_multiplier=whole.depth_multiplier,
+            use_bias=False,
+            name=f"{layer.name}_depthwise",
+        )
+        return layer(depthwise(inputs[0]))
+
+    split = keras.models.clone_model(model, clone_function=clone, call_function=call)
+    for layer in model.layers:
+        weights = layer.get_weights()
+        if isinstance(layer, layers.SeparableConv2D):
+            split.get_layer(f"{layer.name}_depthwise").set_weights(weights[:1])
+            weights = weights[1:]
+        split.get_layer(layer.name).set_weights(weights)
+    return split
 
 
 def fake_quantized(plain: keras.Model, starts: Mapping[str, Range]) -> keras.Model:

@@ -28,6 +28,7 @@ class Level:
         weights: types a weight tensor of 1,024 elements or more may have; the first must occur.
         activations: types of what flows between operators; the first must occur.
         input, output: what a caller hands over and gets.
+        refined: whether weights are rounded so that answers change least, see `pocketface.tflite.rounding`.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Level:
     activations: tuple[str, ...]
     input: str = "FLOAT32"
     output: str = "FLOAT32"
+    refined: bool = False
 
     @property
     def calibrated(self) -> bool:
@@ -83,13 +85,21 @@ LEVELS = {
             input="UINT8",
         ),
         # The quantizer's own does not run: LiteRT refuses how it scales the operands of an ADD.
-        Level("int16x8", "int8 weights, int16 activations", "converter", ("INT8",), ("INT16",)),
+        Level(
+            "int16x8",
+            "int8 weights, int16 activations",
+            "converter",
+            ("INT8",),
+            ("INT16",),
+            refined=True,
+        ),
         Level(
             "int4_weights",
             "int4 weights, float activations quantized while running",
             "quantizer",
             ("INT4",),
             ("FLOAT32",),
+            refined=True,
         ),
         Level(
             "mixed_int8",

@@ -10,7 +10,7 @@ pixels go in and meaning comes out at every level.
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
@@ -20,6 +20,14 @@ from pocketface.errors import PocketfaceError
 
 KERNELS = "LiteRT CPU, XNNPACK"
 
+Kernels = Literal["xnnpack", "own", "reference"]
+RESOLVERS = {
+    "xnnpack": OpResolverType.AUTO,
+    "own": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    "reference": OpResolverType.BUILTIN_REF,
+}
+"""Kernels: XNNPACK's where it has them; LiteRT's own; LiteRT's plain ones that define what is right."""
+
 
 class Runner:
     """One loaded model.
@@ -27,17 +35,18 @@ class Runner:
     Args:
         path: a `.tflite` file with one named signature, input `image` `[1, H, W, C]`.
         threads: CPU threads.
-        delegates: whether XNNPACK may take over; else LiteRT's own kernels run.
+        kernels: a name in `RESOLVERS`.
 
     Raises:
         PocketfaceError: the file is not a model, or its tensors cannot be allocated.
     """
 
-    def __init__(self, path: Path, threads: int = 1, delegates: bool = True):
-        kernels = OpResolverType.AUTO if delegates else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    def __init__(self, path: Path, threads: int = 1, kernels: Kernels = "xnnpack"):
         try:
             self._interpreter = Interpreter(
-                model_path=str(path), num_threads=threads, experimental_op_resolver_type=kernels
+                model_path=str(path),
+                num_threads=threads,
+                experimental_op_resolver_type=RESOLVERS[kernels],
             )
             self._interpreter.allocate_tensors()
             self._signature = self._interpreter.get_signature_runner()

@@ -1,13 +1,13 @@
 """Which runtimes can run a variant, and what TensorFlow Lite Micro needs for it.
 
-    runs = check(Path("variants/expression/int8/model.tflite"), face)
+    runs = check(Path("variants/expression/int8/model.tflite"), faces)
     runs["TFLite Micro"].arena_bytes       # 100416
 
-A runtime counts as running a file only if it answers one face as LiteRT's own kernels do: a file can be
-loaded, run, and be misread without a word.
+A runtime counts as running a file only if it answers as LiteRT's reference kernels do: a file can be loaded,
+run, and be misread without a word.
 """
 
-import json
+import io
 import re
 import subprocess
 import sys
@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pocketface.cards import Runtime
+from pocketface.cards import Port, Runtime
 from pocketface.errors import PocketfaceError
-from pocketface.tflite import flatbuffer
-from pocketface.tflite.run import Runner, dequantized, quantized
+from pocketface.tflite import audit, flatbuffer
+from pocketface.tflite.run import Kernels, Runner, dequantized, quantized
 
 XNNPACK, BUILTIN, MICRO = "LiteRT, XNNPACK", "LiteRT, own kernels", "TFLite Micro"
 
@@ -28,57 +28,82 @@ CLOSE = 0.05
 
 NO_MICRO = "tflite-micro is not installed"
 MICRO_RUN = Path(__file__).with_name("micro_run.py")
-SECONDS = 120
+SECONDS = 600
+
+Answers = dict[str, np.ndarray]
 
 
-def check(file: Path, face: np.ndarray) -> dict[str, Runtime]:
-    """Runs a file on one face everywhere.
+def check(file: Path, faces: np.ndarray) -> dict[str, Runtime]:
+    """Runs a file everywhere.
 
     Args:
         file: a `.tflite` file.
-        face: uint8 `[H, W, C]`.
+        faces: uint8 `[N, H, W, C]`; one tells whether it runs, and equal answers on many that it runs right.
 
     Returns:
         Runtime -> whether it runs, and why not.
     """
-    found = {}
-    answers: dict[str, dict[str, np.ndarray]] = {}
-    for name, delegates in ((BUILTIN, False), (XNNPACK, True)):
-        try:
-            answers[name] = Runner(file, delegates=delegates).one(face)
-            found[name] = _compared(answers[name], answers.get(BUILTIN, answers[name]))
-        except PocketfaceError as error:
-            found[name] = Runtime(runs=False, reason=str(error).removeprefix(f"{file}: "))
-    return found | {MICRO: _micro(file, face, answers.get(BUILTIN))}
+    try:
+        reference = Runner(file, kernels="reference")(faces)
+    except PocketfaceError as error:
+        reason = _without(file, error)
+        return {name: Runtime(runs=False, reason=reason) for name in (BUILTIN, XNNPACK, MICRO)}
+    return {
+        BUILTIN: _litert(file, "own", faces, reference),
+        XNNPACK: _litert(file, "xnnpack", faces, reference),
+        MICRO: micro(file, faces, reference),
+    }
 
 
-def _compared(answers: dict[str, np.ndarray], reference: dict[str, np.ndarray]) -> Runtime:
-    for head, expected in reference.items():
-        difference = float(np.abs(answers[head] - expected).max())
-        if not difference <= CLOSE * max(1.0, float(np.abs(expected).max())):
-            return Runtime(runs=False, reason=f"runs, but answers {head} {difference:.3g} off")
-    return Runtime(runs=True)
+def micro(file: Path, faces: np.ndarray, reference: Answers) -> Runtime:
+    """Runs a file in TensorFlow Lite Micro.
 
+    In a process of its own, which may crash, and whose error stream tells the arena.
 
-def _micro(file: Path, face: np.ndarray, reference: dict[str, np.ndarray] | None) -> Runtime:
-    """In a process of its own, which may crash, and whose error stream tells the arena."""
+    Args:
+        file, faces: as `check` takes them.
+        reference: head -> what LiteRT's reference kernels answer, `[N, K]`.
+    """
     if find_spec("tflite_micro") is None:
         return Runtime(runs=False, reason=NO_MICRO)
-    if reference is None:
-        return Runtime(runs=False, reason="LiteRT does not run it either")
-    pixels = quantized(face[None], Runner(file, delegates=False).port)
-    command = [sys.executable, "-P", str(MICRO_RUN), str(file)]
-    given = json.dumps({"dtype": pixels.dtype.name, "values": pixels.tolist()}).encode()
+    given, held = io.BytesIO(), audit.read(file.read_bytes())
+    np.save(given, quantized(faces, _details(held.inputs["image"])))
+    command = [sys.executable, "-P", str(MICRO_RUN), str(file), str(len(held.outputs))]
     try:
-        done = subprocess.run(command, input=given, capture_output=True, timeout=SECONDS, check=False)
+        done = subprocess.run(
+            command, input=given.getvalue(), capture_output=True, timeout=SECONDS, check=False
+        )
     except subprocess.TimeoutExpired:
         return Runtime(runs=False, reason=f"no answer within {SECONDS} seconds")
     printed = done.stderr.decode(errors="replace")
     if done.returncode != 0:
         return Runtime(runs=False, reason=_complaint(printed, done.returncode))
     arena = re.search(r"Arena allocation total (\d+) bytes", printed)
-    compared = _compared(_named(file, json.loads(done.stdout)), reference)
+    with np.load(io.BytesIO(done.stdout), allow_pickle=False) as stored:
+        answers = {
+            head: dequantized(stored[f"arr_{place}"], _details(held.outputs[head]))
+            for head, place in _places(file).items()
+        }
+    compared = _compared(answers, reference)
     return compared.model_copy(update={"arena_bytes": int(arena[1]) if arena else None})
+
+
+def _litert(file: Path, kernels: Kernels, faces: np.ndarray, reference: Answers) -> Runtime:
+    try:
+        return _compared(Runner(file, kernels=kernels)(faces), reference)
+    except PocketfaceError as error:
+        return Runtime(runs=False, reason=_without(file, error))
+
+
+def _compared(answers: Answers, reference: Answers) -> Runtime:
+    worst = 0.0
+    for head, expected in reference.items():
+        difference = float(np.abs(answers[head] - expected).max())
+        share = difference / max(1.0, float(np.abs(expected).max()))
+        if not share <= CLOSE:
+            return Runtime(runs=False, reason=f"runs, but answers {head} {difference:.3g} off")
+        worst = max(worst, share)
+    return Runtime(runs=True, max_difference=worst)
 
 
 def _complaint(printed: str, status: int) -> str:
@@ -88,16 +113,18 @@ def _complaint(printed: str, status: int) -> str:
     return re.sub(r"^tensorflow/\S+ ", "", told[0]) if told else f"it ended with status {status}"
 
 
-def _named(file: Path, outputs: list[dict]) -> dict[str, np.ndarray]:
-    """Head -> answer; Micro knows outputs by their place only."""
+def _without(file: Path, error: PocketfaceError) -> str:
+    return str(error).removeprefix(f"{file}: ")
+
+
+def _details(port: Port) -> dict:
+    """A port as LiteRT tells of it."""
+    return {"dtype": np.dtype(port.dtype.lower()), "quantization": (port.scale, port.zero_point)}
+
+
+def _places(file: Path) -> dict[str, int]:
+    """Head -> place of its output; Micro knows outputs by their place only."""
     model = flatbuffer.parse(file.read_bytes())
     places = list(model.subgraphs[0].outputs)
-    return {
-        flatbuffer.text(output.name): _answer(outputs[places.index(output.tensorIndex)])
-        for output in model.signatureDefs[0].outputs
-    }
-
-
-def _answer(output: dict) -> np.ndarray:
-    port = {"dtype": np.dtype(output["dtype"]), "quantization": (output["scale"], output["zero_point"])}
-    return dequantized(np.array(output["values"][0], port["dtype"]), port)
+    signature = model.signatureDefs[0]
+    return {flatbuffer.text(output.name): places.index(output.tensorIndex) for output in signature.outputs}

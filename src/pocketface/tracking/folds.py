@@ -7,7 +7,7 @@ import pandas as pd
 
 from pocketface.files import sha256
 from pocketface.study import Study
-from pocketface.tracking.live import model_params, model_tags
+from pocketface.tracking.live import curve_points, model_params, model_tags
 from pocketface.tracking.store import PARENT_TAG, Store
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def publish_folds(
         if any(run.info.status == "FINISHED" and run.data.tags.get(PARENT_TAG) == parent for run in known):
             continue
         for run in known:  # broken off, or below a model that was trained again
-            store.client.delete_run(run.info.run_id)
+            store.delete(run.info.run_id)
         tags = model_tags(study, model, root) | {"kind": "fold", "fold": str(fold), FOLD_KEY: key}
         name = f"{model}/fold-{fold}"
         run_id = store.create(name, tags | {PARENT_TAG: parent})
@@ -44,7 +44,7 @@ def publish_folds(
         curves = history[history["fold"] == fold].drop(columns="fold").to_dict("records")
         for metrics in curves:
             epoch = int(metrics.pop("epoch"))
-            store.log(run_id, metrics={str(name): value for name, value in metrics.items()}, step=epoch)
+            store.log(run_id, metrics=curve_points({str(n): v for n, v in metrics.items()}), step=epoch)
         own = scores[scores["fold"] == fold]
         names = own["estimator"] + "/" + own["metric"]
         store.log(run_id, metrics=dict(zip(names, own["value"].astype(float), strict=True)))

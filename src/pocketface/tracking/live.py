@@ -69,7 +69,7 @@ class LiveCurves:
                 run = self._start(store)
                 while (item := self._epochs.get()) is not None:
                     epoch, metrics = item
-                    store.log(run, metrics=metrics, step=epoch)
+                    store.log(run, metrics=curve_points(metrics), step=epoch)
                 self._end(store, run, self._weights or "")
         except PocketfaceError as error:
             self._warn(str(error))
@@ -78,7 +78,7 @@ class LiveCurves:
         for earlier in store.runs():
             tags = earlier.data.tags
             if tags.get(TRAINING_KEY) == self._key and MODEL_KEY not in tags:
-                store.client.delete_run(earlier.info.run_id)
+                store.delete(earlier.info.run_id)
         run = store.create(
             self._model, model_tags(self._study, self._model, self._root) | {TRAINING_KEY: self._key}
         )
@@ -89,7 +89,7 @@ class LiveCurves:
         """Ends the run; training that only repeated an earlier one leaves the earlier run alone."""
         known = [other.data.tags for other in store.runs() if other.info.run_id != run]
         if any(tags.get("model") == self._model and tags.get(WEIGHTS) == weights for tags in known):
-            store.client.delete_run(run)
+            store.delete(run)
             return
         store.log(run, tags={WEIGHTS: weights})
         store.client.set_terminated(run)
@@ -110,8 +110,14 @@ def model_tags(study: Study, model: str, root: Path) -> dict[str, str]:
         "model": model,
         "task": ",".join(stanza.heads),
         "dataset": ",".join(study.trained_on(model)),
+        "architecture": stanza.architecture,
         **({"git_revision": revision} if revision else {}),
     }
+
+
+def curve_points(epoch: Mapping[str, float]) -> dict[str, float]:
+    """The metrics of an epoch as MLflow groups them: `training/val_loss`."""
+    return {f"training/{name}": float(value) for name, value in epoch.items()}
 
 
 def model_params(study: Study, model: str) -> dict[str, object]:

@@ -4,12 +4,13 @@ MLflow takes seconds to import and by default minutes to give up on a server, he
 short patience. Both can be overruled by MLflow's own environment variables.
 """
 
+import json
 import logging
 import os
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +21,10 @@ from pocketface.errors import PocketfaceError
 from pocketface.study import Study
 
 if TYPE_CHECKING:
+    import pandas as pd
     from mlflow import MlflowClient
     from mlflow.entities import Run
+    from PIL.Image import Image
 
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
 DATABASE, ARTIFACTS = "mlflow.db", "mlartifacts"
@@ -31,11 +34,35 @@ PATIENCE = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_UV_AUTO_DETECT": "false",  # a model's needs are few, not those of this repository
 }
 DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 CONNECT_SECONDS = 3
 
+EXPERIMENT_TAGS = {
+    "mlflow.experimentKind": "custom_model_development",  # which of its two faces MLflow shows
+    "mlflow.note.content": "Made by `pocketface track`. To see the variants only: `tags.kind = 'variant'`.",
+}
 PARENT_TAG, NAME_TAG = "mlflow.parentRunId", "mlflow.runName"
+
+
+@dataclass(frozen=True)
+class Input:
+    """A dataset that went into a run.
+
+    Attributes:
+        digest: the same for the same content, 36 letters at most.
+        context: what it was used for.
+        home: its web page.
+        profile: what else to show of it.
+    """
+
+    name: str
+    digest: str
+    context: str
+    home: str | None
+    profile: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -68,18 +95,55 @@ class Store:
         params: Mapping[str, Any] | None = None,
         tags: Mapping[str, str] | None = None,
         step: int = 0,
+        model_id: str | None = None,
     ) -> None:
-        """Writes to a run, in one request."""
+        """Writes to a run, in one request; metrics with a `model_id` to that model too."""
         from mlflow.entities import Metric, Param, RunTag
         from mlflow.utils.time import get_current_time_millis
 
         now = get_current_time_millis()
         self.client.log_batch(
             run,
-            [Metric(name, value, now, step) for name, value in (metrics or {}).items()],
+            [Metric(name, value, now, step, model_id=model_id) for name, value in (metrics or {}).items()],
             [Param(name, str(value)) for name, value in (params or {}).items()],
             [RunTag(name, value) for name, value in (tags or {}).items()],
         )
+
+    def delete(self, run: str) -> None:
+        """Deletes a run and its models."""
+        mine = f"source_run_id = '{run}'"
+        for model in self.client.search_logged_models([self.experiment], filter_string=mine):
+            self.client.delete_logged_model(model.model_id)
+        self.client.delete_run(run)
+
+    def files(self, run: str, paths: Iterable[Path], folder: str | None = None) -> None:
+        """Adds those files that exist."""
+        for path in paths:
+            if path.is_file():
+                self.client.log_artifact(run, str(path), folder)
+
+    def table(self, run: str, name: str, rows: "pd.DataFrame") -> None:
+        """Adds a table that MLflow can compare between runs, unless it is empty."""
+        if len(rows):
+            self.client.log_table(run, rows, f"tables/{name}.json")
+
+    def image(self, run: str, name: str, image: "Image") -> None:
+        """Adds a picture that MLflow can lay beside those of other runs."""
+        self.client.log_image(run, image, key=name)
+
+    def inputs(self, run: str, inputs: Iterable[Input]) -> None:
+        """Tells which datasets went into a run."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        told = []
+        for one in inputs:
+            source = ("http", {"url": one.home}) if one.home else ("local", {"uri": f"data/raw/{one.name}"})
+            dataset = Dataset(
+                one.name, one.digest, source[0], json.dumps(source[1]), profile=json.dumps(dict(one.profile))
+            )
+            told.append(DatasetInput(dataset, [InputTag("mlflow.data.context", one.context)]))
+        if told:
+            self.client.log_inputs(run, told)
 
 
 def address_of(root: Path, uri: str | None = None) -> str:
@@ -138,7 +202,7 @@ def open_store(study: Study, root: Path, uri: str) -> Store:
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
         artifacts = (root / ARTIFACTS).resolve().as_uri() if parts.scheme == "sqlite" else None
-        return Store(client, client.create_experiment(name, artifact_location=artifacts))
+        return Store(client, client.create_experiment(name, artifacts, EXPERIMENT_TAGS))
     if experiment.lifecycle_stage != "active":
         raise PocketfaceError(
             f"{shown(uri)}: experiment {name} was deleted; bring it back with "
@@ -170,8 +234,8 @@ def _prepare() -> None:
         os.environ.setdefault(name, value)
     import mlflow  # noqa: F401
 
-    for chatty in ("mlflow", "alembic"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("mlflow").setLevel(logging.ERROR)  # its warnings are advice on how to save models
 
 
 def _create_database(uri: str) -> None:

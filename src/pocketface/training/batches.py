@@ -71,6 +71,7 @@ class Batches(keras.utils.PyDataset):
             self._weight[head] = balance(self._y[head], self._weight[head], head)
         self._batch_size, self._seed = batch_size, seed
         self.epoch = 0
+        self._kept = (-1, np.arange(0))
         self.machine, self.machines = 0, 1
 
     def __len__(self) -> int:
@@ -103,9 +104,14 @@ class Batches(keras.utils.PyDataset):
         return len(self._face) * (FOURFOLD if self._augment and self._augment.fourfold else 1)
 
     def _order(self) -> np.ndarray:
-        if self._augment is None:
-            return np.arange(self._count())
-        return np.random.default_rng([self._seed, self.epoch]).permutation(self._count())
+        """The pictures of this epoch; kept, as every batch asks for them."""
+        kept, epoch = self._kept, self.epoch
+        if kept[0] != epoch:
+            order = np.arange(self._count())
+            if self._augment is not None:
+                order = np.random.default_rng([self._seed, epoch]).permutation(order)
+            self._kept = kept = epoch, order
+        return kept[1]
 
     def _see(self, picture: int, random: np.random.Generator) -> np.ndarray:
         """A picture of the epoch: of a fourfold set, number `kind * N + face`."""

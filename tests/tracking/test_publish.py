@@ -1,10 +1,12 @@
+import json
 import shutil
 import socket
 import subprocess
+from pathlib import Path
 
 import pytest
 
-from fake_outs import FAILED, LEVELS, REASON, STUDY, write_evaluation, write_outs, write_timing
+from fake_outs import FAILED, LEVELS, REASON, STUDY, write_evaluation, write_timing
 from pocketface.errors import PocketfaceError
 from pocketface.files import sha256
 from pocketface.reporting.report import write_report
@@ -13,22 +15,6 @@ from pocketface.tracking import LiveCurves, live, store, track
 
 VARIANTS = {f"{model}/{level}" for model in STUDY["models"] for level in LEVELS}
 EPOCHS = [{"loss": 2.0, "val_loss": 2.1}, {"loss": 1.5, "val_loss": 1.7}, {"loss": 1.2, "val_loss": 1.6}]
-
-
-@pytest.fixture(scope="module")
-def empty_database(tmp_path_factory):
-    """A new MLflow database, which takes seconds to make."""
-    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    store._create_database(f"sqlite:///{path}")
-    return path
-
-
-@pytest.fixture
-def outs(tmp_path, empty_database, monkeypatch):
-    """The outs of a small study beside an empty store."""
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    shutil.copy(empty_database, tmp_path / "mlflow.db")
-    return write_outs(tmp_path)
 
 
 @pytest.fixture
@@ -81,11 +67,44 @@ def test_every_variant_is_a_run_below_its_model(outs):
     wanted = {"level": "int8", "task": "age,gender", "dataset": "utkface", "study": "tiny", "status": "ok"}
     assert wanted.items() <= int8.data.tags.items()
     assert int8.data.params["training.learning_rate"] == "0.002" and int8.data.params["level"] == "int8"
-    assert int8.data.metrics["size_bytes"] == 331_000 and int8.data.metrics["photos/n"] == 18
-    assert int8.data.metrics["latency/ms_1_thread"] == pytest.approx(1.4)
-    assert artifacts(outs, int8) == {"model.tflite", "card.json", "metrics.json"}
-    assert "plots/confusion_gender.png" in artifacts(outs, int8, "plots")
-    assert curve(outs, models["expression"], "loss") == [(0, 2.0), (1, 1.5), (2, 1.2)]
+    metrics, float32 = int8.data.metrics, variants["age_gender/float32"].data.metrics
+    assert metrics["cost/size_mb"] == 0.331 and metrics["photos/n"] == 18
+    assert metrics["cost/latency_ms"] == pytest.approx(1.4)
+    change = metrics["utkface/age_mae"] - float32["utkface/age_mae"]
+    assert metrics["change/utkface/age_mae"] == pytest.approx(change) and change > 0
+    assert artifacts(outs, int8) == {"card.json", "metrics.json"}
+    drawn = artifacts(outs, models["age_gender"], "plots")
+    assert {"plots/confusion_gender.png", "plots/utkface_age_size.png"} <= drawn
+    assert curve(outs, models["expression"], "training/loss") == [(0, 2.0), (1, 1.5), (2, 1.2)]
+
+
+def test_a_variant_has_tables_confusion_matrices_and_its_datasets(outs):
+    track(outs.study, outs.root)
+    client, int8 = opened(outs).client, runs(outs, "variant")["age_gender/int8"]
+    (figures,) = [path for path in artifacts(outs, int8, "tables") if path.endswith("figures.json")]
+    table = json.loads(Path(client.download_artifacts(int8.info.run_id, figures)).read_text())
+    row = dict(zip(table["columns"], table["data"][0], strict=True))
+    assert (row["dataset"], row["faces"]) == ("photos", 18)
+    values = {tuple(row[:1] + row[3:4]): row[4] for row in table["data"]}
+    assert values["utkface", "age_mae"] == int8.data.metrics["utkface/age_mae"]
+    assert "tables/groups.json" in artifacts(outs, int8, "tables")
+    assert [path for path in artifacts(outs, int8, "images") if "confusion~gender" in path]
+    inputs = {entry.dataset.name: entry for entry in int8.inputs.dataset_inputs}
+    assert set(inputs) == {"utkface", "photos"}
+    digest = sha256(outs.root / "data/faces/utkface/index.parquet")
+    assert digest.startswith(inputs["utkface"].dataset.digest)
+    assert [(tag.key, tag.value) for tag in inputs["utkface"].tags] == [("mlflow.data.context", "evaluation")]
+    (trained_on,) = runs(outs, "model")["age_gender"].inputs.dataset_inputs
+    assert trained_on.dataset.name == "utkface"
+
+
+def test_pictures_drawn_after_publishing_are_added(outs):
+    track(outs.study, outs.root)
+    assert not artifacts(outs, runs(outs, "model")["age_gender"], "plots")
+    write_report(outs.study, outs.root)
+    track(outs.study, outs.root)
+    drawn = artifacts(outs, runs(outs, "model")["age_gender"], "plots")
+    assert "plots/confusion_gender.png" in drawn
 
 
 def test_a_failed_variant_is_a_failed_run_with_its_reason(outs):
@@ -117,7 +136,7 @@ def test_what_is_not_there_yet_is_named(outs):
         track(outs.study, outs.root)
 
 
-@pytest.mark.parametrize("requests", [7, 9])  # within a variant, within a model
+@pytest.mark.parametrize("requests", [7, 15])  # within a variant, within a model
 def test_an_attempt_that_broke_off_is_completed(outs, monkeypatch, requests):
     log, calls = store.Store.log, []
 
@@ -139,11 +158,11 @@ def test_an_attempt_that_broke_off_is_completed(outs, monkeypatch, requests):
 def test_a_live_run_becomes_the_model_and_gets_what_it_missed(outs):
     trained(outs, "expression", EPOCHS[:2])
     alive = runs(outs, "model")["expression"]
-    assert curve(outs, alive, "val_loss") == [(0, 2.1), (1, 1.7)]
+    assert curve(outs, alive, "training/val_loss") == [(0, 2.1), (1, 1.7)]
     track(outs.study, outs.root)
     adopted = runs(outs, "model")["expression"]
     assert adopted.info.run_id == alive.info.run_id
-    assert curve(outs, adopted, "val_loss") == [(0, 2.1), (1, 1.7), (2, 1.6)]
+    assert curve(outs, adopted, "training/val_loss") == [(0, 2.1), (1, 1.7), (2, 1.6)]
     assert runs(outs, "variant")["expression/int8"].data.tags["mlflow.parentRunId"] == alive.info.run_id
 
 
@@ -153,7 +172,7 @@ def test_the_same_training_is_one_run(outs):
     broken._epochs.put(None)
     broken._thread.join()
     trained(outs, "expression", EPOCHS)
-    assert curve(outs, runs(outs, "model")["expression"], "loss")[0] == (0, 2.0)
+    assert curve(outs, runs(outs, "model")["expression"], "training/loss")[0] == (0, 2.0)
     track(outs.study, outs.root)
     published = runs(outs, "model")["expression"].info.run_id
     trained(outs, "expression", EPOCHS)
@@ -236,4 +255,4 @@ def test_every_fold_of_a_cross_validation_is_a_run_below_its_model(outs):
     assert first.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert first.data.metrics["model/age_mae"] == 6.5
     assert first.data.metrics["majority/age_mae"] == 15
-    assert curve(outs, folds["age_gender/fold-1"], "loss") == [(0, 2.5), (1, 1.25)]
+    assert curve(outs, folds["age_gender/fold-1"], "training/loss") == [(0, 2.5), (1, 1.25)]

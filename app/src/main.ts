@@ -1,0 +1,253 @@
+// The page: pictures come in by file, drop or camera; levels and engines are switched; answers are drawn.
+import { Analyst, type Analysis } from "./analyse";
+import { keep, loadBundle, type Bundle, type Variant } from "./bundle";
+import { Camera } from "./camera";
+import { frameOf, loadPicture, LARGEST, Trouble } from "./picture";
+import { blank, type Pixels } from "./pixels";
+import { hindrance, start, type Engine } from "./runtime";
+import { byId, drawBoxes, drawChoices, drawFaces, drawPicture, drawTable, type Row } from "./screen";
+
+const FIRST_LEVELS = ["int8", "float32"];
+const TIMED_RUNS = 15;
+const CARDS_EVERY = 400; // milliseconds, while the camera runs
+
+const canvas = byId<HTMLCanvasElement>("picture");
+const video = byId<HTMLVideoElement>("video");
+const engines = byId<HTMLSelectElement>("engine");
+const camera = new Camera(video);
+
+let bundle: Bundle;
+let analyst: Analyst;
+let chosen: () => Variant[];
+let shown: { pixels: Pixels; note: string; analysis?: Analysis } | null = null;
+
+/** What was asked last; what was asked before does not draw any more. */
+let asked = 0;
+let queue: Promise<unknown> = Promise.resolve();
+
+/** One thing at a time: LiteRT runs one model after the other. Troubles become sentences. */
+function inTurn(work: (mine: number) => Promise<void>): Promise<void> {
+  const mine = ++asked;
+  const done = queue.then(() => (mine === asked ? work(mine) : undefined)).catch((error: unknown) => {
+    if (!(error instanceof Trouble)) console.error(error);
+    say(error instanceof Trouble ? error.message : "Something went wrong here. Reload the page and try again.", "trouble");
+  });
+  queue = done;
+  return done;
+}
+
+function say(text: string, kind: "" | "busy" | "trouble" = ""): void {
+  const status = byId("status");
+  status.textContent = text;
+  status.className = kind;
+}
+
+// Pictures
+
+function showFile(file: File): Promise<void> {
+  stopCamera();
+  return inTurn(async () => {
+    clear();
+    say("Reading the picture …", "busy");
+    const { pixels, original } = await loadPicture(file);
+    const reduced = Math.max(...original) > LARGEST;
+    const note = reduced ? ` The picture has ${original.join(" × ")} pixels; it was searched at ${pixels.width} × ${pixels.height}.` : "";
+    await look(pixels, note);
+  });
+}
+
+async function look(pixels: Pixels, note: string): Promise<void> {
+  shown = { pixels, note };
+  drawPicture(canvas, pixels);
+  stage("picture");
+  await analyseShown();
+}
+
+async function analyseShown(): Promise<void> {
+  if (!shown) return;
+  say("Looking for faces …", "busy");
+  await painted();
+  const analysis = await analyst.analyse(shown.pixels, chosen());
+  shown.analysis = analysis;
+  drawBoxes(byId("boxes"), analysis.faces, shown.pixels, false);
+  drawFaces(byId("faces"), analysis);
+  byId<HTMLButtonElement>("compare").disabled = !analysis.faces.length;
+  say(found(analysis) + shown.note);
+}
+
+function found({ faces, finding, total }: Analysis): string {
+  if (!faces.length) return "No face was found. A face that looks towards the camera, well lit and not too small, is found best.";
+  const count = faces.length === 1 ? "One face" : `${faces.length} faces`;
+  return `${count}, found in ${finding.toFixed(0)} ms; ${total.toFixed(0)} ms with all answers.`;
+}
+
+function clear(): void {
+  shown = null;
+  for (const id of ["boxes", "faces", "table"]) byId(id).replaceChildren();
+  byId<HTMLButtonElement>("compare").disabled = true;
+  stage("empty");
+}
+
+/** What the stage shows. */
+function stage(what: "empty" | "picture" | "camera"): void {
+  const live = what === "camera";
+  byId("frame").hidden = what === "empty";
+  byId("empty").hidden = what !== "empty";
+  canvas.hidden = live;
+  video.hidden = !live;
+  for (const id of ["shoot", "turn", "stop"]) byId(id).hidden = !live;
+  byId("camera").hidden = live;
+}
+
+const painted = (): Promise<void> => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+
+// Camera
+
+function useCamera(begin: () => Promise<void>): Promise<void> {
+  return inTurn(async () => {
+    clear();
+    say("Starting the camera …", "busy");
+    await begin();
+    stage("camera");
+    void watch(asked);
+  });
+}
+
+async function watch(mine: number): Promise<void> {
+  let drawn = 0;
+  let analysing = false;
+  const again = async (): Promise<void> => {
+    if (!camera.on || mine !== asked) return;
+    if (!analysing && video.videoWidth) {
+      analysing = true;
+      const pixels = frameOf(video);
+      queue = queue.then(async () => {
+        const analysis = await analyst.analyse(pixels, chosen());
+        if (!camera.on || mine !== asked) return;
+        const mirrored = camera.facing === "user";
+        video.classList.toggle("mirrored", mirrored);
+        drawBoxes(byId("boxes"), analysis.faces, pixels, mirrored);
+        if (performance.now() - drawn < CARDS_EVERY) return;
+        drawn = performance.now();
+        drawFaces(byId("faces"), analysis);
+        byId("status").textContent = found(analysis);
+      });
+      await queue.catch((error: unknown) => {
+        console.error(error);
+        say("The camera's picture could not be analysed. Reload the page and try again.", "trouble");
+      });
+      analysing = false;
+    }
+    requestAnimationFrame(() => void again());
+  };
+  await again();
+}
+
+function takePicture(): Promise<void> {
+  const pixels = frameOf(video, LARGEST);
+  stopCamera();
+  return inTurn(() => look(pixels, ""));
+}
+
+function stopCamera(): void {
+  asked++;
+  camera.stop();
+}
+
+// Models
+
+async function useEngine(engine: Engine): Promise<void> {
+  say("Loading the runtime …", "busy");
+  const reason = await hindrance(engine);
+  if (reason) {
+    engines.value = "cpu";
+    throw new Trouble(`That cannot compute here: ${reason}.`);
+  }
+  analyst.forget();
+  await start(engine);
+  await analyst.analyse(blank(64, 64, 3), chosen()); // the first run of a model is slower
+  say("Ready. Choose a picture, or use the camera.");
+}
+
+function compareLevels(): Promise<void> {
+  return inTurn(async (mine) => {
+    const face = shown?.analysis?.faces[0];
+    if (!shown || !face) return;
+    const rows: Row[] = [];
+    for (const variant of bundle.variants.filter(({ file }) => file)) {
+      say(`Timing ${variant.model} ${variant.level} …`, "busy");
+      await painted();
+      const opinion = await analyst.ask(variant, shown.pixels, face.place);
+      rows.push({ variant, opinion, ...(await analyst.time(variant, opinion.seen, TIMED_RUNS)) });
+      drawTable(byId("table"), rows);
+      if (mine !== asked) return;
+    }
+    say(`${rows.length} variants compared; the time is the median of ${TIMED_RUNS} runs, ${engines.selectedOptions[0].text}.`);
+  });
+}
+
+// Start
+
+function listen(): void {
+  const file = byId<HTMLInputElement>("file");
+  file.addEventListener("change", () => {
+    if (file.files?.length) void showFile(file.files[0]);
+    file.value = "";
+  });
+  const target = byId("stage");
+  target.addEventListener("dragover", (event) => {
+    event.preventDefault();
+    target.classList.add("over");
+  });
+  target.addEventListener("dragleave", () => target.classList.remove("over"));
+  target.addEventListener("drop", (event) => {
+    event.preventDefault();
+    target.classList.remove("over");
+    const dropped = event.dataTransfer?.files[0];
+    if (dropped) void showFile(dropped);
+  });
+  byId("camera").addEventListener("click", () => void useCamera(() => camera.start()));
+  byId("turn").addEventListener("click", () => void useCamera(() => camera.turn()));
+  byId("shoot").addEventListener("click", () => void takePicture());
+  byId("stop").addEventListener("click", () => {
+    stopCamera();
+    clear();
+    say("Ready.");
+  });
+  engines.addEventListener("change", () => {
+    void inTurn(async () => {
+      await useEngine(engines.value as Engine);
+      await analyseShown();
+    });
+  });
+  byId("compare").addEventListener("click", () => void compareLevels());
+}
+
+/** The service worker first: what is loaded after it is there the next time without a network. */
+async function install(): Promise<void> {
+  if (!("serviceWorker" in navigator)) return;
+  try {
+    await navigator.serviceWorker.register("sw.js");
+    await navigator.serviceWorker.ready;
+    if (!navigator.serviceWorker.controller) {
+      await new Promise((taken) => navigator.serviceWorker.addEventListener("controllerchange", taken, { once: true }));
+    }
+  } catch (error) {
+    console.warn("No service worker: the page will need a network each time.", error);
+  }
+}
+
+void inTurn(async () => {
+  await install();
+  bundle = await loadBundle().catch(() => {
+    throw new Trouble("There are no models here. Run `dvc repro export_app`, then `pocketface app`, and reload.");
+  });
+  analyst = new Analyst(bundle);
+  const terms = new Set(bundle.variants.map(({ dataset, licence }) => `${dataset}: ${licence}`));
+  byId("terms").textContent = `Study ${bundle.study}. The models' terms are their data's. ${[...terms].join(". ")}.`;
+  chosen = drawChoices(byId("choices"), bundle.variants, FIRST_LEVELS, () => void inTurn(() => analyseShown()));
+  listen();
+  await useEngine("cpu");
+  document.documentElement.dataset.ready = "";
+  void keep(bundle).then(() => (document.documentElement.dataset.kept = ""));
+});

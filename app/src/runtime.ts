@@ -1,0 +1,122 @@
+// LiteRT in the browser: loading it once, and models that take bytes and give numbers.
+import {
+  loadAndCompile,
+  loadLiteRt,
+  supportsFeature,
+  Tensor,
+  unloadLiteRt,
+  type CompiledModel,
+  type TensorDetails,
+  type TypedArray,
+} from "@litertjs/core";
+import type { Network } from "./blazeface";
+import type { Port, Variant } from "./bundle";
+import { loadFile } from "./bundle";
+import type { Pixels } from "./pixels";
+
+declare const RUNTIME: string;
+
+/** What computes: one CPU thread, several, or the GPU. */
+export type Engine = "cpu" | "threads" | "webgpu";
+
+/** More than this many threads do not help nets of a few milliseconds. */
+const MOST_THREADS = 4;
+
+export const threads = (): number => Math.min(navigator.hardwareConcurrency || 1, MOST_THREADS);
+
+/** Why an engine cannot be used here; null if it can. */
+export async function hindrance(engine: Engine): Promise<string | null> {
+  if (engine === "threads") {
+    if (threads() < 2) return "this device has one processor";
+    if (!self.crossOriginIsolated) return "the server sends no COOP and COEP headers";
+    const able = (await supportsFeature("threads")) && (await supportsFeature("relaxedSimd"));
+    return able ? null : "this browser has no WASM threads with relaxed SIMD";
+  }
+  if (engine === "webgpu") {
+    const adapter = await navigator.gpu?.requestAdapter().catch(() => null);
+    return adapter ? null : "this browser offers no GPU";
+  }
+  return null;
+}
+
+let running: Engine | null = null;
+
+/** Loads LiteRT for an engine; models of an earlier engine are gone. */
+export async function start(engine: Engine): Promise<void> {
+  if (running) unloadLiteRt();
+  running = null;
+  // LiteRT tells on stderr what it does; the console's error channel is for errors.
+  Object.assign(self, { Module: { printErr: (line: string) => console.debug(line) } });
+  await loadLiteRt(RUNTIME, { threads: engine === "threads" });
+  running = engine;
+}
+
+async function compile(file: string): Promise<CompiledModel> {
+  const cpu = { accelerator: "wasm", cpuOptions: { numThreads: running === "threads" ? threads() : 1 } } as const;
+  const bytes = await loadFile(file);
+  if (running !== "webgpu") return loadAndCompile(bytes, cpu);
+  // What the GPU cannot do, integers above all, the CPU does.
+  return loadAndCompile(bytes, { accelerator: "webgpu" }).catch(() => loadAndCompile(bytes, cpu));
+}
+
+async function run(model: CompiledModel, input: TensorDetails, data: TypedArray): Promise<Record<string, TypedArray>> {
+  const tensor = new Tensor(data, input.shape);
+  try {
+    const answers = await model.run({ [input.name]: tensor });
+    const result: Record<string, TypedArray> = {};
+    for (const [name, answer] of Object.entries(answers)) {
+      result[name] = await answer.data();
+      answer.delete();
+    }
+    return result;
+  } finally {
+    tensor.delete();
+  }
+}
+
+export async function detector(file: string): Promise<Network> {
+  const model = await compile(file);
+  const [input] = model.getInputDetails();
+  return async (data) => {
+    const answers = Object.values(await run(model, input, data)) as Float32Array[];
+    const [scores, values] = answers.sort((one, other) => one.length - other.length);
+    return { values, scores };
+  };
+}
+
+/** A variant ready to run. */
+export interface Model {
+  variant: Variant;
+  /** Numbers per head, from raw bytes [size, size, channels]; and how long that took, in milliseconds. */
+  run(seen: Pixels): Promise<{ outputs: Record<string, Float32Array>; time: number }>;
+  delete(): void;
+}
+
+export async function open(variant: Variant): Promise<Model> {
+  if (!variant.file) throw new Error(`${variant.model}/${variant.level}: ${variant.reason}`);
+  const model = await compile(variant.file);
+  const [input] = model.getInputDetails();
+  return {
+    variant,
+    async run(seen) {
+      const begin = performance.now();
+      const answers = await run(model, input, stored(seen.data, variant.ports.image));
+      const outputs = Object.fromEntries(
+        Object.entries(answers).map(([head, values]) => [head, told(values, variant.ports[head])]),
+      );
+      return { outputs, time: performance.now() - begin };
+    },
+    delete: () => model.delete(),
+  };
+}
+
+/** Bytes 0..255 as an input takes them; as `quantized` in src/pocketface/tflite/run.py. */
+function stored(pixels: Uint8ClampedArray, { dtype, scale, zero_point }: Port): TypedArray {
+  if (dtype === "FLOAT32") return Float32Array.from(pixels);
+  return Uint8Array.from(pixels, (value) => Math.min(Math.max(Math.round(value / scale!) + zero_point!, 0), 255));
+}
+
+function told(values: TypedArray, { dtype, scale, zero_point }: Port): Float32Array {
+  if (dtype === "FLOAT32") return values as Float32Array;
+  return Float32Array.from(values, (value) => (value - zero_point!) * scale!);
+}

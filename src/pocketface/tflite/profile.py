@@ -1,0 +1,59 @@
+"""Where the time goes: LiteRT's own profile of a variant, operator by operator.
+
+    rows = profile(Path("variants/age_gender/int8/model.tflite"), runs=50)
+    max(rows, key=lambda row: row["share"])["operator"]         # 'Convolution (NHWC, QC8) IGEMM'
+
+The operators are those that really run: XNNPACK's where it took over, with the kernel it chose.
+"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from pocketface.errors import PocketfaceError
+
+PROGRAM = Path(__file__).with_name("profile_run.py")
+SECONDS = 600
+
+ROW = re.compile(
+    r"^\s*(?P<operator>\S.*?)\s+[\d.]+\s+[\d.]+\s+(?P<mean_ms>[\d.]+)\s+(?P<percent>[\d.]+)%\s+[\d.]+%"
+    r"\s+[\d.]+\s+(?P<calls>\d+)\s+\[(?P<by>Delegate|Builtin)\]:\d+\s*$"
+)
+"""A line of the profiler's first table, one an operator in order of execution."""
+
+
+def profile(file: Path, runs: int) -> list[dict[str, Any]]:
+    """Profiles a file on one thread, on a face of nought.
+
+    Returns:
+        One row an operator, in order of execution: `operator`, `by` (`XNNPACK` or `LiteRT`), `calls` in a
+        run, `mean_ms` of a call, `share` of the operators' time.
+
+    Raises:
+        PocketfaceError: it does not run, or this LiteRT has no such profiler.
+    """
+    command = [sys.executable, "-P", str(PROGRAM), str(file), str(runs)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        raise PocketfaceError(f"{file}: the profiler took more than {SECONDS} seconds") from None
+    table = done.stdout.partition("Top by Computation Time")[0]
+    rows = [_row(found, runs) for found in map(ROW.match, table.splitlines()) if found]
+    if done.returncode != 0 or not rows:
+        told = [line for line in done.stderr.splitlines() if not line.startswith(("INFO", "WARNING"))]
+        raise PocketfaceError(
+            f"{file}: LiteRT's profiler gave nothing ({told[-1] if told else f'status {done.returncode}'})"
+        )
+    return rows
+
+
+def _row(found: re.Match[str], runs: int) -> dict[str, Any]:
+    return {
+        "operator": found["operator"].removeprefix("Delegate/"),
+        "by": "XNNPACK" if found["by"] == "Delegate" else "LiteRT",
+        "calls": int(found["calls"]) / runs,
+        "mean_ms": float(found["mean_ms"]),
+        "share": float(found["percent"]) / 100,
+    }

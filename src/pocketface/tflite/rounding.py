@@ -1,0 +1,242 @@
+"""Rounding weights so that the answers change least, not the weights.
+
+    file = refine(float32, quantize(float32, LEVELS["int4_weights"]), faces.first(100).pixels)
+
+To the nearest of 16 steps, a layer's rounding errors add up, and its outputs shift. Given what flows into the
+layer on some faces:
+
+- *GPTQ* (Frantar, Ashkboos, Hoefler, Alistarh, "GPTQ: Accurate Post-Training Quantization for Generative
+  Pre-trained Transformers", 2023): weights are rounded one input after the other, and the error of each is
+  made up for by those that are still to come.
+- *Bias correction* (Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction",
+  2019): the mean shift that is left is taken off the bias.
+
+The LiteRT quantizer has GPTQ for dense layers only. Here a finished file keeps its scales; only the stored
+integers and biases change. On the default study's age model plain rounding cost 0.62 years, this costs 0.02.
+"""
+
+from collections.abc import Iterator
+from copy import copy
+from dataclasses import dataclass
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from pocketface.errors import PocketfaceError
+from pocketface.tflite import flatbuffer, ranges
+
+DAMPING = 0.01
+"""Share of the mean of H's diagonal that is added to it; GPTQ's default."""
+
+WIDEST = 8192
+"""Inputs of an output channel, above which H does not fit; then only the bias is corrected."""
+
+STEPS = {schema.TensorType.INT4: 7, schema.TensorType.INT8: 127}
+"""Weight type -> the greatest integer on either side of nought."""
+
+
+@dataclass
+class _Layer:
+    """A layer of G groups (the channels of a depthwise convolution, else 1), O outputs and K inputs each.
+
+    Attributes:
+        input: name of the tensor it reads.
+        options: stride, dilation, padding; nothing of a dense layer.
+        kernel: h, w of a convolution; nothing of a dense layer.
+        depthwise: whether it is a depthwise convolution.
+        weights: float64 `[G, O, K]`, as trained.
+        products: sum over positions of the inputs' products, `[G, K, K]`; nothing if too wide.
+        sums: sum of the inputs, `[G, K]`.
+        count: positions.
+    """
+
+    input: str
+    options: schema.Conv2DOptionsT | schema.DepthwiseConv2DOptionsT | None
+    kernel: tuple[int, ...]
+    depthwise: bool
+    weights: np.ndarray
+    products: np.ndarray | None
+    sums: np.ndarray
+    count: int = 0
+
+    def see(self, values: np.ndarray) -> None:
+        """Takes in what flows into the layer for one face: `[1, H, W, C]`, or `[..., K]` of a dense layer."""
+        seen = self._patches(values[0]) if self.kernel else values.reshape(1, -1, values.shape[-1])
+        self.sums += seen.sum(1)
+        self.count += seen.shape[1]
+        if self.products is not None:
+            self.products += seen.transpose(0, 2, 1) @ seen
+
+    def _patches(self, image: np.ndarray) -> np.ndarray:
+        """`[H, W, C]` to the windows that the kernel is laid over: `[G, N, K]`."""
+        assert self.options is not None
+        stride = self.options.strideH, self.options.strideW
+        dilation = self.options.dilationHFactor, self.options.dilationWFactor
+        reach = [(k - 1) * d + 1 for k, d in zip(self.kernel, dilation, strict=True)]
+        if self.options.padding == schema.Padding.SAME:
+            lacking = [
+                max((-(-size // s) - 1) * s + r - size, 0)
+                for size, s, r in zip(image.shape, stride, reach, strict=False)
+            ]
+            image = np.pad(image, [*((n // 2, n - n // 2) for n in lacking), (0, 0)])
+        windows = np.lib.stride_tricks.sliding_window_view(image, reach, axis=(0, 1))
+        windows = windows[:: stride[0], :: stride[1], :, :: dilation[0], :: dilation[1]].astype(np.float64)
+        channels, area = windows.shape[2], self.kernel[0] * self.kernel[1]
+        if self.depthwise:
+            return windows.reshape(-1, channels, area).transpose(1, 0, 2)
+        return windows.transpose(0, 1, 3, 4, 2).reshape(1, -1, area * channels)
+
+
+def refine(float32: bytes, quantized: bytes, pixels: np.ndarray) -> bytes:
+    """Rounds the weights of a quantized file anew.
+
+    Args:
+        float32: the `.tflite` file of level float32 that it was made of.
+        quantized: the file; its weights are symmetric.
+        pixels: uint8 `[N, H, W, C]`, faces whose answers are to change least.
+
+    Returns:
+        The file with other integers in its weights and other biases; scales and operators are the same.
+
+    Raises:
+        PocketfaceError: there is no face, or the files have other layers.
+    """
+    if len(pixels) == 0:
+        raise PocketfaceError("no calibration faces to round the weights for")
+    source, made = flatbuffer.parse(float32), flatbuffer.parse(quantized)
+    before, after = list(_weighted(source)), list(_weighted(made))
+    if len(before) != len(after):
+        raise PocketfaceError(f"{len(before)} layers became {len(after)}: which weights are whose?")
+    pairs = [
+        (_layer(source, old), new)
+        for old, new in zip(before, after, strict=True)
+        if _weights(made, new).type in STEPS
+    ]
+    for tensors in ranges.activations(float32, pixels):
+        for layer, _ in pairs:
+            layer.see(tensors[layer.input])
+    for layer, operator in pairs:
+        _rewrite(made, operator, layer)
+    return flatbuffer.serialize(made)
+
+
+def gptq(weights: np.ndarray, scales: np.ndarray, products: np.ndarray, most: int) -> np.ndarray:
+    """The integers that stand for weights.
+
+    Args:
+        weights: `[G, O, K]`.
+        scales: `[G, O]`.
+        products: mean products of the inputs, `[G, K, K]`.
+        most: the greatest integer on either side.
+    """
+    rest, integers = weights.copy(), np.zeros(weights.shape, np.int8)
+    inputs = weights.shape[2]
+    diagonal = np.einsum("gkk->gk", products)
+    damped = products + np.eye(inputs) * (DAMPING * diagonal.mean(1) + 1e-9)[:, None, None]
+    upper = np.linalg.cholesky(np.linalg.inv(damped)).transpose(0, 2, 1)
+    for k in range(inputs):
+        rounded = np.clip(np.rint(rest[:, :, k] / scales), -most, most)
+        integers[:, :, k] = rounded
+        error = (rest[:, :, k] - rounded * scales) / upper[:, k, k, None]
+        rest[:, :, k + 1 :] -= error[:, :, None] * upper[:, None, k, k + 1 :]
+    return integers
+
+
+def _weighted(model: schema.ModelT) -> Iterator[schema.OperatorT]:
+    kinds = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}
+    return (op for op in model.subgraphs[0].operators if flatbuffer.kind(model, op) in kinds)
+
+
+def _weights(model: schema.ModelT, operator: schema.OperatorT) -> schema.TensorT:
+    return model.subgraphs[0].tensors[operator.inputs[1]]
+
+
+def _layer(model: schema.ModelT, operator: schema.OperatorT) -> _Layer:
+    kind, tensor = flatbuffer.kind(model, operator), _weights(model, operator)
+    depthwise = kind == "DEPTHWISE_CONV_2D"
+    values = np.frombuffer(bytes(model.buffers[tensor.buffer].data), np.float32).reshape(tensor.shape)
+    weights = _grouped(values.astype(np.float64), depthwise, _channels(model, operator))
+    groups, _, inputs = weights.shape
+    return _Layer(
+        input=flatbuffer.text(model.subgraphs[0].tensors[operator.inputs[0]].name),
+        options=None if kind == "FULLY_CONNECTED" else operator.builtinOptions,
+        kernel=() if kind == "FULLY_CONNECTED" else tuple(int(n) for n in tensor.shape[1:3]),
+        depthwise=depthwise,
+        weights=weights,
+        products=np.zeros((groups, inputs, inputs)) if inputs <= WIDEST else None,
+        sums=np.zeros((groups, inputs)),
+    )
+
+
+def _channels(model: schema.ModelT, operator: schema.OperatorT) -> int:
+    """Of the input."""
+    return int(model.subgraphs[0].tensors[operator.inputs[0]].shape[-1])
+
+
+def _grouped(values: np.ndarray, depthwise: bool, channels: int) -> np.ndarray:
+    """Weights `[out, ..., in]`, or `[1, h, w, channels x O]` of a depthwise convolution, as `[G, O, K]`."""
+    if depthwise:
+        return values.reshape(-1, channels, values.shape[-1] // channels).transpose(1, 2, 0)
+    return values.reshape(1, len(values), -1)
+
+
+def _rewrite(model: schema.ModelT, operator: schema.OperatorT, layer: _Layer) -> None:
+    """Puts the layer's new integers and bias into the file."""
+    tensor = _own(model, operator, 1)
+    groups, outputs, _ = layer.weights.shape
+    scales = np.broadcast_to(tensor.quantization.scale, groups * outputs).astype(np.float64)
+    if layer.products is not None:
+        new = gptq(
+            layer.weights, scales.reshape(groups, outputs), layer.products / layer.count, STEPS[tensor.type]
+        )
+        stored = new.transpose(2, 0, 1) if layer.depthwise else new
+        model.buffers[tensor.buffer].data = _packed(stored.ravel(), tensor.type)
+    else:
+        new = _grouped(_unpacked(model, tensor), layer.depthwise, _channels(model, operator))
+    error = layer.weights - new * scales.reshape(groups, outputs, 1)
+    shift = np.einsum("gok,gk->go", error, layer.sums / layer.count).ravel()
+    _add_to_bias(model, operator, shift)
+
+
+def _own(model: schema.ModelT, operator: schema.OperatorT, place: int) -> schema.TensorT:
+    """An operator's constant input, made its own: equal ones, biases of nought above all, are stored once."""
+    graph = model.subgraphs[0]
+    index = int(operator.inputs[place])
+    tensor = graph.tensors[index]
+    readers = sum(int(i) == index for other in graph.operators for i in other.inputs)
+    holders = sum(other.buffer == tensor.buffer for other in graph.tensors)
+    if readers == holders == 1:
+        return tensor
+    tensor, buffer = copy(tensor), copy(model.buffers[tensor.buffer])
+    tensor.buffer = len(model.buffers)
+    model.buffers.append(buffer)
+    operator.inputs = [*operator.inputs[:place], len(graph.tensors), *operator.inputs[place + 1 :]]
+    graph.tensors.append(tensor)
+    return tensor
+
+
+def _add_to_bias(model: schema.ModelT, operator: schema.OperatorT, shift: np.ndarray) -> None:
+    """A layer without a bias keeps none."""
+    if len(operator.inputs) < 3 or operator.inputs[2] < 0:
+        return
+    tensor = _own(model, operator, 2)
+    kind = np.dtype(flatbuffer.TYPES[tensor.type].lower())
+    bias = np.frombuffer(bytes(model.buffers[tensor.buffer].data), kind)
+    if kind != np.float32:
+        shift = np.rint(shift / np.array(tensor.quantization.scale))
+    model.buffers[tensor.buffer].data = np.frombuffer((bias + shift).astype(kind).tobytes(), np.uint8)
+
+
+def _packed(integers: np.ndarray, kind: int) -> np.ndarray:
+    """As a buffer holds them: two 4-bit integers a byte, the first in the lower half."""
+    if kind != schema.TensorType.INT4:
+        return integers.astype(np.int8).view(np.uint8)
+    halves = np.append(integers, [0] * (len(integers) % 2)).astype(np.int8).view(np.uint8) & 15
+    return halves[::2] | halves[1::2] << 4
+
+
+def _unpacked(model: schema.ModelT, tensor: schema.TensorT) -> np.ndarray:
+    stored = np.frombuffer(bytes(model.buffers[tensor.buffer].data), np.int8)
+    if tensor.type == schema.TensorType.INT4:
+        stored = np.stack([stored << 4 >> 4, stored >> 4], 1).ravel()[: flatbuffer.elements(tensor)]
+    return stored.reshape(tensor.shape)

@@ -1,0 +1,159 @@
+"""What a variant's run holds, taken from the outs: metrics, tables, confusion matrices, datasets.
+
+Metrics are named so that MLflow groups them: `utkface/age_mae` is a figure on a dataset,
+`change/utkface/age_mae` what it lost or gained against the same model's float32, `parity/age_agreement` how
+close the file is to the trained model, and `cost/size_mb`, `cost/latency_ms` and so on what it costs.
+"""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+from PIL import Image
+
+from pocketface.evaluation.metrics import comparisons
+from pocketface.faces.index import INDEX
+from pocketface.fetching.sources import SOURCES, load_sources
+from pocketface.files import sha256
+from pocketface.reporting import plots
+from pocketface.reporting.results import Variant, read_predictions
+from pocketface.study import Study
+from pocketface.tracking.store import Input
+
+DIGEST_LETTERS = 16
+"""MLflow takes 36 at most."""
+
+
+def metrics(variant: Variant, float32: Variant | None) -> dict[str, float]:
+    """The figures, their change against float32, the parity and the costs that do not depend on a machine."""
+    if variant.reason:
+        return {}
+    figures = measured(variant)
+    reference = measured(float32) if float32 else {}
+    found = {name.replace(".", "/"): value for name, value in figures.items()}
+    for name in compared(figures):
+        if name in reference:
+            found[f"change/{name.replace('.', '/')}"] = figures[name] - reference[name]
+    for head, parity in variant.card.parity.items():
+        found[f"parity/{head}_agreement"] = parity.agreement
+        found[f"parity/{head}_mean_difference"] = parity.mean_difference
+    return found | costs(variant)
+
+
+def measured(variant: Variant) -> dict[str, float]:
+    """Everything that was measured on faces, `DATASET.METRIC`."""
+    return {name: float(value) for name, value in variant.figures.items() if "." in name}
+
+
+def compared(figures: dict[str, float]) -> list[str]:
+    """Those of which a change means something: not the number of faces, not the ends of an interval."""
+    return [name for name in figures if not name.endswith((".n", "_low", "_high"))]
+
+
+def costs(variant: Variant) -> dict[str, float]:
+    """Size in MB (10^6 bytes), weights, operations, and the memory that TFLite Micro needs, in kB."""
+    card = variant.card
+    arenas = [runtime.arena_bytes for runtime in card.runtimes.values() if runtime.arena_bytes]
+    found = {"cost/parameters": float(card.parameters), "cost/macs": float(card.macs)}
+    if card.size_bytes is not None:
+        found["cost/size_mb"] = card.size_bytes / 1e6
+    if arenas:
+        found["cost/arena_kb"] = arenas[0] / 1e3
+    return found
+
+
+def timings(variant: Variant) -> dict[str, float]:
+    """Median latencies in milliseconds, with one thread and with more, and the ratio to float32."""
+    if variant.timing is None:
+        return {}
+    found = {f"cost/latency_ms_{n}_threads": ms.median_ms for n, ms in variant.timing.threads.items()}
+    if variant.latency_ms is not None:
+        found["cost/latency_ms"] = variant.latency_ms
+        del found["cost/latency_ms_1_threads"]
+    ratio = variant.timing.float32_ratio
+    return found | ({"cost/latency_ratio": ratio} if ratio is not None else {})
+
+
+def figure_table(variant: Variant, float32: Variant | None) -> pd.DataFrame:
+    """A row per dataset and metric: the value, that of float32, and that of the best constant answer."""
+    reference = measured(float32) if float32 else {}
+    return pd.DataFrame(
+        [
+            {
+                "dataset": dataset,
+                "split": found.split,
+                "faces": found.n,
+                "metric": metric,
+                "value": value,
+                "float32": reference.get(f"{dataset}.{metric}"),
+                "without looking": found.baseline.get(metric),
+            }
+            for dataset, found in variant.evaluation.datasets.items()
+            for metric, value in found.metrics.items()
+        ]
+    )
+
+
+def group_table(variant: Variant) -> pd.DataFrame:
+    """A row per dataset, grouping, group and metric."""
+    return pd.DataFrame(
+        [
+            {
+                **{"dataset": dataset, "grouping": grouping, "group": group},
+                **{"faces": figures.n, "metric": metric, "value": value},
+            }
+            for dataset, found in variant.evaluation.datasets.items()
+            for grouping, groups in found.by_group.items()
+            for group, figures in groups.items()
+            for metric, value in figures.metrics.items()
+            if isinstance(value, int | float)
+        ]
+    )
+
+
+def confusions(study: Study, variant: Variant) -> Iterator[tuple[str, Image.Image]]:
+    """Head -> picture of its confusion matrix, on the model's own datasets."""
+    predictions = read_predictions(variant)
+    own = predictions[predictions["dataset"].isin(study.trained_on(variant.model))]
+    for head, found in comparisons(own).items():
+        output, known = variant.card.outputs.get(head), found.truth.notna()
+        if output is not None and output.kind == "classes" and known.any():
+            labels = list(output.labels)
+            counts = pd.crosstab(found.truth[known], found.answer[known])
+            counts = counts.reindex(index=labels, columns=labels, fill_value=0)
+            title = f"{variant.model}: {head}"
+            figure = plots.confusion({variant.level: counts.to_numpy()}, labels, title)
+            drawn = io.BytesIO()
+            figure.savefig(drawn, format="png")
+            yield head, Image.open(drawn).convert("RGB")
+
+
+def training_inputs(study: Study, model: str, root: Path) -> list[Input]:
+    """The datasets that a model was trained on."""
+    return _inputs(study.trained_on(model), "training", root)
+
+
+def variant_inputs(variant: Variant, root: Path) -> list[Input]:
+    """The datasets that a variant was measured on."""
+    return _inputs(tuple(variant.evaluation.datasets), "evaluation", root)
+
+
+def _inputs(names: tuple[str, ...], context: str, root: Path) -> list[Input]:
+    """Those whose face index is here; its hash stands for the faces, their labels and their splits."""
+    sources = load_sources(root / SOURCES)
+    found = []
+    for name in names:
+        index = root / "data/faces" / name / INDEX
+        if index.is_file():
+            source = sources.dataset(name)
+            found.append(
+                Input(
+                    name=name,
+                    digest=sha256(index)[:DIGEST_LETTERS],
+                    context=context,
+                    home=source.home,
+                    profile={"title": source.title, "licence": source.licence},
+                )
+            )
+    return found

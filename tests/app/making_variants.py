@@ -1,0 +1,77 @@
+"""Writes the variants of the fixture `variants`: python making_variants.py FOLDER."""
+
+import sys
+from pathlib import Path
+
+import keras
+import pandas as pd
+
+from building import Plan, enliven
+from pocketface.cards import Output, VariantCard, write_card
+from pocketface.files import sha256
+from pocketface.labels import EXPRESSIONS, GENDERS
+from pocketface.study import Crop, Input
+from pocketface.study import Level as Settings
+from pocketface.tflite import audit
+from pocketface.tflite.calibrate import Calibration
+from pocketface.tflite.convert import MODEL, make
+from pocketface.tflite.converter import to_tflite
+from pocketface.tflite.levels import LEVELS
+
+MADE = ("float32", "int8", "uint8_io")
+SMALL = {"widths": [8, 16], "depths": [1, 1], "dropout": 0.0}
+OUTPUTS = {
+    "age": Output(kind="number", unit="years"),
+    "gender": Output(kind="classes", labels=GENDERS),
+    "expression": Output(kind="classes", labels=EXPRESSIONS),
+}
+PLANS = {
+    "age_gender": (
+        Plan("compact", 48, 3, ["age", "gender"], SMALL),
+        Crop(policy="one", margin=0.25, size=72),
+        Input(size=48, margin=0.2),
+    ),
+    "expression": (
+        Plan("compact", 32, 1, ["expression"], SMALL),
+        Crop(policy="as_is", size=48, channels=1),
+        Input(size=32, channels=1, margin=0.24, shift=-0.13),
+    ),
+}
+
+
+def main(folder: Path) -> None:
+    """Nothing is trained; the weights come from a fixed seed."""
+    for name, (plan, crop, seen) in PLANS.items():
+        keras.utils.set_random_seed(1)
+        model, faces = plan.build(), plan.faces()
+        enliven(model)
+        images = [f"{i}.jpg" for i in range(len(faces))]
+        calibration = Calibration(faces, images, pd.DataFrame(index=range(len(faces))))
+        float32 = to_tflite(model)
+        for level in MADE:
+            file = make({}, model, LEVELS[level], Settings(), calibration, float32).file
+            target = folder / name / level
+            target.mkdir(parents=True)
+            (target / MODEL).write_bytes(file)
+            held = audit.read(file)
+            card = VariantCard(
+                model=name,
+                level=level,
+                architecture="compact",
+                dataset="drawn",
+                licence="drawn by the tests",
+                crop=crop,
+                input=seen,
+                outputs={head: OUTPUTS[head] for head in plan.heads},
+                parameters=model.count_params(),
+                trainable_parameters=model.count_params(),
+                macs=held.macs,
+                size_bytes=len(file),
+                sha256=sha256(target / MODEL),
+                ports=held.inputs | held.outputs,
+            )
+            write_card(target, card)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,91 @@
+import json
+
+import pytest
+
+from fake_outs import FAILED, LEVELS, REASON, write_outs
+from pocketface.app import INDEX, bundle
+from pocketface.cards import Port, VariantCard, read_card, write_card
+from pocketface.errors import PocketfaceError
+from pocketface.files import sha256
+from pocketface.study import Crop
+
+
+@pytest.fixture
+def made(tmp_path):
+    """The fake study's variants, and a file that stands for the detector."""
+    outs = write_outs(tmp_path)
+    detector = tmp_path / "detector.tflite"
+    detector.write_bytes(b"a detector")
+    return [
+        tmp_path / "variants" / model / level for model in outs.study.models for level in LEVELS
+    ], detector
+
+
+def changed(folder, **changes):
+    card = read_card(folder, VariantCard).model_dump() | changes
+    write_card(folder, VariantCard.model_validate(card))
+
+
+def rows(folder) -> dict[str, dict]:
+    index = json.loads((folder / INDEX).read_text())
+    return {f"{row['model']}/{row['level']}": row for row in index["variants"]}
+
+
+def test_the_bundle_holds_the_pipelines_own_files(made, tmp_path):
+    variants, detector = made
+    out = tmp_path / "out"
+    left_out = bundle.write(out, "tiny", variants, detector)
+    assert left_out == [f"{'/'.join(FAILED)}: {REASON}"]
+    for variant in variants:
+        row = rows(out)[f"{variant.parent.name}/{variant.name}"]
+        if "reason" in row:
+            continue
+        assert sha256(out / row["file"]) == sha256(variant / "model.tflite")
+        assert (out / row["card"]).read_text() == (variant / "card.json").read_text()
+    index = json.loads((out / INDEX).read_text())
+    assert (out / index["detector"]["file"]).read_bytes() == b"a detector"
+    assert len(index["alignment"]["size"]) == 4
+
+
+def test_a_face_is_cut_for_each_model_as_elsewhere(made, tmp_path):
+    bundle.write(tmp_path / "out", "tiny", *made)
+    row = rows(tmp_path / "out")["expression/float32"]
+    assert row["cut"]["grey"] is True, "its training faces were stored grey, so the chip is"
+    left, top, side = row["view"]["window"]
+    assert row["view"]["size"] == 48
+    assert left == pytest.approx((1 - side) / 2)
+    assert top == pytest.approx(left)
+
+
+def test_two_bundles_of_one_study_are_equal(made, tmp_path):
+    for name in ("one", "other"):
+        bundle.write(tmp_path / name, "tiny", *made)
+    files = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*.*"))
+    assert len(files) > 5
+    for file in files:
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "other" / file).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"ports": {"image": Port(dtype="INT8")}}, "INT8 in or out"),
+        ({"crop": Crop(geometry="type_b")}, "geometry type_b"),
+    ],
+)
+def test_what_the_page_cannot_run_is_told_with_its_reason(made, tmp_path, changes, reason):
+    variants, detector = made
+    changed(variants[0], **changes)
+    left_out = bundle.write(tmp_path / "out", "tiny", variants, detector)
+    row = rows(tmp_path / "out")["age_gender/float32"]
+    assert reason in row["reason"]
+    assert "file" not in row
+    assert any(line.startswith("age_gender/float32: ") for line in left_out)
+
+
+def test_a_file_that_is_not_the_cards_stops_it_and_leaves_nothing(made, tmp_path):
+    variants, detector = made
+    (variants[0] / "model.tflite").write_bytes(b"another")
+    with pytest.raises(PocketfaceError, match="not the file that card"):
+        bundle.write(tmp_path / "out", "tiny", variants, detector)
+    assert not (tmp_path / "out").exists()

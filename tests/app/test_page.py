@@ -1,0 +1,234 @@
+"""The page in a browser: what it answers is what `pocketface predict` answers, and it needs nobody else.
+
+The page's kernels are LiteRT.js's (WASM, XNNPACK), Python's are `KERNELS` of `pocketface.tflite.run`.
+"""
+
+import base64
+import json
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+import making
+from pocketface.app import bundle
+from pocketface.app.align import Finder
+from pocketface.app.serve import server
+from pocketface.evaluation.finding import aligned
+from pocketface.evaluation.variants import open_variant
+from pocketface.faces.crop import cut_face
+from pocketface.faces.picture import decode
+from pocketface.faces.view import view
+
+APP = Path(__file__).parents[2] / "app"
+DRIVE = Path(__file__).with_name("drive.mjs")
+PROBABILITY = 1e-2
+YEARS = 0.05
+PATIENCE = 180
+"""Seconds; a start takes three on an idle machine."""
+
+Drive = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> str:
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if path := shutil.which(name):
+            return path
+    pytest.skip("no Chromium here: `apt-get install chromium`")
+
+
+@pytest.fixture(scope="module")
+def dist() -> Path:
+    """The built page; built anew when a source is newer."""
+    if shutil.which("node") is None or not (APP / "node_modules/playwright-core").is_dir():
+        pytest.skip("Node or the page's packages are missing: `npm ci --prefix app`")
+    sources = [*APP.glob("*.*"), *(APP / "src").iterdir(), *(APP / "public").iterdir()]
+    built = APP / "dist/index.html"
+    if not built.is_file() or built.stat().st_mtime < max(path.stat().st_mtime for path in sources):
+        subprocess.run(["npm", "run", "build"], cwd=APP, check=True, capture_output=True)
+    return APP / "dist"
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory) -> Path:
+    """Files to choose: two people, nobody, damaged ones, one of 48 megapixels; and what the camera sees."""
+    folder = tmp_path_factory.mktemp("pictures")
+    two = making.scene(*making.people(2), width=700)
+    files = {
+        "two.png": cv2.imencode(".png", two[:, :, ::-1])[1].tobytes(),
+        "wall.jpg": making.jpeg(making.scene()),
+        "damaged.jpg": making.jpeg(two)[:900],
+        "empty.jpg": b"",
+        "words.jpg": b"these are words",
+        "huge.jpg": making.jpeg(cv2.resize(making.scene(making.people(1)[0]), (8000, 6000))),
+        "camera.mjpeg": making.jpeg(making.scene(making.people(1)[0], width=640, height=480)) * 3,
+    }
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def drive(chromium, tmp_path_factory) -> Drive:
+    """Starts the browser, with one profile for all of the module, and does the steps."""
+    profile = tmp_path_factory.mktemp("profile")
+
+    def driven(url: str, steps: list[tuple[str, Any]], **more: Any) -> dict[str, Any]:
+        plan = {"url": url, "chromium": chromium, "profile": str(profile), "steps": steps} | more
+        plan["patience"] = 1000 * PATIENCE
+        done = subprocess.run(
+            ["node", DRIVE, json.dumps(plan)], capture_output=True, text=True, timeout=3 * PATIENCE
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return driven
+
+
+@pytest.fixture(scope="module")
+def session(dist, drive, pictures, variants, detector, tmp_path_factory) -> dict[str, Any]:
+    """One visit, and after it another one with the server gone; what was seen by name."""
+    folder = tmp_path_factory.mktemp("app") / "bundle"
+    bundle.write(folder, "tiny", sorted(variants.glob("*/*")), detector)
+    online: dict[str, tuple[str, Any]] = {
+        "open": ("open", None),
+        "int8": ("picture", str(pictures / "two.png")),
+        "mixed": ("choose", ["age_gender", "float32"]),
+        "float32": ("choose", ["expression", "float32"]),
+        "uint8_io": ("choose", ["age_gender", "uint8_io"]),
+        **{
+            name: ("picture", str(pictures / f"{name}.jpg")) for name in ("wall", "damaged", "empty", "words")
+        },
+        "huge": ("picture", str(pictures / "huge.jpg")),
+        "denied": ("camera", None),
+        "allowed": ("allow", None),
+        "live": ("camera", None),
+        "shot": ("shoot", None),
+        "compared": ("compare", None),
+    }
+    offline: dict[str, tuple[str, Any]] = {
+        "second start": ("open", None),
+        "offline": ("picture", str(pictures / "two.png")),
+    }
+    with server(dist, folder, 0) as made:
+        thread = threading.Thread(target=made.serve_forever)
+        thread.start()
+        url = f"http://127.0.0.1:{made.server_address[1]}/"
+        try:
+            visit = drive(url, list(online.values()), video=str(pictures / "camera.mjpeg"))
+        finally:
+            made.shutdown()
+            thread.join()
+    again = drive(url, list(offline.values()))
+    seen = dict(zip([*online, *offline], visit["results"] + again["results"], strict=True))
+    errors = {"errors": visit["errors"], "errors offline": again["errors"]}
+    return seen | errors | {"origins": {*visit["origins"], *again["origins"]}, "url": url}
+
+
+def pixels(opinion: dict[str, Any], channels: int) -> np.ndarray:
+    """What a model saw in the page, uint8 `[size, size, channels]`."""
+    side = opinion["seen"]["width"]
+    rgba = np.frombuffer(base64.b64decode(opinion["seen"]["data"]), np.uint8).reshape(side, side, 4)
+    return rgba[:, :, :channels]
+
+
+@pytest.mark.parametrize("level", ["float32", "int8", "uint8_io"])
+def test_answers_are_those_of_predict_on_the_same_crop(session, variants, level):
+    compared = 0
+    for opinion in (opinion for face in session[level]["faces"] for opinion in face):
+        if opinion["level"] != level:
+            continue
+        variant = open_variant(variants / opinion["model"] / level)
+        expected = variant.decode(variant.runner(pixels(opinion, variant.input.channels)[None])).iloc[0]
+        assert set(opinion["answers"]) == set(variant.outputs)
+        for head, answer in opinion["answers"].items():
+            compared += 1
+            if not isinstance(answer, dict):
+                assert answer == pytest.approx(expected[f"{head}_pred"], abs=YEARS)
+                continue
+            assert max(answer, key=answer.get) == expected[f"{head}_pred"]
+            for label, probability in answer.items():
+                assert probability == pytest.approx(expected[f"{head}_prob_{label}"], abs=PROBABILITY)
+    assert compared == (4 if level == "uint8_io" else 6), "two faces; age, gender, and expression"
+
+
+def test_faces_are_found_and_cut_as_in_python(session, variants, detector, pictures):
+    picture = decode((pictures / "two.png").read_bytes())
+    expected = Finder(detector)(picture)
+    shown = session["int8"]
+    assert len(shown["faces"]) == len(expected) == 2
+    for face, box, opinions in zip(expected, shown["boxes"], shown["faces"], strict=True):
+        assert box == pytest.approx(face.box, abs=1.5)
+        for opinion in opinions:
+            variant = open_variant(variants / opinion["model"] / opinion["level"])
+            crop = aligned(variant.crop, variant.input)
+            cut = view(cut_face(picture, face, crop), crop, variant.input).astype(int)
+            difference = np.abs(cut - pixels(opinion, variant.input.channels))
+            assert cut.std() > 20
+            assert difference.mean() < 3
+
+
+def test_the_change_to_float32_is_told(session):
+    told = [opinion["change"] for opinion in session["mixed"]["faces"][0]]
+    assert told[0] == [], "float32 itself"
+    assert len(told[1]) == 1
+    assert "float32" in told[1][0]
+
+
+@pytest.mark.parametrize(
+    ("picture", "words"),
+    [
+        ("wall", "No face was found"),
+        ("damaged", "cannot be read"),
+        ("words", "cannot be read"),
+        ("empty", "is empty"),
+        ("denied", "camera was not allowed"),
+    ],
+)
+def test_what_cannot_be_answered_is_told_in_a_sentence(session, picture, words):
+    assert words in session[picture]["status"]
+    assert session[picture]["faces"] == session[picture]["boxes"] == []
+    assert session[picture]["trouble"] is (picture != "wall")
+
+
+def test_a_picture_of_48_megapixels_is_answered_at_a_smaller_size(session):
+    assert "8000" in session["huge"]["status"]
+    assert "2048" in session["huge"]["status"]
+    assert len(session["huge"]["faces"]) == 1
+
+
+def test_the_camera_shows_boxes_and_its_picture_can_be_taken(session):
+    (box,) = session["live"]["boxes"]
+    assert 0 < box[0] < box[2] < 640
+    assert len(session["shot"]["faces"]) == 1
+    assert session["shot"]["faces"][0][0]["answers"]["gender"]
+
+
+def test_every_level_is_compared(session, variants):
+    rows = session["compared"]
+    assert {row["variant"] for row in rows} == {
+        f"{path.parent.name}/{path.name}" for path in variants.glob("*/*")
+    }
+    assert all(float(row["median"]) >= float(row["fastest"]) > 0 for row in rows)
+
+
+def test_the_second_start_needs_no_network(session):
+    assert session["offline"]["faces"] == session["int8"]["faces"]
+
+
+def test_nothing_leaves_this_machine_and_nothing_goes_wrong(session):
+    own = session["url"].rstrip("/")
+    assert {origin for origin in session["origins"] if origin != "null"} == {own}
+    assert session["errors"] == []
+    assert session["errors offline"] == []
+
+
+def test_nothing_sticks_out_sideways_on_a_phone(session):
+    assert [name for name in ("int8", "damaged", "live", "shot") if session[name]["sideways"] > 0] == []

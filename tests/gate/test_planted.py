@@ -1,0 +1,153 @@
+"""Real regressions, planted in a small real model that the real code converts and evaluates."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from colour_net import OUTPUTS, SIDE, colour_model, painted, write_variants
+from fake_outs import STUDY
+from pocketface.cards import Output, VariantCard, read_card, write_card
+from pocketface.evaluation.evaluate import evaluate_variant
+from pocketface.faces.selection import PIXELS, ROWS
+from pocketface.files import write_json
+from pocketface.gate import Verdict, check, update
+from pocketface.labels import GENDERS
+from pocketface.reporting.report import metrics
+from pocketface.reporting.results import Results, read_variant
+from pocketface.study import Study
+
+MADE = ("float32", "int8")
+PLAN = Study.model_validate(
+    STUDY
+    | {
+        "models": {"small": STUDY["models"]["age_gender"] | {"input": {"size": SIDE}}},
+        "levels": {level: {} for level in MADE},
+    }
+)
+
+
+def noise(count: int) -> np.ndarray:
+    shape = (count, SIDE, SIDE, 3)
+    return np.random.default_rng(1).integers(0, 256, shape).astype(np.uint8)
+
+
+def measure(root: Path, plan: Study = PLAN) -> None:
+    """The stages `evaluate` and `report`, as far as `check` reads them."""
+    for level in plan.levels:
+        figures, _ = evaluate_variant(root / "variants/small" / level, root / "data/views/small")
+        write_json(root / "evaluation/small" / level / "metrics.json", figures)
+    variants = tuple(read_variant(root, "small", level) for level in plan.levels)
+    write_json(root / "reports/tiny/metrics.json", metrics(Results(plan, variants, {}, {}, {})))
+
+
+@pytest.fixture(scope="module")
+def healthy(tmp_path_factory) -> Path:
+    """A study below a folder: two variants, the faces, a report and its baseline, which it passes."""
+    root = tmp_path_factory.mktemp("healthy")
+    pixels, rows = painted()
+    (root / "data/views/small").mkdir(parents=True)
+    np.save(root / "data/views/small" / PIXELS, pixels)
+    rows.assign(face=rows["face"].astype("Int64")).to_parquet(root / "data/views/small" / ROWS)
+    write_variants(root, colour_model(), pixels, MADE)
+    measure(root)
+    update(PLAN, root)
+    verdict = check(PLAN, root)
+    assert verdict.passed
+    accuracies = [row.is_ for row in verdict.rows if row.metric == "utkface.gender_accuracy"]
+    assert 0.85 < accuracies[0] < 0.95
+    return root
+
+
+@pytest.fixture
+def planted(healthy, tmp_path) -> Callable[[Callable[[Path], None]], Verdict]:
+    """Plants something in a copy of the study, measures again, and checks."""
+
+    def plant(change: Callable[[Path], None]) -> Verdict:
+        shutil.copytree(healthy, tmp_path, dirs_exist_ok=True)
+        change(tmp_path)
+        measure(tmp_path)
+        return check(PLAN, tmp_path)
+
+    return plant
+
+
+def named(verdict: Verdict) -> set[tuple[str, str]]:
+    assert not verdict.passed
+    return {(row.level, row.metric) for row in verdict.wrong if row.check in ("value", "variant")}
+
+
+def everywhere(*metrics: str) -> set[tuple[str, str]]:
+    return {(level, f"utkface.{metric}") for level in MADE for metric in metrics}
+
+
+AGES = ("age_mae", "age_cs5", "age_band_accuracy", "age_group_accuracy")
+ALL_LEVELS = "every level changed"
+
+
+def test_nothing_planted_passes(planted):
+    assert planted(lambda root: None).passed
+
+
+def test_mislabelled_classes_are_named(planted):
+    def swap_labels(root: Path) -> None:
+        for level in MADE:
+            card = read_card(root / "variants/small" / level, VariantCard)
+            gender = Output(kind="classes", labels=GENDERS[::-1])
+            write_card(
+                root / "variants/small" / level,
+                card.model_copy(update={"outputs": OUTPUTS | {"gender": gender}}),
+            )
+
+    verdict = planted(swap_labels)
+    assert everywhere("gender_accuracy") <= named(verdict)
+    assert not named(verdict) & everywhere(*AGES), "the age is as it was"
+    assert ALL_LEVELS in verdict.readings()[0]
+
+
+def test_red_and_blue_swapped_are_named(planted):
+    def swap_colours(root: Path) -> None:
+        path = root / "data/views/small" / PIXELS
+        np.save(path, np.load(path)[..., ::-1])
+
+    verdict = planted(swap_colours)
+    assert everywhere("age_mae", "age_cs5", "age_band_accuracy") <= named(verdict)
+    assert not named(verdict) & everywhere("gender_accuracy"), "green is green"
+    assert ALL_LEVELS in verdict.readings()[0]
+
+
+def test_normalisation_twice_is_named(planted):
+    verdict = planted(lambda root: write_variants(root, colour_model(rescalings=2), painted()[0], MADE))
+    assert everywhere("age_mae", "gender_accuracy") <= named(verdict)
+    assert ALL_LEVELS in verdict.readings()[0]
+
+
+def test_calibration_on_noise_is_named(planted):
+    verdict = planted(lambda root: write_variants(root, colour_model(), noise(100), MADE))
+    assert ("int8", "utkface.age_mae") in named(verdict)
+    assert {level for level, _ in named(verdict)} == {"int8"}
+    assert {"gap", "growth"} <= {row.check for row in verdict.wrong}
+    (reading,) = verdict.readings()
+    assert "float32 is as before, int8 changed" in reading and "look at conversion and calibration" in reading
+
+
+def test_a_truncated_file_is_named_with_its_reason(planted):
+    def truncate(root: Path) -> None:
+        path = root / "variants/small/int8/model.tflite"
+        path.write_bytes(path.read_bytes()[:-2000])
+
+    verdict = planted(truncate)
+    assert named(verdict) == {("int8", "variant")}
+    assert "is failed: damaged, or not the file that card.json describes" in verdict.text()
+
+
+def test_a_variant_that_is_gone_is_named(healthy, tmp_path):
+    shutil.copytree(healthy, tmp_path, dirs_exist_ok=True)
+    fewer = PLAN.model_copy(update={"levels": {"float32": PLAN.levels["float32"]}})
+    measure(tmp_path, fewer)
+    verdict = check(fewer, tmp_path)
+    assert [str(row) for row in verdict.wrong] == [
+        "missing: small/int8 variant: was runs, is absent, allowed no change"
+    ]

@@ -1,0 +1,55 @@
+from dataclasses import replace
+
+import pytest
+
+from fake_outs import write_outs
+from pocketface.evaluation.confidence import Change
+from pocketface.reporting.changes import compare, matters, tone, verdict
+from pocketface.reporting.results import Results, all_predictions
+from pocketface.reporting.tradeoffs import FASTEST, SMALLEST, orders
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    outs = write_outs(tmp_path_factory.mktemp("outs"))
+    return Results.load(outs.study, outs.root)
+
+
+@pytest.fixture(scope="module")
+def found(results):
+    return compare(results, all_predictions(results))
+
+
+@pytest.mark.parametrize(
+    ("change", "said", "toned", "mattering"),
+    [
+        (Change(-0.02, -0.05, 0.01, p_value=0.3), "noise", "noise", False),
+        (Change(-0.02, -0.03, -0.01, p_value=0.01), "real", "worse", True),
+        (Change(-0.004, -0.006, -0.002, p_value=0.01), "real", "worse", False),
+        (Change(-0.0004, -0.0006, -0.0002, p_value=0.01), "negligible", "noise", False),
+        (Change(0.02, 0.01, 0.03, p_value=0.01), "real", "better", False),
+    ],
+)
+def test_a_loss_matters_when_it_is_real_and_not_small(change, said, toned, mattering):
+    figure = "utkface.gender_accuracy"
+    assert verdict(figure, change) == said
+    assert tone(figure, change) == toned
+    assert matters(figure, change) is mattering
+
+
+def test_levels_that_lose_come_after_those_that_do_not(results, found):
+    """int8 is the smallest, and far worse in both figures."""
+    assert orders(results, found, "age_gender")[SMALLEST] == ["float16", "float32", "int8"]
+    assert orders(results, found, "age_gender")["smallest"] == ["int8", "float16", "float32"]
+    assert orders(results, found, "age_gender")["best age MAE (years)"][-1] == "int8"
+    assert orders(results, found, "age_gender")["as in the study"] == ["float32", "float16", "int8"]
+
+
+def test_a_level_that_fails_comes_last_in_every_order(results, found):
+    assert {order[-1] for order in orders(results, found, "expression").values()} == {"int8"}
+
+
+def test_without_timings_nothing_is_fastest(results, found):
+    untimed = replace(results, variants=tuple(replace(v, timing=None) for v in results.variants))
+    assert FASTEST in orders(results, found, "age_gender")
+    assert FASTEST not in orders(untimed, found, "age_gender")

@@ -1,0 +1,117 @@
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from pocketface.errors import PocketfaceError
+from pocketface.tflite import audit, rounding
+from pocketface.tflite.converter import to_tflite
+from pocketface.tflite.levels import LEVELS
+from pocketface.tflite.quantizer import quantize
+from pocketface.tflite.run import Runner
+
+
+@pytest.fixture(scope="module")
+def faces() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (24, 16, 16, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def float32() -> bytes:
+    """Convolutions of every kind: plain, strided, dilated, depthwise; and a dense layer.
+
+    The second and the third have a bias of nought, of the same length: the converter keeps one for both.
+    """
+    keras.utils.set_random_seed(2)
+    image = keras.Input((16, 16, 3), name="image")
+    x = layers.Conv2D(48, 3, padding="same", activation="relu")(layers.Rescaling(1 / 255)(image))
+    x = layers.Conv2D(64, 3, strides=2, padding="same", activation="relu")(x)
+    x = layers.Conv2D(64, 3, dilation_rate=2, activation="relu")(x)
+    x = layers.DepthwiseConv2D(3, padding="same", depth_multiplier=2, activation="relu")(x)
+    x = layers.Dense(32, activation="relu")(layers.Flatten()(x))
+    model = keras.Model(image, {"gender": layers.Dense(2, name="gender")(x)})
+    return to_tflite(model)
+
+
+def answers(file: bytes, faces: np.ndarray, folder: Path) -> np.ndarray:
+    (folder / "model.tflite").write_bytes(file)
+    return Runner(folder / "model.tflite")(faces)["gender"]
+
+
+def test_answers_are_nearer_to_those_of_float32(float32, faces, tmp_path) -> None:
+    plain = quantize(float32, LEVELS["int4_weights"])
+    refined = rounding.refine(float32, plain, faces[:16])
+    assert audit.read(refined).large_weight_dtypes == audit.read(plain).large_weight_dtypes
+    assert audit.read(refined).large_weight_dtypes["INT4"] >= 4
+    assert len(refined) < len(plain) + 2000
+    unseen = faces[16:]
+    expected = answers(float32, unseen, tmp_path)
+    errors = [np.abs(answers(file, unseen, tmp_path) - expected).mean() for file in (plain, refined)]
+    assert errors[1] < 0.6 * errors[0]
+
+
+def test_each_layer_has_a_bias_of_its_own(float32, faces) -> None:
+    plain = quantize(float32, LEVELS["int4_weights"])
+    shared, own = (
+        [operator.inputs[2] for operator in rounding._weighted(rounding.flatbuffer.parse(file))]
+        for file in (plain, rounding.refine(float32, plain, faces[:2]))
+    )
+    assert len(set(shared)) < len(shared)
+    assert len(set(own)) == len(own)
+
+
+def test_no_face_is_an_error(float32, faces) -> None:
+    with pytest.raises(PocketfaceError, match="no calibration faces"):
+        rounding.refine(float32, quantize(float32, LEVELS["int4_weights"]), faces[:0])
+
+
+def test_it_repeats(float32, faces) -> None:
+    plain = quantize(float32, LEVELS["int4_weights"])
+    assert rounding.refine(float32, plain, faces[:4]) == rounding.refine(float32, plain, faces[:4])
+
+
+def test_a_layer_too_wide_has_its_bias_corrected_only(float32, faces, monkeypatch) -> None:
+    plain = quantize(float32, LEVELS["int4_weights"])
+    monkeypatch.setattr(rounding, "WIDEST", 0)
+    refined = rounding.refine(float32, plain, faces[:4])
+    assert refined != plain
+    before, after = (rounding.flatbuffer.parse(file) for file in (plain, refined))
+    for old, new in zip(rounding._weighted(before), rounding._weighted(after), strict=True):
+        a, b = rounding._weights(before, old), rounding._weights(after, new)
+        assert np.array_equal(before.buffers[a.buffer].data, after.buffers[b.buffer].data)
+
+
+def test_the_windows_are_those_that_the_file_computes_with(float32, faces) -> None:
+    """A layer's weights times its windows are its outputs: padding, stride, dilation and groups are right."""
+    model = rounding.flatbuffer.parse(float32)
+    tensors = next(rounding.ranges.activations(float32, faces[:1]))
+    for operator in rounding._weighted(model):
+        layer = rounding._layer(model, operator)
+        written = rounding.flatbuffer.text(model.subgraphs[0].tensors[operator.outputs[0]].name)
+        if not layer.kernel:
+            continue
+        windows = layer._patches(tensors[layer.input][0])
+        outputs = np.einsum("gnk,gok->ngo", windows, layer.weights).reshape(windows.shape[1], -1)
+        np.testing.assert_allclose(
+            np.maximum(outputs, 0), tensors[written].reshape(outputs.shape), rtol=1e-3, atol=1e-4
+        )
+
+
+def test_gptq_with_independent_inputs_is_plain_rounding() -> None:
+    weights = np.random.default_rng(0).normal(size=(1, 5, 7))
+    scales = np.abs(weights).max(2) / 7
+    rounded = rounding.gptq(weights, scales, np.eye(7)[None], 7)
+    np.testing.assert_array_equal(rounded, np.rint(weights / scales[:, :, None]))
+
+
+def test_four_bits_are_packed_in_pairs() -> None:
+    integers = np.array([-7, 7, 1, -1, 3], np.int8)
+    packed = rounding._packed(integers, rounding.schema.TensorType.INT4)
+    assert packed.tolist() == [0x79, 0xF1, 0x03]
+    tensor = rounding.schema.TensorT()
+    tensor.type, tensor.shape, tensor.buffer = rounding.schema.TensorType.INT4, [5], 0
+    model, buffer = rounding.schema.ModelT(), rounding.schema.BufferT()
+    buffer.data, model.buffers = packed, [buffer]
+    np.testing.assert_array_equal(rounding._unpacked(model, tensor), integers)

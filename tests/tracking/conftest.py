@@ -1,0 +1,24 @@
+"""An MLflow database and the outs of a small study."""
+
+import shutil
+
+import pytest
+
+from fake_outs import Outs, write_outs
+from pocketface.tracking import store
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory):
+    """A new MLflow database, which takes seconds to make."""
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    store._create_database(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def outs(tmp_path, empty_database, monkeypatch) -> Outs:
+    """The outs of a small study beside an empty store."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    shutil.copy(empty_database, tmp_path / "mlflow.db")
+    return write_outs(tmp_path)

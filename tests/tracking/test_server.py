@@ -1,0 +1,149 @@
+"""Publishing to a real `mlflow server`, over SQLite and over PostgreSQL: down, up, killed half-way, back.
+
+Slow: a server takes most of a minute to start.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from typer.testing import CliRunner
+
+from fake_outs import LEVELS, STUDY, write_outs
+from pocketface.cli import app
+from pocketface.errors import PocketfaceError
+from pocketface.tracking import store, track
+
+pytestmark = pytest.mark.slow
+
+VARIANTS = {f"{model}/{level}" for model in STUDY["models"] for level in LEVELS}
+START_SECONDS = 300
+
+
+class Server:
+    """`mlflow server` on a port of its own, over a database that outlives it."""
+
+    def __init__(self, database: str, folder: Path) -> None:
+        self.port = free_port()
+        self.address = f"http://127.0.0.1:{self.port}"
+        self._command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", database]
+        self._command += ["--artifacts-destination", str(folder / "artifacts")]
+        self._command += ["--port", str(self.port), "--workers", "1"]
+        self._log = folder / "server.log"
+        self._process: subprocess.Popen | None = None
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log, start_new_session=True)
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline and self._process.poll() is None:
+            try:
+                if requests.get(f"{self.address}/health", timeout=2).ok:
+                    return
+            except requests.RequestException:
+                time.sleep(0.5)
+        pytest.fail(f"mlflow server did not start:\n{self._log.read_text()[-2000:]}")
+
+    def kill(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@pytest.fixture
+def postgres() -> Iterator[str]:
+    """The address of a database of its own, in a folder of its own."""
+    pytest.importorskip("psycopg2", reason="MLflow needs psycopg2 for PostgreSQL")
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or [shutil.which("initdb")]
+    if found[-1] is None:
+        pytest.skip("PostgreSQL is not installed: no initdb")
+    tools, port = Path(found[-1]).parent, free_port()
+    who = {"user": "nobody"} if os.geteuid() == 0 else {}  # it refuses to run as root
+    folder = Path(tempfile.mkdtemp(prefix="pocketface-postgres-", dir="/tmp"))
+    if who:
+        shutil.chown(folder, who["user"])
+    data, options = folder / "data", f"-p {port} -k {folder} -c listen_addresses=127.0.0.1"
+
+    def run(tool: str, *arguments: str) -> None:
+        subprocess.run(
+            [tools / tool, "-D", data, *arguments], cwd=folder, check=True, capture_output=True, **who
+        )
+
+    run("initdb", "-U", "me", "-A", "trust")
+    run("pg_ctl", "-o", options, "-l", str(folder / "log"), "-w", "start")
+    yield f"postgresql://me@127.0.0.1:{port}/postgres"
+    run("pg_ctl", "-m", "immediate", "-w", "stop")
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def server(request, tmp_path) -> Iterator[Server]:
+    folder = tmp_path / "server"
+    folder.mkdir()
+    if request.param == "sqlite":
+        database = f"sqlite:///{folder / 'server.db'}"
+    else:
+        database = request.getfixturevalue("postgres")
+    server = Server(database, folder)
+    yield server
+    server.kill()
+
+
+def published(outs) -> list[str]:
+    """The names of all runs; fails if one is not finished."""
+    opened = store.open_store(outs.study, outs.root, store.address_of(outs.root))
+    runs = opened.runs()
+    assert "RUNNING" not in {run.info.status for run in runs}
+    return sorted(run.info.run_name for run in runs)
+
+
+def test_a_server_that_is_down_or_killed_loses_nothing(server, tmp_path, monkeypatch):
+    outs = write_outs(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.address)
+    down = CliRunner().invoke(app, ["track"])
+    assert down.exit_code == 2
+    assert f"error: {server.address}: the MLflow store cannot be used" in down.stderr
+    assert "nothing is lost" in down.stderr
+
+    server.start()
+    log, calls = store.Store.log, []
+
+    def killed_half_way(self, *args, **kwargs):
+        calls.append(args)
+        if len(calls) == 9:
+            server.kill()
+        log(self, *args, **kwargs)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store.Store, "log", killed_half_way)
+        with pytest.raises(PocketfaceError, match="nothing is lost"):
+            track(outs.study, outs.root)
+
+    server.start()
+    caught_up = track(outs.study, outs.root)
+    assert set(caught_up.created) | set(caught_up.skipped) == VARIANTS
+    assert caught_up.created and caught_up.skipped, "it was killed between two variants"
+    expected = sorted([*VARIANTS, *STUDY["models"]])
+    assert published(outs) == expected
+    assert set(track(outs.study, outs.root).skipped) == VARIANTS
+    assert published(outs) == expected
+    opened = store.open_store(outs.study, outs.root, server.address).client
+    for model in opened.search_registered_models():
+        assert model.aliases == {"champion": "1"}
+    assert len(opened.search_logged_models(["1"])) == len(VARIANTS) - 1, "one level failed"
