@@ -209,6 +209,19 @@ def test_asking_for_folds_runs_nothing_else(copies: tuple[Copy, Copy]) -> None:
     assert copies[0].changed_by(changed("cross_validate.age_gender", 2)) == {"cross_validate@age_gender"}
 
 
+def test_a_fetched_model_goes_the_same_way_but_for_training(copies: tuple[Copy, Copy]) -> None:
+    copy = copies[0]
+    stanza = {name: value for name, value in PARAMS["models"]["expression"].items() if name != "training"}
+    copy.params(changed("fetched.known", stanza | {"weights": "known"}))
+    listed = copy.run("dvc", "stage", "list", "--name-only").split()
+    copy.params(PARAMS)
+    stages = {name.partition("@")[0] for name in listed if name.partition("@")[2].startswith("known")}
+    assert stages == {
+        "fetch_weights",
+        *(f"{stage}_fetched" for stage in ("select_faces", "convert", "evaluate", "benchmark")),
+    }
+
+
 def test_a_regression_fails_the_run_and_is_named(copies: tuple[Copy, Copy]) -> None:
     copy = copies[0]
     path = copy.root / "baselines/tiny.yaml"

@@ -340,12 +340,16 @@ def models(results: Results) -> Table:
 
 
 def licences(results: Results) -> Table:
-    """The terms of every dataset; those of a model's dataset travel with its weights."""
+    """The terms of every dataset, which travel with the weights trained on it, and of fetched weights."""
     rows: list[Row] = []
+    trained_here = [model for model in results.study.models if model not in results.study.fetched]
     for name, source in results.sources.items():
-        trained = [model for model in results.study.models if name in results.study.trained_on(model)]
+        trained = [model for model in trained_here if name in results.study.trained_on(model)]
         title = Cell(source.title, href=source.home or None)
         rows.append([name, title, ", ".join(trained) or "only measured on", source.licence])
+    for model in results.study.fetched:
+        card = results.of(model)[0].card
+        rows.append([card.dataset, f"the fetched weights of {model}", model, card.licence])
     return Table(["dataset", "source", "models trained on it", "licence and terms"], rows, text_columns=4)
 
 
