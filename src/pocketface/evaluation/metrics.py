@@ -14,7 +14,7 @@ counts as wrong.
 | `TASK_accuracy` | every task of classes | share of right answers |
 | `TASK_balanced_accuracy` | every task of classes | mean over the classes that occur of the share found |
 | `TASK_macro_f1`, `TASK_weighted_f1` | `gender`, `expression` | F1: mean over the classes that occur, plain or weighted by their faces |
-| `ATTRIBUTE_f1` | a CelebA attribute | F1 of the faces that have it |
+| `ATTRIBUTE_f1`, `ATTRIBUTE_weighted_f1` | a CelebA attribute | F1 of the faces that have it; of both classes, weighted by their faces |
 | `TASK_ece` | tasks with probabilities | expected calibration error: how far the probability of the answer is from the share of right answers, over 15 bins (Guo et al. 2017, arXiv:1706.04599) |
 
 The tasks of classes are `gender`, `expression`, the attributes, and from an answered age `age_group` (elderly
@@ -308,6 +308,6 @@ def _divided(above: np.ndarray, below: np.ndarray) -> np.ndarray:
 
 PLAIN: dict[str, OfSums] = {"accuracy": _accuracy, "balanced_accuracy": _balanced}
 MEANS: dict[str, OfSums] = PLAIN | {"macro_f1": _macro_f1, "weighted_f1": _weighted_f1}
-ATTRIBUTE: dict[str, OfSums] = PLAIN | {"f1": _positive_f1}
+ATTRIBUTE: dict[str, OfSums] = PLAIN | {"f1": _positive_f1, "weighted_f1": _weighted_f1}
 OF_CELLS = {"age_group": PLAIN, "age_band": PLAIN, "gender": MEANS, "expression": MEANS}
 """Task -> the metrics of its confusion matrix; a task that is not here is an attribute."""

@@ -141,9 +141,9 @@ class Verdict:
 
 
 def _table(header: list[str], rows: list[list[str]], text_columns: int) -> str:
-    from pocketface.reporting.tables import markdown  # brings scikit-learn along, seconds for a table
+    from pocketface.reporting.tables import Table  # brings scikit-learn along, seconds for a table
 
-    return markdown(header, rows, text_columns)
+    return Table(header, rows, text_columns).markdown()
 
 
 def _heading(figure: str) -> str:

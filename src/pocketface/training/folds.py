@@ -14,15 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from sklearn.metrics import f1_score  # type: ignore[import-untyped]
 
 from pocketface.cards import Output
 from pocketface.errors import PocketfaceError
 from pocketface.evaluation.answers import decode
-from pocketface.evaluation.metrics import comparisons, measure
+from pocketface.evaluation.metrics import measure
 from pocketface.faces.index import FaceSet
 from pocketface.files import write_json, written_whole
-from pocketface.labels import NO_YES, NUMBERS
+from pocketface.labels import NO_YES
 from pocketface.models.heads import meaning
 from pocketface.study import Study
 from pocketface.training import runtime
@@ -156,9 +155,4 @@ def save(result: CrossValidation, folder: Path) -> None:
 def _scores(labelled: pd.DataFrame) -> pd.DataFrame:
     measured = measure(labelled)
     rows = [(name, value, measured.counts[name]) for name, value in measured.values.items()]
-    for task, comparison in comparisons(labelled).items():
-        known, name = comparison.truth.notna(), f"{task}_weighted_f1"
-        if task not in NUMBERS and known.any() and name not in measured.values:
-            truth, answer = comparison.truth[known], comparison.answer[known]
-            rows.append((name, f1_score(truth, answer, average="weighted", zero_division=0), len(truth)))
     return pd.DataFrame(rows, columns=["metric", "value", "faces"])
