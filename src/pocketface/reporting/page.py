@@ -48,8 +48,8 @@ def render(results: Results, found: Compareds, figures: Mapping[str, Figure], co
     Args:
         results: the study's.
         found: see `pocketface.reporting.changes`.
-        figures: name -> plot, as `pocketface.reporting.report` names them. They are changed: narrowed, and
-            their titles taken away.
+        figures: name -> plot, as `pocketface.reporting.report` names them, of those that it `shows`. They are
+            changed: narrowed, and their titles taken away.
         counts: confusion matrices.
     """
     drawn = {name: svg(figure, name) for name, figure in figures.items()}
@@ -84,6 +84,11 @@ def render(results: Results, found: Compareds, figures: Mapping[str, Figure], co
         about_models=tables.models(results),
         licences=tables.licences(results),
     )
+
+
+def shows(name: str) -> bool:
+    """Whether the page shows a plot of the report: those of one model, but confusion is a table."""
+    return "/" in name and "/confusion_" not in name
 
 
 def ticked(text: str) -> Markup:

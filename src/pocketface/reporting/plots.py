@@ -24,7 +24,7 @@ from pocketface.reporting.quantities import label_of, quantity_of, title_of
 
 BLUE, ORANGE, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 INK, GREY, FAINT = "#1b1f24", "#6b7280", "#d9dde3"
-COLOURS = (BLUE, ORANGE, GREEN, PINK, "#56B4E9", "#E69F00", INK, "#7A5195")
+COLOURS = (BLUE, ORANGE, GREEN, PINK, "#56B4E9", "#E69F00", INK, "#9467BD")
 PALE = "#9ecae1"
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "<", ">")
 

@@ -67,7 +67,8 @@ def write_report(study: Study, root: Path = Path()) -> Path:
             key: confusion_counts(pair, results.of(key[0])[0].card.outputs[key[2]].labels)
             for key, pair in answers.items()
         }
-        partial.write_text(page.render(results, found, figures | timed, counts), encoding="utf-8")
+        drawn = {name: figure for name, figure in figures.items() if page.shows(name)}
+        partial.write_text(page.render(results, found, drawn, counts), encoding="utf-8")
     return folder
 
 
