@@ -26,7 +26,16 @@ from pocketface.tracking.champion import Choice, choose, crown, mark, tasks
 from pocketface.tracking.folds import publish_folds
 from pocketface.tracking.live import MODEL_KEY, WEIGHTS, curve_points, model_params, model_tags
 from pocketface.tracking.packing import log_model
-from pocketface.tracking.store import PARENT_TAG, Store, address_of, failures_told, flat, open_store, shown
+from pocketface.tracking.store import (
+    PARENT_TAG,
+    Store,
+    address_of,
+    default_store,
+    failures_told,
+    flat,
+    open_store,
+    shown,
+)
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -85,7 +94,7 @@ def track(study: Study, root: Path = Path(), uri: str | None = None) -> Summary:
     variants, missing = _local(study, root)
     if not variants:
         raise PocketfaceError(f"{root / 'evaluation'}: no variant is evaluated yet; run `dvc repro` first")
-    with failures_told(address):
+    with failures_told(address), default_store(address):
         store = open_store(study, root, address)
         publishing = _Publishing(store, study, root, variants, store.runs())
         for model in dict.fromkeys(variant.model for variant in variants):
@@ -212,12 +221,12 @@ class _Publishing:
         """Publishes a variant unless it is there."""
         key, timing_key = self._keys(variant, float32)
         run = self._find(self.runs, CONTENT_KEY, key)
-        broken_off = run and run.info.status == "RUNNING"
-        if run and not broken_off:
+        whole = run and run.info.status != "RUNNING" and (variant.reason or MODEL_ID in run.data.tags)
+        if run and whole:
             what = self._refresh(run, parent, variant, timing_key)
             self.published[_name(variant)] = (run.info.run_id, run.data.tags.get(MODEL_ID))
         else:
-            if run:
+            if run:  # an earlier attempt broke off, or an earlier release knew no models
                 self.store.delete(run.info.run_id)
             what = "created"
             tags = {PARENT_TAG: parent, CONTENT_KEY: key, TIMING_KEY: timing_key}

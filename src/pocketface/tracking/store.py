@@ -174,6 +174,22 @@ def failures_told(uri: str) -> Iterator[None]:
         ) from None
 
 
+@contextmanager
+def default_store(uri: str) -> Iterator[None]:
+    """Makes a store that of the whole process for a while: registering asks that one, not the client's."""
+    import mlflow
+
+    variable = os.environ.get(URI_VARIABLE)
+    mlflow.set_tracking_uri(uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(None)  # type: ignore[arg-type]
+        os.environ.pop(URI_VARIABLE, None)  # which MLflow has set
+        if variable is not None:
+            os.environ[URI_VARIABLE] = variable
+
+
 def _root_of(error: BaseException) -> BaseException:
     """What an exception was first raised for: `Connection refused`, not the layers around it."""
     while error.__cause__ or error.__context__:
