@@ -213,14 +213,14 @@ def _faces(study: Study, faces: FaceSet) -> Faces:
 
 def _trained(study: Study, name: str, folder: Path, history: pd.DataFrame) -> Trained:
     card, stanza = read_card(folder, ModelCard), study.models[name]
-    recipe = stanza.training.model_dump(mode="json")
+    recipe = stanza.recipe.model_dump(mode="json")
     kept = {field: card.training.get(field) for field in recipe}
     made = (card.architecture, card.options, card.input, set(card.outputs), kept)
     # A card has its floats in six digits and its keys sorted.
     asked = (stanza.architecture, rounded(stanza.options), stanza.input, set(stanza.heads), rounded(recipe))
     if made != asked:
         raise PocketfaceError(f"{folder}: not of this study's params; run `dvc repro train@{name}`")
-    if stanza.training.watch and stanza.training.watch.patience:
+    if stanza.recipe.watch and stanza.recipe.watch.patience:
         raise PocketfaceError(
             f"models.{name}.training.watch.patience: the weights are then not those of the last epoch, whose "
             f"figures are recorded; leave it out"
