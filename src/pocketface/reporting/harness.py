@@ -20,6 +20,7 @@ from pocketface.evaluation.metrics import measure
 from pocketface.evaluation.variants import open_variant
 from pocketface.files import write_json, written_whole
 from pocketface.reporting.quantities import MISSING, change, shown, title_of
+from pocketface.reporting.tables import Row, Table
 from pocketface.study import Study
 
 FLOAT32 = "float32"
@@ -106,7 +107,7 @@ def page(study: str, dataset: str, found: Found) -> str:
 
 def table(metric: str, found: Found) -> str:
     """One row per model and level that has the metric."""
-    rows = []
+    rows: list[Row] = []
     for model, levels in found.items():
         reference = _figures(levels, FLOAT32, metric)
         for level in levels:
@@ -118,8 +119,7 @@ def table(metric: str, found: Found) -> str:
             rows.append(
                 [model, level, str(own["n"]), *ways, lost, change(metric, own["swapped"], own["proper"])]
             )
-    rule = [":--", ":--", *["--:"] * (len(HEADER) - 2)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in [HEADER, rule, *rows])
+    return Table(HEADER, rows, text_columns=2).markdown()
 
 
 def _figures(levels: Mapping[str, dict[str, Figures] | str], level: str, metric: str) -> Figures | None:
