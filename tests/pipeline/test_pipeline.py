@@ -191,7 +191,11 @@ def changed(path: str, value: object) -> dict:
 
 def test_a_levels_setting_changes_only_that_level(copies: tuple[Copy, Copy]) -> None:
     made = {f"convert@{model}-int8" for model in PARAMS["models"]}
-    assert copies[0].changed_by(changed("levels.int8.calibration", 9)) == made | {"report", "check", "export_app"}
+    assert copies[0].changed_by(changed("levels.int8.calibration", 9)) == made | {
+        "report",
+        "check",
+        "export_app",
+    }
 
 
 def test_a_learning_rate_changes_only_that_model(copies: tuple[Copy, Copy]) -> None:
