@@ -31,6 +31,11 @@ export interface Analysis {
 
 const REFERENCE = "float32";
 
+export const MOST_RUNS = 50;
+const LEAST_RUNS = 5;
+/** Milliseconds in which a level is timed; one that is not done by then is timed by fewer runs. */
+const PATIENCE = 1000;
+
 /** Models are opened when they are first asked, and stay open until another engine starts. */
 export class Analyst {
   private models = new Map<Variant, Promise<Model>>();
@@ -74,13 +79,16 @@ export class Analyst {
   }
 
   /** The times of a variant for one face, in milliseconds, after a first run that does not count. */
-  async time(variant: Variant, seen: Pixels, runs: number): Promise<{ median: number; fastest: number }> {
+  async time(variant: Variant, seen: Pixels): Promise<{ median: number; fastest: number }> {
     const model = await this.model(variant);
     await model.run(seen);
     const times: number[] = [];
-    for (let i = 0; i < runs; i++) times.push((await model.run(seen)).time);
+    const end = performance.now() + PATIENCE;
+    while (times.length < LEAST_RUNS || (times.length < MOST_RUNS && performance.now() < end)) {
+      times.push((await model.run(seen)).time);
+    }
     times.sort((one, other) => one - other);
-    return { median: times[Math.floor(runs / 2)], fastest: times[0] };
+    return { median: times[Math.floor(times.length / 2)], fastest: times[0] };
   }
 
   private reference(variant: Variant): Variant | null {

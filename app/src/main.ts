@@ -1,5 +1,5 @@
 // The page: pictures come in by file, drop or camera; levels and engines are switched; answers are drawn.
-import { Analyst, type Analysis } from "./analyse";
+import { Analyst, MOST_RUNS, type Analysis } from "./analyse";
 import { keep, loadBundle, type Bundle, type Variant } from "./bundle";
 import { Camera } from "./camera";
 import { frameOf, loadPicture, LARGEST, Trouble } from "./picture";
@@ -8,7 +8,6 @@ import { hindrance, start, type Engine } from "./runtime";
 import { byId, drawBoxes, drawChoices, drawFaces, drawPicture, drawTable, type Row } from "./screen";
 
 const FIRST_LEVELS = ["int8", "float32"];
-const TIMED_RUNS = 15;
 const CARDS_EVERY = 400; // milliseconds, while the camera runs
 
 const canvas = byId<HTMLCanvasElement>("picture");
@@ -115,6 +114,7 @@ function useCamera(begin: () => Promise<void>): Promise<void> {
 
 async function watch(mine: number): Promise<void> {
   let drawn = 0;
+  let count = -1;
   let analysing = false;
   const again = async (): Promise<void> => {
     if (!camera.on || mine !== asked) return;
@@ -130,7 +130,9 @@ async function watch(mine: number): Promise<void> {
         if (performance.now() - drawn < CARDS_EVERY) return;
         drawn = performance.now();
         drawFaces(byId("faces"), analysis);
-        byId("status").textContent = found(analysis);
+        // Said once, not at every frame, to whoever listens to the page.
+        if (analysis.faces.length !== count) say(found(analysis));
+        count = analysis.faces.length;
       });
       await queue.catch((error: unknown) => {
         console.error(error);
@@ -178,11 +180,11 @@ function compareLevels(): Promise<void> {
       say(`Timing ${variant.model} ${variant.level} …`, "busy");
       await painted();
       const opinion = await analyst.ask(variant, shown.pixels, face.place);
-      rows.push({ variant, opinion, ...(await analyst.time(variant, opinion.seen, TIMED_RUNS)) });
+      rows.push({ variant, opinion, ...(await analyst.time(variant, opinion.seen)) });
       drawTable(byId("table"), rows);
       if (mine !== asked) return;
     }
-    say(`${rows.length} variants compared; the time is the median of ${TIMED_RUNS} runs, ${engines.selectedOptions[0].text}.`);
+    say(`${rows.length} variants compared; the time is the median of up to ${MOST_RUNS} runs, ${engines.selectedOptions[0].text}.`);
   });
 }
 
@@ -217,7 +219,8 @@ function listen(): void {
   engines.addEventListener("change", () => {
     void inTurn(async () => {
       await useEngine(engines.value as Engine);
-      await analyseShown();
+      if (camera.on) void watch(asked);
+      else await analyseShown();
     });
   });
   byId("compare").addEventListener("click", () => void compareLevels());
@@ -245,7 +248,9 @@ void inTurn(async () => {
   analyst = new Analyst(bundle);
   const terms = new Set(bundle.variants.map(({ dataset, licence }) => `${dataset}: ${licence}`));
   byId("terms").textContent = `Study ${bundle.study}. The models' terms are their data's. ${[...terms].join(". ")}.`;
-  chosen = drawChoices(byId("choices"), bundle.variants, FIRST_LEVELS, () => void inTurn(() => analyseShown()));
+  chosen = drawChoices(byId("choices"), bundle.variants, FIRST_LEVELS, () => {
+    if (!camera.on) void inTurn(() => analyseShown()); // the camera's next frame asks the new ones anyway
+  });
   listen();
   await useEngine("cpu");
   document.documentElement.dataset.ready = "";

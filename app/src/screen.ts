@@ -171,7 +171,7 @@ function lineOf({ variant, median, fastest, opinion }: Row): HTMLElement {
     make("td", {}, bytes(variant.size_bytes)),
     make("td", { className: "number" }, median.toFixed(2)),
     make("td", {}, answers.map(short).join(", ")),
-    make("td", {}, change.join("; ").replaceAll(" to float32", "")),
+    make("td", {}, change.filter(Boolean).join("; ").replaceAll(" to float32", "").replaceAll("at most", "≤")),
   );
   line.dataset.variant = `${variant.model}/${variant.level}`;
   line.dataset.median = String(median);

@@ -1,8 +1,8 @@
 """The detector, and a bundle of two tiny models that answer differently from face to face."""
 
+import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,12 +14,12 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
-def detector() -> Iterator[Path]:
+def detector() -> Path:
     """BlazeFace's file, as `export_app` gets it; kept in data/archives."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(REPOSITORY)
         try:
-            yield detector_file().resolve()
+            return detector_file().resolve()
         except PocketfaceError as error:
             pytest.skip(f"the face detector could not be had: {error}")
 
@@ -29,7 +29,11 @@ def variants(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`age_gender` and `expression` at three levels each, converted in another process."""
     folder = tmp_path_factory.mktemp("variants")
     script = Path(__file__).with_name("making_variants.py")
+    path = os.pathsep.join([str(REPOSITORY / "src"), str(REPOSITORY / "tests")])
     subprocess.run(
-        [sys.executable, script, folder], check=True, capture_output=True, cwd=REPOSITORY / "tests"
+        [sys.executable, script, folder],
+        check=True,
+        capture_output=True,
+        env=os.environ | {"PYTHONPATH": path},
     )
     return folder

@@ -75,7 +75,7 @@ const steps = {
     await page.waitForFunction(() => /compared/.test(document.getElementById("status").textContent), null, {
       timeout: 300_000,
     });
-    return page.$$eval("#table tbody tr", (rows) =>
+    return page.$$eval("#table tr[data-variant]", (rows) =>
       rows.map((row) => ({ ...row.dataset, cells: [...row.cells].map((cell) => cell.textContent) })),
     );
   },
