@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from colours import variant_folder
 from fake_outs import STUDY, Outs, write_outs
 from pocketface import published
 from pocketface.cards import VariantCard, read_card
+from pocketface.cli import app
 from pocketface.errors import PocketfaceError
 
 
@@ -87,3 +89,16 @@ def test_the_default_models_are_those_that_answer_what_everybody_asks(tmp_path: 
     other = variant_folder(tmp_path / "facenet/int8", colour_model, level="int8")
     (other / "card.json").write_text(json.dumps(about | {"outputs": {"Bald": about["outputs"]["gender"]}}))
     assert published.default_models(tmp_path) == [wanted]
+
+
+def test_the_command_takes_terms_from_the_sources_and_says_what_was_reached(outs: Outs, monkeypatch) -> None:
+    monkeypatch.chdir(outs.root)
+    result = CliRunner().invoke(app, ["publish", "age_gender", "--as", "pocket", "--levels", "int8,float16"])
+    assert result.exit_code == 0, result.output
+    assert "weights/pocket/int8: 331,000 bytes, " in result.stdout
+    assert "utkface.age_mae" in result.stdout
+    card = published.read(Path("weights/pocket"))
+    assert card.sources == {"utkface": "UTKFACE, no home page: terms of utkface"}
+    refused = CliRunner().invoke(app, ["publish", "mood", "--as", "mood"])
+    assert refused.exit_code == 2
+    assert "trains no 'mood'" in refused.stderr
