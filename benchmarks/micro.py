@@ -90,12 +90,14 @@ def row(name: str, level: str, content: bytes, faces: np.ndarray) -> str:
         file = Path(folder) / "model.tflite"
         file.write_bytes(content)
         reference = Runner(file, kernels="reference")(faces)
-        micro = runtimes.micro(file, faces, reference)
+        plain = runtimes.micro(file, faces, reference)
+        micro = runtimes.micro(file, faces, Runner(file, kernels="own")(faces))
         npu = ethos.compile_for(file)
         compiled = file.with_name(npu.file).stat().st_size if npu and npu.file else 0
     varied = min(len(np.unique(answers, axis=0)) for answers in reference.values())
     cells = [name, level, f"{len(content) / 1e3:.0f}", f"{len(faces)} ({varied} different)"]
-    cells += [f"{micro.max_difference:.1g}" if micro.runs else f"no: {micro.reason}"]
+    for compared in (micro, plain):
+        cells += [f"{compared.max_difference:.1g}" if compared.runs else f"no: {compared.reason}"]
     cells += [f"{(micro.arena_bytes or 0) / 1e3:.0f}"]
     if npu and npu.npu_share is not None:
         cells += [f"{100 * npu.npu_share:.0f}", f"{npu.cycles:,}", f"{(npu.sram_bytes or 0) / 1e3:.0f}"]

@@ -105,9 +105,9 @@ class Runtime(Strict):
     """Whether a runtime can load and run a variant.
 
     Attributes:
-        runs: whether it does, and answers as LiteRT's reference kernels do.
+        runs: whether it does, and answers as LiteRT's own kernels do.
         reason: where it does not.
-        max_difference: from the reference kernels; of answers above 1, as a share of the greatest.
+        max_difference: from LiteRT's own kernels; of answers above 1, as a share of the greatest.
         arena_bytes: memory for tensors at its peak; TensorFlow Lite Micro only.
     """
 
