@@ -18,6 +18,7 @@ const camera = new Camera(video);
 let bundle: Bundle;
 let analyst: Analyst;
 let chosen: () => Variant[];
+let engineInUse: Engine = "cpu";
 let shown: { pixels: Pixels; note: string; analysis?: Analysis } | null = null;
 
 /** What was asked last; what was asked before does not draw any more. */
@@ -162,11 +163,12 @@ async function useEngine(engine: Engine): Promise<void> {
   say("Loading the runtime …", "busy");
   const reason = await hindrance(engine);
   if (reason) {
-    engines.value = "cpu";
+    engines.value = engineInUse;
     throw new Trouble(`That cannot compute here: ${reason}.`);
   }
   analyst.forget();
   await start(engine);
+  engineInUse = engine;
   await analyst.analyse(blank(64, 64, 3), chosen()); // the first run of a model is slower
   say("Ready. Choose a picture, or use the camera.");
 }
