@@ -57,7 +57,7 @@ def test_evaluate_writes_every_figure(colour_model, labels, tmp_path):
     assert metrics["expression_accuracy"] == 1.0, "of happy and sad, though neutral is more probable"
     assert found["by_group"]["race"]["white"]["n"] == 1
     assert found["by_group"]["race"]["white"]["gender_accuracy"] == 1.0
-    assert "gender_accuracy" in result.output
+    assert "gender_accuracy" in result.output and "95%: " in result.output
 
 
 def test_evaluate_searches_for_faces(colour_model, tmp_path):

@@ -416,6 +416,7 @@ def _figures(found: dict[str, Any]) -> Sequence[str]:
     reasons = [row["reason"] for row in found["rejected"]]
     lines += [f"{'rejected: ' + reason:28} {reasons.count(reason):>8}" for reason in sorted(set(reasons))]
     for metric, value in found["metrics"].items():
-        blind = found["baseline"][metric]
-        lines.append(f"{metric:28} {value:8.4f}   (best constant answer: {blind:.4f})")
+        (low, high), blind = found["intervals"][metric], found["baseline"][metric]
+        sure = f"{low:.4f} to {high:.4f}"
+        lines.append(f"{metric:28} {value:8.4f}   (95%: {sure}; best constant answer: {blind:.4f})")
     return lines

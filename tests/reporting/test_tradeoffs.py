@@ -4,7 +4,7 @@ import pytest
 
 from fake_outs import write_outs
 from pocketface.evaluation.confidence import Change
-from pocketface.reporting.changes import compare, matters, tone, verdict
+from pocketface.reporting.changes import compare, effects, matters, tone, verdict
 from pocketface.reporting.results import Results, all_predictions
 from pocketface.reporting.tradeoffs import FASTEST, SMALLEST, orders
 
@@ -53,3 +53,12 @@ def test_without_timings_nothing_is_fastest(results, found):
     untimed = replace(results, variants=tuple(replace(v, timing=None) for v in results.variants))
     assert FASTEST in orders(results, found, "age_gender")
     assert FASTEST not in orders(untimed, found, "age_gender")
+
+
+def test_effects_are_of_the_levels_that_run_and_none_of_float32(results, found):
+    levels = {key: [effect.level for effect in column] for key, column in effects(results, found).items()}
+    assert levels == {
+        ("age_gender", "utkface.age_mae"): ["float16", "int8"],
+        ("age_gender", "utkface.gender_accuracy"): ["float16", "int8"],
+        ("expression", "fer2013.expression_accuracy"): ["float16"],
+    }

@@ -28,9 +28,9 @@ def evaluate_pictures(variants: Sequence[Variant], labels: Path, search: Search)
 
     Returns:
         `models` (name -> heads), `n` (pictures answered), `rejected` (a list of `path` and `reason`),
-        `metrics`, `metric_n`, `baseline`, `by_group` as `pocketface.evaluation.evaluate.summary` gives them,
-        `varies` (whether the answers differ between pictures at all) and `unanswered` (label columns that no
-        model answers).
+        `metrics`, `intervals`, `metric_n`, `baseline`, `by_group` as `pocketface.evaluation.evaluate.summary`
+        gives them, `varies` (whether the answers differ between pictures at all) and `unanswered` (label
+        columns that no model answers).
 
     Raises:
         PocketfaceError: something in the csv is not understood, or a model fails.

@@ -4,7 +4,7 @@ found = compare(results, all_predictions(results))
 found["age_gender", "int8", "utkface"].changes["gender_accuracy"].verdict      # 'noise'
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -105,16 +105,20 @@ class Effect:
     note: str = ""
 
 
-def effects(results: Results, found: Compareds) -> dict[str, list[Effect]]:
-    """Main figure -> the change that every level makes; noted is the size of its file, in float32's."""
-    table: dict[str, list[Effect]] = {}
+Effects = Mapping[tuple[str, str], Sequence[Effect]]
+"""(model, main figure) -> the changes that its levels make."""
+
+
+def effects(results: Results, found: Compareds) -> dict[tuple[str, str], list[Effect]]:
+    """The change that every level makes; noted is the size of its file, in float32's."""
+    table: dict[tuple[str, str], list[Effect]] = {}
     for variant in results.running():
         for figure in results.main_figures(variant.model):
             one = change_of(found, variant, figure)
             if one is not None:
                 note = f"{variant.card.size_ratio:.2f}x" if variant.card.size_ratio else ""
                 effect = Effect(variant.level, one.change, one.low, one.high, tone(figure, one), note)
-                table.setdefault(figure, []).append(effect)
+                table.setdefault((variant.model, figure), []).append(effect)
     return table
 
 

@@ -71,8 +71,11 @@ def render(results: Results, found: Compareds, figures: Mapping[str, Figure], co
         ethics=ETHICS,
         groups_note=GROUPS,
         overview=[
-            (title_of(figure), svg(plots.overview({figure: column}, ""), f"overview_{figure}"))
-            for figure, column in effects(results, found).items()
+            (
+                f"{title_of(figure)}, {model}",
+                svg(plots.overview({(model, figure): column}, ""), f"overview_{model}_{figure}"),
+            )
+            for (model, figure), column in effects(results, found).items()
         ],
         bearable=", ".join(
             f"{100 * most:g} points" if unit == "%" else f"{most:g} {unit}" for unit, most in BEARABLE.items()

@@ -19,7 +19,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from pocketface.evaluation.metrics import BINS
 from pocketface.files import written_whole
-from pocketface.reporting.changes import Effect
+from pocketface.reporting.changes import Effect, Effects
 from pocketface.reporting.quantities import label_of, quantity_of, title_of
 
 BLUE, ORANGE, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
@@ -336,25 +336,27 @@ def group_changes(
     return figure
 
 
-def overview(effects: Mapping[str, Sequence[Effect]], title: str) -> Figure:
+def overview(effects: Effects, title: str) -> Figure:
     """What every level costs, at a glance: a panel per figure, a row per level, changes with 95% intervals.
 
     Args:
-        effects: `DATASET.METRIC` -> its changes; shares in 0..1.
+        effects: see `pocketface.reporting.changes`; shares in 0..1. A panel names its model where several
+            models have the figure.
         title: above all.
     """
     columns = min(len(effects), 3)
     rows = -(-len(effects) // columns)
     longest = max(len(column) for column in effects.values())
     with mpl.rc_context(STYLE):
-        figure = Figure(
-            figsize=(3.1 * columns + 1.4, rows * (0.27 * longest + 1.0) + 0.7), layout="constrained"
-        )
+        figure = Figure(figsize=(3.7 * columns, rows * (0.27 * longest + 1.0) + 0.7), layout="constrained")
         panels = figure.subplots(rows, columns, squeeze=False)
         for axes in panels.ravel()[len(effects) :]:
             axes.set_visible(False)
-        for i, (name, column) in enumerate(effects.items()):
-            _effects(panels[i // columns, i % columns], name, column, first=i % columns == 0)
+        figures = [name for _, name in effects]
+        for axes, ((model, name), column) in zip(panels.ravel(), effects.items(), strict=False):
+            _effects(axes, name, column)
+            shared = figures.count(name) > 1
+            axes.set_title(title_of(name) + (f", {model}" if shared else ""), fontsize=10.5)
         marks = [Line2D([], [], color=colour, marker="o", label=label) for colour, label in TONES.values()]
         figure.legend(handles=marks, loc="outside lower center", ncols=3)
         figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
@@ -364,7 +366,7 @@ def overview(effects: Mapping[str, Sequence[Effect]], title: str) -> Figure:
 TONES = {"worse": (ORANGE, "a real loss"), "better": (GREEN, "a real gain"), "noise": (GREY, "noise")}
 
 
-def _effects(axes: Axes, name: str, column: Sequence[Effect], first: bool) -> None:
+def _effects(axes: Axes, name: str, column: Sequence[Effect]) -> None:
     metric = name.partition(".")[2]
     scale = _scale(metric)
     axes.axvline(0, color=INK, linewidth=1)
@@ -373,7 +375,7 @@ def _effects(axes: Axes, name: str, column: Sequence[Effect], first: bool) -> No
         axes.plot([scale * effect.low, scale * effect.high], [row, row], color=colour, linewidth=2)
         axes.scatter([scale * effect.change], [row], color=colour, s=34, zorder=3)
     notes = [effect.level + (f"  {effect.note}" if effect.note else "") for effect in column]
-    axes.set_yticks(range(len(column)), notes if first else [""] * len(column))
+    axes.set_yticks(range(len(column)), notes)
     axes.set_ylim(len(column) - 0.5, -0.5)
     axes.grid(False, axis="y")
     axes.tick_params(axis="y", length=0, labelcolor=INK)
@@ -381,7 +383,6 @@ def _effects(axes: Axes, name: str, column: Sequence[Effect], first: bool) -> No
     axes.set_xlabel(
         f"{'points' if scale == 100 else quantity_of(metric).unit}, {quantity_of(metric).better} is better"
     )
-    axes.set_title(title_of(metric), fontsize=10.5)
 
 
 def _names(by_level: Mapping[str, Mapping[str, Any]]) -> list[str]:
