@@ -78,7 +78,8 @@ def test_every_variant_is_a_run_below_its_model(outs):
     assert curve(outs, models["expression"], "training/loss") == [(0, 2.0), (1, 1.5), (2, 1.2)]
 
 
-def test_a_variant_has_tables_confusion_matrices_and_its_datasets(outs):
+def test_a_variant_has_tables_confusion_matrices_and_its_datasets(whole_outs):
+    outs = whole_outs
     track(outs.study, outs.root)
     client, int8 = opened(outs).client, runs(outs, "variant")["age_gender/int8"]
     (figures,) = [path for path in artifacts(outs, int8, "tables") if path.endswith("figures.json")]
