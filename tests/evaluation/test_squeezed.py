@@ -24,13 +24,10 @@ def test_the_whole_frame_is_squeezed_and_its_colours_may_change_places() -> None
 def test_a_model_is_asked_about_the_pictures_of_an_archive(colour_model, tmp_path) -> None:
     members = making.photos(2)
     archive = making.make_raw(tmp_path / "files.zip", members)
-    variant = open_variant(colour_model)
-    ways = [
-        squeezed.answers(variant, "photos", archive, list(members), swapped=swapped)
-        for swapped in (False, True)
-    ]
+    variant, pictures = open_variant(colour_model), squeezed.read("photos", archive, list(members))
+    ways = [squeezed.answers(variant, pictures, swapped=swapped) for swapped in (False, True)]
     assert len(ways[0]) == 2
     # The colour model's age is the mean red, which is the mean blue once they have changed places.
     assert not np.allclose(ways[0]["age_pred"], ways[1]["age_pred"])
     with pytest.raises(PocketfaceError, match="fetch_data@photos"):
-        squeezed.answers(variant, "photos", tmp_path / "none.zip", list(members), swapped=True)
+        squeezed.read("photos", tmp_path / "none.zip", list(members))

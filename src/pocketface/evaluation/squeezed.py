@@ -1,7 +1,8 @@
 """Photographs as a careless harness shows them to a model: the whole frame, squeezed to the input.
 
     seen = squeezed(picture, card.input, swapped=True)
-    table = answers(variant, "photos", Path("data/raw/photos/files.zip"), images, swapped=True)
+    pictures = read("photos", Path("data/raw/photos/files.zip"), images)
+    table = answers(variant, pictures, swapped=True)
 
 This is how the 24-photo report evaluated its converted models: the frame as `cv2.imread` gives it (blue
 first) through `cv2.resize` into the input, no face detected, aligned or cropped. It is here to show what that
@@ -40,25 +41,25 @@ def squeezed(picture: np.ndarray, input: Input, swapped: bool) -> np.ndarray:
     return frame if input.channels == 3 else cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)[..., None]
 
 
-def answers(
-    variant: Variant, dataset: str, archive: Path, images: Sequence[str], swapped: bool
-) -> pd.DataFrame:
-    """What a model answers about squeezed pictures, a row an image, see `pocketface.evaluation.answers`.
+def read(dataset: str, archive: Path, images: Sequence[str]) -> list[np.ndarray]:
+    """Whole pictures of a dataset, uint8 `[H, W, 3]`, RGB.
 
     Args:
-        variant: the model.
         dataset: a module of `pocketface.datasets`.
         archive: its zip.
         images: names in it.
-        swapped: see `squeezed`.
 
     Raises:
         PocketfaceError: the archive is missing or damaged.
     """
     try:
         with zipfile.ZipFile(archive) as opened:
-            pictures = [decode(datasets.open_picture(dataset, opened, image)) for image in images]
+            return [decode(datasets.open_picture(dataset, opened, image)) for image in images]
     except (OSError, zipfile.BadZipFile) as error:
         raise PocketfaceError(f"{archive}: {error}; `dvc repro fetch_data@{dataset}`") from None
+
+
+def answers(variant: Variant, pictures: Sequence[np.ndarray], swapped: bool) -> pd.DataFrame:
+    """What a model answers about squeezed pictures, a row a picture, see `pocketface.evaluation.answers`."""
     pixels = np.stack([squeezed(picture, variant.input, swapped) for picture in pictures])
     return variant.decode(variant.runner(pixels))

@@ -106,7 +106,7 @@ def _of_others(
     except Unavailable as error:
         print(f"{name}: unavailable\n{error}", file=sys.stderr)
         place = archives / source.files[0].mirror
-        reason = f"not reachable: put it at {place} by hand and `dvc repro -f fetch_weights@{name}`"
+        reason = f"weights unavailable: put it at {place} by hand and `dvc repro -f fetch_weights@{name}`"
         return model, {**about, "status": "unavailable", "reason": reason}
     read_into(model, file, source)
     return model, about

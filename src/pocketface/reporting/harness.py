@@ -8,9 +8,11 @@ converted model that was evaluated the last way splits into what quantization to
 what the harness took.
 """
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from pocketface.cards import VariantCard, read_card
@@ -145,12 +147,13 @@ def _measured(root: Path, dataset: str, model: str, level: str) -> dict[str, Fig
     proper = proper[proper["dataset"] == dataset].reset_index(drop=True)
     if proper.empty:
         return f"not evaluated on {dataset}"
-    variant, archive = open_variant(folder), root / "data/raw" / dataset / "files.zip"
+    variant = open_variant(folder)
+    pictures = _pictures(dataset, root / "data/raw" / dataset / "files.zip", tuple(proper["image"]))
     answered = [name for name in proper.columns if "_pred" in str(name) or "_prob_" in str(name)]
     labels = proper.drop(columns=answered)
     tables = {"proper": proper}
     for way, swapped in (("squeezed", False), ("swapped", True)):
-        seen = squeezed.answers(variant, dataset, archive, list(proper["image"]), swapped)
+        seen = squeezed.answers(variant, pictures, swapped)
         tables[way] = pd.concat([labels, seen], axis=1)
     measured = {way: measure(table) for way, table in tables.items()}
     return {
@@ -158,6 +161,12 @@ def _measured(root: Path, dataset: str, model: str, level: str) -> dict[str, Fig
         for metric in measured["proper"].values
         if metric.endswith("_accuracy") and not metric.endswith("_balanced_accuracy")
     }
+
+
+@functools.lru_cache(maxsize=1)
+def _pictures(dataset: str, archive: Path, images: tuple[str, ...]) -> list[np.ndarray]:
+    """Decoded once for all variants."""
+    return squeezed.read(dataset, archive, images)
 
 
 def _predictions(path: Path) -> pd.DataFrame:
