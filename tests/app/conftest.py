@@ -1,6 +1,7 @@
-"""The detector, and a bundle of two tiny models that answer differently from face to face."""
+"""The detector, the built page and a browser, and two tiny models that tell faces apart."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from pocketface.app.bundle import detector_file
 from pocketface.errors import PocketfaceError
 
 REPOSITORY = Path(__file__).parents[2]
+APP = REPOSITORY / "app"
 
 
 @pytest.fixture(scope="session")
@@ -25,8 +27,31 @@ def detector() -> Path:
 
 
 @pytest.fixture(scope="session")
-def variants(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`age_gender` and `expression` at three levels each, converted in another process."""
+def chromium() -> str:
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if path := shutil.which(name):
+            return path
+    pytest.skip("no Chromium here: `apt-get install chromium`")
+
+
+@pytest.fixture(scope="session")
+def dist() -> Path:
+    """The built page; built anew when a source is newer."""
+    if shutil.which("node") is None or not (APP / "node_modules/playwright-core").is_dir():
+        pytest.skip("Node or the page's packages are missing: `npm ci --prefix app`")
+    sources = [*APP.glob("*.*"), *(APP / "src").iterdir(), *(APP / "public").iterdir()]
+    built = APP / "dist/index.html"
+    if not built.is_file() or built.stat().st_mtime < max(path.stat().st_mtime for path in sources):
+        subprocess.run(["npm", "run", "build"], cwd=APP, check=True, capture_output=True)
+    return APP / "dist"
+
+
+@pytest.fixture(scope="session")
+def variants(dist: Path, chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`age_gender` and `expression` at three levels each, converted in another process.
+
+    It takes a while, so not where there is no page to run them.
+    """
     folder = tmp_path_factory.mktemp("variants")
     script = Path(__file__).with_name("making_variants.py")
     path = os.pathsep.join([str(REPOSITORY / "src"), str(REPOSITORY / "tests")])

@@ -5,7 +5,6 @@ The page's kernels are LiteRT.js's (WASM, XNNPACK), Python's are `KERNELS` of `p
 
 import base64
 import json
-import shutil
 import subprocess
 import threading
 from collections.abc import Callable
@@ -26,7 +25,6 @@ from pocketface.faces.crop import cut_face
 from pocketface.faces.picture import decode
 from pocketface.faces.view import view
 
-APP = Path(__file__).parents[2] / "app"
 DRIVE = Path(__file__).with_name("drive.mjs")
 PROBABILITY = 1e-2
 YEARS = 0.05
@@ -34,26 +32,6 @@ PATIENCE = 180
 """Seconds; a start takes three on an idle machine."""
 
 Drive = Callable[..., dict[str, Any]]
-
-
-@pytest.fixture(scope="module")
-def chromium() -> str:
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        if path := shutil.which(name):
-            return path
-    pytest.skip("no Chromium here: `apt-get install chromium`")
-
-
-@pytest.fixture(scope="module")
-def dist() -> Path:
-    """The built page; built anew when a source is newer."""
-    if shutil.which("node") is None or not (APP / "node_modules/playwright-core").is_dir():
-        pytest.skip("Node or the page's packages are missing: `npm ci --prefix app`")
-    sources = [*APP.glob("*.*"), *(APP / "src").iterdir(), *(APP / "public").iterdir()]
-    built = APP / "dist/index.html"
-    if not built.is_file() or built.stat().st_mtime < max(path.stat().st_mtime for path in sources):
-        subprocess.run(["npm", "run", "build"], cwd=APP, check=True, capture_output=True)
-    return APP / "dist"
 
 
 @pytest.fixture(scope="module")
