@@ -2,6 +2,8 @@ import json
 import shutil
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -20,6 +22,10 @@ def outs(tmp_path: Path) -> Outs:
     made = write_outs(tmp_path)
     (tmp_path / "studies").mkdir()
     (tmp_path / "studies/tiny.yaml").write_text(yaml.safe_dump(STUDY))
+    with h5py.File(tmp_path / "models/age_gender/model.weights.h5", "w") as file:
+        file.attrs["of"] = "a test"
+        file["layers/dense/vars/0"] = np.linspace(-1, 1, 5000, dtype=np.float32)
+        file["layers/dense/vars/1"] = np.zeros(2, np.float32)
     return made
 
 
@@ -48,6 +54,17 @@ def test_a_published_folder_says_what_it_is_and_how_to_rebuild_it(outs: Outs) ->
     measured = json.loads((outs.root / "evaluation/age_gender/int8/metrics.json").read_text())["datasets"]
     assert card.levels["int8"].metrics["utkface"]["age_mae"] == measured["utkface"]["metrics"]["age_mae"]
     assert "race" in card.levels["int8"].groups["utkface"]
+
+
+def test_published_weights_are_the_trained_ones_in_fewer_bytes(outs: Outs) -> None:
+    folder = outs.root / "weights/pocket"
+    published.publish(outs.study, "age_gender", folder, root=outs.root)
+    trained, packed = outs.root / "models/age_gender/model.weights.h5", folder / "model.weights.h5"
+    assert packed.stat().st_size < trained.stat().st_size
+    with h5py.File(trained) as was, h5py.File(packed) as is_:
+        assert is_.attrs["of"] == "a test"
+        for name in ("layers/dense/vars/0", "layers/dense/vars/1"):
+            np.testing.assert_array_equal(is_[name][()], was[name][()])
 
 
 @pytest.mark.parametrize(
