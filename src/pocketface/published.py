@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Any
 
 import pocketface
-from pocketface.cards import CARD, ModelCard, VariantCard, read_card, write_card
+from pocketface.cards import CARD, MODEL_FILE, ModelCard, VariantCard, read_card, write_card
 from pocketface.errors import PocketfaceError
 from pocketface.files import sha256, written_whole
 from pocketface.study import Strict, Study, load_study
 
 PREFIX = "weights/"
-WEIGHTS, MODEL = "model.weights.h5", "model.tflite"
+WEIGHTS = "model.weights.h5"
 LARGEST = 6_000_000
 """Bytes of a published folder: it lives in git."""
 SMALL = 256
@@ -177,7 +177,7 @@ def publish(
         write_card(partial, published)
         for level in levels:
             (partial / level).mkdir()
-            shutil.copyfile(root / "variants" / model / level / MODEL, partial / level / MODEL)
+            shutil.copyfile(root / "variants" / model / level / MODEL_FILE, partial / level / MODEL_FILE)
             write_card(partial / level, _without_npu_file(made[level]))
         _check_size(partial, out)
     return published

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from pocketface.cards import CARD
+from pocketface.cards import CARD, MODEL_FILE
 from pocketface.errors import PocketfaceError
 from pocketface.files import sha256
 from pocketface.reporting.results import FLOAT32, Variant, read_variant
@@ -237,7 +237,7 @@ class _Publishing:
         """Hashes of what decides the run's content, and of the timings, which may change later."""
         measured = self.root / "evaluation" / variant.model / variant.level / "metrics.json"
         reference = self.root / "evaluation" / variant.model / FLOAT32 / "metrics.json"
-        files = [variant.folder / CARD, variant.folder / "model.tflite", measured]
+        files = [variant.folder / CARD, variant.folder / MODEL_FILE, measured]
         timing = self.root / "timings" / variant.model / f"{variant.level}.json"
         return content_key([*files, reference] if float32 else files), content_key([timing])
 
