@@ -62,11 +62,16 @@ def test_other_expressions_make_it_a_choice_of_all():
     assert measured.values["expression_macro_f1"] == pytest.approx((0 + 2 / 3 + 1) / 3)
 
 
-@pytest.mark.parametrize(("truth", "f1"), [([1, 1, 0, 0], 0.5), ([0, 0, 0, 0], 0.0)])
-def test_attributes_count_the_faces_that_have_it(truth, f1):
+@pytest.mark.parametrize(("truth", "f1", "weighted"), [([1, 1, 0, 0], 0.5, 0.5), ([0, 0, 0, 0], 0.0, 2 / 3)])
+def test_attributes_count_the_faces_that_have_it(truth, f1, weighted):
     table = pd.DataFrame({"Bald": truth, "Bald_pred": ["yes", "no", "yes", "no"]})
     measured = measure(table)
-    assert measured.values == {"Bald_accuracy": 0.5, "Bald_balanced_accuracy": 0.5, "Bald_f1": f1}
+    assert measured.values == {
+        "Bald_accuracy": 0.5,
+        "Bald_balanced_accuracy": 0.5,
+        "Bald_f1": f1,
+        "Bald_weighted_f1": pytest.approx(weighted),
+    }
 
 
 @settings(max_examples=25, deadline=None)
