@@ -155,25 +155,22 @@ def publish(
     for level in levels:
         if made[level].status != "ok":
             raise PocketfaceError(f"variants/{model}/{level}: {made[level].status}: {made[level].reason}")
-    published = PublishedCard.model_validate(
-        card.model_dump()
-        | {
-            "study": study.study,
-            "seed": study.seed,
-            "command": f"cp studies/{study.study}.yaml params.yaml && dvc repro",
-            "sources": sources or {},
-            "weights_sha256": "",
-            "levels": {
-                level: _figures(root / "evaluation" / model / level, variant, level in levels)
-                for level, variant in made.items()
-                if variant.status == "ok"
-            },
-        }
-    )
+    facts = {
+        **card.model_dump(),
+        "study": study.study,
+        "seed": study.seed,
+        "command": f"cp studies/{study.study}.yaml params.yaml && dvc repro",
+        "sources": sources or {},
+        "levels": {
+            level: _figures(root / "evaluation" / model / level, variant, level in levels)
+            for level, variant in made.items()
+            if variant.status == "ok"
+        },
+    }
     with written_whole(out) as partial:
         partial.mkdir(parents=True)
         _pack(weights, partial / WEIGHTS)
-        published = published.model_copy(update={"weights_sha256": sha256(partial / WEIGHTS)})
+        published = PublishedCard.model_validate(facts | {"weights_sha256": sha256(partial / WEIGHTS)})
         write_card(partial, published)
         for level in levels:
             (partial / level).mkdir()
