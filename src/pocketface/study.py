@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from pocketface.datasets import names as dataset_names
 from pocketface.errors import PocketfaceError
-from pocketface.labels import HEADS, NUMBERS
+from pocketface.labels import CELEBA_ATTRIBUTES, HEADS, NUMBERS
 from pocketface.models import names as architecture_names
 from pocketface.tflite.levels import LEVELS
 
@@ -205,6 +205,9 @@ class Training(Strict):
         label_smoothing: of classes.
         balanced: heads whose classes weigh the same in training, however many faces each has.
         loss_weights: head -> weight in the sum; by default 1, and for an age that ten years count as one nat.
+        priors: head of an attribute -> share of the faces that have it where the model will be used, if it is
+            another one in training; see `pocketface.training.priors`. Cross-validation, whose faces are those
+            of training, leaves it out.
         augment: random changes of the faces.
     """
 
@@ -219,6 +222,7 @@ class Training(Strict):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     balanced: list[str] = []
     loss_weights: dict[str, float] = {}
+    priors: dict[str, Annotated[float, Field(gt=0, lt=1)]] = {}
     augment: Augment = Augment()
 
     @model_validator(mode="after")
@@ -229,6 +233,8 @@ class Training(Strict):
             raise ValueError(
                 "averaged weights are those of the last epoch: drop `average` or `watch.patience`"
             )
+        if classless := sorted(set(self.priors) - set(CELEBA_ATTRIBUTES)):
+            raise ValueError(f"priors: {', '.join(classless)} is no attribute with a `yes` and a `no`")
         return self
 
 
@@ -416,7 +422,11 @@ def _heads_of(training: Training | None) -> dict[str, list[str]]:
     """Field -> the heads it names."""
     if training is None:
         return {}
-    return {"loss_weights": list(training.loss_weights), "balanced": training.balanced}
+    return {
+        "loss_weights": list(training.loss_weights),
+        "balanced": training.balanced,
+        "priors": list(training.priors),
+    }
 
 
 def _covers(field: str, model: Input, dataset: str, crop: Crop) -> None:

@@ -26,7 +26,7 @@ from pocketface.files import written_whole
 from pocketface.models.heads import meaning, training_model, training_outputs
 from pocketface.models.macs import macs
 from pocketface.study import Model, Study
-from pocketface.training import age, losses, machines, runtime
+from pocketface.training import age, losses, machines, priors, runtime
 from pocketface.training.batches import Batches
 from pocketface.training.callbacks import Curves, Keep, Report, Steer, StopAtNaN
 from pocketface.training.checkpoints import START, Checkpoints
@@ -92,8 +92,10 @@ def fit(
         raise PocketfaceError(
             f"dataset {sets[0].dataset} has no accepted face to validate on; raise its `sample`"
         )
-    learned = learn(study, name, sets, together(sets, "train"), val, curves, checkpoints, cluster)
+    train = together(sets, "train")
+    learned = learn(study, name, sets, train, val, curves, checkpoints, cluster)
     model = learned.model
+    priors.correct(model, stanza.recipe.priors, train, stanza.recipe.balanced)
     card = ModelCard(
         model=name,
         architecture=stanza.architecture,

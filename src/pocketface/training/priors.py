@@ -1,0 +1,43 @@
+"""Correcting a trained model for classes that are rarer, or more frequent, in use than in training.
+
+A dataset enriched in a rare class teaches a model to expect it. Where the faces of a class look the same in
+both places and only its rate differs, Bayes' rule gives the answer for the other rate from the one learned:
+the odds times a constant (Saerens, Latinne, Decaestecker, 2002). It is the softmax's bias that is moved, so
+the correction is part of the weights, of every level made of them, and costs nothing.
+"""
+
+from collections.abc import Mapping
+
+import keras
+import numpy as np
+import pandas as pd
+
+from pocketface.errors import PocketfaceError
+
+
+def correct(model: keras.Model, rates: Mapping[str, float], train: pd.DataFrame, balanced: list[str]) -> None:
+    """Moves the biases of `model`'s heads, in place.
+
+    Args:
+        model: trained, not yet exported.
+        rates: head of an attribute -> share of the faces in use that have it, within 0..1.
+        train: the faces it was trained on, with a column of 0 and 1 a head; missing labels are NaN.
+        balanced: heads that were trained as if half of the faces had the attribute.
+
+    Raises:
+        PocketfaceError: all or none of the train faces have the attribute.
+    """
+    for head, rate in rates.items():
+        seen = 0.5 if head in balanced else float(train[head].mean())
+        if not 0 < seen < 1:
+            raise PocketfaceError(
+                f"training.priors.{head}: {seen:.0%} of the train faces have it, so nothing was learned of it"
+            )
+        bias = _logits(model, head).bias
+        bias.assign(np.asarray(bias) + np.log([(1 - rate) / (1 - seen), rate / seen]))
+
+
+def _logits(model: keras.Model, head: str) -> keras.Layer:
+    """The layer whose outputs, or their mean over a map, are the head's logits; see `models.heads`."""
+    names = {layer.name for layer in model.layers}
+    return model.get_layer(f"{head}_logits_map" if f"{head}_logits_map" in names else head)
