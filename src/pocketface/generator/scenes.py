@@ -127,5 +127,5 @@ def _fading(size: int) -> np.ndarray:
     """1 in the middle of a canvas, 0 at its edge: float32 `[size, size]`."""
     along = np.abs(np.linspace(-1, 1, size))
     radius = (along[:, None] ** 4 + along[None, :] ** 4) ** 0.25
-    share = np.clip((1 - radius) / 0.2, 0, 1)
+    share = np.clip((0.98 - radius) / 0.2, 0, 1)
     return (share * share * (3 - 2 * share)).astype(np.float32)
