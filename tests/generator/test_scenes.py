@@ -38,7 +38,9 @@ def test_kinds_show_what_their_names_say():
     def shares(kind: str) -> tuple[float, float]:
         faces = {"single": [RED], "none": [], "two": [RED, BLUE], "cut": [RED]}[kind]
         drawn = [getattr(scenes, kind)(*faces, np.random.default_rng([3, i])) for i in range(30)]
-        return tuple(float(np.mean([share_of(colour, photograph) for photograph in drawn])) for colour in (0, 2))
+        return tuple(
+            float(np.mean([share_of(colour, photograph) for photograph in drawn])) for colour in (0, 2)
+        )
 
     none, two, cut, single = (shares(kind) for kind in ("none", "two", "cut", "single"))
     assert none[0] < 0.1 < cut[0] + 0.05 < single[0]

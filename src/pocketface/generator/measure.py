@@ -4,22 +4,23 @@
 
 - `found`: of the photographs of each kind, the share that became a crop.
 - `obeyed`: what published models read from the crops, beside the labels that were asked for.
-- `kept`: a small network trained on generated faces, and on as many real ones, both measured on real validation
+- `kept`: a small network trained on generated faces, and on as many real ones, both measured on real
+  validation
   faces. What is kept is the share of the real faces' gain over the best constant answer.
-- `distance`: from a face to the nearest training face, of generated faces and of real validation faces: in the
-  identity features of dlib's network (Euclidean; at most 0.6 is taken for the same person), and in pixels (32 wide,
-  grey, without their mean and spread: 0 is the same picture, 1.4 an unrelated one).
+- `distance`: from a face to the nearest training face, of generated faces and of real validation faces: in
+  the
+  identity features of dlib's network (Euclidean; at most 0.6 is taken for the same person), and in pixels
+  (the inner face, 32 wide, grey, without its mean and spread: 0 is the same picture, 1.4 an unrelated one).
 """
 
 import functools
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-import cv2
 import dlib
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 from pocketface.evaluation.metrics import best_constant, comparisons, score, tallies
 from pocketface.evaluation.variants import Variant
@@ -31,17 +32,16 @@ from pocketface.training.fit import learn
 from pocketface.training.runtime import seed_everything
 from pocketface.training.splits import together
 
-PIXELS = 32
 IDENTITY = "dlib_face_recognition_resnet_model_v1.dat"
-IDENTITY_SIDE = 150
-"""Pixels of the chips that the identity network takes, with a margin of 0.25."""
 BLOCK = 256
 
 
 def found(index: pd.DataFrame) -> dict[str, float]:
     """Kind of photograph -> share that became a crop; `index` is that of the rendered dataset."""
     kinds = index["image"].str.extract(r"\d+_([a-z]+)")[0]
-    return {str(kind): float(share) for kind, share in (index["status"] == "ok").groupby(kinds).mean().items()}
+    return {
+        str(kind): float(share) for kind, share in (index["status"] == "ok").groupby(kinds).mean().items()
+    }
 
 
 def obeyed(faces: FaceSet, rows: pd.DataFrame, judges: Sequence[Variant]) -> dict[str, float]:
@@ -60,8 +60,8 @@ def kept(study: Study, name: str, generated: FaceSet, real: FaceSet, count: int)
     """Trains model `name` on `count` generated faces, and on as many real ones.
 
     Returns:
-        metric -> its value from `generated` and `real` faces, of the best `constant` answer, and the share that is
-        `kept` of the gain.
+        metric -> its value from `generated` and `real` faces, of the best `constant` answer, and the share
+        that is `kept` of the gain.
     """
     validation = together([real], "val")
     reached = {}
@@ -69,7 +69,9 @@ def kept(study: Study, name: str, generated: FaceSet, real: FaceSet, count: int)
         rows = together([source], *splits).dropna(subset=study.models[name].heads)
         rows = rows.sample(count, random_state=study.seed)
         seed_everything(study.seed)
-        history = learn(study, name, list({source.dataset: source, real.dataset: real}.values()), rows, validation)
+        history = learn(
+            study, name, list({source.dataset: source, real.dataset: real}.values()), rows, validation
+        )
         reached[kind] = history.history.iloc[-1]
     figures = {}
     for head in study.models[name].heads:
@@ -82,7 +84,7 @@ def kept(study: Study, name: str, generated: FaceSet, real: FaceSet, count: int)
 
 
 def distances(features: Mapping[str, np.ndarray]) -> dict[str, dict[str, float]]:
-    """From `generated` and from `validation` features `[N, D]` to the nearest of `train`: median, 1st percentile."""
+    """From `generated` and `validation` features `[N, D]` to the nearest of `train`."""
     return {
         kind: {"median": float(np.median(nearest)), "percentile_1": float(np.percentile(nearest, 1))}
         for kind in ("generated", "validation")
@@ -91,7 +93,7 @@ def distances(features: Mapping[str, np.ndarray]) -> dict[str, dict[str, float]]
 
 
 def nearest_distances(these: np.ndarray, those: np.ndarray) -> np.ndarray:
-    """The Euclidean distance from each of `these` `[N, D]` to the nearest of `those` `[M, D]`: float64 `[N]`."""
+    """How far each of `these` `[N, D]` is from the nearest of `those` `[M, D]`: float64 `[N]`."""
     squares = (those.astype(np.float32) ** 2).sum(1)
     nearest = []
     for start in range(0, len(these), BLOCK):
@@ -101,27 +103,17 @@ def nearest_distances(these: np.ndarray, those: np.ndarray) -> np.ndarray:
     return np.concatenate(nearest).astype(float)
 
 
-def pixel_features(chips: np.ndarray) -> np.ndarray:
-    """Aligned faces uint8 `[N, S, S, C]` to float32 `[N, 1024]` of length 1."""
-    small = [cv2.resize(_grey(chip), (PIXELS, PIXELS), interpolation=cv2.INTER_AREA) for chip in chips]
-    flat = np.stack(small).reshape(len(chips), -1).astype(np.float32)
+def pixel_features(seen: np.ndarray) -> np.ndarray:
+    """Faces uint8 `[N, S, S, 1]` to float32 `[N, S * S]`, of mean 0 and length 1."""
+    flat = seen.reshape(len(seen), -1).astype(np.float32)
     flat -= flat.mean(1, keepdims=True)
     return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
 
 
-def identity_features(chips: np.ndarray) -> np.ndarray:
-    """Aligned faces uint8 `[N, S, S, C]` with a margin of 0.25 to dlib's float64 `[N, 128]`."""
+def identity_features(seen: np.ndarray) -> np.ndarray:
+    """Faces uint8 `[N, 150, 150, 3]`, with a margin of 0.25, to dlib's float64 `[N, 128]`."""
     network = _identity()
-    features = []
-    for chip in chips:
-        colour = chip if chip.shape[2] == 3 else cv2.cvtColor(chip, cv2.COLOR_GRAY2RGB)
-        large = cv2.resize(colour, (IDENTITY_SIDE, IDENTITY_SIDE), interpolation=cv2.INTER_LINEAR)
-        features.append(np.array(network.compute_face_descriptor(large)))
-    return np.stack(features)
-
-
-def _grey(chip: np.ndarray) -> np.ndarray:
-    return cv2.cvtColor(chip, cv2.COLOR_RGB2GRAY) if chip.shape[2] == 3 else chip
+    return np.stack([np.array(network.compute_face_descriptor(face)) for face in tqdm(seen, desc="identity")])
 
 
 def _constant(truth: pd.Series, head: str) -> float:
