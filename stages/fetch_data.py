@@ -1,4 +1,4 @@
-"""fetch_data: `data/sources.yaml` -> `data/raw/DATASET/files.zip`, fetched or, of faces of nobody, rendered."""
+"""fetch_data: `data/sources.yaml` -> `data/raw/DATASET/files.zip`, fetched or rendered."""
 
 import argparse
 from pathlib import Path

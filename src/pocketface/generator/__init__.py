@@ -10,7 +10,8 @@ labels. `docs/generator.md` tells how it is made and what it is worth.
 
     conditions      labels as the numbers that the decoder takes; the prior they are drawn from
     canvases        training faces, aligned, with room around them
-    networks        encoder, decoder, critic, discriminator
+    networks        encoder, decoder, critic
+    recipe          how they are trained and measured
     learn           the training
     density         the latents' distribution; the decoder as a file
     decoder         running that file

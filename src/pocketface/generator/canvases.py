@@ -3,9 +3,9 @@
     canvases = load([FaceSet.load(Path("data/faces/utkface")), ...], "train")
     canvases.pixels                     # uint8 [N, 56, 56, 3]
 
-The crops have a margin of 0.4 (see `datasets` in the study), of which a canvas keeps the inner part: 1.58 mean
-faces wide, a little more above than below, as wide as the pictures of UTKFace and FER2013 reach. What lay outside of a
-picture is black in a crop; nothing is learnt there.
+The crops have a margin of 0.4 (see `datasets` in the study), of which a canvas keeps the inner part: 1.58
+mean faces wide, a little more above than below, as wide as the pictures of UTKFace and FER2013 reach. What
+lay outside of a picture is black in a crop; nothing is learnt there.
 """
 
 from collections.abc import Sequence

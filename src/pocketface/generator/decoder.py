@@ -1,7 +1,7 @@
 """Running the published decoder.
 
-    decoder = Decoder(folder() / "faces-generator")
-    faces = decoder(random.standard_normal((8, decoder.latent)), encode(labels))    # [8, 56, 56, 3]
+decoder = Decoder(folder() / "faces-generator")
+faces = decoder(random.standard_normal((8, decoder.latent)), encode(labels))    # [8, 56, 56, 3]
 """
 
 from pathlib import Path
@@ -31,7 +31,9 @@ class Decoder:
     def __init__(self, folder: Path):
         path = Path(folder) / FILE
         if not path.is_file():
-            raise PocketfaceError(f"{path}: no such file; it is in the repository and in the installed package")
+            raise PocketfaceError(
+                f"{path}: no such file; it is in the repository and in the installed package"
+            )
         try:
             self._interpreter = Interpreter(model_path=str(path), num_threads=1)
             self._interpreter.allocate_tensors()

@@ -3,10 +3,10 @@
     model = generator(encoder, decoder, canvases, conditions)
     Path("decoder.tflite").write_bytes(to_tflite(model))
 
-Training leaves latents that are nowhere near normal: the divergence weighs little, for the sake of sharp faces. So
-they are measured afterwards (Ghosh and others, From Variational to Deterministic Autoencoders, 2020): a linear
-regression on the labels, and a normal distribution of what remains. Both go into the graph, as two dense layers
-before the decoder, which then takes standard normal noise.
+Training leaves latents that are nowhere near normal: the divergence weighs little, for the sake of sharp
+faces. So they are measured afterwards (Ghosh and others, From Variational to Deterministic Autoencoders,
+2020): a linear regression on the labels, and a normal distribution of what remains. Both go into the graph,
+as two dense layers before the decoder, which then takes standard normal noise.
 """
 
 import tempfile
@@ -24,7 +24,9 @@ RIDGE = 1e-3
 """Of the regression: two labels may come together in every face."""
 
 
-def latents(encoder: keras.Model, canvases: Canvases, conditions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def latents(
+    encoder: keras.Model, canvases: Canvases, conditions: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Mean and variance, float64 `[N, LATENT]`, of the latents of faces."""
     means, variances = [], []
     for start in range(0, len(canvases), 256):
@@ -57,9 +59,7 @@ def regress(
     return weights, mean.mean(0) - centre @ weights, np.linalg.cholesky(covariance).T
 
 
-def generator(
-    decoder: keras.Model, weights: np.ndarray, bias: np.ndarray, factor: np.ndarray
-) -> keras.Model:
+def generator(decoder: keras.Model, weights: np.ndarray, bias: np.ndarray, factor: np.ndarray) -> keras.Model:
     """The decoder behind its latents' distribution: `noise` and `condition` to `face`, 0..255."""
     noise = keras.Input((LATENT,), name="noise")
     condition = keras.Input((WIDTH,), name="condition")
@@ -67,7 +67,9 @@ def generator(
     face = decoder([middle(condition) + around(noise), condition], training=False)
     middle.set_weights([weights, bias])
     around.set_weights([factor])
-    return keras.Model({"noise": noise, "condition": condition}, {"face": keras.ops.clip(face, 0.0, 1.0) * 255.0})
+    return keras.Model(
+        {"noise": noise, "condition": condition}, {"face": keras.ops.clip(face, 0.0, 1.0) * 255.0}
+    )
 
 
 def to_tflite(model: keras.Model) -> bytes:

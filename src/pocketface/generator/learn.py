@@ -5,9 +5,9 @@
 
 A variational auto-encoder alone draws blurred people. What a model is to learn from them (age, gender,
 expression) is a matter of details that weigh little in pixels, so faces are compared as the critic sees them,
-too (Hou and others, Deep Feature Consistent Variational Autoencoder, 2017). Half of every batch is faces with the latents of one
-person and the labels of another: the critic must read the new labels from them, so that labels are obeyed when
-they are drawn independently of all else.
+too (Hou and others, Deep Feature Consistent Variational Autoencoder, 2017). Half of every batch is faces
+with the latents of one person and the labels of another: the critic must read the new labels from them, so
+that labels are obeyed when they are drawn independently of all else.
 
 Labels that a dataset lacks are the critic's answers.
 """
@@ -26,41 +26,11 @@ from pocketface.generator import networks
 from pocketface.generator.canvases import Canvases
 from pocketface.generator.conditions import KNOTS, join
 from pocketface.generator.networks import LEFT, TOP, WINDOW
+from pocketface.generator.recipe import Training
 from pocketface.labels import EXPRESSIONS, GENDERS
-from pocketface.study import Strict
 
 SHIFT = 3
 """Pixels that the critic's window is moved by, at most."""
-
-
-class Recipe(Strict):
-    """How the generator is trained.
-
-    Attributes:
-        seed, threads: what the weights' bytes depend on besides the faces.
-        critic_epochs, epochs: over all canvases.
-        batch_size: canvases a step.
-        learning_rate: the highest; it falls along a half cosine.
-        divergence: weight of the latents' divergence from the normal distribution, a nat.
-        features: weight of the difference between two faces as the critic sees them.
-        labels: weight of the critic's reading of the labels.
-        adversarial: weight of the discriminator; 0 is off.
-        adversarial_from: share of the training after which it joins.
-        average: momentum of the decoder's moving average, which is kept.
-    """
-
-    seed: int = 7
-    threads: int = 1
-    critic_epochs: int = 6
-    epochs: int = 8
-    batch_size: int = 32
-    learning_rate: float = 2e-3
-    divergence: float = 0.0005
-    features: float = 1.0
-    labels: float = 0.3
-    adversarial: float = 0.0
-    adversarial_from: float = 0.6
-    average: float = 0.999
 
 
 @dataclass(frozen=True)
@@ -72,7 +42,7 @@ class Learnt:
     critic: keras.Model
 
 
-def learn_critic(canvases: Canvases, recipe: Recipe) -> keras.Model:
+def learn_critic(canvases: Canvases, recipe: Training) -> keras.Model:
     """Trains the critic on all that is labelled; half of the colour faces are made grey."""
     critic = networks.critic()
     steps = recipe.critic_epochs * (len(canvases) // recipe.batch_size)
@@ -110,7 +80,7 @@ def guess(critic: keras.Model, canvases: Canvases, batch: int = 256) -> np.ndarr
     return join(age, gender, expression)
 
 
-def learn(canvases: Canvases, critic: keras.Model, recipe: Recipe, keep: Path | None = None) -> Learnt:
+def learn(canvases: Canvases, critic: keras.Model, recipe: Training, keep: Path | None = None) -> Learnt:
     """Trains encoder and decoder, of which the moving averages are returned.
 
     Args:
@@ -120,23 +90,23 @@ def learn(canvases: Canvases, critic: keras.Model, recipe: Recipe, keep: Path | 
         keep: a folder for the weights so far, after every epoch.
     """
     conditions = guess(critic, canvases)
-    encoder, decoder, judge = networks.encoder(), networks.decoder(), networks.discriminator()
+    encoder, decoder = networks.encoder(), networks.decoder()
     averaged = networks.decoder()
     averaged.set_weights(decoder.get_weights())
     steps = recipe.epochs * (len(canvases) // recipe.batch_size)
-    optimizer, judging = _adam(recipe, steps), _adam(recipe, steps, beta_1=0.5)
+    optimizer = _adam(recipe, steps)
     trained = encoder.trainable_variables + decoder.trainable_variables
     optimizer.build(trained)
-    judging.build(judge.trainable_variables)
     critic.trainable = False
 
-    def step(pixels, seen, colour, condition, wanted, adversarial):
+    @tf.function
+    def step(pixels, seen, colour, condition, wanted):
         truth = _floats(pixels)
         shown = _greyed(truth, tf.logical_or(~colour, tf.random.uniform(tf.shape(colour)) < 0.3))
         batch = tf.shape(truth)[0]
         half = batch // 2
         mask = tf.cast(seen, tf.float32)[..., None]
-        with tf.GradientTape(persistent=True) as tape:
+        with tf.GradientTape() as tape:
             mean, spread = encoder([_window(shown, 0), condition], training=True)
             z = mean + tf.exp(spread / 2) * tf.random.normal(tf.shape(mean))
             swapped = tf.stop_gradient(z[:half])
@@ -160,34 +130,18 @@ def learn(canvases: Canvases, critic: keras.Model, recipe: Recipe, keep: Path | 
                 + recipe.features * feature
                 + recipe.labels * reading
             )
-            fooled = distinguished = tf.constant(0.0)
-            if adversarial:
-                fakes = _at(_grey(tf.concat([again[half:], other], 0)), place)
-                real, fake = judge(_at(_grey(truth), place)), judge(fakes)
-                fooled = -tf.reduce_mean(fake)
-                distinguished = tf.reduce_mean(tf.nn.relu(1 - real)) + tf.reduce_mean(
-                    tf.nn.relu(1 + judge(tf.stop_gradient(fakes)))
-                )
-                loss += recipe.adversarial * fooled
         optimizer.apply_gradients(zip(tape.gradient(loss, trained), trained, strict=True))
-        if adversarial:
-            weights = judge.trainable_variables
-            judging.apply_gradients(zip(tape.gradient(distinguished, weights), weights, strict=True))
         done = tf.cast(optimizer.iterations, tf.float32)
         kept = tf.minimum(recipe.average, (1 + done) / (10 + done))  # short at first
         for average, weight in zip(averaged.weights, decoder.weights, strict=True):
             average.assign(kept * average + (1 - kept) * weight)
-        return pixel, tf.reduce_mean(divergence), feature, reading, fooled, distinguished
+        return pixel, tf.reduce_mean(divergence), feature, reading
 
-    plain = tf.function(lambda *batch: step(*batch, False))
-    against = tf.function(lambda *batch: step(*batch, True))
     log = _Log("generator", steps)
     each = len(canvases) // recipe.batch_size
     random = np.random.default_rng([recipe.seed, 1])
     for number, batch in enumerate(_batches(canvases, recipe, recipe.epochs, 1, conditions)):
-        late = recipe.adversarial > 0 and number >= recipe.adversarial_from * steps
-        wanted = _shuffled(conditions, recipe.batch_size, random)
-        log((against if late else plain)(*batch, wanted))
+        log(step(*batch, _shuffled(conditions, recipe.batch_size, random)))
         if keep and (number + 1) % each == 0:
             encoder.save_weights(keep / "encoder.weights.h5")
             averaged.save_weights(keep / "decoder.weights.h5")
@@ -203,15 +157,14 @@ def _shuffled(conditions: np.ndarray, count: int, random: np.random.Generator) -
 
 
 def _batches(
-    canvases: Canvases, recipe: Recipe, epochs: int, phase: int, conditions: np.ndarray | None = None
+    canvases: Canvases, recipe: Training, epochs: int, phase: int, conditions: np.ndarray | None = None
 ) -> Iterator[tuple[np.ndarray, ...]]:
     """Whole batches in random order, half of them mirrored; with the labels, or with the conditions."""
     for epoch in range(epochs):
         random = np.random.default_rng([recipe.seed, phase, epoch])
         order = random.permutation(len(canvases))
         for start in range(0, len(order) - recipe.batch_size + 1, recipe.batch_size):
-            chosen = np.sort(order[start : start + recipe.batch_size])
-            chosen = random.permutation(chosen)
+            chosen = order[start : start + recipe.batch_size]
             pixels, seen = canvases.pixels[chosen], canvases.seen[chosen]
             mirrored = random.random(len(chosen)) < 0.5
             pixels[mirrored] = pixels[mirrored, :, ::-1]
@@ -284,7 +237,7 @@ def _reading_of(answers, conditions):
     return _reading(answers, age, conditions[:, knots : knots + 2], conditions[:, knots + 2 :])
 
 
-def _adam(recipe: Recipe, steps: int, beta_1: float = 0.9) -> keras.optimizers.Optimizer:
+def _adam(recipe: Training, steps: int) -> keras.optimizers.Optimizer:
     falling = keras.optimizers.schedules.CosineDecay(
         recipe.learning_rate / 20,
         steps,
@@ -292,7 +245,7 @@ def _adam(recipe: Recipe, steps: int, beta_1: float = 0.9) -> keras.optimizers.O
         warmup_target=recipe.learning_rate,
         warmup_steps=max(min(300, steps // 10), 1),
     )
-    return keras.optimizers.Adam(falling, beta_1=beta_1, clipnorm=10.0)
+    return keras.optimizers.Adam(falling, clipnorm=10.0)
 
 
 class _Log:

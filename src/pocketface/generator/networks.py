@@ -1,10 +1,10 @@
-"""The four networks: encoder, decoder, critic, discriminator.
+"""The three networks: encoder, decoder, critic.
 
-All see or draw canvases in 0..1. The encoder, the critic and the discriminator look at the middle of a canvas,
-`WINDOW` pixels wide, which both datasets show whole.
+All see or draw canvases in 0..1. The encoder and the critic look at the middle of a canvas, `WINDOW` pixels
+wide, which both datasets show whole.
 
-The decoder has transposed convolutions, which cost less than to enlarge and then convolve; the builtin kernels
-of TFLite have all of it.
+The decoder has transposed convolutions, which cost less than to enlarge and then convolve; the builtin
+kernels of TFLite have all of it.
 """
 
 import keras
@@ -21,7 +21,7 @@ TOP, LEFT = 3, 4
 
 DECODER_START = 96
 DECODER_WIDTHS = ((224, 112), (96, 48), (32, 0))
-"""Filters at 7, 14 and 28 pixels: of a convolution, and of the one that doubles the size; the last gives colours."""
+"""Filters at 7, 14 and 28 pixels: of a convolution, and of the one that then doubles the size."""
 
 CRITIC_WIDTHS = (16, 32, 64, 128)
 
@@ -73,15 +73,6 @@ def critic() -> keras.Model:
     gender = layers.Dense(len(GENDERS), dtype="float32", name="gender")(x)
     expression = layers.Dense(len(EXPRESSIONS), dtype="float32", name="expression")(x)
     return keras.Model(image, [age, gender, expression, *maps], name="critic")
-
-
-def discriminator() -> keras.Model:
-    """A window to a score a patch, above 0 for a photograph; `[N, 6, 6, 1]`."""
-    image = keras.Input((WINDOW, WINDOW, 3), name="image")
-    x = image - 0.5
-    for width in (24, 48, 96):
-        x = layers.LeakyReLU(0.2)(layers.Conv2D(width, 4, 2, padding="same")(x))
-    return keras.Model(image, layers.Conv2D(1, 3, padding="same", dtype="float32")(x), name="discriminator")
 
 
 def _block(x: keras.KerasTensor, convolution: layers.Layer) -> keras.KerasTensor:

@@ -2,9 +2,9 @@
 
     count = render(Path("data/raw/starter/files.zip"), photographs=3000, seed=7)
 
-A photograph depends on the seed and its number alone, so more of them begin with the same ones, and any number of
-processes makes the same bytes. Most show one face, some none, two, or one cut by the edge: their names say so, see
-`pocketface.datasets.starter`.
+A photograph depends on the seed and its number alone, so more of them begin with the same ones, and any
+number of processes makes the same bytes. Most show one face, some none, two, or one cut by the edge: their
+names say so, see `pocketface.datasets.starter`.
 """
 
 import io
@@ -26,7 +26,7 @@ from pocketface.generator import scenes
 from pocketface.generator.conditions import draw, encode
 from pocketface.generator.decoder import Decoder
 
-KINDS = {"single": 0.9, "none": 0.03, "two": 0.04, "cut": 0.03}
+KINDS = {"single": 0.96, "none": 0.01, "two": 0.02, "cut": 0.01}
 """What a photograph shows -> share of the photographs."""
 BLOCK = 250
 """Photographs that a process makes at a time."""
@@ -63,7 +63,7 @@ def render(target: Path, photographs: int, seed: int, decoder: Path, workers: in
 def photograph(number: int, seed: int, decoder: Decoder) -> tuple[str, np.ndarray]:
     """Name and pixels, uint8 `[H, W, 3]`, of one photograph."""
     random = np.random.default_rng([seed, number])
-    kind = str(random.choice(list(KINDS), p=list(KINDS.values())))
+    kind = kind_of(random)
     people = draw(2 if kind == "two" else 1, random)
     noise = random.standard_normal((len(people), decoder.latent))
     faces = decoder(noise, encode(people))
@@ -77,13 +77,21 @@ def photograph(number: int, seed: int, decoder: Decoder) -> tuple[str, np.ndarra
     return name, (scenes.single if kind == "single" else scenes.cut)(faces[0], random)
 
 
+def kind_of(random: np.random.Generator) -> str:
+    """What a photograph shows; the first thing that is drawn of it."""
+    return str(random.choice(list(KINDS), p=list(KINDS.values())))
+
+
 def _block(block: tuple[int, int, int, Path]) -> list[tuple[str, bytes]]:
     """Names and JPEGs of a run of photographs. Runs in a worker."""
     seed, start, end, folder = block
     cv2.setNumThreads(1)
     decoder = _decoder(folder)
-    return [(name, _jpeg(pixels, number)) for number in range(start, end)
-            for name, pixels in [photograph(number, seed, decoder)]]
+    return [
+        (name, _jpeg(pixels, number))
+        for number in range(start, end)
+        for name, pixels in [photograph(number, seed, decoder)]
+    ]
 
 
 def _jpeg(pixels: np.ndarray, number: int) -> bytes:

@@ -14,6 +14,8 @@ WIDTHS = (140, 230)
 """Pixels of a face with its surroundings; that of the face itself is little more than half of it."""
 TILT = 25.0
 """Degrees to either side, at most."""
+SMALL = 0.7
+"""Of the sides where there is no whole face: there the slowest of the detectors has the last look."""
 GREY_SHARE = 0.1
 """Of photographs without colour."""
 
@@ -32,13 +34,13 @@ def single(face: np.ndarray, random: Random) -> np.ndarray:
 
 def none(random: Random) -> np.ndarray:
     """A photograph without anybody."""
-    return developed(background(*_sides(random), random), random)
+    return developed(background(*_sides(random, SMALL), random), random)
 
 
 def two(left: np.ndarray, right: np.ndarray, random: Random) -> np.ndarray:
     """A photograph of two faces side by side."""
-    side = random.uniform(WIDTHS[0], 180)
-    height, width = round(random.uniform(1.1, 1.4) * side), round(random.uniform(1.9, 2.2) * side)
+    side = random.uniform(170, 200)
+    height, width = round(random.uniform(1.1, 1.3) * side), round(random.uniform(1.9, 2.1) * side)
     scene = background(height, width, random)
     for face, x in ((left, 0.25), (right, 0.75)):
         centre = np.array([x * width, random.uniform(0.45, 0.55) * height])
@@ -48,7 +50,7 @@ def two(left: np.ndarray, right: np.ndarray, random: Random) -> np.ndarray:
 
 def cut(face: np.ndarray, random: Random) -> np.ndarray:
     """A photograph whose edge runs through the only face: a third of it or less is to be seen."""
-    height, width = _sides(random)
+    height, width = _sides(random, SMALL)
     side = random.uniform(*WIDTHS)
     beyond = random.uniform(0.12, 0.3) * side
     centre = random.uniform((0.0, 0.0), (width, height))
@@ -60,17 +62,16 @@ def cut(face: np.ndarray, random: Random) -> np.ndarray:
 
 def background(height: int, width: int, random: Random) -> np.ndarray:
     """A gradient, some blurred blobs, a few lines, a coarse texture: float32 `[height, width, 3]`, 0..255."""
-    corners = random.uniform(20, 235, (2, 2, 3)).astype(np.float32)
-    scene = cv2.resize(corners, (width, height), interpolation=cv2.INTER_LINEAR)
+    scene = cv2.resize(_colours(random, 2, 2), (width, height), interpolation=cv2.INTER_LINEAR)
     for _ in range(random.integers(0, 6)):
-        colour = random.uniform(0, 255, 3).tolist()
+        colour = _colours(random, 1, 1)[0, 0].tolist()
         axes = random.integers(10, max(height, width) // 2, 2).tolist()
         middle = random.integers((0, 0), (width, height)).tolist()
         cv2.ellipse(scene, middle, axes, random.uniform(0, 180), 0, 360, colour, -1)
     scene = cv2.GaussianBlur(scene, (0, 0), random.uniform(0.5, 8))
     for _ in range(random.integers(0, 4)):
         ends = random.integers((0, 0), (width, height), (2, 2)).tolist()
-        colour = random.uniform(0, 255, 3).tolist()
+        colour = _colours(random, 1, 1)[0, 0].tolist()
         cv2.line(scene, *ends, colour, int(random.integers(1, 8)), cv2.LINE_AA)
     coarse = random.normal(0, random.uniform(0, 14), (height // 8, width // 8, 1)).astype(np.float32)
     return scene + cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)[..., None]
@@ -113,9 +114,16 @@ def developed(scene: np.ndarray, random: Random) -> np.ndarray:
     return np.clip(np.rint(scene), 0, 255).astype(np.uint8)
 
 
-def _sides(random: Random) -> tuple[int, int]:
+def _sides(random: Random, share: float = 1.0) -> tuple[int, int]:
     height, width = random.integers(SIDES[0], SIDES[1] + 1, 2)
-    return int(height), int(width)
+    return int(share * height), int(share * width)
+
+
+def _colours(random: Random, *shape: int) -> np.ndarray:
+    """Muted colours, now and then a strong one: float32 `[*shape, 3]`, about 0..255."""
+    strength = random.choice([8.0, 20.0, 60.0], p=[0.4, 0.4, 0.2])
+    light = random.uniform(15, 240, (*shape, 1))
+    return (light + random.normal(0, strength, (*shape, 3))).astype(np.float32)
 
 
 def _tilt(random: Random) -> float:
@@ -127,5 +135,5 @@ def _fading(size: int) -> np.ndarray:
     """1 in the middle of a canvas, 0 at its edge: float32 `[size, size]`."""
     along = np.abs(np.linspace(-1, 1, size))
     radius = (along[:, None] ** 4 + along[None, :] ** 4) ** 0.25
-    share = np.clip((1 - radius) / 0.2, 0, 1)
+    share = np.clip((0.98 - radius) / 0.2, 0, 1)
     return (share * share * (3 - 2 * share)).astype(np.float32)
