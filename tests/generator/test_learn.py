@@ -19,9 +19,8 @@ def canvases() -> Canvases:
     random = np.random.default_rng(1)
     colour = np.arange(COUNT) < COUNT // 2
     gender = np.where(colour, np.arange(COUNT) % 2, -1)
-    pixels = (
-        random.integers(0, 60, (COUNT, SIZE, SIZE, 3)) + 150 * (np.arange(COUNT) % 2)[:, None, None, None]
-    )
+    bright = 150 * (np.arange(COUNT) % 2)[:, None, None, None]
+    pixels = random.integers(0, 60, (COUNT, SIZE, SIZE, 3)) + bright
     return Canvases(
         pixels=pixels.astype(np.uint8),
         seen=np.ones((COUNT, SIZE, SIZE), bool),

@@ -14,9 +14,9 @@ def test_found_counts_by_kind():
     index = pd.DataFrame(
         {
             "image": [
-                "starter/1_single_3_male_sad.jpg",
-                "starter/2_single_3_male_sad.jpg",
-                "starter/3_none.jpg",
+                "s/1_single_3_male_sad.jpg",
+                "s/2_single_3_male_sad.jpg",
+                "s/3_none.jpg",
             ],
             "status": ["ok", "no_face", "no_face"],
         }
