@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -253,7 +254,8 @@ class _Log:
 
     def __init__(self, name: str, steps: int, every: int = 100):
         self._name, self._steps, self._every = name, steps, every
-        self._done, self._losses, self._start = 0, [], time.monotonic()
+        self._done, self._start = 0, time.monotonic()
+        self._losses: list[Any] = []
 
     def __call__(self, losses) -> None:
         self._losses.append(losses)

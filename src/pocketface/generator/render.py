@@ -71,7 +71,7 @@ def photograph(number: int, seed: int, decoder: Decoder) -> tuple[str, np.ndarra
     if kind == "none":
         return f"{name}.jpg", scenes.none(random)
     if kind == "two":
-        return f"{name}.jpg", scenes.two(*faces, random)
+        return f"{name}.jpg", scenes.two(faces[0], faces[1], random)
     person = people.iloc[0]
     name = f"{name}_{person['age']:.0f}_{person['gender']}_{person['expression']}.jpg"
     return name, (scenes.single if kind == "single" else scenes.cut)(faces[0], random)

@@ -70,9 +70,9 @@ def background(height: int, width: int, random: Random) -> np.ndarray:
         cv2.ellipse(scene, middle, axes, random.uniform(0, 180), 0, 360, colour, -1)
     scene = cv2.GaussianBlur(scene, (0, 0), random.uniform(0.5, 8))
     for _ in range(random.integers(0, 4)):
-        ends = random.integers((0, 0), (width, height), (2, 2)).tolist()
+        start, end = random.integers((0, 0), (width, height), (2, 2)).tolist()
         colour = _colours(random, 1, 1)[0, 0].tolist()
-        cv2.line(scene, *ends, colour, int(random.integers(1, 8)), cv2.LINE_AA)
+        cv2.line(scene, start, end, colour, int(random.integers(1, 8)), cv2.LINE_AA)
     coarse = random.normal(0, random.uniform(0, 14), (height // 8, width // 8, 1)).astype(np.float32)
     return scene + cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)[..., None]
 
@@ -90,7 +90,7 @@ def paste(scene: np.ndarray, face: np.ndarray, centre: np.ndarray, side: float, 
     size = len(face)
     scale = side / size
     turn = cv2.getRotationMatrix2D(((size - 1) / 2, (size - 1) / 2), tilt, scale)
-    turn[:, 2] += np.asarray(centre) - (size - 1) / 2
+    turn[:, 2] = turn[:, 2] + centre - (size - 1) / 2
     extent = scene.shape[1], scene.shape[0]
     laid = cv2.warpAffine(
         face.astype(np.float32), turn, extent, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
