@@ -1,6 +1,6 @@
-"""Photographs of nobody again, rendered from another seed and all for testing: what the starter study holds out.
+"""Photographs of nobody again, rendered from another seed: what the starter study holds out.
 
-Names and labels are those of `pocketface.datasets.starter`.
+All are for testing. Names and labels are those of `pocketface.datasets.starter`.
 """
 
 import zipfile
