@@ -76,7 +76,7 @@ HTTPS = {"kind": "https", "url": "https://x.org/x"}
         ("[1, 2]", "valid dictionary"),
         (one(licence=None), "datasets.x.licence"),
         (one(licens="x"), "datasets.x.licens: Extra"),
-        (one(files=[]), "datasets.x.files"),
+        (one(files=[]), "datasets.x: .*either `files`"),
         (one(file={"mirror": "../x.tar"}), "mirror"),
         (one(file={"mirror": "/x.tar"}), "mirror"),
         (one(file={"mirror": "x/./x.tar"}), "mirror"),
