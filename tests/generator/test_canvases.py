@@ -39,9 +39,9 @@ def test_what_lay_outside_of_the_picture_is_not_learnt():
     seen = load([face_set("utkface", 3)], "train").seen
     assert seen[1].all()
     rows, columns = np.nonzero(seen[0])
-    # A frame of 24 of 96 pixels is one of 16 of 64, and a pixel or two at its edge are left out as well.
-    assert (rows.min(), columns.min()) == (16 - TOP + 1, 16 - LEFT + 1)
-    assert seen[0].sum() == 30**2
+    # A frame of 24 of 96 pixels and two more at its edge are one of 18 of 64.
+    assert (rows.min(), columns.min()) == (18 - TOP, 18 - LEFT)
+    assert seen[0].sum() == 29**2
 
 
 def test_dark_spots_inside_of_a_face_are_learnt():
