@@ -1,4 +1,4 @@
-"""fetch_data: `data/sources.yaml` -> `data/raw/DATASET/files.zip`."""
+"""fetch_data: `data/sources.yaml` -> `data/raw/DATASET/files.zip`, fetched or rendered."""
 
 import argparse
 from pathlib import Path
@@ -7,18 +7,23 @@ from pocketface.errors import exit_cleanly
 from pocketface.fetching.archives import pack
 from pocketface.fetching.obtain import obtain
 from pocketface.fetching.sources import load_sources
+from pocketface.generator.render import render
 
 
 @exit_cleanly
 def main() -> None:
-    """Obtains a dataset's archives and packs their members into one plain zip."""
+    """Obtains a dataset's archives and packs their members into one plain zip; or renders its photographs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("dataset", help="a name under `datasets` in data/sources.yaml")
     name = parser.parse_args().dataset
 
     source = load_sources().dataset(name)
     target = Path("data/raw", name, "files.zip")
-    count = pack(obtain(source), target, source.limits)
+    if source.rendered:
+        rendered = source.rendered
+        count = render(target, rendered.photographs, rendered.seed, Path(rendered.generator))
+    else:
+        count = pack(obtain(source), target, source.limits)
     print(f"{target}: {count} files")
 
 

@@ -327,6 +327,15 @@ def photos(count: int = 8, seed: int = 0) -> Members:
     return dict(sorted(members.items()))
 
 
+def starter(count: int = 12, seed: int = 0) -> Members:
+    """Photographs 480x360 of one person each, named as rendered ones are."""
+    members = {}
+    for i, person in enumerate(people(count, seed)):
+        words = f"{person.age:.0f}_{person.gender}_{person.expression}"
+        members[f"starter/{i:05}_single_{words}.jpg"] = jpeg(scene(person))
+    return members
+
+
 def appa_real(count: int = 10, seed: int = 0) -> Members:
     """Full pictures with a second person in every one, face crops, their `.mat` files, and the csv files."""
     root = "appa-real-release"

@@ -449,7 +449,7 @@ def load_study(path: Path = PARAMS) -> Study:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
         return Study.model_validate(content)
     except FileNotFoundError:
-        raise PocketfaceError(f"{path}: no such file; start with `cp studies/default.yaml {path}`") from None
+        raise PocketfaceError(f"{path}: no such file; start with `cp studies/starter.yaml {path}`") from None
     except yaml.YAMLError as error:
         raise PocketfaceError(f"{path}: not valid YAML: {error}") from None
     except ValidationError as error:

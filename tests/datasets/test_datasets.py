@@ -33,6 +33,8 @@ MAKERS = {
     "appa_real": making.appa_real,
     "cacd": making.cacd,
     "afad": making.afad,
+    "starter": making.starter,
+    "starter_test": making.starter,
 }
 
 

@@ -9,7 +9,7 @@ from pocketface.fetching.sources import Copy, File, Https, load_sources
 REPOSITORY = Path(__file__).parents[2]
 SHA = "a" * 64
 MD5 = "b" * 32
-DATASETS = ["utkface", "fer2013", "celeba", "appa_real", "cacd", "afad", "photos"]
+DATASETS = ["utkface", "fer2013", "celeba", "appa_real", "cacd", "afad", "photos", "starter"]
 
 
 def one(**changes) -> dict:
@@ -29,12 +29,24 @@ def test_the_sources_in_the_repository_are_complete():
     assert list(sources.datasets) == DATASETS
     for name, source in {**sources.datasets, **sources.weights}.items():
         assert source.about, name
-        assert source.home or name == "photos"
+        assert source.home or source.rendered or name == "photos"
         assert all(file.upstream for file in source.files), f"{name}: no word on where it comes from"
     for name, source in sources.datasets.items():
         assert source.labels, name
         assert source.pictures, name
         assert all(file.upstream[-1].kind == "manual" for file in source.files), f"{name}: no way out"
+
+
+def test_a_dataset_is_fetched_or_rendered(tmp_path: Path):
+    rendered = {"generator": "weights/faces-generator", "photographs": 10, "seed": 7}
+    content = one(rendered=rendered)
+    with pytest.raises(PocketfaceError, match=r"datasets.x: .*either `files` to fetch or `rendered`"):
+        load_sources(saved(tmp_path, content))
+    del content["datasets"]["x"]["files"]
+    assert load_sources(saved(tmp_path, content)).dataset("x").rendered.photographs == 10
+    del content["datasets"]["x"]["rendered"]
+    with pytest.raises(PocketfaceError, match="either `files` to fetch or `rendered`"):
+        load_sources(saved(tmp_path, content))
 
 
 def test_pieces_are_files_of_their_own_in_the_order_they_stand():
@@ -64,7 +76,7 @@ HTTPS = {"kind": "https", "url": "https://x.org/x"}
         ("[1, 2]", "valid dictionary"),
         (one(licence=None), "datasets.x.licence"),
         (one(licens="x"), "datasets.x.licens: Extra"),
-        (one(files=[]), "datasets.x.files"),
+        (one(files=[]), "datasets.x: .*either `files`"),
         (one(file={"mirror": "../x.tar"}), "mirror"),
         (one(file={"mirror": "/x.tar"}), "mirror"),
         (one(file={"mirror": "x/./x.tar"}), "mirror"),

@@ -121,7 +121,10 @@ class Copy:
 
 @pytest.fixture(scope="module")
 def copies(tmp_path_factory) -> tuple[Copy, Copy]:
-    """Two fresh copies in which the graph has run, side by side; the first has a baseline and was checked."""
+    """Two fresh copies in which the graph has run, side by side, in the second with warm stages.
+
+    The first has a baseline and was checked.
+    """
     root = tmp_path_factory.mktemp("pipeline")
     members = {"utkface": making.utkface(60), "fer2013": making.fer2013(70), "photos": making.photos(8)}
     datasets = making.make_mirror(root / "mirror", members)
@@ -134,7 +137,7 @@ def copies(tmp_path_factory) -> tuple[Copy, Copy]:
     for name in ("a", "b"):
         (root / name).mkdir()
         made.append(Copy(root / name, root / "mirror", sources))
-    runs = [copy.start("dvc", "repro", "report") for copy in made]
+    runs = [made[0].start("dvc", "repro", "report"), made[1].start("pocketface", "run", "report")]
     for run in runs:
         printed, _ = run.communicate()
         assert run.returncode == 0, printed

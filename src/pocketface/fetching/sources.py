@@ -179,11 +179,27 @@ class Limits(Strict):
     members: Size = 1_000_000
 
 
+class Rendered(Strict):
+    """Photographs that are made here and not fetched, see `pocketface.generator`.
+
+    Attributes:
+        generator: the published folder that draws the faces, relative to the root of the repository.
+        photographs: how many.
+        seed: of all that is drawn; the same one gives the same bytes.
+    """
+
+    generator: RelativePath
+    photographs: Annotated[int, Field(ge=1)]
+    seed: Annotated[int, Field(ge=0)]
+
+
 class Source(Strict):
     """A dataset or a weight file.
 
     Attributes:
         title: what people call it.
+        files: what is fetched; none of a dataset that is `rendered`.
+        rendered: how a dataset is made that nobody has to fetch.
         about: what it is, in a sentence or two.
         home: its page.
         licence: terms, in a few words.
@@ -197,7 +213,8 @@ class Source(Strict):
 
     title: str
     licence: str
-    files: Annotated[tuple[File, ...], Field(min_length=1)]
+    files: tuple[File, ...] = ()
+    rendered: Rendered | None = None
     about: str = ""
     home: str | None = None
     labels: tuple[str, ...] = ()
@@ -206,6 +223,12 @@ class Source(Strict):
     trained_on: str = ""
     answers: dict[str, tuple[str | float, ...]] = {}
     limits: Limits = Limits()
+
+    @model_validator(mode="after")
+    def _fetched_or_rendered(self) -> "Source":
+        if bool(self.files) == bool(self.rendered):
+            raise ValueError("needs either `files` to fetch or `rendered`")
+        return self
 
     @model_validator(mode="after")
     def _paths_are_different(self) -> "Source":

@@ -18,7 +18,7 @@ class Row:
     Attributes:
         pictures: how many upstream has; None if nobody says.
         origin: where it would come from if it were fetched now: `archives`, `mirror`, or the kinds of
-            upstream in the order tried, e.g. `google-drive, manual`.
+            upstream in the order tried, e.g. `google-drive, manual`; `rendered` if it is made here.
         archives: wanted files in the archives folder, e.g. `2 of 3`.
         raw: size of the unpacked zip in bytes; None if there is none.
     """
@@ -52,13 +52,15 @@ def _row(name: str, source: Source, archives: Path, raw: Path) -> Row:
         pictures=source.pictures,
         labels=source.labels,
         licence=source.licence,
-        origin="archives" if here == len(parts) else _origin(source),
+        origin="archives" if parts and here == len(parts) else _origin(source),
         archives=f"{here} of {len(parts)}",
         raw=packed.stat().st_size if packed.is_file() else None,
     )
 
 
 def _origin(source: Source) -> str:
+    if source.rendered:
+        return "rendered"
     mirror = os.environ.get(MIRROR, "")
     parts = [part for file in source.files for part in file.parts()]
     if is_address(mirror) or (mirror and all(present(part, Path(mirror)) for part in parts)):

@@ -35,7 +35,7 @@ def read_layers(path: Path) -> list[Learned]:
     try:
         import onnx
     except ImportError:
-        raise PocketfaceError(f"{path}: reading it needs `pip install 'pocketface[onnx]'`") from None
+        raise PocketfaceError(f"{path}: reading it needs `pip install 'pocketface[pipeline]'`") from None
     if path.stat().st_size > LARGEST:
         raise PocketfaceError(f"{path}: {path.stat().st_size} bytes are too many for the weights of a model")
     try:

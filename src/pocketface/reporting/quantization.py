@@ -1,6 +1,6 @@
 """What every quantization level costs and needs: `reports/STUDY/quantization.md`.
 
-    write_quantization(Results.load(study), Path("reports/default"))
+    write_quantization(Results.load(study), Path("reports/full"))
 
 Per model a table of its levels: what the file holds, how it was made, what accuracy it costs (for all faces
 and for the group that it costs most), and where it runs; then what the search for `mixed_int8` found. Beside

@@ -12,7 +12,7 @@ layer on some faces:
   2019): the mean shift that is left is taken off the bias.
 
 The LiteRT quantizer has GPTQ for dense layers only. Here a finished file keeps its scales; only the stored
-integers and biases change. On the default study's age model plain rounding cost 0.62 years, this costs 0.02.
+integers and biases change. On the full study's age model plain rounding cost 0.62 years, this costs 0.02.
 """
 
 from collections.abc import Iterator

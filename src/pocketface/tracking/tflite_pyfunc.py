@@ -1,6 +1,6 @@
 """How MLflow loads a variant. This file is copied beside the model and needs nothing else of pocketface.
 
-    model = mlflow.pyfunc.load_model("models:/pocketface-default-age@champion")
+    model = mlflow.pyfunc.load_model("models:/pocketface-full-age@champion")
     model.predict({"image": faces})     # faces: uint8 [N, H, W, C], raw 0..255
     # {'age': float32 [N, 1] in years, 'gender': float32 [N, 2]}; data/card.json has the classes' names
 

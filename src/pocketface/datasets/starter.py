@@ -1,0 +1,39 @@
+"""Photographs of nobody: rendered around generated faces, see `pocketface.generator`.
+
+Labels stand in the file name, `00017_single_34_female_happy.jpg`: what the face was drawn to look like. A
+`cut` face has them too; a photograph that shows `none` or `two` has no one to label. The split goes by a
+hash of the file name.
+"""
+
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from pocketface.datasets import Record, hashed_split, pictures
+from pocketface.labels import EXPRESSIONS, GENDERS
+
+LABELS = ("age", "gender", "expression")
+NAME = re.compile(
+    r"\d+_((?P<empty>none|two)|(single|cut)_(?P<age>\d{1,3})"
+    rf"_(?P<gender>{'|'.join(GENDERS)})_(?P<expression>{'|'.join(EXPRESSIONS)}))\.jpg"
+)
+
+
+def read(archive: zipfile.ZipFile) -> Iterator[Record]:
+    """Records with `age` in years, `gender` and `expression`."""
+    for image in pictures(archive):
+        filename = PurePosixPath(image).name
+        split = hashed_split(filename)
+        name = NAME.fullmatch(filename)
+        if name is None:
+            yield Record(image, split=split, problem="bad_name")
+        elif name["empty"]:
+            yield Record(image, split=split)
+        else:
+            labels = {
+                "age": float(name["age"]),
+                "gender": name["gender"],
+                "expression": name["expression"],
+            }
+            yield Record(image, labels, split)

@@ -1,0 +1,58 @@
+"""Running the published decoder.
+
+decoder = Decoder(folder() / "faces-generator")
+faces = decoder(random.standard_normal((8, decoder.latent)), encode(labels))    # [8, 56, 56, 3]
+"""
+
+from pathlib import Path
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+from pocketface.errors import PocketfaceError
+from pocketface.generator.conditions import WIDTH
+
+FILE = "decoder.tflite"
+
+
+class Decoder:
+    """The decoder of a published folder, on one thread: so that the same numbers give the same bytes.
+
+    Args:
+        folder: holds `decoder.tflite`.
+
+    Attributes:
+        latent: how many numbers of noise it takes.
+
+    Raises:
+        PocketfaceError: the file is missing, damaged, or takes something else.
+    """
+
+    def __init__(self, folder: Path):
+        path = Path(folder) / FILE
+        if not path.is_file():
+            raise PocketfaceError(
+                f"{path}: no such file; it is in the repository and in the installed package"
+            )
+        try:
+            self._interpreter = Interpreter(model_path=str(path), num_threads=1)
+            self._interpreter.allocate_tensors()
+            self._signature = self._interpreter.get_signature_runner()
+        except (ValueError, RuntimeError) as error:
+            raise PocketfaceError(f"{path}: not a runnable TFLite model ({error})") from None
+        ports = self._signature.get_input_details()
+        shapes = {name: tuple(int(n) for n in port["shape"]) for name, port in ports.items()}
+        if set(shapes) != {"noise", "condition"} or shapes["condition"] != (1, WIDTH):
+            raise PocketfaceError(f"{path}: takes {shapes}, not noise and a condition of {WIDTH}")
+        self.latent = shapes["noise"][1]
+
+    def one(self, noise: np.ndarray, condition: np.ndarray) -> np.ndarray:
+        """One face, uint8 `[56, 56, 3]`, RGB, from noise `[latent]` and a condition `[WIDTH]`."""
+        drawn = self._signature(
+            noise=noise[None].astype(np.float32), condition=condition[None].astype(np.float32)
+        )["face"][0]
+        return np.rint(drawn).astype(np.uint8)
+
+    def __call__(self, noise: np.ndarray, conditions: np.ndarray) -> np.ndarray:
+        """Faces, uint8 `[N, 56, 56, 3]`."""
+        return np.stack([self.one(*pair) for pair in zip(noise, conditions, strict=True)])

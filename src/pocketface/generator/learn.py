@@ -1,0 +1,268 @@
+"""Training the generator: first a critic that reads faces, then an auto-encoder that pleases it.
+
+    learnt = learn(canvases, recipe)
+    learnt.decoder, learnt.encoder, learnt.critic
+
+A variational auto-encoder alone draws blurred people. What a model is to learn from them (age, gender,
+expression) is a matter of details that weigh little in pixels, so faces are compared as the critic sees them,
+too (Hou and others, Deep Feature Consistent Variational Autoencoder, 2017). Half of every batch is faces
+with the latents of one person and the labels of another: the critic must read the new labels from them, so
+that labels are obeyed when they are drawn independently of all else.
+
+Labels that a dataset lacks are the critic's answers.
+"""
+
+import itertools
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from pocketface.generator import networks
+from pocketface.generator.canvases import Canvases
+from pocketface.generator.conditions import KNOTS, join
+from pocketface.generator.networks import LEFT, TOP, WINDOW
+from pocketface.generator.recipe import Training
+from pocketface.labels import EXPRESSIONS, GENDERS
+
+SHIFT = 3
+"""Pixels that the critic's window is moved by, at most."""
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What training leaves."""
+
+    encoder: keras.Model
+    decoder: keras.Model
+    critic: keras.Model
+
+
+def learn_critic(canvases: Canvases, recipe: Training) -> keras.Model:
+    """Trains the critic on all that is labelled; half of the colour faces are made grey."""
+    critic = networks.critic()
+    steps = recipe.critic_epochs * (len(canvases) // recipe.batch_size)
+    optimizer = _adam(recipe, steps)
+
+    @tf.function
+    def step(pixels, seen, colour, age, gender, expression):
+        images = _window(_greyed(_floats(pixels), tf.random.uniform(tf.shape(colour)) < 0.5), SHIFT)
+        with tf.GradientTape() as tape:
+            answers = critic(images, training=True)
+            losses = _reading(answers, age, _soft(gender, 2), _soft(expression, 7), smoothing=0.05)
+            loss = tf.add_n(losses)
+        gradients = tape.gradient(loss, critic.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, critic.trainable_variables, strict=True))
+        return losses
+
+    log = _Log("critic", steps)
+    for batch in _batches(canvases, recipe, recipe.critic_epochs, 0):
+        log(step(*batch))
+    return critic
+
+
+def guess(critic: keras.Model, canvases: Canvases, batch: int = 256) -> np.ndarray:
+    """Conditions `[N, WIDTH]`: the labels, and the critic's answers where they miss."""
+    parts = []
+    for start in range(0, len(canvases), batch):
+        images = _window(_floats(canvases.pixels[start : start + batch]), 0)
+        answers = critic(images, training=False)[:3]
+        parts.append([answers[0][:, 0] * 10, tf.nn.softmax(answers[1]), tf.nn.softmax(answers[2])])
+    age, gender, expression = (np.concatenate(part).astype(float) for part in zip(*parts, strict=True))
+    age = np.where(np.isnan(canvases.age), np.clip(age, 0, 100), canvases.age)
+    for answers, labels in ((gender, canvases.gender), (expression, canvases.expression)):
+        known = labels >= 0
+        answers[known] = np.eye(answers.shape[1])[labels[known]]
+    return join(age, gender, expression)
+
+
+def learn(canvases: Canvases, critic: keras.Model, recipe: Training, keep: Path | None = None) -> Learnt:
+    """Trains encoder and decoder, of which the moving averages are returned.
+
+    Args:
+        canvases: training faces.
+        critic: trained; it stays as it is.
+        recipe: how.
+        keep: a folder for the weights so far, after every epoch.
+    """
+    conditions = guess(critic, canvases)
+    encoder, decoder = networks.encoder(), networks.decoder()
+    averaged = networks.decoder()
+    averaged.set_weights(decoder.get_weights())
+    steps = recipe.epochs * (len(canvases) // recipe.batch_size)
+    optimizer = _adam(recipe, steps)
+    trained = encoder.trainable_variables + decoder.trainable_variables
+    optimizer.build(trained)
+    critic.trainable = False
+
+    @tf.function
+    def step(pixels, seen, colour, condition, wanted):
+        truth = _floats(pixels)
+        shown = _greyed(truth, tf.logical_or(~colour, tf.random.uniform(tf.shape(colour)) < 0.3))
+        batch = tf.shape(truth)[0]
+        half = batch // 2
+        mask = tf.cast(seen, tf.float32)[..., None]
+        with tf.GradientTape() as tape:
+            mean, spread = encoder([_window(shown, 0), condition], training=True)
+            z = mean + tf.exp(spread / 2) * tf.random.normal(tf.shape(mean))
+            swapped = tf.stop_gradient(z[:half])
+            drawn = decoder(
+                [tf.concat([z, swapped], 0), tf.concat([condition, wanted[:half]], 0)], training=True
+            )
+            again, other = drawn[:batch], drawn[batch:]
+            difference = tf.where(colour[:, None, None, None], again - truth, _grey(again) - _grey(truth))
+            pixel = tf.reduce_sum(mask * _charbonnier(difference)) / (3 * tf.reduce_sum(mask))
+            divergence = -0.5 * tf.reduce_sum(1 + spread - mean**2 - tf.exp(spread), 1)
+            place = tf.random.uniform((2,), -SHIFT, SHIFT + 1, tf.int32)
+            as_shown = tf.where(colour[:, None, None, None], again, _grey(again))
+            seen_true = critic(_at(truth, place), training=False)
+            seen_drawn = critic(_at(tf.concat([as_shown, other], 0), place), training=False)
+            feature = _likeness(seen_true[3:], [part[:batch] for part in seen_drawn[3:]])
+            labels = tf.concat([condition, wanted[:half]], 0)
+            reading = tf.add_n(_reading_of(seen_drawn, labels))
+            loss = (
+                10 * pixel
+                + recipe.divergence * tf.reduce_mean(divergence)
+                + recipe.features * feature
+                + recipe.labels * reading
+            )
+        optimizer.apply_gradients(zip(tape.gradient(loss, trained), trained, strict=True))
+        done = tf.cast(optimizer.iterations, tf.float32)
+        kept = tf.minimum(recipe.average, (1 + done) / (10 + done))  # short at first
+        for average, weight in zip(averaged.weights, decoder.weights, strict=True):
+            average.assign(kept * average + (1 - kept) * weight)
+        return pixel, tf.reduce_mean(divergence), feature, reading
+
+    log = _Log("generator", steps)
+    each = len(canvases) // recipe.batch_size
+    random = np.random.default_rng([recipe.seed, 1])
+    for number, batch in enumerate(_batches(canvases, recipe, recipe.epochs, 1, conditions)):
+        log(step(*batch, _shuffled(conditions, recipe.batch_size, random)))
+        if keep and (number + 1) % each == 0:
+            encoder.save_weights(keep / "encoder.weights.h5")
+            averaged.save_weights(keep / "decoder.weights.h5")
+    return Learnt(encoder, averaged, critic)
+
+
+def _shuffled(conditions: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
+    """Independent labels: age, gender and expression, each of another face."""
+    picked = [conditions[random.integers(0, len(conditions), count)] for _ in range(3)]
+    starts = np.cumsum([0, len(KNOTS), len(GENDERS), len(EXPRESSIONS)])
+    places = itertools.pairwise(starts)
+    return np.concatenate([part[:, a:b] for part, (a, b) in zip(picked, places, strict=True)], 1)
+
+
+def _batches(
+    canvases: Canvases, recipe: Training, epochs: int, phase: int, conditions: np.ndarray | None = None
+) -> Iterator[tuple[np.ndarray, ...]]:
+    """Whole batches in random order, half of them mirrored; with the labels, or with the conditions."""
+    for epoch in range(epochs):
+        random = np.random.default_rng([recipe.seed, phase, epoch])
+        order = random.permutation(len(canvases))
+        for start in range(0, len(order) - recipe.batch_size + 1, recipe.batch_size):
+            chosen = order[start : start + recipe.batch_size]
+            pixels, seen = canvases.pixels[chosen], canvases.seen[chosen]
+            mirrored = random.random(len(chosen)) < 0.5
+            pixels[mirrored] = pixels[mirrored, :, ::-1]
+            seen[mirrored] = seen[mirrored, :, ::-1]
+            common = pixels, seen, canvases.colour[chosen]
+            if conditions is None:
+                yield *common, canvases.age[chosen], canvases.gender[chosen], canvases.expression[chosen]
+            else:
+                yield *common, conditions[chosen]
+
+
+def _floats(pixels):
+    return tf.cast(pixels, tf.float32) / 255
+
+
+def _grey(images):
+    grey = tf.reduce_sum(images * [0.299, 0.587, 0.114], -1, keepdims=True)
+    return tf.repeat(grey, 3, -1)
+
+
+def _greyed(images, which):
+    return tf.where(which[:, None, None, None], _grey(images), images)
+
+
+def _window(images, shift: int):
+    place = tf.random.uniform((2,), -shift, shift + 1, tf.int32) if shift else tf.zeros(2, tf.int32)
+    return _at(images, place)
+
+
+def _at(images, place):
+    """The critic's window, moved by `place`, [down, right]."""
+    begin = tf.stack([0, TOP + place[0], LEFT + place[1], 0])
+    return tf.ensure_shape(tf.slice(images, begin, [-1, WINDOW, WINDOW, 3]), (None, WINDOW, WINDOW, 3))
+
+
+def _charbonnier(difference):
+    return tf.sqrt(difference**2 + 1e-4)
+
+
+def _likeness(wanted, drawn):
+    """How far apart the critic's maps of two faces are, as a share of their size."""
+    shares = [
+        tf.reduce_mean(tf.abs(tf.cast(a, tf.float32) - tf.cast(b, tf.float32)))
+        / tf.reduce_mean(tf.abs(tf.cast(a, tf.float32)))
+        for a, b in zip(wanted, drawn, strict=True)
+    ]
+    return tf.add_n(shares) / len(shares)
+
+
+def _soft(codes, classes: int):
+    """One-hot; zeros where the label is unknown."""
+    return tf.one_hot(codes, classes)
+
+
+def _reading(answers, age, gender, expression, smoothing: float = 0.0):
+    """The critic's errors: a decade counts as a nat; what is unknown counts nothing."""
+    known = ~tf.math.is_nan(age)
+    years = tf.where(known, tf.abs(answers[0][:, 0] - tf.where(known, age, 0.0) / 10), 0.0)
+    errors = [tf.reduce_mean(years)]
+    for logits, truth in ((answers[1], gender), (answers[2], expression)):
+        known = tf.reduce_sum(truth, 1)
+        smooth = truth * (1 - smoothing) + smoothing / truth.shape[1]
+        errors.append(tf.reduce_mean(known * tf.nn.softmax_cross_entropy_with_logits(smooth, logits)))
+    return errors
+
+
+def _reading_of(answers, conditions):
+    knots = len(KNOTS)
+    age = tf.linalg.matvec(conditions[:, :knots], tf.constant(KNOTS, tf.float32))
+    return _reading(answers, age, conditions[:, knots : knots + 2], conditions[:, knots + 2 :])
+
+
+def _adam(recipe: Training, steps: int) -> keras.optimizers.Optimizer:
+    falling = keras.optimizers.schedules.CosineDecay(
+        recipe.learning_rate / 20,
+        steps,
+        alpha=0.02,
+        warmup_target=recipe.learning_rate,
+        warmup_steps=max(min(300, steps // 10), 1),
+    )
+    return keras.optimizers.Adam(falling, clipnorm=10.0)
+
+
+class _Log:
+    """Prints the mean of the losses, now and then."""
+
+    def __init__(self, name: str, steps: int, every: int = 100):
+        self._name, self._steps, self._every = name, steps, every
+        self._done, self._start = 0, time.monotonic()
+        self._losses: list[Any] = []
+
+    def __call__(self, losses) -> None:
+        self._losses.append(losses)
+        self._done += 1
+        if self._done % self._every == 0 or self._done == self._steps:
+            means = np.mean([[float(loss) for loss in step] for step in self._losses], 0)
+            rate = self._done / (time.monotonic() - self._start)
+            figures = " ".join(f"{mean:.4f}" for mean in means)
+            print(f"{self._name} {self._done}/{self._steps} {figures} ({rate:.1f} steps/s)", flush=True)
+            self._losses = []

@@ -1,0 +1,121 @@
+"""Does what docs/extend.md says, with its own blocks of code."""
+
+import importlib
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from sklearn.metrics import cohen_kappa_score
+
+import making
+from pocketface import datasets, models
+from pocketface.evaluation import metrics
+from pocketface.faces.build import build
+from pocketface.faces.selection import select
+from pocketface.fetching.sources import SOURCES, load_sources
+from pocketface.reporting import quantities
+from pocketface.study import Dataset, Study
+from pocketface.tflite import audit, convert, levels
+from pocketface.tflite.converter import to_tflite
+from pocketface.training.fit import fit
+from tiny import face_set, study
+
+REPOSITORY = Path(__file__).parents[2]
+BLOCK = re.compile(r"^```\w+\n# (?P<place>\S+?),?(?: [^\n]*)?\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(section: str) -> dict[str, str]:
+    """Place -> code, of a section of the page."""
+    page = (REPOSITORY / "docs/extend.md").read_text(encoding="utf-8")
+    text = re.split(r"^## ", page, flags=re.MULTILINE)
+    (own,) = (part for part in text if part.startswith(f"{section}\n"))
+    return {found["place"]: found["code"] for found in BLOCK.finditer(own)}
+
+
+def added(module, code: str) -> None:
+    """Runs code as if it stood at the end of a module."""
+    exec(compile(code, module.__file__, "exec"), vars(module))
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """Adds a module to a package of ours, as long as the test runs."""
+
+    def add(package, path: str, code: str) -> None:
+        (tmp_path / Path(path).name).write_text(code)
+        monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
+        importlib.invalidate_caches()
+
+    return add
+
+
+def test_every_block_says_where_it_goes():
+    page = (REPOSITORY / "docs/extend.md").read_text(encoding="utf-8")
+    places = [found["place"] for found in BLOCK.finditer(page)]
+    assert len(places) == page.count("\n```") / 2
+    for place in places:
+        assert (REPOSITORY / place).parent.is_dir(), place
+
+
+def test_a_dataset(package, tmp_path):
+    found = blocks("A dataset")
+    package(datasets, *next((place, code) for place, code in found.items() if place.endswith(".py")))
+    archive = tmp_path / "files.zip"
+    ada, bob = (making.jpeg(making.scene(person)) for person in making.people(2))
+    archive.write_bytes(
+        making.zipped({"a/ada_36.jpg": ada, "a/bob_50.jpg": bob, "a/eve.jpg": making.jpeg(making.scene())})
+    )
+    sources = yaml.safe_load((REPOSITORY / SOURCES).read_text(encoding="utf-8"))
+    sources["datasets"] |= yaml.safe_load(found["data/sources.yaml"])
+    (tmp_path / "sources.yaml").write_text(yaml.safe_dump(sources))
+    assert load_sources(tmp_path / "sources.yaml").dataset("people").labels == datasets.labels("people")
+    stanza = Dataset.model_validate(yaml.safe_load(found["params.yaml"])["people"])
+    index = build("people", archive, stanza, tmp_path / "faces", workers=1).set_index("image")
+    assert list(index["status"]) == ["ok", "ok", "bad_name"]
+    assert list(index["age"].dropna()) == [36, 50]
+
+
+def test_a_model(package):
+    found = blocks("A model")
+    package(models, "strided.py", found["src/pocketface/models/strided.py"])
+    params = study().model_dump(mode="json")
+    params["models"] = yaml.safe_load(found["params.yaml"])
+    params["fetched"] = {}
+    trained = fit(Study.model_validate(params), "age_strided", [face_set()], "ours")
+    assert trained.card.architecture == "strided"
+    assert set(trained.card.outputs) == {"age", "gender"}
+
+
+def test_a_level(monkeypatch):
+    found = blocks("A level")
+    monkeypatch.setattr(levels, "LEVELS", dict(levels.LEVELS))
+    added(levels, found["src/pocketface/tflite/levels.py"])
+    (name, settings) = next(iter(yaml.safe_load(found["params.yaml"]).items()))
+    plan = study().models["small"]
+    model = models.build(plan.architecture, plan.input, plan.heads, {"widths": [16, 64], "depths": [1, 1]})
+    faces = select(face_set(), face_set(dataset="photos"), plan.input).calibration
+    settings = study().levels["float32"].model_validate(settings)
+    level = levels.LEVELS[name]
+    made = convert.make({}, model, level, settings, faces, to_tflite(model))
+    audit.check(audit.read(made.file), level)
+    refined = levels.LEVELS["int4_weights"]
+    assert made.file != convert.make({}, model, refined, settings, faces, to_tflite(model)).file
+
+
+def test_a_metric(monkeypatch):
+    found = blocks("A metric")
+    monkeypatch.setattr(quantities, "QUANTITIES", dict(quantities.QUANTITIES))
+    added(quantities, found["src/pocketface/reporting/quantities.py"])
+    before = dict(metrics.MEANS)
+    try:
+        added(metrics, found["src/pocketface/evaluation/metrics.py"])
+        table = pd.DataFrame({"gender": ["male"] * 6 + ["female"] * 4, "gender_pred": ["male", "female"] * 5})
+        measured = metrics.measure(table).values["gender_kappa"]
+    finally:
+        metrics.MEANS.clear()
+        metrics.MEANS.update(before)
+    assert measured == pytest.approx(cohen_kappa_score(table["gender"], table["gender_pred"]))
+    assert quantities.label_of("utkface.gender_kappa") == "gender kappa"
+    assert quantities.shown("utkface.gender_kappa", measured) == f"{measured:.2f}"

@@ -1,0 +1,32 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from pocketface.generator.conditions import KNOTS, OLDEST, WIDTH, YOUNGEST, draw, encode, join
+from pocketface.labels import EXPRESSIONS, GENDERS
+
+
+def test_a_condition_says_the_age_the_gender_and_the_expression() -> None:
+    labels = pd.DataFrame({"age": [34.0, 2.0], "gender": ["female", "male"], "expression": ["sad", "angry"]})
+    conditions = encode(labels)
+    assert conditions.shape == (2, WIDTH)
+    ages, genders, expressions = np.split(conditions, [len(KNOTS), len(KNOTS) + 2], axis=1)
+    assert ages @ KNOTS == pytest.approx([34, 2])
+    assert ages.sum(1) == pytest.approx([1, 1])
+    assert (ages > 0).sum(1).tolist() == [2, 2], "an age lies between two knots"
+    assert [GENDERS[i] for i in genders.argmax(1)] == ["female", "male"]
+    assert [EXPRESSIONS[i] for i in expressions.argmax(1)] == ["sad", "angry"]
+
+
+def test_ages_beyond_the_last_knot_are_the_last_knot() -> None:
+    gender, expression = np.array([[0.25, 0.75]]), np.full((1, 7), 1 / 7)
+    assert join(np.array([110.0]), gender, expression)[0, : len(KNOTS)].tolist() == [0] * 8 + [1]
+
+
+def test_drawn_labels_are_even_and_independent() -> None:
+    labels = draw(4000, np.random.default_rng(1))
+    assert (labels["age"].min(), labels["age"].max()) == (YOUNGEST, OLDEST)
+    assert (labels["gender"] == "male").mean() == pytest.approx(0.5, abs=0.03)
+    assert labels["expression"].value_counts(normalize=True).to_numpy() == pytest.approx(1 / 7, abs=0.02)
+    ages = labels.groupby(["gender", "expression"])["age"].mean()
+    assert ages.to_numpy() == pytest.approx((YOUNGEST + OLDEST) / 2, abs=6)

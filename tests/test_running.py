@@ -1,0 +1,68 @@
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pocketface.running import FORKS, warm
+
+pytestmark = pytest.mark.skipif(not FORKS, reason="this system cannot fork, stages run cold")
+
+HELLO = """
+import os, sys
+print("hello", sys.argv[1:], os.environ.get("DVC_STAGE"), os.getppid(), file=open("hello.txt", "w"))
+sys.exit(int(sys.argv[1]))
+"""
+SLEEP = """
+import os, time, pathlib
+pathlib.Path("pid").write_text(str(os.getpid()))
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def stages(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "stages").mkdir()
+    for name, code in {"hello": HELLO, "sleep": SLEEP, "crash": "import os; os.abort()"}.items():
+        (tmp_path / f"stages/{name}.py").write_text(code)
+    return tmp_path
+
+
+@pytest.mark.parametrize("status", [0, 3])
+def test_a_stage_runs_in_a_fork_with_its_arguments_environment_and_status(stages, status):
+    assert warm(["sh", "-c", f"DVC_STAGE=greet python stages/hello.py {status} b"]) == status
+    told = (stages / "hello.txt").read_text()
+    assert told == f"hello ['{status}', 'b'] greet {os.getpid()}\n"
+    assert "DVC_STAGE" not in os.environ
+
+
+def test_it_prints_where_the_stage_was_started(stages, capfd):
+    warm(["sh", "-c", "cd . && python stages/hello.py 0; python -c 'print(6 * 7)'"])
+    printed = capfd.readouterr().out
+    assert re.search(r"^0:\d\d stages/hello.py 0$", printed, re.MULTILINE)
+    assert "42" in printed, "what is no stage is Python as usual"
+
+
+def test_a_stage_that_dies_is_a_failure_and_the_next_one_runs(stages):
+    assert warm(["sh", "-c", "python stages/crash.py; test $? -ne 0 && python stages/hello.py 0"]) == 0
+    assert (stages / "hello.txt").exists()
+
+
+def test_a_client_that_is_killed_takes_its_stage_along(stages):
+    killing = "while [ ! -s pid ]; do sleep 0.05; done; kill -9 $!"
+    warm(["sh", "-c", f"python stages/sleep.py & {killing}"])
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((stages / "pid").read_text()), 0)
+
+
+@pytest.mark.slow
+def test_nothing_that_is_preloaded_starts_a_thread_of_python():
+    code = (
+        "import importlib, threading; from pocketface.running import PRELOADED;"
+        "[importlib.import_module(name) for name in PRELOADED]; print(threading.active_count())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split()[-1] == "1"
