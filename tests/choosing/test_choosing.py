@@ -85,7 +85,7 @@ def test_the_answer_tells_what_excluded_the_better_ones_and_what_is_noise(outs, 
     assert told[3].strip().startswith("runner-up: age_gender/int8 (")
     assert told[3].endswith("which is real"), "its answers are a fifth noisier"
     failed = choose(outs.study, "expression", evidence.variants, ANY)
-    assert f"out, and no better: {'/'.join(FAILED)}: does not run: no kernel" in answer(failed, evidence)
+    assert f"out: {'/'.join(FAILED)}: does not run: no kernel" in answer(failed, evidence)
 
 
 def test_equal_answers_are_noise_and_others_faces_are_not_compared(tmp_path):

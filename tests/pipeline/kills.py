@@ -58,8 +58,9 @@ def kill_repro(
             copy.forget(*random.choice([str(path) for path in known], len(known) // 3, replace=False))
         moment = random.uniform(0, seconds if fresh else seconds / 2)
         printed = copy.run_and_kill(moment, "dvc", "repro")
-        if printed is None:
-            continue  # it had ended: no kill
+        if printed is None:  # it had ended: no kill, and the machine is faster than it was
+            seconds = moment if fresh else 2 * moment
+            continue
         differing = again(copy, "dvc", "repro")
         found = copy.outs()
         differing |= {name for name in {*expected, *found} if expected.get(name) != found.get(name)}
@@ -81,7 +82,9 @@ def kill_track(
     done = 0
     while done < kills:
         copy.forget(*TRACKED)
-        if copy.run_and_kill(random.uniform(0, seconds), "pocketface", "track") is None:
+        moment = random.uniform(0, seconds)
+        if copy.run_and_kill(moment, "pocketface", "track") is None:
+            seconds = moment
             continue
         wrong = again(copy, "pocketface", "track")
         found = published(copy)

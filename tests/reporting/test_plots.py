@@ -1,5 +1,7 @@
 """Plots can be read."""
 
+from itertools import pairwise
+
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
@@ -19,4 +21,4 @@ def test_the_ticks_of_the_overview_stand_apart(reach):
         ticks = [tick for tick in axes.xaxis.get_major_ticks() if low <= tick.get_loc() <= high]
         boxes = [tick.label1.get_window_extent(canvas.get_renderer()) for tick in ticks]
         assert len(boxes) > 1
-        assert all(left.x1 + 4 < right.x0 for left, right in zip(boxes, boxes[1:], strict=False))
+        assert all(left.x1 + 4 < right.x0 for left, right in pairwise(boxes))

@@ -43,8 +43,8 @@ def test_a_variants_main_figures_have_a_file_for_dvc(reported):
         if (model, level) != FAILED
     }
     int8 = json.loads((folder / "age_gender/int8.json").read_text())
-    assert set(int8) == {"utkface age_mae", "utkface gender_accuracy", "photos gender_accuracy", "size kB"}
-    assert int8["size kB"] == 331
+    assert set(int8) == {"utkface.age_mae", "utkface.gender_accuracy", "photos.gender_accuracy", "size_kb"}
+    assert int8["size_kb"] == 331
 
 
 def test_the_comparison_tells_all_that_it_should(reported):

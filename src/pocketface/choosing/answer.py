@@ -9,22 +9,20 @@ from pocketface.reporting.changes import verdict
 from pocketface.reporting.quantities import change, loss, quantity_of, spread
 
 SHOWN = 5
-"""Excluded variants that an answer names, at most, of those that are better and of those that are not."""
+"""Excluded variants that an answer names of a kind, at most."""
 
 
 def answer(choice: Choice, evidence: Evidence) -> str:
     """Lines for a person; the first one says what to take."""
-    lines, chosen, excluded = [str(choice), _rule(choice)], choice.variant, choice.excluded
-    if chosen is None:
-        return "\n    ".join([*lines, *_listed("out", [_out(choice, one) for one in excluded])])
-    better = [one for one in excluded if _better(one.variant, chosen, choice.figure)]
+    lines, chosen = [str(choice), _rule(choice)], choice.variant
+    excluded = [one for one in choice.excluded if one.variant.reason is None]
+    better = [one for one in excluded if chosen and _better(one.variant, chosen, choice.figure)]
+    lines += _listed("better, but out", better, choice, evidence)
     lines += _listed(
-        "better, but out",
-        [f"{_out(choice, one)}{_against(choice, evidence, one.variant, chosen)}" for one in better[:SHOWN]],
-        len(better),
+        "out, and no better" if chosen else "out", [o for o in excluded if o not in better], choice, None
     )
-    lines += _listed("out, and no better", [_out(choice, one) for one in excluded if one not in better])
-    if len(choice.candidates) > 1:
+    lines += _not_running([one for one in choice.excluded if one not in excluded])
+    if chosen and len(choice.candidates) > 1:
         second = choice.candidates[1]
         lines.append(f"runner-up: {_told(choice, second)}{_against(choice, evidence, second, chosen)}")
     return "\n    ".join(lines)
@@ -40,14 +38,21 @@ def _rule(choice: Choice) -> str:
     )
 
 
-def _listed(title: str, told: Sequence[str], n: int | None = None) -> list[str]:
-    """The first of `n` things, a line each, and how many more there are."""
-    rest = (len(told) if n is None else n) - min(len(told), SHOWN)
-    return [f"{title}: {one}" for one in told[:SHOWN]] + ([f"{title}: {rest} more"] if rest else [])
+def _listed(title: str, some: Sequence[Excluded], choice: Choice, evidence: Evidence | None) -> list[str]:
+    """A line for each of the first ones, and how many more there are; with `evidence`, also how far it is."""
+    lines = []
+    for one in some[:SHOWN]:
+        far = _against(choice, evidence, one.variant, choice.variant) if evidence and choice.variant else ""
+        lines.append(f"{title}: {_told(choice, one.variant)}: {one.why}{far}")
+    return lines + ([f"{title}: {len(some) - SHOWN} more"] if len(some) > SHOWN else [])
 
 
-def _out(choice: Choice, one: Excluded) -> str:
-    return f"{_told(choice, one.variant)}: {one.why}"
+def _not_running(some: Sequence[Excluded]) -> list[str]:
+    """A line a reason."""
+    by_reason: dict[str, list[str]] = {}
+    for one in some:
+        by_reason.setdefault(" ".join(one.why.split()), []).append(name_of(one.variant))
+    return [f"out: {', '.join(names)}: {why}" for why, names in by_reason.items()]
 
 
 def _count(n: int, task: str) -> str:

@@ -99,11 +99,11 @@ def _write_main_figures(folder: Path, results: Results) -> None:
         for variant in results.running():
             metrics = {figure.partition(".")[2] for figure in results.main_figures(variant.model)}
             main = {
-                figure.replace(".", " "): value
+                figure: value
                 for figure, value in variant.figures.items()
                 if figure.partition(".")[2] in metrics
             }
-            size = {"size kB": variant.card.size_bytes / 1e3} if variant.card.size_bytes else {}
+            size = {"size_kb": variant.card.size_bytes / 1e3} if variant.card.size_bytes else {}
             write_json(partial / variant.model / f"{variant.level}.json", main | size)
 
 
