@@ -94,10 +94,13 @@ def kill_track(
 
 
 def again(copy: Copy, *command: str) -> set[str]:
-    """Runs a command that was killed; returns its last words if it fails, which it should not."""
+    """Runs a command that was killed; returns how it ended if it fails, which it should not."""
     process = copy.start(*command)
     printed, _ = process.communicate()
-    return {f"{' '.join(command)}: {printed.strip().splitlines()[-1]}"} if process.returncode else set()
+    if not process.returncode:
+        return set()
+    last = (printed.strip().splitlines() or ["nothing"])[-1]
+    return {f"{' '.join(command)} ended with {process.returncode} after printing {last!r}"}
 
 
 def published(copy: Copy) -> list[str]:
