@@ -83,7 +83,9 @@ def told(args: argparse.Namespace, repro: Sequence[Kill], track: Sequence[Kill],
         row("`pocketface track`, runs, models and versions counted", track),
         "",
         f"Where `dvc repro` was killed: {fell}. In {sum(kill.fresh for kill in repro)} of the "
-        f"{len(repro)} kills DVC's cache was empty; in the others it lacked a third of the stages.",
+        f"{len(repro)} kills DVC's cache was empty; in the others it lacked a third of the stages. "
+        f"In {sum(kill.lock_lost for kill in repro)} the kill fell into DVC's writing of `dvc.lock`, which "
+        "then had to be removed.",
     ]
     write_section(args.page, TITLE, "\n".join(lines))
 

@@ -48,12 +48,12 @@ def main() -> None:
                 file.write_bytes(quantize(float32, LEVELS["int8_io"], measured, per_channel))
                 scales = "per channel" if per_channel else "per tensor"
                 for kernels, kind in KERNELS.items():
-                    once, twice, n = differing(file, name, kind, pictures)
-                    print(f"| {operator} | {scales} | {kernels} | {n} | {once} | {twice} |", flush=True)
+                    unlike, n = differing(file, name, kind, pictures)
+                    row = (operator, scales, kernels, n, unlike["once"], unlike["twice"])
+                    print(f"| {' | '.join(map(str, row))} |", flush=True)
                 micro = runtimes.micro(file, pictures, Runner(file, kernels="own")(pictures))
-                print(
-                    f"| {operator} | {scales} | TFLite Micro | off LiteRT's own by {micro.max_difference} | | |"
-                )
+                off = f"off LiteRT's own kernels by {micro.max_difference}"
+                print(f"| {operator} | {scales} | TFLite Micro | {off} | | |", flush=True)
 
 
 def layer(operator: str) -> keras.Model:
@@ -70,8 +70,10 @@ def layer(operator: str) -> keras.Model:
     return keras.Model(image, {"answer": answer})
 
 
-def differing(file: Path, name: str, kind: OpResolverType, pictures: np.ndarray) -> tuple[int, int, int]:
-    """Outputs that are not as rounded once, not as rounded twice, and how many there are."""
+def differing(
+    file: Path, name: str, kind: OpResolverType, pictures: np.ndarray
+) -> tuple[dict[str, int], int]:
+    """Way of rounding -> the outputs that are not as it gives; and how many outputs there are."""
     runner = Interpreter(
         model_path=str(file), experimental_op_resolver_type=kind, experimental_preserve_all_tensors=True
     )
@@ -93,11 +95,11 @@ def differing(file: Path, name: str, kind: OpResolverType, pictures: np.ndarray)
     factors = np.broadcast_to(factors / np.float64(scales[wanted]["scales"][0]), OUTPUTS)
     results = np.stack(stored)
     zero = int(scales[wanted]["zero_points"][0])
-    counts = []
-    for rounded in (once, twice):
-        expected = np.stack([rounded(sums[:, i], factors[i]) for i in range(OUTPUTS)], axis=1) + zero
-        counts.append(int((np.clip(expected, -128, 127) != results).sum()))
-    return counts[0], counts[1], results.size
+    counts = {}
+    for way in (once, twice):
+        expected = np.stack([way(sums[:, i], factors[i]) for i in range(OUTPUTS)], axis=1) + zero
+        counts[way.__name__] = int((np.clip(expected, -128, 127) != results).sum())
+    return counts, results.size
 
 
 def multiplier(factor: float) -> tuple[int, int]:

@@ -6,6 +6,9 @@
 
 A kill is SIGKILL to the whole process group: what a power cut or a closed container does to DVC, to the stage
 that runs and to the stage's own processes at once.
+
+DVC writes `dvc.lock` in place after every stage. A kill in those milliseconds may leave a part of it that DVC
+cannot read: it then says so, and the file has to be removed. What it stood for comes out of DVC's run cache.
 """
 
 import re
@@ -15,6 +18,10 @@ from dataclasses import dataclass
 import numpy as np
 from copies import ALL_OUTS, Copy
 
+LOCK = "dvc.lock"
+UNREADABLE = (f"{LOCK}' validation failed", f"{LOCK}', YAML file structure is corrupted")
+WORDS = 6
+"""Last lines of a command that failed."""
 TRACKED = ("mlflow.db", "mlartifacts")
 
 
@@ -25,12 +32,14 @@ class Kill:
     Attributes:
         stage: at what DVC was; empty before the first stage, and of `pocketface track`.
         fresh: whether DVC's cache was empty.
+        lock_lost: whether `dvc.lock` had to be removed.
         differing: files that are not as they should be after the second run, or what MLflow has too often or
             not at all.
     """
 
     stage: str
     fresh: bool
+    lock_lost: bool
     differing: tuple[str, ...]
 
 
@@ -62,10 +71,14 @@ def kill_repro(
             seconds = moment if fresh else 2 * moment
             continue
         differing = again(copy, "dvc", "repro")
+        lock_lost = any(words in told for told in differing for words in UNREADABLE)
+        if lock_lost:
+            copy.forget(LOCK)
+            differing = again(copy, "dvc", "repro")
         found = copy.outs()
         differing |= {name for name in {*expected, *found} if expected.get(name) != found.get(name)}
         stages = re.findall(r"(?:Running stage|Stage) '(\w+)", printed)
-        yield Kill(stages[-1] if stages else "", fresh, tuple(sorted(differing)))
+        yield Kill(stages[-1] if stages else "", fresh, lock_lost, tuple(sorted(differing)))
         done += 1
 
 
@@ -89,7 +102,7 @@ def kill_track(
         wrong = again(copy, "pocketface", "track")
         found = published(copy)
         wrong |= {name for name in {*expected, *found} if found.count(name) != expected.count(name)}
-        yield Kill("", True, tuple(sorted(wrong)))
+        yield Kill("", True, False, tuple(sorted(wrong)))
         done += 1
 
 
@@ -99,8 +112,8 @@ def again(copy: Copy, *command: str) -> set[str]:
     printed, _ = process.communicate()
     if not process.returncode:
         return set()
-    last = (printed.strip().splitlines() or ["nothing"])[-1]
-    return {f"{' '.join(command)} ended with {process.returncode} after printing {last!r}"}
+    said = [line for line in printed.splitlines() if line.strip() and not line.startswith("Updating")]
+    return {f"{' '.join(command)} ended with {process.returncode}: {' '.join(said[-WORDS:])}"}
 
 
 def published(copy: Copy) -> list[str]:

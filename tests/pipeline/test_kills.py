@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from copies import ONE_MODEL, Copy, tiny_mirror
-from kills import kill_repro, kill_track, published
+from kills import LOCK, UNREADABLE, again, kill_repro, kill_track, published
 
 pytestmark = pytest.mark.slow
 
@@ -23,6 +23,12 @@ def test_what_is_killed_is_made_good(tmp_path: Path) -> None:
     assert len(expected) > 30
     for kill in kill_repro(copy, expected, seconds, 3, random):
         assert not kill.differing, kill
+    lock = copy.root / LOCK
+    lock.write_text(lock.read_text().rpartition("cmd:")[0])
+    assert UNREADABLE[0] in "".join(again(copy, "dvc", "repro"))
+    copy.forget(LOCK)
+    assert not again(copy, "dvc", "repro")
+    assert copy.outs() == expected
     started = time.monotonic()
     copy.run("pocketface", "track")
     held = published(copy)
