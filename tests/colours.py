@@ -6,8 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pocketface.cards import Output, VariantCard, write_card
-from pocketface.evaluation.variants import MODEL
+from pocketface.cards import MODEL_FILE, Output, VariantCard, write_card
 from pocketface.labels import EXPRESSIONS, GENDERS
 from pocketface.study import Crop, Input
 
@@ -46,6 +45,6 @@ def card(**changes: object) -> VariantCard:
 def variant_folder(folder: Path, model: Path, **changes: object) -> Path:
     """A variant as `convert` leaves it; `changes` replace fields of its card."""
     folder.mkdir(parents=True)
-    shutil.copy(model, folder / MODEL)
+    shutil.copy(model, folder / MODEL_FILE)
     write_card(folder, card(**changes))
     return folder

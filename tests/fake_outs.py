@@ -6,6 +6,7 @@ seed; there are no pictures.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,7 @@ LEVELS = ("float32", "float16", "int8")
 FAILED = ("expression", "int8")
 REASON = "no kernel for CONV_2D | int8"
 SIZES = {"float32": 1_203_456, "float16": 612_345, "int8": 331_000}
+FACES = 240
 NOISE = {"float32": 0.0, "float16": 0.01, "int8": 0.2}
 
 STUDY = {
@@ -69,17 +71,17 @@ class Outs:
     root: Path
 
 
-def write_outs(root: Path) -> Outs:
-    """Writes everything below `root`."""
-    study = Study.model_validate(STUDY)
-    (root / "params.yaml").write_text(yaml.safe_dump(STUDY))
+def write_outs(root: Path, params: dict[str, Any] = STUDY, faces: int = FACES) -> Outs:
+    """Writes everything below `root`, with so many faces of a model's own dataset."""
+    study = Study.model_validate(params)
+    (root / "params.yaml").write_text(yaml.safe_dump(params))
     write_sources(root / "data/sources.yaml")
     for name in study.datasets:
         write_index(root / "data/faces" / name)
     for model in study.models:
         write_model(study, model, root / "models" / model)
         for level in LEVELS:
-            write_variant(study, model, level, root)
+            write_variant(study, model, level, root, faces=faces)
     return Outs(study, root)
 
 
@@ -131,7 +133,9 @@ def write_model(study: Study, model: str, folder: Path) -> None:
     pd.DataFrame(history).to_csv(folder / "history.csv", index=False)
 
 
-def write_variant(study: Study, model: str, level: str, root: Path, noise: float | None = None) -> None:
+def write_variant(
+    study: Study, model: str, level: str, root: Path, noise: float | None = None, faces: int = FACES
+) -> None:
     """Card, file, evaluation and timing of one variant; `noise` sets how wrong its answers are."""
     folder, failed = root / "variants" / model / level, (model, level) == FAILED
     about = model_card(study, model).model_dump() | {"level": level}
@@ -143,14 +147,16 @@ def write_variant(study: Study, model: str, level: str, root: Path, noise: float
         file.write_bytes(f"{model} at {level}".encode())
         facts = {"size_bytes": SIZES[level], "sha256": sha256(file)}
         write_card(folder, VariantCard.model_validate(about | facts))
-    write_evaluation(study, model, level, root, NOISE[level] if noise is None else noise)
+    write_evaluation(study, model, level, root, NOISE[level] if noise is None else noise, faces)
     write_timing(model, level, root)
 
 
-def write_evaluation(study: Study, model: str, level: str, root: Path, noise: float) -> None:
+def write_evaluation(
+    study: Study, model: str, level: str, root: Path, noise: float, faces: int = FACES
+) -> None:
     folder, failed = root / "evaluation" / model / level, (model, level) == FAILED
     own = study.models[model].dataset
-    counts = {} if failed else {own: 240, **({"photos": 18} if own == "utkface" else {})}
+    counts = {} if failed else {own: faces, **({"photos": 18} if own == "utkface" else {})}
     tables = {name: answers(name, n, noise) for name, n in counts.items()}
     folder.mkdir(parents=True, exist_ok=True)
     write_json(

@@ -10,8 +10,8 @@ from typer.testing import CliRunner, Result
 import making
 from colours import paint, variant_folder
 from fake_outs import STUDY, write_sources
+from pocketface.cards import MODEL_FILE
 from pocketface.cli import app
-from pocketface.evaluation.variants import MODEL
 from pocketface.faces.picture import decode
 
 ANN, BOB = making.people(2)
@@ -202,7 +202,7 @@ def test_a_pattern_names_the_variants_that_were_made(colour_model, tmp_path, mon
     assert "dvc repro" in refused.stderr
     variant_folder(tmp_path / "variants/colour/int8", colour_model, level="int8")
     failed = variant_folder(tmp_path / "variants/other/int8", colour_model, status="failed", reason="no")
-    (failed / MODEL).unlink()
+    (failed / MODEL_FILE).unlink()
     (tmp_path / "labels.csv").write_text("path,age\na.png,20\n")
     result = run("evaluate", "--model", "variants/*/int8", "--data", "labels.csv", "--json", "out.json")
     assert result.exit_code == 0, result.output

@@ -269,6 +269,62 @@ def check(
 
 @app.command()
 @exit_cleanly
+def choose(
+    task: Annotated[
+        list[str] | None, typer.Option(help="What it shall answer: age, gender, expression... Default: each.")
+    ] = None,
+    max_size: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Of the file: 1MB, 300kB, or any.")
+    ] = None,
+    max_latency: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="A face, one thread, where it was measured: 5ms, or any."),
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="What to compare by, for example macro_f1 or photos.gender_accuracy.")
+    ] = None,
+    study: Annotated[
+        Path | None, typer.Option(metavar="PARAMS.yaml", help="A study; by default that of params.yaml.")
+    ] = None,
+    place: Annotated[
+        Path, typer.Option("--from", metavar="DIR", help="A repository with outs, or a report's folder.")
+    ] = Path(),
+) -> None:
+    """Says which variant to take for a task, within limits of size and time, and why.
+
+    The best figure wins, of equal ones the smallest file. Limits that are not given are the study's, under
+    `champion`. Where the study has been run, any two variants are compared face by face; a report that was
+    committed knows the comparisons with float32 only. Exit status 1 if no variant keeps within the limits.
+
+    Examples:
+
+        pocketface choose --max-size 1MB --max-latency 5ms --task expression
+
+        pocketface choose --study studies/photos.yaml --from reports/photos --max-latency any
+    """
+    from pocketface import choosing
+    from pocketface.choosing.limits import limits_of
+    from pocketface.study import PARAMS, load_study
+
+    chosen = load_study(study or PARAMS)
+    limits = limits_of(chosen, max_size, max_latency)
+    evidence = choosing.open_evidence(chosen, place)
+    found = []
+    for name in task or choosing.tasks(chosen):
+        choice = choosing.choose(chosen, name, evidence.variants, limits, metric)
+        if choice is None:
+            raise PocketfaceError(
+                f"--task {name}: no variant of study {chosen.study} answers it; "
+                f"there are {', '.join(choosing.tasks(chosen))}"
+            )
+        typer.echo(choosing.answer(choice, evidence))
+        found.append(choice.variant)
+    if None in found:
+        raise typer.Exit(1)
+
+
+@app.command()
+@exit_cleanly
 def track() -> None:
     """Publishes models and variants to MLflow; what is there already stays, so run it as often as you like.
 

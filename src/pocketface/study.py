@@ -314,13 +314,20 @@ class Benchmark(Strict):
 class Champion(Strict):
     """What the champion of a task may cost: of the variants within both limits, the best figure wins.
 
+    Null is no limit.
+
     Attributes:
         max_size_mb: of the file, in millions of bytes.
         max_latency_ms: median time for one face with one thread, on the machine that measured it.
     """
 
-    max_size_mb: Annotated[float, Field(gt=0)] = 1.0
-    max_latency_ms: Annotated[float, Field(gt=0)] = 10.0
+    max_size_mb: Annotated[float, Field(gt=0)] | None = 1.0
+    max_latency_ms: Annotated[float, Field(gt=0)] | None = 10.0
+
+    def __str__(self) -> str:
+        size = "" if self.max_size_mb is None else f"{self.max_size_mb:g} MB"
+        latency = "" if self.max_latency_ms is None else f"{self.max_latency_ms:g} ms a face"
+        return " and ".join(limit for limit in (size, latency) if limit)
 
 
 class Study(Strict):

@@ -7,14 +7,14 @@ import keras
 import pandas as pd
 
 from building import Plan, enliven
-from pocketface.cards import Output, VariantCard, write_card
+from pocketface.cards import MODEL_FILE, Output, VariantCard, write_card
 from pocketface.files import sha256
 from pocketface.labels import EXPRESSIONS, GENDERS
 from pocketface.study import Crop, Input
 from pocketface.study import Level as Settings
 from pocketface.tflite import audit
 from pocketface.tflite.calibrate import Calibration
-from pocketface.tflite.convert import MODEL, make
+from pocketface.tflite.convert import make
 from pocketface.tflite.converter import to_tflite
 from pocketface.tflite.levels import LEVELS
 
@@ -52,7 +52,7 @@ def main(folder: Path) -> None:
             file = make({}, model, LEVELS[level], Settings(), calibration, float32).file
             target = folder / name / level
             target.mkdir(parents=True)
-            (target / MODEL).write_bytes(file)
+            (target / MODEL_FILE).write_bytes(file)
             held = audit.read(file)
             card = VariantCard(
                 model=name,
@@ -67,7 +67,7 @@ def main(folder: Path) -> None:
                 trainable_parameters=model.count_params(),
                 macs=held.macs,
                 size_bytes=len(file),
-                sha256=sha256(target / MODEL),
+                sha256=sha256(target / MODEL_FILE),
                 ports=held.inputs | held.outputs,
             )
             write_card(target, card)

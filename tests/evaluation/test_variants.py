@@ -1,16 +1,16 @@
 import pytest
 
 from colours import card, variant_folder
-from pocketface.cards import CARD
+from pocketface.cards import CARD, MODEL_FILE
 from pocketface.errors import PocketfaceError
-from pocketface.evaluation.variants import MODEL, open_variant, open_variants
+from pocketface.evaluation.variants import open_variant, open_variants
 from pocketface.files import sha256
 from pocketface.study import Input
 
 
 def test_a_folder_and_the_file_in_it_are_the_same_model(colour_model, tmp_path):
     folder = variant_folder(tmp_path / "colour", colour_model, sha256=sha256(colour_model))
-    for path in (folder, folder / MODEL):
+    for path in (folder, folder / MODEL_FILE):
         variant = open_variant(path)
         assert variant.name == "colour/float32"
         assert variant.input.margin == 0.1

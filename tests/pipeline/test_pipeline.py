@@ -1,142 +1,21 @@
 """The whole graph on tiny drawn datasets, by DVC itself, in a copy of the repository."""
 
-import hashlib
 import json
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import yaml
-
-import making
-from pocketface.app.bundle import DETECTOR
-
-REPOSITORY = Path(__file__).parents[2]
-BIN = Path(sys.executable).parent
-WITH_TIMINGS = ("timings/", "index.html", "comparison.md", "latency")
-"""Parts of the names of outs that hold timings, and so never repeat."""
-
-MODEL = {
-    "architecture": "compact",
-    "options": {"widths": [4, 8], "depths": [1, 1], "dropout": 0.0},
-    "training": {"epochs": 2, "batch_size": 8, "learning_rate": 0.01, "augment": {"flip": True}},
-}
-PARAMS = {
-    "study": "tiny",
-    "seed": 1,
-    "threads": 1,
-    "holdout": "photos",
-    "datasets": {
-        "utkface": {"crop": {"policy": "one", "margin": 0.25, "size": 48}},
-        "fer2013": {"crop": {"policy": "as_is", "size": 48, "channels": 1}},
-        "photos": {"crop": {"policy": "largest", "upsample": 1, "margin": 0.6, "size": 96}},
-    },
-    "models": {
-        "age_gender": MODEL
-        | {
-            "dataset": "utkface",
-            "heads": ["age", "gender"],
-            "input": {"size": 32, "channels": 3, "margin": 0.2},
-        },
-        "expression": MODEL
-        | {
-            "dataset": "fer2013",
-            "heads": ["expression"],
-            "input": {"size": 32, "channels": 1, "margin": 0.24, "shift": -0.13},
-        },
-    },
-    "levels": {"float32": {}, "int8": {"calibration": 8}},
-    "benchmark": {"runs": 3, "warmup": 0},
-    "fetched": {},
-    "cross_validate": {},
-    "mix": [],
-    "harness": [],
-}
-
-
-class Copy:
-    """A copy of the repository with a tiny study."""
-
-    def __init__(self, root: Path, mirror: Path, sources: dict) -> None:
-        self.root = root
-        for name in ("stages", "src"):
-            shutil.copytree(REPOSITORY / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-        for name in ("dvc.yaml", ".dvcignore", ".gitignore"):
-            shutil.copy(REPOSITORY / name, root)
-        (root / "data").mkdir()
-        (root / "baselines").mkdir()
-        (root / "data/sources.yaml").write_text(yaml.safe_dump(sources))
-        self.params(PARAMS)
-        self._environment = os.environ | {
-            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-            "PYTHONPATH": str(root / "src"),
-            "POCKETFACE_MIRROR": str(mirror),
-            "HOME": str(root / "home"),
-        }
-        self._environment.pop("MLFLOW_TRACKING_URI", None)
-        self.run("git", "init", "-q")
-        self.run("dvc", "init", "-q")
-
-    def params(self, params: dict) -> None:
-        (self.root / "params.yaml").write_text(yaml.safe_dump(params))
-
-    def start(self, *command: str) -> subprocess.Popen:
-        return subprocess.Popen(
-            command,
-            cwd=self.root,
-            env=self._environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    def run(self, *command: str) -> str:
-        """Runs to the end and returns what was printed; fails the test if the command failed."""
-        process = self.start(*command)
-        printed, _ = process.communicate()
-        assert process.returncode == 0, printed
-        return printed
-
-    def changed_by(self, params: dict) -> set[str]:
-        """The stages that other params reach directly; `dvc repro` runs them, then what depends on them."""
-        self.params(params)
-        printed = self.run("dvc", "repro", "--dry")
-        self.params(PARAMS)
-        return {line.split("'")[1] for line in printed.splitlines() if line.startswith("Running stage")}
-
-    def outs(self) -> dict[str, str]:
-        """File below the outs -> SHA-256, but for those that hold timings."""
-        folders = ("data/raw", "data/faces", "data/views", "models", "variants", "evaluation", "reports")
-        files = [path for folder in folders for path in (self.root / folder).rglob("*") if path.is_file()]
-        names = {path.relative_to(self.root).as_posix(): path for path in files}
-        return {
-            name: hashlib.sha256(path.read_bytes()).hexdigest()
-            for name, path in names.items()
-            if not any(part in name for part in WITH_TIMINGS) and not path.name.startswith(".")
-        }
+from copies import PARAMS, Copy, tiny_mirror
 
 
 @pytest.fixture(scope="module")
-def copies(tmp_path_factory) -> tuple[Copy, Copy]:
+def copies(tmp_path_factory: pytest.TempPathFactory) -> tuple[Copy, Copy]:
     """Two fresh copies in which the graph has run, side by side, in the second with warm stages.
 
     The first has a baseline and was checked.
     """
     root = tmp_path_factory.mktemp("pipeline")
-    members = {"utkface": making.utkface(60), "fer2013": making.fer2013(70), "photos": making.photos(8)}
-    datasets = making.make_mirror(root / "mirror", members)
-    # The bundle only copies the face detector, so anything can stand for it.
-    (root / "mirror/weights").mkdir()
-    (root / "mirror/weights/detector.tflite").write_bytes(b"a detector")
-    detector = {"title": "detector", "licence": "none", "files": [{"mirror": "weights/detector.tflite"}]}
-    sources = {"datasets": datasets, "weights": {DETECTOR: detector}}
-    made = []
-    for name in ("a", "b"):
-        (root / name).mkdir()
-        made.append(Copy(root / name, root / "mirror", sources))
+    mirror, sources = tiny_mirror(root)
+    made = [Copy(root / name, PARAMS, sources, mirror) for name in ("a", "b")]
     runs = [made[0].start("dvc", "repro", "report"), made[1].start("pocketface", "run", "report")]
     for run in runs:
         printed, _ = run.communicate()

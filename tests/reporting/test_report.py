@@ -10,7 +10,7 @@ from fake_outs import FAILED, LEVELS, REASON, write_outs, write_timing
 from pocketface.errors import PocketfaceError
 from pocketface.reporting.report import confusion_counts, write_report
 
-TIMED = ("index.html", "comparison.md", "latency")
+TIMED = ("index.html", "comparison.md", "timings.json", "latency")
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +32,19 @@ def test_metrics_are_flat_per_variant_and_hold_no_timings(reported):
     assert int8["size_bytes"] == 331_000 and int8["photos.n"] == 18
     assert {"utkface.age_mae", "utkface.gender_accuracy", "photos.age_group_accuracy"} <= set(int8)
     assert not re.search(r"_ms|latency|ratio", json.dumps(metrics))
+
+
+def test_a_variants_main_figures_have_a_file_for_dvc(reported):
+    folder = reported.root / "reports/tiny/figures"
+    assert {path.relative_to(folder).as_posix() for path in folder.rglob("*.json")} == {
+        f"{model}/{level}.json"
+        for model in ("age_gender", "expression")
+        for level in LEVELS
+        if (model, level) != FAILED
+    }
+    int8 = json.loads((folder / "age_gender/int8.json").read_text())
+    assert set(int8) == {"utkface.age_mae", "utkface.gender_accuracy", "photos.gender_accuracy", "size_kb"}
+    assert int8["size_kb"] == 331
 
 
 def test_the_comparison_tells_all_that_it_should(reported):

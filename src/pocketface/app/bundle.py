@@ -18,10 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from pocketface.app import INDEX, align
-from pocketface.cards import CARD, VariantCard, read_card
+from pocketface.cards import CARD, MODEL_FILE, VariantCard, read_card
 from pocketface.errors import PocketfaceError
 from pocketface.evaluation.finding import aligned
-from pocketface.evaluation.variants import MODEL
 from pocketface.faces.view import window
 from pocketface.fetching.obtain import obtain
 from pocketface.fetching.sources import load_sources
@@ -91,7 +90,7 @@ def _told(card: VariantCard) -> dict[str, Any]:
 
 def _files(folder: Path, variant: Path, card: VariantCard) -> dict[str, Any]:
     """Copies a variant's files; where they are, and how a face is cut for it."""
-    file = variant / MODEL
+    file = variant / MODEL_FILE
     if card.sha256 is None or not file.is_file() or sha256(file) != card.sha256:
         raise PocketfaceError(f"{file}: missing, or not the file that {CARD} describes; make it again")
     name = f"{card.model}-{card.level}"

@@ -11,13 +11,13 @@ from typing import Any
 
 import pandas as pd
 
-from pocketface.cards import VariantCard, read_card
+from pocketface.cards import MODEL_FILE, VariantCard, read_card
 from pocketface.errors import PocketfaceError
 from pocketface.evaluation.answers import answerable, varies
 from pocketface.evaluation.confidence import intervals
 from pocketface.evaluation.groups import by_group
 from pocketface.evaluation.metrics import best_constant, comparisons, score, tallies
-from pocketface.evaluation.variants import MODEL, Variant, open_variant
+from pocketface.evaluation.variants import Variant, open_variant
 from pocketface.faces.index import COLUMNS, OK
 from pocketface.faces.selection import Evaluation, load_evaluation
 from pocketface.tflite.run import KERNELS
@@ -56,7 +56,7 @@ def evaluate_variant(folder: Path, selected: Path) -> tuple[dict[str, Any], pd.D
             if rows[rows.columns.intersection(answerable(variant.outputs))].notna().any(axis=None)
         }
     except PocketfaceError as error:
-        reason = str(error).removeprefix(f"{folder / MODEL}: ")
+        reason = str(error).removeprefix(f"{folder / MODEL_FILE}: ")
         return metrics | {"status": "failed", "reason": reason}, predictions[0]
     for dataset, (found, table) in measured.items():
         metrics["datasets"][dataset] = found

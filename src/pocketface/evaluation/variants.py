@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pocketface.cards import CARD, Output, VariantCard, read_card
+from pocketface.cards import CARD, MODEL_FILE, Output, VariantCard, read_card
 from pocketface.errors import PocketfaceError
 from pocketface.evaluation.answers import decode
 from pocketface.files import sha256
@@ -23,7 +23,6 @@ from pocketface.labels import EXPRESSIONS, GENDERS
 from pocketface.study import Crop, Input
 from pocketface.tflite.run import Runner
 
-MODEL = "model.tflite"
 IDENTIFIER = b"TFL3"
 
 BARE_OUTPUTS = {
@@ -76,7 +75,7 @@ def open_variant(path: Path, threads: int = 1) -> Variant:
             describes, or it has no card and its signature does not tell what it does.
     """
     path = Path(path)
-    file = path / MODEL if path.is_dir() else path
+    file = path / MODEL_FILE if path.is_dir() else path
     card = read_card(file.parent, VariantCard) if path.is_dir() or (file.parent / CARD).is_file() else None
     if card is not None and card.status != "ok":
         raise PocketfaceError(f"{path}: there is no such model ({card.status}: {card.reason}); take another")

@@ -379,7 +379,11 @@ def _effects(axes: Axes, name: str, column: Sequence[Effect]) -> None:
     axes.set_ylim(len(column) - 0.5, -0.5)
     axes.grid(False, axis="y")
     axes.tick_params(axis="y", length=0, labelcolor=INK)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
+    # Few ticks with few digits: more would run into one another.
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_formatter(
+        FuncFormatter(lambda value, _: f"{value:g}".replace("-", "\N{MINUS SIGN}"))
+    )
     axes.set_xlabel(
         f"{'points' if scale == 100 else quantity_of(metric).unit}, {quantity_of(metric).better} is better"
     )

@@ -4,13 +4,15 @@
 
 - `index.html`: the report that people read, one file that needs no network (`pocketface.reporting.page`).
 - `comparison.md`: the same comparison as text, with latencies where the benchmark has run.
-- `metrics.json`: `{model: {level: {"utkface.age_mae": 6.1, …}}}`, for `dvc metrics` and for `check`.
+- `metrics.json`: `{model: {level: {"utkface.age_mae": 6.1, …}}}`, all figures, for `check`.
+- `figures/MODEL/LEVEL.json`: a variant's main figures and its size, for `dvc metrics`: a row a variant.
 - `changes.json`: every figure's change against float32, its interval, and whether it is noise.
+- `timings.json`: the median latencies, where the benchmark has run, for `pocketface choose`.
 - `plots/`: the overview, size against accuracy, learning curves, confusion matrices, calibration, groups.
 - `latency/`: latency against accuracy.
 - `confusion/MODEL/HEAD_LEVEL.csv`: `actual,predicted`, one row per face, for `dvc plots`.
 
-All repeat byte for byte but `index.html`, `comparison.md` and `latency/`, which show timings.
+All repeat byte for byte but `index.html`, `comparison.md`, `timings.json` and `latency/`, which show timings.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,7 +27,7 @@ from pocketface.files import write_json, written_whole
 from pocketface.reporting import changes, page, plots, tables
 from pocketface.reporting.changes import Compareds
 from pocketface.reporting.quantities import label_of
-from pocketface.reporting.results import FLOAT32, Predictions, Results, Variant, all_predictions
+from pocketface.reporting.results import FLOAT32, Predictions, Results, Timings, Variant, all_predictions
 from pocketface.reporting.words import ETHICS, GLOSSARY, GROUPS, NOISE, head_lines, timed_on
 from pocketface.study import Study
 
@@ -56,7 +58,9 @@ def write_report(study: Study, root: Path = Path()) -> Path:
     figures = dict(_figures(results, found, predictions, answers))
     timed = dict(_latency_figures(results))
     write_json(folder / "metrics.json", metrics(results))
+    _write_main_figures(folder / "figures", results)
     write_json(folder / "changes.json", changes.content(found))
+    write_json(folder / "timings.json", timings(results).model_dump())
     _write_figures(folder / "plots", figures)
     _write_figures(folder / "latency", timed)
     _write_answers(folder / "confusion", answers)
@@ -86,6 +90,33 @@ def metrics(results: Results) -> dict[str, dict[str, dict[str, float | str]]]:
         }
         for model in results.study.models
     }
+
+
+def _write_main_figures(folder: Path, results: Results) -> None:
+    """A file a variant, with the main figures of its model on every dataset that has them."""
+    with written_whole(folder) as partial:
+        partial.mkdir()
+        for variant in results.running():
+            metrics = {figure.partition(".")[2] for figure in results.main_figures(variant.model)}
+            main = {
+                figure: value
+                for figure, value in variant.figures.items()
+                if figure.partition(".")[2] in metrics
+            }
+            size = {"size_kb": variant.card.size_bytes / 1e3} if variant.card.size_bytes else {}
+            write_json(partial / variant.model / f"{variant.level}.json", main | size)
+
+
+def timings(results: Results) -> Timings:
+    """The median latencies of all variants that were timed."""
+    timed = [variant for variant in results.running() if variant.timing and variant.timing.threads]
+    models: dict[str, dict[str, dict[str, float]]] = {}
+    for variant in timed:
+        threads = variant.timing.threads if variant.timing else {}
+        medians = {count: latency.median_ms for count, latency in threads.items()}
+        models.setdefault(variant.model, {})[variant.level] = medians
+    host = next((variant.timing.host for variant in timed if variant.timing), {})
+    return Timings(host=host, models=models)
 
 
 def comparison(results: Results, found: Compareds, figures: list[str], timed: list[str]) -> str:

@@ -88,6 +88,14 @@ class Timing(BaseModel):
     float32_ratio: float | None = None
 
 
+class Timings(BaseModel):
+    """A report's `timings.json`: model -> level -> threads -> median milliseconds a face; and where."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    host: dict[str, str | int]
+    models: dict[str, dict[str, dict[str, float]]]
+
+
 @dataclass(frozen=True)
 class Variant:
     """One model at one level, with all that is known of it.

@@ -1,93 +1,23 @@
 """The registry: a registered model per task, whose alias `champion` points at the variant to take.
 
     for task in tasks(study):
-        crown(store, study, task, choose(study, task, variants), run_ids)
+        crown(store, study, choose(study, task, variants), run, model_id)
 
-The rule: of the study's variants that answer the task, run, and keep within `champion.max_size_mb` and
-`champion.max_latency_ms` of the params, the one with the best figure; of equal ones the smallest file. The
-figure is the task's main one on its model's own dataset (age: MAE; classes: accuracy). A variant whose
-latency was not measured is no candidate.
+The rule is that of `pocketface.choosing`, within the limits under `champion` of the params.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from pocketface.reporting.quantities import label_of, quantity_of, shown
-from pocketface.reporting.results import Variant
-from pocketface.study import Study, main_metric
+from pocketface.choosing.rule import Choice
+from pocketface.reporting.quantities import quantity_of
+from pocketface.study import Study
 from pocketface.tracking.store import Store
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 ALIAS = "champion"
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The champion of one task.
-
-    Attributes:
-        figure: `DATASET.METRIC`, what the candidates were compared by.
-        variant: None where no candidate keeps within the limits.
-    """
-
-    task: str
-    figure: str
-    variant: Variant | None
-
-    def __str__(self) -> str:
-        if self.variant is None:
-            return f"{self.task}: no variant keeps within the limits"
-        return f"{self.task}: {self.variant.model}/{self.variant.level}, {self.facts}"
-
-    @property
-    def facts(self) -> str:
-        """What speaks for the variant."""
-        variant = self.variant
-        if variant is None or variant.card.size_bytes is None or variant.latency_ms is None:
-            return ""
-        value = shown(self.figure, variant.figures[self.figure])
-        size = variant.card.size_bytes / 1e6
-        return f"{label_of(self.figure)} {value}, {size:.3g} MB, {variant.latency_ms:.3g} ms"
-
-
-def tasks(study: Study) -> list[str]:
-    """The heads of all models, each once."""
-    return list(dict.fromkeys(head for model in study.models.values() for head in model.heads))
-
-
-def choose(study: Study, task: str, variants: Sequence[Variant]) -> Choice | None:
-    """Applies the rule; None where nothing that runs answers the task.
-
-    Models with different datasets are compared on that of the first.
-    """
-    answering = [variant for variant in variants if task in variant.card.outputs and not variant.reason]
-    metric = main_metric(task)
-    own = (f"{dataset}.{metric}" for variant in answering for dataset in study.trained_on(variant.model))
-    measured = {figure for variant in answering for figure in variant.figures}
-    figure = next((name for name in own if name in measured), None)
-    if figure is None:
-        return None
-    sign = -1 if quantity_of(figure).better == "higher" else 1
-    candidates = [v for v in answering if figure in v.figures and _within_limits(study, v)]
-    best = min(
-        candidates,
-        key=lambda v: (sign * v.figures[figure], v.card.size_bytes, v.model, v.level),
-        default=None,
-    )
-    return Choice(task, figure, best)
-
-
-def _within_limits(study: Study, variant: Variant) -> bool:
-    size, latency, limits = variant.card.size_bytes, variant.latency_ms, study.champion
-    return (
-        size is not None
-        and size <= limits.max_size_mb * 1e6
-        and latency is not None
-        and latency <= limits.max_latency_ms
-    )
 
 
 def registered_name(study: Study, task: str) -> str:
@@ -97,11 +27,10 @@ def registered_name(study: Study, task: str) -> str:
 
 def rule(study: Study, choice: Choice) -> str:
     """The rule in words, for the registered model's description."""
-    limits = study.champion
+    within = f" of at most {study.champion} (median, one thread)" if str(study.champion) else ""
     best = "highest" if quantity_of(choice.figure).better == "higher" else "lowest"
     return (
-        f"Champion of study {study.study}: the {best} {choice.figure} of a file of at most "
-        f"{limits.max_size_mb:g} MB and {limits.max_latency_ms:g} ms a face (median, one thread); of equal "
+        f"Champion of study {study.study}: the {best} {choice.figure} of a file{within}; of equal "
         "ones the smallest. Chosen by `pocketface track`."
     )
 

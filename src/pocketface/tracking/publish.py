@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from pocketface.cards import CARD, MODEL_FILE
+from pocketface.choosing.rule import Choice, choose, name_of, tasks
 from pocketface.errors import PocketfaceError
 from pocketface.files import sha256
 from pocketface.reporting.results import FLOAT32, Variant, read_variant
 from pocketface.study import Study
 from pocketface.tflite.levels import LEVELS
 from pocketface.tracking import contents
-from pocketface.tracking.champion import Choice, choose, crown, mark, tasks
+from pocketface.tracking.champion import crown, mark
 from pocketface.tracking.folds import publish_folds
 from pocketface.tracking.live import MODEL_KEY, WEIGHTS, curve_points, model_params, model_tags
 from pocketface.tracking.packing import log_model
@@ -164,7 +165,7 @@ class _Publishing:
                 continue
             run, model_id = None, None
             if choice.variant is not None:
-                run, model_id = self.published[_name(choice.variant)]
+                run, model_id = self.published[name_of(choice.variant)]
                 crowned.setdefault(run, []).append(task)
             crown(self.store, self.study, choice, run, model_id)
             choices.append(choice)
@@ -224,14 +225,14 @@ class _Publishing:
         whole = run and run.info.status != "RUNNING" and (variant.reason or MODEL_ID in run.data.tags)
         if run and whole:
             what = self._refresh(run, parent, variant, timing_key)
-            self.published[_name(variant)] = (run.info.run_id, run.data.tags.get(MODEL_ID))
+            self.published[name_of(variant)] = (run.info.run_id, run.data.tags.get(MODEL_ID))
         else:
             if run:  # an earlier attempt broke off, or an earlier release knew no models
                 self.store.delete(run.info.run_id)
             what = "created"
             tags = {PARENT_TAG: parent, CONTENT_KEY: key, TIMING_KEY: timing_key}
-            self.published[_name(variant)] = self._create(variant, float32, tags)
-        self.done[what].append(_name(variant))
+            self.published[name_of(variant)] = self._create(variant, float32, tags)
+        self.done[what].append(name_of(variant))
 
     def _keys(self, variant: Variant, float32: Variant | None) -> tuple[str, str]:
         """Hashes of what decides the run's content, and of the timings, which may change later."""
@@ -256,7 +257,7 @@ class _Publishing:
             NOTE_TAG: variant.reason or level.summary,
             **({"reason": variant.reason} if variant.reason else {}),
         }
-        run = store.create(_name(variant), about | tags)
+        run = store.create(name_of(variant), about | tags)
         settings = flat({"level": study.levels[variant.level].model_dump(mode="json")})
         store.log(run, params=model_params(study, variant.model) | {"level": variant.level} | settings)
         evaluation = self.root / "evaluation" / variant.model / variant.level / "metrics.json"
@@ -285,10 +286,6 @@ class _Publishing:
         self.store.log(run_id, metrics=contents.timings(variant), model_id=tags.get(MODEL_ID))
         self.store.log(run_id, tags={TIMING_KEY: timing_key})
         return "updated"
-
-
-def _name(variant: Variant) -> str:
-    return f"{variant.model}/{variant.level}"
 
 
 def _pictures(study: Study, model: str, root: Path) -> list[Path]:

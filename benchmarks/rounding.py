@@ -1,0 +1,128 @@
+"""How the runtimes round: which of the two ways of `MultiplyByQuantizedMultiplier` each takes, per operator.
+
+python benchmarks/rounding.py
+
+An integer operator scales its 32-bit sums down to 8 bits with a fixed-point multiplier. gemmlowp's way rounds
+twice, when it multiplies and when it shifts; the other rounds once. They differ in about one sum of a
+thousand, by one step. Makes int8 files of a single dense layer and of a single convolution with random
+weights, runs them on random pictures, and counts the stored outputs that are not what each way gives. Needs
+`pip install 'pocketface[pipeline,micro]'`. See docs/deploy.md.
+"""
+
+import math
+import tempfile
+from pathlib import Path
+
+import keras
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+from pocketface.errors import exit_cleanly
+from pocketface.tflite import ranges, runtimes
+from pocketface.tflite.converter import to_tflite
+from pocketface.tflite.levels import LEVELS
+from pocketface.tflite.quantizer import quantize
+from pocketface.tflite.run import Runner
+
+SIDE, OUTPUTS, FACES = 16, 64, 400
+KERNELS = {
+    "LiteRT, reference kernels": OpResolverType.BUILTIN_REF,
+    "LiteRT, own kernels": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+}
+OPERATORS = {"dense": "FULLY_CONNECTED", "convolution": "CONV_2D"}
+
+
+@exit_cleanly
+def main() -> None:
+    """Prints a table: operator, scales, runtime, outputs, and how many differ from either way of rounding."""
+    random = np.random.default_rng(0)
+    pictures = random.integers(0, 256, (FACES, SIDE, SIDE, 1), dtype=np.uint8)
+    print("| operator | scales | runtime | outputs | not as rounded once | not as rounded twice |")
+    print("| :-- | :-- | :-- | --: | --: | --: |")
+    for operator, name in OPERATORS.items():
+        float32 = to_tflite(layer(operator))
+        measured = ranges.measure(float32, pictures[:100])
+        for per_channel in (True, False):
+            with tempfile.TemporaryDirectory() as folder:
+                file = Path(folder) / "model.tflite"
+                file.write_bytes(quantize(float32, LEVELS["int8_io"], measured, per_channel))
+                scales = "per channel" if per_channel else "per tensor"
+                for kernels, kind in KERNELS.items():
+                    unlike, n = differing(file, name, kind, pictures)
+                    row = (operator, scales, kernels, n, unlike["once"], unlike["twice"])
+                    print(f"| {' | '.join(map(str, row))} |", flush=True)
+                micro = runtimes.micro(file, pictures, Runner(file, kernels="own")(pictures))
+                off = f"off LiteRT's own kernels by {micro.max_difference}"
+                print(f"| {operator} | {scales} | TFLite Micro | {off} | | |", flush=True)
+
+
+def layer(operator: str) -> keras.Model:
+    """One operator over a whole picture."""
+    keras.utils.set_random_seed(1)
+    image = keras.Input((SIDE, SIDE, 1), name="image")
+    scaled = image / 255
+    if operator == "dense":
+        flat = keras.layers.Flatten()(scaled)
+        answer = keras.layers.Dense(OUTPUTS, bias_initializer="random_normal")(flat)
+    else:
+        convolution = keras.layers.Conv2D(OUTPUTS, SIDE, bias_initializer="random_normal")
+        answer = keras.layers.Flatten()(convolution(scaled))
+    return keras.Model(image, {"answer": answer})
+
+
+def differing(
+    file: Path, name: str, kind: OpResolverType, pictures: np.ndarray
+) -> tuple[dict[str, int], int]:
+    """Way of rounding -> the outputs that are not as it gives; and how many outputs there are."""
+    runner = Interpreter(
+        model_path=str(file), experimental_op_resolver_type=kind, experimental_preserve_all_tensors=True
+    )
+    runner.allocate_tensors()
+    operator = next(op for op in runner._get_ops_details() if op["op_name"] == name)
+    scales = {tensor["index"]: tensor["quantization_parameters"] for tensor in runner.get_tensor_details()}
+    given, weights, bias = operator["inputs"][:3]
+    (wanted,) = operator["outputs"]
+    seen, stored = [], []
+    for picture in pictures:
+        runner.set_tensor(runner.get_input_details()[0]["index"], (picture[None] ^ 128).view(np.int8))
+        runner.invoke()
+        seen.append(runner.get_tensor(given).ravel().copy())
+        stored.append(runner.get_tensor(wanted).ravel().copy())
+    matrix = runner.get_tensor(weights).reshape(OUTPUTS, -1).astype(np.int64)
+    shifted = np.stack(seen).astype(np.int64) - int(scales[given]["zero_points"][0])
+    sums = shifted @ matrix.T + runner.get_tensor(bias)
+    factors = np.float64(scales[given]["scales"][0]) * scales[weights]["scales"].astype(np.float64)
+    factors = np.broadcast_to(factors / np.float64(scales[wanted]["scales"][0]), OUTPUTS)
+    results = np.stack(stored)
+    zero = int(scales[wanted]["zero_points"][0])
+    counts = {}
+    for way in (once, twice):
+        expected = np.stack([way(sums[:, i], factors[i]) for i in range(OUTPUTS)], axis=1) + zero
+        counts[way.__name__] = int((np.clip(expected, -128, 127) != results).sum())
+    return counts, results.size
+
+
+def multiplier(factor: float) -> tuple[int, int]:
+    """A factor below 1 as `m * 2**-31 * 2**-shift`."""
+    fraction, exponent = math.frexp(factor)
+    return round(fraction * 2**31), -exponent
+
+
+def once(sums: np.ndarray, factor: float) -> np.ndarray:
+    """One rounding, half upwards, of the whole product."""
+    by, shift = multiplier(factor)
+    return (sums * by + (1 << (30 + shift))) >> (31 + shift)
+
+
+def twice(sums: np.ndarray, factor: float) -> np.ndarray:
+    """gemmlowp: the doubled product's upper half, rounded; then the shift, rounded half away from zero."""
+    by, shift = multiplier(factor)
+    product = sums * by
+    nudged = product + np.where(product >= 0, 1 << 30, 1 - (1 << 30))
+    high = np.where(nudged >= 0, nudged >> 31, -(-nudged >> 31))
+    rest = high & ((1 << shift) - 1)
+    return (high >> shift) + (rest > (((1 << shift) - 1) >> 1) + (high < 0))
+
+
+if __name__ == "__main__":
+    main()

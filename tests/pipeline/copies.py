@@ -1,0 +1,190 @@
+"""A copy of the repository with a study of its own, for tests of the whole graph.
+
+mirror, sources = tiny_mirror(folder)
+copy = Copy(folder / "copy", PARAMS, sources, mirror)
+copy.run("dvc", "repro", "report")
+copy.outs()                        # {'models/expression/card.json': 'a3f...', ...}
+"""
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import making
+from pocketface.app.bundle import DETECTOR
+from pocketface.files import remove
+
+REPOSITORY = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+WITH_TIMINGS = ("timings/", "timings.json", "index.html", "comparison.md", "latency")
+"""Parts of the names of outs that hold timings, and so never repeat."""
+
+MODEL = {
+    "architecture": "compact",
+    "options": {"widths": [4, 8], "depths": [1, 1], "dropout": 0.0},
+    "training": {"epochs": 2, "batch_size": 8, "learning_rate": 0.01, "augment": {"flip": True}},
+}
+PARAMS = {
+    "study": "tiny",
+    "seed": 1,
+    "threads": 1,
+    "holdout": "photos",
+    "datasets": {
+        "utkface": {"crop": {"policy": "one", "margin": 0.25, "size": 48}},
+        "fer2013": {"crop": {"policy": "as_is", "size": 48, "channels": 1}},
+        "photos": {"crop": {"policy": "largest", "upsample": 1, "margin": 0.6, "size": 96}},
+    },
+    "models": {
+        "age_gender": MODEL
+        | {
+            "dataset": "utkface",
+            "heads": ["age", "gender"],
+            "input": {"size": 32, "channels": 3, "margin": 0.2},
+        },
+        "expression": MODEL
+        | {
+            "dataset": "fer2013",
+            "heads": ["expression"],
+            "input": {"size": 32, "channels": 1, "margin": 0.24, "shift": -0.13},
+        },
+    },
+    "levels": {"float32": {}, "int8": {"calibration": 8}},
+    "benchmark": {"runs": 3, "warmup": 0},
+    "fetched": {},
+    "cross_validate": {},
+    "mix": [],
+    "harness": [],
+}
+
+
+OUTS = ("data/raw", "data/faces", "data/views", "models", "variants", "evaluation", "reports")
+"""Folders whose files repeat, but for those that hold timings."""
+ALL_OUTS = (*OUTS, "timings", "app_bundle", "dvc.lock")
+
+ONE_MODEL = {
+    **PARAMS,
+    "datasets": {name: PARAMS["datasets"][name] for name in ("utkface", "photos")},
+    "models": {"age_gender": PARAMS["models"]["age_gender"]},
+}
+"""The least study that has every stage of a trained model."""
+
+
+class Copy:
+    """A copy of the repository with a study of its own.
+
+    Args:
+        root: where; it must not exist.
+        params: the params file.
+        sources: where the datasets come from; without it, from where the repository says.
+        mirror: a folder of their archives; without it, what the environment names.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        params: Mapping[str, Any],
+        sources: Mapping[str, Any] | None = None,
+        mirror: Path | None = None,
+    ) -> None:
+        self.root = root
+        ignored = shutil.ignore_patterns("__pycache__")
+        for name in ("stages", "src", *(["weights"] if sources is None else [])):
+            shutil.copytree(REPOSITORY / name, root / name, ignore=ignored)
+        for name in ("dvc.yaml", ".dvcignore", ".gitignore"):
+            shutil.copy(REPOSITORY / name, root)
+        (root / "data").mkdir()
+        (root / "baselines").mkdir()
+        if sources is None:
+            shutil.copy(REPOSITORY / "data/sources.yaml", root / "data")
+        else:
+            (root / "data/sources.yaml").write_text(yaml.safe_dump(dict(sources)))
+        self.params(params)
+        self._environment = os.environ | {
+            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(root / "src"),
+            "PYTHONUNBUFFERED": "1",  # of a command that is killed, all that it printed is wanted
+            "HOME": str(root / "home"),
+            **({"POCKETFACE_MIRROR": str(mirror)} if mirror else {}),
+        }
+        self._environment.pop("MLFLOW_TRACKING_URI", None)
+        self.run("git", "init", "-q")
+        self.run("dvc", "init", "-q")
+
+    def params(self, params: Mapping[str, Any]) -> None:
+        """Writes the params file."""
+        (self.root / "params.yaml").write_text(yaml.safe_dump(dict(params)))
+
+    def start(self, *command: str) -> subprocess.Popen:
+        """Starts a command as the leader of a process group of its own."""
+        return subprocess.Popen(
+            command,
+            cwd=self.root,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *command: str) -> str:
+        """Runs to the end and returns what was printed; fails the test if the command failed."""
+        process = self.start(*command)
+        printed, _ = process.communicate()
+        assert process.returncode == 0, printed
+        return printed
+
+    def run_and_kill(self, seconds: float, *command: str) -> str | None:
+        """Runs a command and kills it with all its processes after so long; None if it ended before.
+
+        Returns:
+            What it had printed.
+        """
+        process = self.start(*command)
+        try:
+            printed, _ = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            return process.communicate()[0]
+        assert process.returncode == 0, printed
+        return None
+
+    def forget(self, *names: str) -> None:
+        """Removes files and folders of the copy, as if nothing had made them yet."""
+        for name in names:
+            remove(self.root / name)
+
+    def changed_by(self, params: dict) -> set[str]:
+        """The stages that other params reach directly; `dvc repro` runs them, then what depends on them."""
+        self.params(params)
+        printed = self.run("dvc", "repro", "--dry")
+        self.params(PARAMS)
+        return {line.split("'")[1] for line in printed.splitlines() if line.startswith("Running stage")}
+
+    def outs(self) -> dict[str, str]:
+        """File below the outs -> SHA-256, but for those that hold timings."""
+        files = [path for folder in OUTS for path in (self.root / folder).rglob("*") if path.is_file()]
+        names = {path.relative_to(self.root).as_posix(): path for path in files}
+        return {
+            name: hashlib.sha256(path.read_bytes()).hexdigest()
+            for name, path in names.items()
+            if not any(part in name for part in WITH_TIMINGS) and not path.name.startswith(".")
+        }
+
+
+def tiny_mirror(root: Path) -> tuple[Path, dict[str, Any]]:
+    """Draws the datasets of `PARAMS`; returns the mirror, and the sources file that tells of it."""
+    members = {"utkface": making.utkface(60), "fer2013": making.fer2013(70), "photos": making.photos(8)}
+    datasets = making.make_mirror(root / "mirror", members)
+    # The bundle only copies the face detector, so anything can stand for it.
+    (root / "mirror/weights").mkdir()
+    (root / "mirror/weights/detector.tflite").write_bytes(b"a detector")
+    detector = {"title": "detector", "licence": "none", "files": [{"mirror": "weights/detector.tflite"}]}
+    return root / "mirror", {"datasets": datasets, "weights": {DETECTOR: detector}}
