@@ -9,7 +9,10 @@ weights, runs them on random pictures, and counts the stored outputs that are no
 `pip install 'pocketface[pipeline,micro]'`. See docs/deploy.md.
 """
 
+import io
 import math
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -22,7 +25,6 @@ from pocketface.tflite import ranges, runtimes
 from pocketface.tflite.converter import to_tflite
 from pocketface.tflite.levels import LEVELS
 from pocketface.tflite.quantizer import quantize
-from pocketface.tflite.run import Runner
 
 SIDE, OUTPUTS, FACES = 16, 64, 400
 KERNELS = {
@@ -47,13 +49,14 @@ def main() -> None:
                 file = Path(folder) / "model.tflite"
                 file.write_bytes(quantize(float32, LEVELS["int8_io"], measured, per_channel))
                 scales = "per channel" if per_channel else "per tensor"
-                for kernels, kind in KERNELS.items():
-                    unlike, n = differing(file, name, kind, pictures)
-                    row = (operator, scales, kernels, n, unlike["once"], unlike["twice"])
-                    print(f"| {' | '.join(map(str, row))} |", flush=True)
-                micro = runtimes.micro(file, pictures, Runner(file, kernels="own")(pictures))
-                off = f"off LiteRT's own kernels by {micro.max_difference}"
-                print(f"| {operator} | {scales} | TFLite Micro | {off} | | |", flush=True)
+                ways = expected(file, name, pictures)
+                runs = {kernels: answers(file, kind, pictures) for kernels, kind in KERNELS.items()}
+                runs["TFLite Micro"] = micro(file, pictures)
+                for runtime, stored in runs.items():
+                    unlike = [int((stored != rounded).sum()) for rounded in ways]
+                    print(
+                        f"| {operator} | {scales} | {runtime} | {stored.size} | {unlike[0]} | {unlike[1]} |"
+                    )
 
 
 def layer(operator: str) -> keras.Model:
@@ -70,36 +73,59 @@ def layer(operator: str) -> keras.Model:
     return keras.Model(image, {"answer": answer})
 
 
-def differing(
-    file: Path, name: str, kind: OpResolverType, pictures: np.ndarray
-) -> tuple[dict[str, int], int]:
-    """Way of rounding -> the outputs that are not as it gives; and how many outputs there are."""
+def opened(file: Path, kind: OpResolverType) -> Interpreter:
+    """The file, ready to run, which keeps what every operator makes."""
     runner = Interpreter(
         model_path=str(file), experimental_op_resolver_type=kind, experimental_preserve_all_tensors=True
     )
     runner.allocate_tensors()
+    return runner
+
+
+def answers(file: Path, kind: OpResolverType, pictures: np.ndarray, tensor: int | None = None) -> np.ndarray:
+    """A tensor's stored values for every picture, `[N, K]`; by default the output's."""
+    runner, stored = opened(file, kind), []
+    wanted = runner.get_output_details()[0]["index"] if tensor is None else tensor
+    for picture in pictures:
+        runner.set_tensor(runner.get_input_details()[0]["index"], as_int8(picture[None]))
+        runner.invoke()
+        stored.append(runner.get_tensor(wanted).ravel().copy())
+    return np.stack(stored)
+
+
+def micro(file: Path, pictures: np.ndarray) -> np.ndarray:
+    """The same of TensorFlow Lite Micro."""
+    given = io.BytesIO()
+    np.save(given, as_int8(pictures))
+    command = [sys.executable, "-P", str(runtimes.MICRO_RUN), str(file), "1"]
+    done = subprocess.run(command, input=given.getvalue(), capture_output=True, check=True)
+    with np.load(io.BytesIO(done.stdout), allow_pickle=False) as stored:
+        return stored["arr_0"].reshape(len(pictures), -1)
+
+
+def as_int8(pictures: np.ndarray) -> np.ndarray:
+    """Raw pixels as `int8_io` takes them: less 128."""
+    return (pictures ^ 128).view(np.int8)
+
+
+def expected(file: Path, name: str, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What the operator should store, `[N, K]`: rounded once, and rounded twice."""
+    runner = opened(file, OpResolverType.BUILTIN_REF)
     operator = next(op for op in runner._get_ops_details() if op["op_name"] == name)
     scales = {tensor["index"]: tensor["quantization_parameters"] for tensor in runner.get_tensor_details()}
     given, weights, bias = operator["inputs"][:3]
     (wanted,) = operator["outputs"]
-    seen, stored = [], []
-    for picture in pictures:
-        runner.set_tensor(runner.get_input_details()[0]["index"], (picture[None] ^ 128).view(np.int8))
-        runner.invoke()
-        seen.append(runner.get_tensor(given).ravel().copy())
-        stored.append(runner.get_tensor(wanted).ravel().copy())
     matrix = runner.get_tensor(weights).reshape(OUTPUTS, -1).astype(np.int64)
-    shifted = np.stack(seen).astype(np.int64) - int(scales[given]["zero_points"][0])
-    sums = shifted @ matrix.T + runner.get_tensor(bias)
+    seen = answers(file, OpResolverType.BUILTIN_REF, pictures, given).astype(np.int64)
+    sums = (seen - int(scales[given]["zero_points"][0])) @ matrix.T + runner.get_tensor(bias)
     factors = np.float64(scales[given]["scales"][0]) * scales[weights]["scales"].astype(np.float64)
     factors = np.broadcast_to(factors / np.float64(scales[wanted]["scales"][0]), OUTPUTS)
-    results = np.stack(stored)
     zero = int(scales[wanted]["zero_points"][0])
-    counts = {}
-    for way in (once, twice):
-        expected = np.stack([way(sums[:, i], factors[i]) for i in range(OUTPUTS)], axis=1) + zero
-        counts[way.__name__] = int((np.clip(expected, -128, 127) != results).sum())
-    return counts, results.size
+    one, two = (
+        np.stack([way(sums[:, i], factors[i]) for i in range(OUTPUTS)], axis=1) + zero
+        for way in (once, twice)
+    )
+    return np.clip(one, -128, 127), np.clip(two, -128, 127)
 
 
 def multiplier(factor: float) -> tuple[int, int]:
