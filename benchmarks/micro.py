@@ -132,8 +132,8 @@ def row(name: str, level: str, content: bytes, faces: np.ndarray) -> str:
         file = Path(folder) / "model.tflite"
         file.write_bytes(content)
         reference = Runner(file, kernels="reference")(faces)
-        plain = runtimes.micro(file, faces, reference)
-        micro = runtimes.micro(file, faces, Runner(file, kernels="own")(faces))
+        plain = runtimes.micro(file, faces, "reference")
+        micro = runtimes.micro(file, faces, "own")
         npu = ethos.compile_for(file)
         compiled = file.with_name(npu.file).stat().st_size if npu and npu.file else 0
     varied = min(len(np.unique(answers, axis=0)) for answers in reference.values())
