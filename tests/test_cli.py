@@ -278,3 +278,29 @@ def test_every_command_explains_itself():
         result = run(*command, "--help")
         assert result.exit_code == 0
         assert "Usage" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "stages, told", [([], ["tracked", "open reports/tiny/index.html"]), (["report"], [])]
+)
+def test_run_publishes_what_a_whole_run_made(tmp_path, monkeypatch, stages, told):
+    ran = []
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(STUDY))
+    monkeypatch.setattr(
+        "pocketface.running.run", lambda study, targets, jobs: ran.append((study.study, targets, jobs))
+    )
+    monkeypatch.setattr("pocketface.cli.track", lambda: print("tracked"))
+    result = run("run", *stages, "--jobs", 3)
+    assert result.exit_code == 0, result.output
+    assert ran == [("tiny", stages, 3)]
+    assert all(line in result.output for line in told)
+    assert ("tracked" in result.output) == (not stages)
+
+
+def test_run_ends_as_dvc_does(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(STUDY))
+    monkeypatch.setattr("pocketface.running.run", lambda *_: 255)
+    monkeypatch.setattr("pocketface.cli.track", lambda: pytest.fail("nothing to publish"))
+    assert run("run").exit_code == 255

@@ -1,12 +1,16 @@
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from pocketface.running import FORKS, warm
+from pocketface.running import FORKS, lanes, warm
+from pocketface.study import load_study
+
+REPOSITORY = Path(__file__).parent.parent
 
 pytestmark = pytest.mark.skipif(not FORKS, reason="this system cannot fork, stages run cold")
 
@@ -33,29 +37,52 @@ def stages(tmp_path, monkeypatch) -> Path:
 
 @pytest.mark.parametrize("status", [0, 3])
 def test_a_stage_runs_in_a_fork_with_its_arguments_environment_and_status(stages, status):
-    assert warm(["sh", "-c", f"DVC_STAGE=greet python stages/hello.py {status} b"]) == status
+    assert warm([["sh", "-c", f"DVC_STAGE=greet python stages/hello.py {status} b"]]) == status
     told = (stages / "hello.txt").read_text()
     assert told == f"hello ['{status}', 'b'] greet {os.getpid()}\n"
     assert "DVC_STAGE" not in os.environ
 
 
 def test_it_prints_where_the_stage_was_started(stages, capfd):
-    warm(["sh", "-c", "cd . && python stages/hello.py 0; python -c 'print(6 * 7)'"])
+    warm([["sh", "-c", "cd . && python stages/hello.py 0; python -c 'print(6 * 7)'"]])
     printed = capfd.readouterr().out
     assert re.search(r"^0:\d\d stages/hello.py 0$", printed, re.MULTILINE)
     assert "42" in printed, "what is no stage is Python as usual"
 
 
 def test_a_stage_that_dies_is_a_failure_and_the_next_one_runs(stages):
-    assert warm(["sh", "-c", "python stages/crash.py; test $? -ne 0 && python stages/hello.py 0"]) == 0
+    assert warm([["sh", "-c", "python stages/crash.py; test $? -ne 0 && python stages/hello.py 0"]]) == 0
     assert (stages / "hello.txt").exists()
 
 
 def test_a_client_that_is_killed_takes_its_stage_along(stages):
     killing = "while [ ! -s pid ]; do sleep 0.05; done; kill -9 $!"
-    warm(["sh", "-c", f"python stages/sleep.py & {killing}"])
+    warm([["sh", "-c", f"python stages/sleep.py & {killing}"]])
     with pytest.raises(ProcessLookupError):
         os.kill(int((stages / "pid").read_text()), 0)
+
+
+def test_commands_run_side_by_side(stages):
+    """Each waits for the other to begin."""
+    (stages / "stages/meet.py").write_text(
+        "import pathlib, sys, time; own, other = map(pathlib.Path, sys.argv[1:]); own.write_text('here')\n"
+        "while not other.exists(): time.sleep(0.05)"
+    )
+    commands = [["python", "stages/meet.py", *names] for names in (("a", "b"), ("b", "a"))]
+    assert warm([["sh", "-c", shlex.join(command)] for command in commands]) == 0
+
+
+def test_every_variant_is_in_one_lane_after_its_conversion():
+    starter = load_study(REPOSITORY / "studies/starter.yaml")
+    found = lanes(starter, 3)
+    assert len(found) == 3
+    stages = [stage for lane in found for stage in lane]
+    assert len(stages) == len(set(stages)) == 2 * len(starter.models) * len(starter.levels)
+    for lane in found:
+        for stage in lane:
+            if stage.startswith("convert"):
+                assert lane.index(stage) < lane.index(stage.replace("convert", "evaluate"))
+    assert "convert_fetched@dlib_gender-int8" in stages
 
 
 @pytest.mark.slow

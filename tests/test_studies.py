@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from dvc.repo import Repo
 
+from pocketface import published
 from pocketface.fetching.sources import load_sources
 from pocketface.gate.baseline import read_baseline, read_figures
 from pocketface.gate.compare import compare
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarni
 
 REPOSITORY = Path(__file__).parent.parent
 STUDIES = sorted(path.stem for path in (REPOSITORY / "studies").glob("*.yaml"))
-CHECKED = sorted(path.stem for path in (REPOSITORY / "baselines").glob("*.yaml"))
+CHECKED = sorted(path.parent.name for path in REPOSITORY.glob("reports/*/metrics.json"))
 
 
 def load(name: str) -> Study:
@@ -44,7 +45,7 @@ def test_a_study_resolves_to_a_graph(repository, name):
     shutil.copy(REPOSITORY / f"studies/{name}.yaml", repository / "params.yaml")
     with Repo(repository) as repo:
         assert repo.index.graph, "DVC finds no cycle and no out that two stages make"
-        stages = {stage.addressing for stage in repo.index.stages}
+        stages = {stage.name for stage in repo.index.stages}
     trained = set(study.models) - set(study.fetched)
     expected = {f"train@{model}" for model in trained} | {f"fetch_weights@{model}" for model in study.fetched}
     for model in study.models:
@@ -62,7 +63,9 @@ def test_what_a_study_fetches_is_known(name):
     for model in study.fetched.values():
         assert model.weights is not None
         if model.weights.startswith(PREFIX):
-            assert (REPOSITORY / model.weights / "card.json").is_file()
+            card = published.read(REPOSITORY / model.weights)
+            assert (card.architecture, dict(card.options)) == (model.architecture, model.options)
+            assert (card.input, list(card.outputs)) == (model.input, model.heads)
         else:
             sources.weight(model.weights)
 

@@ -44,10 +44,17 @@ def run(
         list[str] | None,
         typer.Argument(metavar="[STAGE...]", help="Stop at these; nothing is then published."),
     ] = None,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Models whose variants are made side by side; a large one takes gigabytes of memory."
+        ),
+    ] = 2,
 ) -> None:
     """Runs the study in params.yaml: data to gated comparison, then MLflow.
 
-    `dvc repro` and `pocketface track` in one, and faster: the stages share what they import.
+    `dvc repro` and `pocketface track` in one, and faster: stages share what they import, and models go
+    side by side.
 
     Examples:
 
@@ -61,7 +68,7 @@ def run(
     with _pipeline_extra():
         from pocketface.running import run as running
 
-        status = running(targets or ())
+        status = running(study, targets or [], jobs)
     if status:
         raise typer.Exit(status)
     if not targets:

@@ -1,7 +1,7 @@
-"""The whole job in one command: `dvc repro`, but warm.
+"""The whole job in one command: `dvc repro`, but warm, and in lanes.
 
-    run()                                  # the graph of params.yaml
-    run(["report"])                        # up to a stage
+    run(study)                             # the graph of params.yaml
+    run(study, ["report"])                 # up to a stage
 
 DVC starts a process for every stage, and a study has more than a hundred. Most compute for a second or two,
 after they have imported TensorFlow for five. So this process imports it once, and while DVC is at work, the
@@ -11,6 +11,11 @@ as ever, and the bytes are those of plain `dvc repro` (`tests/pipeline` compares
 
 Nothing is computed before the fork, only imported: TensorFlow's threads do not survive one, and here none has
 been started yet. Where processes cannot fork, the stages run cold.
+
+DVC runs one stage after another, and most of them keep one core busy. So once the models are there, their
+variants are converted and measured in as many *lanes* as there are `jobs`, each a DVC of its own, with models
+of its own. Plain `dvc repro` follows and does what is left: the latencies, for which the machine should be
+quiet, the report, the gate, and what a lane failed at.
 """
 
 import importlib
@@ -32,6 +37,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from pocketface.study import Study
+
 STAGES = "stages"
 PRELOADED = (
     "pocketface.evaluation.evaluate",
@@ -46,6 +53,8 @@ PRELOADED = (
 
 SOCKET, CLIENT = "socket", "client.py"
 POLL_SECONDS = 0.02
+NEEDS_ALL = {"report", "check"}
+"""Stages that depend on every variant."""
 FORKS = hasattr(os, "fork") and hasattr(socket, "send_fds")
 
 CLIENT_CODE = f"""\
@@ -85,34 +94,78 @@ class Request:
         return self.environment.get("DVC_STAGE", " ".join(self.arguments))
 
 
-def run(targets: Sequence[str] = ()) -> int:
+def run(study: Study, targets: Sequence[str] = (), jobs: int = 2) -> int:
     """Runs `dvc repro`, with one line a stage; those that have not changed have none.
 
     Args:
+        study: what is in params.yaml.
         targets: stages to end with; by default the whole graph.
+        jobs: lanes.
 
     Returns:
         DVC's exit status.
     """
-    command = [sys.executable, "-m", "dvc", "repro", "--quiet", *targets]
     if not FORKS:
-        return subprocess.run(command, check=False).returncode
+        return subprocess.run(_dvc(*targets), check=False).returncode
     for module in PRELOADED:
         importlib.import_module(module)
-    return warm(command)
+    started = time.monotonic()
+    if jobs > 1 and len(study.models) > 1 and set(targets) <= NEEDS_ALL:
+        if status := warm([_dvc(*_models_and_views(study))], started):
+            return status
+        warm([_dvc("--single-item", *lane) for lane in lanes(study, jobs)], started)
+    return warm([_dvc(*targets)], started)
 
 
-def warm(command: Sequence[str]) -> int:
-    """Runs a command, in which `python stages/...` is a fork of this process; returns its exit status."""
+def _dvc(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--quiet", *arguments]
+
+
+def _models_and_views(study: Study) -> list[str]:
+    """The stages that lanes start from."""
+    made = [f"fetch_weights@{m}" if m in study.fetched else f"train@{m}" for m in study.models]
+    return [*made, *(f"{_stage('select_faces', study, model)}@{model}" for model in study.models)]
+
+
+def lanes(study: Study, jobs: int) -> list[list[str]]:
+    """The conversions and measurements of a study's variants, a model's in one lane, in order."""
+    own = {
+        model: [
+            f"{_stage(stage, study, model)}@{model}-{level}"
+            for level in study.levels
+            for stage in ("convert", "evaluate")
+        ]
+        for model in study.models
+    }
+    share = [list(own.values())[lane::jobs] for lane in range(min(jobs, len(own)))]
+    return [[stage for stages in models for stage in stages] for models in share]
+
+
+def _stage(stage: str, study: Study, model: str) -> str:
+    """A stage's name in the graph, which has those of fetched models once more."""
+    return f"{stage}_fetched" if model in study.fetched else stage
+
+
+def warm(commands: Sequence[Sequence[str]], started: float | None = None) -> int:
+    """Runs commands side by side, in which `python stages/...` is a fork of this process.
+
+    Args:
+        commands: programs and their arguments.
+        started: when the job began, by the monotonic clock, for what is printed.
+
+    Returns:
+        The largest exit status.
+    """
     with tempfile.TemporaryDirectory(prefix="pocketface-") as folder, _listening(Path(folder)) as listener:
         path = f"{folder}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-        running = subprocess.Popen(command, env=os.environ | {"PATH": path})
+        running = [subprocess.Popen(command, env=os.environ | {"PATH": path}) for command in commands]
         try:
-            _serve(listener, running)
+            _serve(listener, running, time.monotonic() if started is None else started)
         except BaseException:
-            running.terminate()
+            for command in running:
+                command.terminate()
             raise
-        return running.wait()
+        return max(command.wait() for command in running)
 
 
 @contextmanager
@@ -129,20 +182,34 @@ def _listening(folder: Path) -> Iterator[socket.socket]:
         yield listener
 
 
-def _serve(listener: socket.socket, running: subprocess.Popen[bytes]) -> None:
-    """Runs the stages that are asked for, one after another, until the command ends."""
-    started = time.monotonic()
-    while running.poll() is None:
-        if not select.select([listener], [], [], POLL_SECONDS)[0]:
-            continue
-        connection, _ = listener.accept()
-        with connection:
-            request = _receive(connection)
-            minutes, seconds = divmod(int(time.monotonic() - started), 60)
-            print(f"{minutes}:{seconds:02} {request.name}", flush=True)
-            status = _run_in_fork(request, connection, listener)
-            with suppress(BrokenPipeError):  # nobody is left to hear it
-                connection.sendall(bytes([status]))
+def _serve(listener: socket.socket, running: Sequence[subprocess.Popen[bytes]], started: float) -> None:
+    """Runs the stages that are asked for until the commands end."""
+    stages: dict[int, socket.socket] = {}
+    try:
+        while stages or any(command.poll() is None for command in running):
+            ready = select.select([listener, *stages.values()], [], [], POLL_SECONDS)[0]
+            if listener in ready:
+                connection, _ = listener.accept()
+                request = _receive(connection)
+                minutes, seconds = divmod(int(time.monotonic() - started), 60)
+                print(f"{minutes}:{seconds:02} {request.name}", flush=True)
+                stages[_fork(request, [listener, connection, *stages.values()])] = connection
+            for stage, connection in list(stages.items()):
+                if connection in ready:  # its client is gone
+                    os.kill(stage, signal.SIGKILL)
+                ended, status = os.waitpid(stage, os.WNOHANG)
+                if ended:
+                    _answer(stages.pop(stage), os.waitstatus_to_exitcode(status))
+    except BaseException:
+        for stage in stages:
+            os.kill(stage, signal.SIGKILL)
+        raise
+
+
+def _answer(connection: socket.socket, status: int) -> None:
+    """Tells a client how its stage ended; a signal is told as a shell does."""
+    with connection, suppress(BrokenPipeError):
+        connection.sendall(bytes([status if status >= 0 else 128 - status]))
 
 
 def _receive(connection: socket.socket) -> Request:
@@ -151,27 +218,16 @@ def _receive(connection: socket.socket) -> Request:
         return Request(terminal=terminal, **json.loads(lines.readline()))
 
 
-def _run_in_fork(request: Request, connection: socket.socket, listener: socket.socket) -> int:
-    """The exit status of a stage; it is killed when the client is gone."""
+def _fork(request: Request, sockets: Sequence[socket.socket]) -> int:
+    """Starts a stage, which needs none of the sockets; its process."""
     child = os.fork()
     if child == 0:
-        listener.close()
-        connection.close()
+        for own in sockets:
+            own.close()
         _become(request)
     for descriptor in request.terminal:
         os.close(descriptor)
-    try:
-        while True:
-            ended, status = os.waitpid(child, os.WNOHANG)
-            if ended:
-                code = os.waitstatus_to_exitcode(status)
-                return code if code >= 0 else 128 - code
-            if select.select([connection], [], [], POLL_SECONDS)[0]:
-                os.kill(child, signal.SIGKILL)
-    except BaseException:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        raise
+    return child
 
 
 def _become(request: Request) -> NoReturn:

@@ -71,6 +71,7 @@ def test_two_bundles_of_one_study_are_equal(made, tmp_path):
     [
         ({"ports": {"image": Port(dtype="INT8")}}, "INT8 in or out"),
         ({"crop": Crop(geometry="type_b")}, "geometry type_b"),
+        ({"status": "unavailable", "reason": "weights out of reach", "sha256": None}, "weights out of reach"),
     ],
 )
 def test_what_the_page_cannot_run_is_told_with_its_reason(made, tmp_path, changes, reason):

@@ -77,7 +77,7 @@ def test_a_page_that_is_not_built_is_told_with_the_command(folders, tmp_path, mo
 
 
 def test_a_missing_bundle_and_a_taken_port_are_told(folders, tmp_path):
-    with pytest.raises(PocketfaceError, match="dvc repro export_app"):
+    with pytest.raises(PocketfaceError, match="dvc repro -f export_app"):
         server(folders[0], tmp_path / "none", 0)
     with running(*folders) as address, pytest.raises(PocketfaceError, match="--port"):
         server(*folders, address[1])

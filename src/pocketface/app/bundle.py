@@ -73,7 +73,7 @@ def write(folder: Path, study: str, variants: Iterable[Path], detector: Path) ->
 
 def _hindrance(card: VariantCard) -> str | None:
     """Why the page cannot run a variant."""
-    if card.status == "failed":
+    if card.status != "ok":
         return card.reason
     if types := sorted({port.dtype for port in card.ports.values()} - set(PAGE_TYPES)):
         return f"{', '.join(types)} in or out, which LiteRT.js does not hand over"

@@ -55,7 +55,7 @@ def server(page: Path, bundle: Path, port: int) -> ThreadingHTTPServer:
             "`npm ci --prefix app && npm run build --prefix app`"
         )
     if not (bundle / INDEX).is_file():
-        raise PocketfaceError(f"{bundle}: no models for the page; `dvc repro export_app` brings them")
+        raise PocketfaceError(f"{bundle}: no models for the page; `dvc repro -f export_app` brings them")
     handler = partial(_Handler, page=page.resolve(), bundle=bundle.resolve())
     try:
         return ThreadingHTTPServer((ADDRESS, port), handler)

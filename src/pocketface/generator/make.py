@@ -3,13 +3,14 @@
     recipe = load_recipe(folder)
     crop_faces(recipe)                     # runs/generator/faces/DATASET
     train(recipe, folder)                  # decoder.tflite and card.json
-    measure(recipe, folder)                # what the faces are worth, into card.json
+    measure(recipe, folder, PARTS)         # what the faces are worth, into card.json
 
 `stages/generator.py` is the command. The steps leave what they made in `runs/generator`.
 """
 
+import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,10 @@ from pocketface.faces.build import build
 from pocketface.faces.index import FaceSet
 from pocketface.faces.view import views
 from pocketface.fetching.sources import Sources
-from pocketface.files import sha256, write_json
+from pocketface.files import remove, sha256, write_json
 from pocketface.generator import measure as measures
-from pocketface.generator.conditions import KNOTS
-from pocketface.generator.decoder import FILE
+from pocketface.generator.conditions import KNOTS, encode
+from pocketface.generator.decoder import FILE, Decoder
 from pocketface.generator.recipe import Recipe
 from pocketface.generator.render import render
 from pocketface.labels import EXPRESSIONS, GENDERS
@@ -35,6 +36,10 @@ from pocketface.study import Dataset, Input, Study
 WORKPLACE = Path("runs/generator")
 RAW = Path("data/raw")
 DATASET = "starter"
+PARTS = ("photographs", "kept", "distance")
+"""What can be measured: whether faces are found and obey, what training on them keeps, whose they are."""
+
+SHEET_AGES, SHEET_SEED = (4.0, 22.0, 45.0, 75.0), 5
 
 COMPARED = 1000
 """Faces, generated and of each validation split, whose nearest training face is looked for."""
@@ -47,7 +52,7 @@ INNER = Input(size=32, channels=1, margin=0.0)
 def crop_faces(recipe: Recipe, workplace: Path = WORKPLACE) -> None:
     """Crops the training faces of every dataset from `data/raw/DATASET/files.zip`."""
     for name, crop in recipe.faces.items():
-        build(name, RAW / name / "files.zip", Dataset(crop=crop), workplace / "faces" / name)
+        _cropped(name, Dataset(crop=crop), workplace / "faces")
 
 
 def train(recipe: Recipe, sources: Sources, folder: Path, workplace: Path = WORKPLACE) -> None:
@@ -89,6 +94,7 @@ def train(recipe: Recipe, sources: Sources, folder: Path, workplace: Path = WORK
         "parameters": model.count_params(),
     }
     write_json(Path(folder) / CARD, card(file, about))
+    remove(workplace / "measured")  # of another decoder
 
 
 def card(file: Path, about: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,36 +112,72 @@ def card(file: Path, about: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def measure(recipe: Recipe, folder: Path, workplace: Path = WORKPLACE) -> dict[str, Any]:
-    """Renders, crops, trains and compares; writes the figures into the card and returns them."""
-    wanted, file = recipe.measures, Path(folder) / CARD
-    archive = workplace / "measured" / "files.zip"
-    render(archive, wanted.photographs, wanted.seed, Path(folder))
-    drawn = workplace / "measured" / DATASET
-    index = build(DATASET, archive, Dataset(crop=wanted.crop), drawn)
-    generated = FaceSet.load(drawn)
-    rows = generated.rows().dropna(subset=["age"])
-    for name, dataset in wanted.real.items():
-        build(name, RAW / name / "files.zip", dataset, workplace / "real" / name)
-    study = _study(recipe)
-    figures: dict[str, Any] = {
-        "photographs": wanted.photographs,
-        "command": "python stages/generator.py measure",
-        "found": measures.found(index),
-        "obeyed": measures.obeyed(generated, rows, [open_variant(Path(judge)) for judge in wanted.judges]),
-        "kept": {"faces": wanted.faces},
-    }
-    for name, model in wanted.models.items():
-        real = FaceSet.load(workplace / "real" / model.dataset)
-        figures["kept"] |= measures.kept(study, name, generated, real, wanted.faces)
-    figures["distance"] = _distances(generated, rows, recipe, workplace)
-    known = json.loads(file.read_text(encoding="utf-8"))
+def measure(
+    recipe: Recipe, folder: Path, parts: Sequence[str], workplace: Path = WORKPLACE
+) -> dict[str, Any]:
+    """Takes some of the measures, in their order; writes each into the card when it is known.
+
+    Args:
+        recipe: what is measured, and how.
+        folder: the published folder.
+        parts: of `PARTS`; the last two go on with the faces that `photographs` has left.
+        workplace: where crops lie; those that are there already, cut the same way, are taken.
+
+    Returns:
+        All that the card says under `measured`.
+    """
+    wanted, drawn = recipe.measures, workplace / "measured" / DATASET
+    if "photographs" in parts:
+        archive = workplace / "measured" / "files.zip"
+        render(archive, wanted.photographs, wanted.seed, Path(folder))
+        index = build(DATASET, archive, Dataset(crop=wanted.crop), drawn)
+        _note(folder, {"photographs": wanted.photographs, "found": measures.found(index)})
+        judges = [open_variant(Path(judge)) for judge in wanted.judges]
+        _note(folder, {"obeyed": measures.obeyed(FaceSet.load(drawn), _labelled(drawn), judges)})
+    if "kept" in parts:
+        for name, model in wanted.models.items():
+            real = _cropped(model.dataset, wanted.real[model.dataset], workplace / "real")
+            figures = measures.kept(_study(recipe), name, FaceSet.load(drawn), real, wanted.faces)
+            _note(folder, {"faces": wanted.faces, f"kept_{name}": figures})
+    if "distance" in parts:
+        _note(folder, {"distance": _distances(FaceSet.load(drawn), _labelled(drawn), recipe, workplace)})
+    return _note(folder, {})
+
+
+def sheet(folder: Path) -> np.ndarray:
+    """Faces to look at, a row an expression, a column an age and gender: uint8 `[7 * 56, 8 * 56, 3]`."""
+    decoder, random = Decoder(folder), np.random.default_rng(SHEET_SEED)
+    rows = []
+    for expression in EXPRESSIONS:
+        people = pd.DataFrame(itertools.product(SHEET_AGES, GENDERS), columns=["age", "gender"])
+        noise = random.standard_normal((len(people), decoder.latent))
+        rows.append(np.concatenate(list(decoder(noise, encode(people.assign(expression=expression)))), 1))
+    return np.concatenate(rows)
+
+
+def _note(folder: Path, figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Adds figures to those in the card; all of them."""
+    path = Path(folder) / CARD
+    known = json.loads(path.read_text(encoding="utf-8"))
     if known["file"]["sha256"] != sha256(Path(folder) / FILE):
         raise PocketfaceError(
-            f"{file}: describes another {FILE}; run `python stages/generator.py train` first"
+            f"{path}: describes another {FILE}; run `python stages/generator.py train` first"
         )
-    write_json(file, known | {"measured": figures})
-    return figures
+    measured = known.get("measured", {}) | figures
+    write_json(path, known | {"measured": measured})
+    return measured
+
+
+def _labelled(folder: Path) -> pd.DataFrame:
+    """The accepted faces that were asked to look like something."""
+    return FaceSet.load(folder).rows().dropna(subset=["age"])
+
+
+def _cropped(name: str, settings: Dataset, folder: Path) -> FaceSet:
+    """A dataset's faces in `folder/NAME`, cropped now unless they are there."""
+    if not (folder / name).is_dir() or FaceSet.load(folder / name).crop != settings.crop:
+        build(name, RAW / name / "files.zip", settings, folder / name)
+    return FaceSet.load(folder / name)
 
 
 def _study(recipe: Recipe) -> Study:

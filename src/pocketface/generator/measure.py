@@ -1,10 +1,10 @@
 """What generated faces are worth: found, obeying their labels, of use in training, nobody's.
 
-    figures = measure(recipe, faces, workplace)     # what stands under `measured` in the card
+`pocketface.generator.make.measure` puts these into the card:
 
 - `found`: of the photographs of each kind, the share that became a crop.
 - `obeyed`: what published models read from the crops, beside the labels that were asked for.
-- `kept`: a small network trained on generated faces, and on as many real ones, both measured on real
+- `kept_MODEL`: a small network trained on generated faces, and on as many real ones, both measured on real
   validation
   faces. What is kept is the share of the real faces' gain over the best constant answer.
 - `distance`: from a face to the nearest training face, of generated faces and of real validation faces: in
