@@ -28,8 +28,8 @@ AGES = {
     (60, 69): 0.07,
     (70, 90): 0.05,
 }
-"""First and last year of a band -> share of the people: about as in photographs on the web. A model trained on
-people of all ages alike takes the young, who are most people there, for older than they are."""
+"""First and last year of a band -> share of the people, about as in photographs on the web. A model trained
+on people of all ages alike takes the young, who are most people there, for older than they are."""
 
 
 def encode(labels: pd.DataFrame) -> np.ndarray:

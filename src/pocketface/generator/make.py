@@ -44,7 +44,7 @@ SHEET_AGES, SHEET_SEED = (4.0, 22.0, 45.0, 75.0), 5
 COMPARED = 500
 """Faces, generated and of each validation split, whose nearest training face is looked for."""
 IDENTITIES = 2000
-"""Training faces, evenly spaced, that identities are compared with: the network takes a tenth of a second a face."""
+"""Training faces, evenly spaced, that identities are compared with; the network takes a tenth of a second."""
 IDENTITY = Input(size=150, channels=3, margin=0.25)
 """What dlib's identity network sees of a face."""
 INNER = Input(size=32, channels=1, margin=0.0)
