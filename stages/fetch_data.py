@@ -7,7 +7,6 @@ from pocketface.errors import exit_cleanly
 from pocketface.fetching.archives import pack
 from pocketface.fetching.obtain import obtain
 from pocketface.fetching.sources import load_sources
-from pocketface.generator.render import render
 
 
 @exit_cleanly
@@ -20,6 +19,8 @@ def main() -> None:
     source = load_sources().dataset(name)
     target = Path("data/raw", name, "files.zip")
     if source.rendered:
+        from pocketface.generator.render import render  # it loads a good deal
+
         rendered = source.rendered
         count = render(target, rendered.photographs, rendered.seed, Path(rendered.generator))
     else:

@@ -5,6 +5,7 @@ import io
 import lzma
 import os
 import random
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -17,6 +18,7 @@ import pytest
 import yaml
 from loopback import BLOCK, Site
 
+from pocketface import published
 from pocketface.fetching.archives import Archive, pack
 
 STAGE = Path(__file__).parents[2] / "stages" / "fetch_data.py"
@@ -81,6 +83,22 @@ def test_bad_input_is_one_line_and_exit_status_2(tmp_path: Path):
         assert message in done.stderr
         assert done.stderr.count("\n") == 1
     assert not (root / "data/raw").exists()
+
+
+def test_photographs_of_nobody_are_rendered(tmp_path: Path):
+    root = repository(tmp_path, b"")
+    shutil.copytree(published.folder() / "faces-generator", root / "weights/faces-generator")
+    rendered = {"generator": "weights/faces-generator", "photographs": 3, "seed": 7}
+    source = {"title": "nobody", "licence": "none", "rendered": rendered}
+    (root / "data/sources.yaml").write_text(yaml.safe_dump({"datasets": {"faces": source}}))
+    done = run(root)
+    assert (done.returncode, done.stdout) == (0, "data/raw/faces/files.zip: 3 files\n"), done.stderr
+    with zipfile.ZipFile(root / "data/raw/faces/files.zip") as files:
+        assert [name.split("_")[0] for name in files.namelist()] == [f"starter/0000{i}" for i in range(3)]
+    (root / "weights/faces-generator/decoder.tflite").unlink()
+    done = run(root)
+    assert done.returncode == 2
+    assert "decoder.tflite: no such file" in done.stderr
 
 
 def killed_while_downloading(root: Path, site: Site, after: int) -> bool:

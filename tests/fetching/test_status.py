@@ -49,3 +49,11 @@ def test_a_mirror_is_named_when_it_has_everything(sources: Path, monkeypatch: py
     assert row(sources).origin == "mirror"
     monkeypatch.setenv(MIRROR, "https://mirror.org")
     assert row(sources).origin == "mirror"
+
+
+def test_what_is_rendered_needs_no_archive(sources: Path):
+    content = yaml.safe_load(sources.read_text())
+    del content["datasets"]["x"]["files"]
+    content["datasets"]["x"]["rendered"] = {"generator": "weights/x", "photographs": 7, "seed": 1}
+    sources.write_text(yaml.safe_dump(content))
+    assert (row(sources).origin, row(sources).archives) == ("rendered", "0 of 0")

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pocketface.generator.conditions import KNOTS, OLDEST, WIDTH, YOUNGEST, draw, encode, join
+from pocketface.generator.conditions import AGES, KNOTS, WIDTH, draw, encode, join
 from pocketface.labels import EXPRESSIONS, GENDERS
 
 
@@ -23,10 +23,11 @@ def test_ages_beyond_the_last_knot_are_the_last_knot() -> None:
     assert join(np.array([110.0]), gender, expression)[0, : len(KNOTS)].tolist() == [0] * 8 + [1]
 
 
-def test_drawn_labels_are_even_and_independent() -> None:
+def test_drawn_labels_have_their_shares_and_are_independent() -> None:
     labels = draw(4000, np.random.default_rng(1))
-    assert (labels["age"].min(), labels["age"].max()) == (YOUNGEST, OLDEST)
+    for (first, last), share in AGES.items():
+        assert labels["age"].between(first, last).mean() == pytest.approx(share, abs=0.02)
     assert (labels["gender"] == "male").mean() == pytest.approx(0.5, abs=0.03)
     assert labels["expression"].value_counts(normalize=True).to_numpy() == pytest.approx(1 / 7, abs=0.02)
     ages = labels.groupby(["gender", "expression"])["age"].mean()
-    assert ages.to_numpy() == pytest.approx((YOUNGEST + OLDEST) / 2, abs=6)
+    assert ages.to_numpy() == pytest.approx(labels["age"].mean(), abs=4)

@@ -17,7 +17,19 @@ KNOTS = np.array([0, 4, 10, 18, 28, 40, 55, 70, 90], float)
 
 WIDTH = len(KNOTS) + len(GENDERS) + len(EXPRESSIONS)
 
-YOUNGEST, OLDEST = 1, 90
+AGES = {
+    (1, 2): 0.06,
+    (3, 9): 0.08,
+    (10, 19): 0.09,
+    (20, 29): 0.25,
+    (30, 39): 0.18,
+    (40, 49): 0.12,
+    (50, 59): 0.10,
+    (60, 69): 0.07,
+    (70, 90): 0.05,
+}
+"""First and last year of a band -> share of the people, about as in photographs on the web. A model trained
+on people of all ages alike takes the young, who are most people there, for older than they are."""
 
 
 def encode(labels: pd.DataFrame) -> np.ndarray:
@@ -36,10 +48,11 @@ def join(age: np.ndarray, gender: np.ndarray, expression: np.ndarray) -> np.ndar
 
 
 def draw(count: int, random: np.random.Generator) -> pd.DataFrame:
-    """Labels drawn independently of one another: every age from 1 to 90, gender and expression even."""
+    """Labels drawn independently of one another: ages as in `AGES`, gender and expression even."""
+    first, last = np.array(list(AGES))[random.choice(len(AGES), count, p=list(AGES.values()))].T
     return pd.DataFrame(
         {
-            "age": random.integers(YOUNGEST, OLDEST + 1, count).astype(float),
+            "age": random.integers(first, last + 1).astype(float),
             "gender": random.choice(GENDERS, count),
             "expression": random.choice(EXPRESSIONS, count),
         }

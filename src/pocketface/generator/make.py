@@ -41,8 +41,10 @@ PARTS = ("photographs", "kept", "distance")
 
 SHEET_AGES, SHEET_SEED = (4.0, 22.0, 45.0, 75.0), 5
 
-COMPARED = 1000
+COMPARED = 500
 """Faces, generated and of each validation split, whose nearest training face is looked for."""
+IDENTITIES = 2000
+"""Training faces, evenly spaced, that identities are compared with; the network takes a tenth of a second."""
 IDENTITY = Input(size=150, channels=3, margin=0.25)
 """What dlib's identity network sees of a face."""
 INNER = Input(size=32, channels=1, margin=0.0)
@@ -203,26 +205,33 @@ def _distances(generated: FaceSet, rows: pd.DataFrame, recipe: Recipe, workplace
     sets = [FaceSet.load(workplace / "faces" / name) for name in recipe.faces]
     drawn = [(generated, rows.head(COMPARED))]
     figures = {}
-    for what, feature, seen, sources in (
-        (
-            "identity",
-            measures.identity_features,
-            IDENTITY,
-            [faces for faces in sets if faces.crop.channels == 3],
-        ),
-        ("pixels", measures.pixel_features, INNER, sets),
+    of_colour = [faces for faces in sets if faces.crop.channels == 3]
+    for what, feature, seen, sources, most in (
+        ("identity", measures.identity_features, IDENTITY, of_colour, IDENTITIES),
+        ("pixels", measures.pixel_features, INNER, sets, None),
     ):
         parts = {
             "generated": drawn,
-            "validation": [(faces, faces.rows("val").head(COMPARED)) for faces in sources],
-            "train": [(faces, faces.rows("train")) for faces in sources],
+            "validation": [(faces, _spread(faces.rows("val"), COMPARED)) for faces in sources],
+            "train": [(faces, _spread(faces.rows("train"), most)) for faces in sources],
         }
         features = {
             kind: np.concatenate([feature(_seen(faces, chosen, seen)) for faces, chosen in chosen_sets])
             for kind, chosen_sets in parts.items()
         }
-        figures[what] = {"datasets": [faces.dataset for faces in sources], **measures.distances(features)}
+        figures[what] = {
+            "datasets": [faces.dataset for faces in sources],
+            "train_faces": len(features["train"]),
+            **measures.distances(features),
+        }
     return figures
+
+
+def _spread(rows: pd.DataFrame, most: int | None) -> pd.DataFrame:
+    """At most so many rows, evenly spaced: an index is sorted by name, and so often by label."""
+    if most is None or len(rows) <= most:
+        return rows
+    return rows.iloc[np.linspace(0, len(rows) - 1, most).astype(int)]
 
 
 def _seen(faces: FaceSet, rows: pd.DataFrame, seen: Input) -> np.ndarray:
