@@ -96,7 +96,7 @@ class Copy:
     ) -> None:
         self.root = root
         ignored = shutil.ignore_patterns("__pycache__")
-        for name in ("stages", "src", *(["weights"] if sources is None else [])):
+        for name in ("stages", "src", "weights"):
             shutil.copytree(REPOSITORY / name, root / name, ignore=ignored)
         for name in ("dvc.yaml", ".dvcignore", ".gitignore"):
             shutil.copy(REPOSITORY / name, root)
