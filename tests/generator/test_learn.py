@@ -31,6 +31,7 @@ def canvases() -> Canvases:
     )
 
 
+@pytest.mark.slow
 def test_a_training_becomes_a_file_that_draws_what_it_is_asked_for(tmp_path: Path, capsys):
     from pocketface.generator import density
     from pocketface.generator.learn import guess, learn, learn_critic

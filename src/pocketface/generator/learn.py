@@ -32,6 +32,8 @@ from pocketface.labels import EXPRESSIONS, GENDERS
 
 SHIFT = 3
 """Pixels that the critic's window is moved by, at most."""
+NOISE = 0.04
+"""Standard deviation of the grain over what the critic sees, 0..1."""
 
 
 @dataclass(frozen=True)
@@ -120,8 +122,8 @@ def learn(canvases: Canvases, critic: keras.Model, recipe: Training, keep: Path 
             divergence = -0.5 * tf.reduce_sum(1 + spread - mean**2 - tf.exp(spread), 1)
             place = tf.random.uniform((2,), -SHIFT, SHIFT + 1, tf.int32)
             as_shown = tf.where(colour[:, None, None, None], again, _grey(again))
-            seen_true = critic(_at(truth, place), training=False)
-            seen_drawn = critic(_at(tf.concat([as_shown, other], 0), place), training=False)
+            seen_true = critic(_noisy(_at(truth, place)), training=False)
+            seen_drawn = critic(_noisy(_at(tf.concat([as_shown, other], 0), place)), training=False)
             feature = _likeness(seen_true[3:], [part[:batch] for part in seen_drawn[3:]])
             labels = tf.concat([condition, wanted[:half]], 0)
             reading = tf.add_n(_reading_of(seen_drawn, labels))
@@ -199,6 +201,11 @@ def _at(images, place):
     """The critic's window, moved by `place`, [down, right]."""
     begin = tf.stack([0, TOP + place[0], LEFT + place[1], 0])
     return tf.ensure_shape(tf.slice(images, begin, [-1, WINDOW, WINDOW, 3]), (None, WINDOW, WINDOW, 3))
+
+
+def _noisy(images):
+    """With grain, in which patterns that only the critic cares for are lost."""
+    return images + NOISE * tf.random.normal(tf.shape(images))
 
 
 def _charbonnier(difference):

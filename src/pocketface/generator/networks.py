@@ -52,6 +52,8 @@ def decoder(latent: int = LATENT) -> keras.Model:
         if larger:
             x = _block(x, layers.Conv2DTranspose(larger, 4, 2, padding="same", use_bias=False))
     x = layers.Conv2DTranspose(3, 6, 2, padding="same", dtype="float32")(x) + 0.5
+    for _ in range(2):  # nothing is as fine as one pixel: the critic would be pleased with dots
+        x = layers.AveragePooling2D(2, 1, padding="same", dtype="float32")(x)
     return keras.Model([z, condition], x, name="decoder")
 
 
