@@ -9,7 +9,7 @@ from pocketface.fetching.sources import Copy, File, Https, load_sources
 REPOSITORY = Path(__file__).parents[2]
 SHA = "a" * 64
 MD5 = "b" * 32
-DATASETS = ["utkface", "fer2013", "celeba", "appa_real", "cacd", "afad", "photos", "starter"]
+DATASETS = ["utkface", "fer2013", "celeba", "appa_real", "cacd", "afad", "photos", "starter", "starter_test"]
 
 
 def one(**changes) -> dict:
