@@ -5,11 +5,9 @@
 - `found`: of the photographs of each kind, the share that became a crop.
 - `obeyed`: what published models read from the crops, beside the labels that were asked for.
 - `kept_MODEL`: a small network trained on generated faces, and on as many real ones, both measured on real
-  validation
-  faces. What is kept is the share of the real faces' gain over the best constant answer.
+  validation faces. What is kept is the share of the real faces' gain over the best constant answer.
 - `distance`: from a face to the nearest training face, of generated faces and of real validation faces: in
-  the
-  identity features of dlib's network (Euclidean; at most 0.6 is taken for the same person), and in pixels
+  the identity features of dlib's network (Euclidean; at most 0.6 is taken for the same person), and in pixels
   (the inner face, 32 wide, grey, without its mean and spread: 0 is the same picture, 1.4 an unrelated one).
 """
 
