@@ -3,11 +3,12 @@ import re
 import shlex
 import subprocess
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 
-from pocketface.running import FORKS, lanes, warm
+from pocketface.running import FORKS, lanes, phases, warm
 from pocketface.study import load_study
 
 REPOSITORY = Path(__file__).parent.parent
@@ -72,17 +73,23 @@ def test_commands_run_side_by_side(stages):
     assert warm([["sh", "-c", shlex.join(command)] for command in commands]) == 0
 
 
-def test_every_variant_is_in_one_lane_after_its_conversion():
-    starter = load_study(REPOSITORY / "studies/starter.yaml")
-    found = lanes(starter, 3)
-    assert len(found) == 3
-    stages = [stage for lane in found for stage in lane]
-    assert len(stages) == len(set(stages)) == 2 * len(starter.models) * len(starter.levels)
-    for lane in found:
-        for stage in lane:
-            if stage.startswith("convert"):
-                assert lane.index(stage) < lane.index(stage.replace("convert", "evaluate"))
-    assert "convert_fetched@dlib_gender-int8" in stages
+def test_the_phases_make_all_but_latencies_and_the_report():
+    """What the patterns of the lanes leave to plain `dvc repro`."""
+    study = load_study(REPOSITORY / "studies/starter.yaml")
+    listed = subprocess.run(
+        [sys.executable, "-m", "dvc", "stage", "list", "--name-only"],
+        **{"cwd": REPOSITORY, "capture_output": True, "text": True, "check": True},
+    ).stdout.split()
+    patterns = [stage for chains in phases(study) for chain in chains for stage in chain]
+    left = {stage.partition("@")[0] for stage in listed if not any(fnmatch(stage, p) for p in patterns)}
+    assert left == {"benchmark", "benchmark_fetched", "report", "check", "export_app"}
+
+
+def test_a_chain_is_in_one_lane_in_order():
+    chains = [["a1", "a2"], ["b1"], ["c1", "c2"]]
+    assert lanes(chains, 2) == [["a1", "a2", "c1", "c2"], ["b1"]]
+    assert lanes(chains, 5) == chains
+    assert lanes([], 2) == []
 
 
 @pytest.mark.slow

@@ -12,10 +12,12 @@ as ever, and the bytes are those of plain `dvc repro` (`tests/pipeline` compares
 Nothing is computed before the fork, only imported: TensorFlow's threads do not survive one, and here none has
 been started yet. Where processes cannot fork, the stages run cold.
 
-DVC runs one stage after another, and most of them keep one core busy. So once the models are there, their
-variants are converted and measured in as many *lanes* as there are `jobs`, each a DVC of its own, with models
-of its own. Plain `dvc repro` follows and does what is left: the latencies, for which the machine should be
-quiet, the report, the gate, and what a lane failed at.
+DVC runs one stage after another, and most of them keep one core busy. So datasets, and then models with their
+variants, are made in as many *lanes* as there are `jobs`, each a DVC of its own, with datasets and models of
+its own. Plain `dvc repro` follows and does what is left: latencies, for which the machine should be quiet,
+the report, the gate, and what a lane failed at.
+
+A lane names its stages by patterns, since DVC reads all of dvc.lock once for every name that it is given.
 """
 
 import importlib
@@ -34,6 +36,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import NoReturn
 
@@ -46,8 +49,9 @@ PRELOADED = (
     "pocketface.faces.selection",
     "pocketface.importing.fetch",
     "pocketface.reporting.report",
-    "pocketface.tflite.benchmark",
+    "pocketface.latency.benchmark",
     "pocketface.tflite.convert",
+    "pocketface.training.fit",
 )
 """What the stages import, and so all that these import."""
 
@@ -110,10 +114,9 @@ def run(study: Study, targets: Sequence[str] = (), jobs: int = 2) -> int:
     for module in PRELOADED:
         importlib.import_module(module)
     started = time.monotonic()
-    if jobs > 1 and len(study.models) > 1 and set(targets) <= NEEDS_ALL:
-        if status := warm([_dvc(*_models_and_views(study))], started):
-            return status
-        warm([_dvc("--single-item", *lane) for lane in lanes(study, jobs)], started)
+    if jobs > 1 and set(targets) <= NEEDS_ALL:
+        for chains in phases(study):
+            warm([_dvc("--single-item", "--glob", *lane) for lane in lanes(chains, jobs)], started)
     return warm([_dvc(*targets)], started)
 
 
@@ -121,24 +124,28 @@ def _dvc(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--quiet", *arguments]
 
 
-def _models_and_views(study: Study) -> list[str]:
-    """The stages that lanes start from."""
-    made = [f"fetch_weights@{m}" if m in study.fetched else f"train@{m}" for m in study.models]
-    return [*made, *(f"{_stage('select_faces', study, model)}@{model}" for model in study.models)]
+def phases(study: Study) -> list[list[list[str]]]:
+    """Chains of stages to be made in order, those of a phase side by side: datasets, their mix, models.
 
-
-def lanes(study: Study, jobs: int) -> list[list[str]]:
-    """The conversions and measurements of a study's variants, a model's in one lane, in order."""
-    own = {
-        model: [
-            f"{_stage(stage, study, model)}@{model}-{level}"
-            for level in study.levels
-            for stage in ("convert", "evaluate")
+    A model's latencies are not among them. Patterns stand for its levels.
+    """
+    crops = [[f"fetch_data@{name}", f"crop_faces@{name}"] for name in study.datasets]
+    mixed = [[f"mix@{name}"] for name in study.mix]
+    models = [
+        [
+            f"fetch_weights@{name}" if name in study.fetched else f"train@{name}",
+            f"{_stage('select_faces', study, name)}@{name}",
+            f"{_stage('convert', study, name)}@{name}-*",
+            f"{_stage('evaluate', study, name)}@{name}-*",
         ]
-        for model in study.models
-    }
-    share = [list(own.values())[lane::jobs] for lane in range(min(jobs, len(own)))]
-    return [[stage for stages in models for stage in stages] for models in share]
+        for name in study.models
+    ]
+    return [crops, mixed, models]
+
+
+def lanes(chains: Sequence[list[str]], jobs: int) -> list[list[str]]:
+    """Shares chains out; each is in one lane."""
+    return [list(chain.from_iterable(chains[lane::jobs])) for lane in range(min(jobs, len(chains)))]
 
 
 def _stage(stage: str, study: Study, model: str) -> str:
@@ -165,7 +172,7 @@ def warm(commands: Sequence[Sequence[str]], started: float | None = None) -> int
             for command in running:
                 command.terminate()
             raise
-        return max(command.wait() for command in running)
+        return max((command.wait() for command in running), default=0)
 
 
 @contextmanager

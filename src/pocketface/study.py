@@ -303,7 +303,7 @@ class Benchmark(Strict):
     Attributes:
         runs: per thread setting, after the warm-up runs.
         warmup: runs that do not count.
-        profile: whether LiteRT's own profiler is run as well, see `pocketface.tflite.profile`.
+        profile: whether LiteRT's own profiler is run as well, see `pocketface.latency.profile`.
     """
 
     runs: Annotated[int, Field(ge=3)] = 50

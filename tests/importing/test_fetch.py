@@ -14,8 +14,8 @@ from pocketface.faces.selection import save, select
 from pocketface.fetching.sources import Sources
 from pocketface.files import sha256
 from pocketface.importing.fetch import fetch
+from pocketface.latency.benchmark import benchmark
 from pocketface.study import Input, Level, Study
-from pocketface.tflite.benchmark import benchmark
 from pocketface.tflite.convert import convert
 from pocketface.training.fit import load
 from tiny import face_set, study

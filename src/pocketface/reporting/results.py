@@ -79,7 +79,7 @@ class Latency(BaseModel):
 
 
 class Timing(BaseModel):
-    """`timings/MODEL/LEVEL.json`, see `pocketface.tflite.benchmark`."""
+    """`timings/MODEL/LEVEL.json`, see `pocketface.latency.benchmark`."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
     status: str
@@ -224,7 +224,7 @@ def read_variant(root: Path, model: str, level: str) -> Variant:
         card=read_card(folder, VariantCard),
         evaluation=_read(evaluation / "metrics.json", Evaluation, f"evaluate@{model}-{level}"),
         predictions=evaluation / "predictions.parquet",
-        timing=_read(timing, Timing, f"benchmark@{model}-{level}") if timing.is_file() else None,
+        timing=_read(timing, Timing, f"benchmark@{model}") if timing.is_file() else None,
     )
 
 

@@ -11,9 +11,9 @@ import yaml
 from fake_outs import STUDY, model_card
 from pocketface.cards import VariantCard, write_card
 from pocketface.files import sha256
+from pocketface.latency.benchmark import benchmark, summary, take_turns
 from pocketface.reporting.results import Timing
 from pocketface.study import Study
-from pocketface.tflite.benchmark import benchmark, summary, take_turns
 
 STAGE = Path(__file__).parents[2] / "stages/benchmark.py"
 
@@ -92,9 +92,18 @@ def test_a_variant_that_failed_or_does_not_run_is_a_row_with_its_reason(variants
     assert timing["status"] == "failed" and "model.tflite" in timing["reason"]
 
 
-def test_the_stage_writes_one_file(variants, tmp_path):
-    study = STUDY | {"benchmark": {"runs": 3, "warmup": 0}, "threads": 1}
+def test_the_stage_times_all_levels_of_a_model(variants, tmp_path):
+    levels = {level: {} for level in ("float32", "int8", "int16x8")}
+    study = STUDY | {"benchmark": {"runs": 3, "warmup": 0}, "threads": 1, "levels": levels}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(study))
-    subprocess.run([sys.executable, STAGE, "age_gender", "int8"], cwd=tmp_path, check=True)
-    written = json.loads((tmp_path / "timings/age_gender/int8.json").read_text())
-    assert written["level"] == "int8" and list(written["threads"]) == ["1"]
+    subprocess.run([sys.executable, STAGE, "age_gender"], cwd=tmp_path, check=True)
+    written = {
+        path.stem: json.loads(path.read_text()) for path in (tmp_path / "timings/age_gender").iterdir()
+    }
+    assert written.keys() == levels.keys()
+    assert {level: timing["status"] for level, timing in written.items()} == {
+        "float32": "ok",
+        "int8": "ok",
+        "int16x8": "failed",
+    }
+    assert list(written["int8"]["threads"]) == ["1"]

@@ -21,7 +21,7 @@ import numpy as np
 
 from pocketface.cards import MODEL_FILE, VariantCard, read_card
 from pocketface.errors import PocketfaceError
-from pocketface.tflite.profile import profile
+from pocketface.latency.profile import profile
 from pocketface.tflite.run import KERNELS, Runner
 
 NO_FIGURES: dict[str, Any] = {"threads": {}, "float32_ratio": None, "operators": None}
@@ -48,7 +48,7 @@ def benchmark(
     Returns:
         What goes into `timings/MODEL/LEVEL.json`: `model`, `level`, `status`, `reason`, `host`, `kernels`,
         `threads`: {"1": {"min_ms", "median_ms", "p95_ms", "runs"}} and `float32_ratio`, the median over
-        the reference's (null without one), and `operators`, see `pocketface.tflite.profile` (null if not
+        the reference's (null without one), and `operators`, see `pocketface.latency.profile` (null if not
         `profiled`). A variant that failed, is unavailable or does not run has that status, the reason, and no
         figures.
 

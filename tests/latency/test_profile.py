@@ -1,7 +1,7 @@
 import pytest
 
 from pocketface.errors import PocketfaceError
-from pocketface.tflite.profile import profile
+from pocketface.latency.profile import profile
 
 RUNS = 4
 
