@@ -17,7 +17,7 @@ import tensorflow as tf
 from keras import layers
 
 from pocketface.generator.canvases import Canvases
-from pocketface.generator.conditions import WIDTH
+from pocketface.generator.conditions import SHOWN, WIDTH
 from pocketface.generator.networks import LATENT, LEFT, TOP, WINDOW
 
 RIDGE = 1e-3
@@ -32,29 +32,30 @@ def latents(
     for start in range(0, len(canvases), 256):
         part = slice(start, start + 256)
         shown = canvases.pixels[part, TOP : TOP + WINDOW, LEFT : LEFT + WINDOW].astype(np.float32) / 255
-        mean, log_variance = encoder([shown, conditions[part]], training=False)
+        mean, log_variance = encoder([shown, conditions[part, :SHOWN]], training=False)
         means.append(mean)
         variances.append(np.exp(log_variance))
     return np.concatenate(means).astype(float), np.concatenate(variances).astype(float)
 
 
 def regress(
-    mean: np.ndarray, variance: np.ndarray, conditions: np.ndarray, labelled: float = 1.0
+    mean: np.ndarray, variance: np.ndarray, conditions: np.ndarray, clarity: float = 1.0
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The latents given the labels: `condition @ weights + bias + noise @ factor`.
 
     Args:
         mean, variance: `[N, LATENT]`, see `latents`.
         conditions: `[N, WIDTH]`.
-        labelled: how much of the labels' effect on the latents to keep.
+        clarity: how far an expression is from the mean of all, as a multiple of what it is in life.
 
     Returns:
         weights `[WIDTH, LATENT]`, bias `[LATENT]`, factor `[LATENT, LATENT]`.
     """
     centre = conditions.mean(0)
     x, y = conditions - centre, mean - mean.mean(0)
-    weights = labelled * np.linalg.solve(x.T @ x + RIDGE * len(x) * np.eye(WIDTH), x.T @ y)
+    weights = np.linalg.solve(x.T @ x + RIDGE * len(x) * np.eye(WIDTH), x.T @ y)
     rest = y - x @ weights
+    weights[SHOWN:] *= clarity
     covariance = rest.T @ rest / len(rest) + np.diag(variance.mean(0))
     return weights, mean.mean(0) - centre @ weights, np.linalg.cholesky(covariance).T
 
@@ -64,7 +65,7 @@ def generator(decoder: keras.Model, weights: np.ndarray, bias: np.ndarray, facto
     noise = keras.Input((LATENT,), name="noise")
     condition = keras.Input((WIDTH,), name="condition")
     middle, around = layers.Dense(LATENT), layers.Dense(LATENT, use_bias=False)
-    face = decoder([middle(condition) + around(noise), condition], training=False)
+    face = decoder([middle(condition) + around(noise), condition[:, :SHOWN]], training=False)
     middle.set_weights([weights, bias])
     around.set_weights([factor])
     return keras.Model(

@@ -12,7 +12,6 @@ that labels are obeyed when they are drawn independently of all else.
 Labels that a dataset lacks are the critic's answers.
 """
 
-import itertools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ import tensorflow as tf
 
 from pocketface.generator import networks
 from pocketface.generator.canvases import Canvases
-from pocketface.generator.conditions import KNOTS, join
+from pocketface.generator.conditions import KNOTS, SHOWN, join
 from pocketface.generator.networks import LEFT, TOP, WINDOW
 from pocketface.generator.recipe import Training
 from pocketface.labels import EXPRESSIONS, GENDERS
@@ -54,6 +53,7 @@ def learn_critic(canvases: Canvases, recipe: Training) -> keras.Model:
     @tf.function
     def step(pixels, seen, colour, age, gender, expression):
         images = _window(_greyed(_floats(pixels), tf.random.uniform(tf.shape(colour)) < 0.5), SHIFT)
+        images = _worn(images)
         with tf.GradientTape() as tape:
             answers = critic(images, training=True)
             losses = _reading(answers, age, _soft(gender, 2), _soft(expression, 7), smoothing=0.05)
@@ -92,7 +92,7 @@ def learn(canvases: Canvases, critic: keras.Model, recipe: Training, keep: Path 
         recipe: how.
         keep: a folder for the weights so far, after every epoch.
     """
-    conditions = guess(critic, canvases)
+    conditions = guess(critic, canvases)[:, :SHOWN]
     encoder, decoder = networks.encoder(), networks.decoder()
     averaged = networks.decoder()
     averaged.set_weights(decoder.get_weights())
@@ -113,9 +113,8 @@ def learn(canvases: Canvases, critic: keras.Model, recipe: Training, keep: Path 
             mean, spread = encoder([_window(shown, 0), condition], training=True)
             z = mean + tf.exp(spread / 2) * tf.random.normal(tf.shape(mean))
             swapped = tf.stop_gradient(z[:half])
-            drawn = decoder(
-                [tf.concat([z, swapped], 0), tf.concat([condition, wanted[:half]], 0)], training=True
-            )
+            told = tf.concat([condition, wanted[:half]], 0)
+            drawn = decoder([tf.concat([z, swapped], 0), told], training=True)
             again, other = drawn[:batch], drawn[batch:]
             difference = tf.where(colour[:, None, None, None], again - truth, _grey(again) - _grey(truth))
             pixel = tf.reduce_sum(mask * _charbonnier(difference)) / (3 * tf.reduce_sum(mask))
@@ -125,8 +124,8 @@ def learn(canvases: Canvases, critic: keras.Model, recipe: Training, keep: Path 
             seen_true = critic(_noisy(_at(truth, place)), training=False)
             seen_drawn = critic(_noisy(_at(tf.concat([as_shown, other], 0), place)), training=False)
             feature = _likeness(seen_true[3:], [part[:batch] for part in seen_drawn[3:]])
-            labels = tf.concat([condition, wanted[:half]], 0)
-            reading = tf.add_n(_reading_of(seen_drawn, labels))
+            felt = tf.nn.softmax(seen_true[2])  # one person's latents, whatever the labels
+            reading = tf.add_n(_reading_of(seen_drawn, told, tf.concat([felt, felt[:half]], 0)))
             loss = (
                 10 * pixel
                 + recipe.divergence * tf.reduce_mean(divergence)
@@ -152,11 +151,9 @@ def learn(canvases: Canvases, critic: keras.Model, recipe: Training, keep: Path 
 
 
 def _shuffled(conditions: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
-    """Independent labels: age, gender and expression, each of another face."""
-    picked = [conditions[random.integers(0, len(conditions), count)] for _ in range(3)]
-    starts = np.cumsum([0, len(KNOTS), len(GENDERS), len(EXPRESSIONS)])
-    places = itertools.pairwise(starts)
-    return np.concatenate([part[:, a:b] for part, (a, b) in zip(picked, places, strict=True)], 1)
+    """Independent labels: age and gender, each of another face."""
+    age, gender = (conditions[random.integers(0, len(conditions), count)] for _ in range(2))
+    return np.concatenate([age[:, : len(KNOTS)], gender[:, len(KNOTS) :]], 1)
 
 
 def _batches(
@@ -203,6 +200,14 @@ def _at(images, place):
     return tf.ensure_shape(tf.slice(images, begin, [-1, WINDOW, WINDOW, 3]), (None, WINDOW, WINDOW, 3))
 
 
+def _worn(images):
+    """Half of them blurred, with more or less grain: what is left to read is not a matter of single pixels."""
+    blurred = tf.nn.avg_pool2d(images, 3, 1, "SAME")
+    images = tf.where(tf.random.uniform((tf.shape(images)[0], 1, 1, 1)) < 0.5, blurred, images)
+    grain = tf.random.uniform((tf.shape(images)[0], 1, 1, 1), 0.0, 2 * NOISE)
+    return images + grain * tf.random.normal(tf.shape(images))
+
+
 def _noisy(images):
     """With grain, in which patterns that only the critic cares for are lost."""
     return images + NOISE * tf.random.normal(tf.shape(images))
@@ -239,10 +244,10 @@ def _reading(answers, age, gender, expression, smoothing: float = 0.0):
     return errors
 
 
-def _reading_of(answers, conditions):
+def _reading_of(answers, conditions, expression):
     knots = len(KNOTS)
     age = tf.linalg.matvec(conditions[:, :knots], tf.constant(KNOTS, tf.float32))
-    return _reading(answers, age, conditions[:, knots : knots + 2], conditions[:, knots + 2 :])
+    return _reading(answers, age, conditions[:, knots:], expression)
 
 
 def _adam(recipe: Training, steps: int) -> keras.optimizers.Optimizer:

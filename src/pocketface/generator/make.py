@@ -77,6 +77,7 @@ def train(recipe: Recipe, sources: Sources, folder: Path, workplace: Path = WORK
     canvases = load([FaceSet.load(workplace / "faces" / name) for name in recipe.faces], "train")
     keras.mixed_precision.set_global_policy(recipe.training.precision)
     critic = learn_critic(canvases, recipe.training)
+    critic.save_weights(workplace / "critic.weights.h5")
     learnt = learn(canvases, critic, recipe.training, workplace)
     keras.mixed_precision.set_global_policy("float32")
     encoder, decoder = networks.encoder(), networks.decoder()
@@ -84,7 +85,7 @@ def train(recipe: Recipe, sources: Sources, folder: Path, workplace: Path = WORK
     decoder.set_weights(learnt.decoder.get_weights())
     conditions = guess(learnt.critic, canvases)
     mean, variance = density.latents(encoder, canvases, conditions)
-    model = density.generator(decoder, *density.regress(mean, variance, conditions))
+    model = density.generator(decoder, *density.regress(mean, variance, conditions, recipe.training.clarity))
     file = Path(folder) / FILE
     file.write_bytes(density.to_tflite(model))
     about = {

@@ -11,7 +11,7 @@ import keras
 from keras import layers
 
 from pocketface.generator.canvases import SIZE
-from pocketface.generator.conditions import WIDTH
+from pocketface.generator.conditions import SHOWN
 from pocketface.labels import EXPRESSIONS, GENDERS
 
 LATENT = 64
@@ -27,9 +27,9 @@ CRITIC_WIDTHS = (16, 32, 64, 128)
 
 
 def encoder(latent: int = LATENT) -> keras.Model:
-    """A window `[N, 48, 48, 3]` and its condition to the mean and log variance of its latents."""
+    """A window `[N, 48, 48, 3]` and its condition `[N, SHOWN]` to the mean and log variance of its latents."""
     image = keras.Input((WINDOW, WINDOW, 3), name="image")
-    condition = keras.Input((WIDTH,), name="condition")
+    condition = keras.Input((SHOWN,), name="condition")
     x = image - 0.5
     for width, stride in ((24, 2), (48, 2), (96, 1), (128, 2)):
         x = _block(x, layers.Conv2D(width, 3, stride, padding="same", use_bias=False))
@@ -41,9 +41,9 @@ def encoder(latent: int = LATENT) -> keras.Model:
 
 
 def decoder(latent: int = LATENT) -> keras.Model:
-    """Latents `[N, latent]` and conditions to canvases `[N, 56, 56, 3]`, about 0..1 and not clipped."""
+    """Latents `[N, latent]` and conditions `[N, SHOWN]` to canvases `[N, 56, 56, 3]`, about 0..1 and not clipped."""
     z = keras.Input((latent,), name="z")
-    condition = keras.Input((WIDTH,), name="condition")
+    condition = keras.Input((SHOWN,), name="condition")
     side, width = SIZE >> len(DECODER_WIDTHS), DECODER_START
     x = layers.Dense(side * side * width)(layers.Concatenate()([z, condition]))
     x = layers.Reshape((side, side, width))(x)

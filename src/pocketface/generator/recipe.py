@@ -23,6 +23,7 @@ class Training(Strict):
         divergence: weight of the latents' divergence from the normal distribution, a nat.
         features: weight of the difference between two faces as the critic sees them.
         labels: weight of the critic's reading of the labels.
+        clarity: of the expressions, 1 as in life, see `pocketface.generator.density.regress`.
         average: momentum of the decoder's moving average, which is kept.
     """
 
@@ -36,6 +37,7 @@ class Training(Strict):
     divergence: Annotated[float, Field(ge=0)] = 5e-4
     features: Annotated[float, Field(ge=0)] = 1.0
     labels: Annotated[float, Field(ge=0)] = 0.3
+    clarity: Annotated[float, Field(gt=0)] = 1.0
     average: Annotated[float, Field(ge=0, lt=1)] = 0.999
 
 
