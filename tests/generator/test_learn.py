@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pocketface.generator.canvases import SIZE, Canvases
-from pocketface.generator.conditions import KNOTS, WIDTH
+from pocketface.generator.conditions import KNOTS, SHOWN, WIDTH
 from pocketface.generator.decoder import FILE, Decoder
 from pocketface.generator.recipe import Training
 
@@ -74,4 +74,9 @@ def test_latents_given_the_labels_have_the_mean_and_spread_that_they_were_drawn_
     variance = np.full((4000, LATENT), 0.25)
     found, bias, factor = regress(mean, variance, conditions)
     assert conditions[:5] @ found + bias == pytest.approx(conditions[:5] @ weights + 2, abs=0.35)
+    clearer, moved, same = regress(mean, variance, conditions, clarity=2)
+    assert clearer[SHOWN:] == pytest.approx(2 * found[SHOWN:]) and (clearer[:SHOWN] == found[:SHOWN]).all()
+    centre = conditions.mean(0)
+    assert centre @ clearer + moved == pytest.approx(centre @ found + bias), "the mean face stays"
+    assert (same == factor).all()
     assert factor.T @ factor == pytest.approx(spread.T @ spread + 0.25 * np.eye(LATENT), abs=0.15)

@@ -22,6 +22,8 @@ from pocketface.generator.networks import LATENT, LEFT, TOP, WINDOW
 
 RIDGE = 1e-3
 """Of the regression: two labels may come together in every face."""
+MASK = 5
+"""Pixels of a canvas that the unsharp mask averages over."""
 
 
 def latents(
@@ -60,12 +62,21 @@ def regress(
     return weights, mean.mean(0) - centre @ weights, np.linalg.cholesky(covariance).T
 
 
-def generator(decoder: keras.Model, weights: np.ndarray, bias: np.ndarray, factor: np.ndarray) -> keras.Model:
-    """The decoder behind its latents' distribution: `noise` and `condition` to `face`, 0..255."""
+def generator(
+    decoder: keras.Model, weights: np.ndarray, bias: np.ndarray, factor: np.ndarray, sharpness: float = 0.0
+) -> keras.Model:
+    """The decoder behind its latents' distribution: `noise` and `condition` to `face`, 0..255.
+
+    Args:
+        decoder: trained.
+        weights, bias, factor: see `regress`.
+        sharpness: strength of an unsharp mask, for what an auto-encoder draws is soft.
+    """
     noise = keras.Input((LATENT,), name="noise")
     condition = keras.Input((WIDTH,), name="condition")
     middle, around = layers.Dense(LATENT), layers.Dense(LATENT, use_bias=False)
     face = decoder([middle(condition) + around(noise), condition[:, :SHOWN]], training=False)
+    face = face + sharpness * (face - layers.AveragePooling2D(MASK, 1, padding="same")(face))
     middle.set_weights([weights, bias])
     around.set_weights([factor])
     return keras.Model(

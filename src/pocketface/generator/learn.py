@@ -6,10 +6,13 @@
 A variational auto-encoder alone draws blurred people. What a model is to learn from them (age, gender,
 expression) is a matter of details that weigh little in pixels, so faces are compared as the critic sees them,
 too (Hou and others, Deep Feature Consistent Variational Autoencoder, 2017). Half of every batch is faces
-with the latents of one person and the labels of another: the critic must read the new labels from them, so
-that labels are obeyed when they are drawn independently of all else.
+with the latents of one person, and the age and gender of others: the critic must read these from them, so
+that they are obeyed when they are drawn independently of all else.
 
-Labels that a dataset lacks are the critic's answers.
+Of an expression the networks are told nothing: a decoder that is told paints signs that the critic reads, and
+no real face has. It lies in the latents, see `pocketface.generator.density`.
+
+Ages and genders that a dataset lacks are the critic's answers.
 """
 
 import time
@@ -27,7 +30,6 @@ from pocketface.generator.canvases import Canvases
 from pocketface.generator.conditions import KNOTS, SHOWN, join
 from pocketface.generator.networks import LEFT, TOP, WINDOW
 from pocketface.generator.recipe import Training
-from pocketface.labels import EXPRESSIONS, GENDERS
 
 SHIFT = 3
 """Pixels that the critic's window is moved by, at most."""
@@ -201,7 +203,7 @@ def _at(images, place):
 
 
 def _worn(images):
-    """Half of them blurred, with more or less grain: what is left to read is not a matter of single pixels."""
+    """Half of them blurred, all with grain: what is left to read is not a matter of single pixels."""
     blurred = tf.nn.avg_pool2d(images, 3, 1, "SAME")
     images = tf.where(tf.random.uniform((tf.shape(images)[0], 1, 1, 1)) < 0.5, blurred, images)
     grain = tf.random.uniform((tf.shape(images)[0], 1, 1, 1), 0.0, 2 * NOISE)

@@ -85,7 +85,8 @@ def train(recipe: Recipe, sources: Sources, folder: Path, workplace: Path = WORK
     decoder.set_weights(learnt.decoder.get_weights())
     conditions = guess(learnt.critic, canvases)
     mean, variance = density.latents(encoder, canvases, conditions)
-    model = density.generator(decoder, *density.regress(mean, variance, conditions, recipe.training.clarity))
+    given = density.regress(mean, variance, conditions, recipe.training.clarity)
+    model = density.generator(decoder, *given, recipe.training.sharpness)
     file = Path(folder) / FILE
     file.write_bytes(density.to_tflite(model))
     about = {

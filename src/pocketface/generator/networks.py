@@ -27,7 +27,7 @@ CRITIC_WIDTHS = (16, 32, 64, 128)
 
 
 def encoder(latent: int = LATENT) -> keras.Model:
-    """A window `[N, 48, 48, 3]` and its condition `[N, SHOWN]` to the mean and log variance of its latents."""
+    """A window `[N, 48, 48, 3]` and its labels `[N, SHOWN]` to the mean and log variance of its latents."""
     image = keras.Input((WINDOW, WINDOW, 3), name="image")
     condition = keras.Input((SHOWN,), name="condition")
     x = image - 0.5
@@ -41,7 +41,7 @@ def encoder(latent: int = LATENT) -> keras.Model:
 
 
 def decoder(latent: int = LATENT) -> keras.Model:
-    """Latents `[N, latent]` and conditions `[N, SHOWN]` to canvases `[N, 56, 56, 3]`, about 0..1 and not clipped."""
+    """Latents `[N, latent]` and labels `[N, SHOWN]` to canvases `[N, 56, 56, 3]`, about 0..1, not clipped."""
     z = keras.Input((latent,), name="z")
     condition = keras.Input((SHOWN,), name="condition")
     side, width = SIZE >> len(DECODER_WIDTHS), DECODER_START

@@ -24,6 +24,7 @@ class Training(Strict):
         features: weight of the difference between two faces as the critic sees them.
         labels: weight of the critic's reading of the labels.
         clarity: of the expressions, 1 as in life, see `pocketface.generator.density.regress`.
+        sharpness: of the faces, 0 as they are drawn, see `pocketface.generator.density.generator`.
         average: momentum of the decoder's moving average, which is kept.
     """
 
@@ -38,6 +39,7 @@ class Training(Strict):
     features: Annotated[float, Field(ge=0)] = 1.0
     labels: Annotated[float, Field(ge=0)] = 0.3
     clarity: Annotated[float, Field(gt=0)] = 1.0
+    sharpness: Annotated[float, Field(ge=0)] = 0.0
     average: Annotated[float, Field(ge=0, lt=1)] = 0.999
 
 

@@ -107,6 +107,8 @@ def _make(
 ) -> Made:
     calibration = faces.first(settings.calibration)
     facts: dict[str, Any] = {"maker": level.maker}
+    if level.weights == ("FLOAT32",):
+        return Made(float32, facts)
     if level.weights[0] in audit.LIMITS:
         facts["per_channel"] = settings.per_channel
     if level.calibrated:
