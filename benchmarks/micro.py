@@ -1,11 +1,13 @@
-"""Whether TensorFlow Lite Micro answers as LiteRT does, and what Vela makes of a study's trained models.
+"""Whether TensorFlow Lite Micro answers as LiteRT does, and what Vela makes of trained models.
 
-    cp studies/facenet_cv.yaml params.yaml && dvc repro train select_faces
+    cp studies/celeba.yaml params.yaml && dvc repro select_faces
     python benchmarks/micro.py facenet facenet_bis --count 200
 
-Converts each to the integer levels, with ranges measured on the first 500 train faces of its view, as the
-studies do, and runs it on the faces after those. Needs `pip install 'pocketface[pipeline,micro]'`. Prints the
-rows for docs/deploy.md; with `--trace`, instead, the operators that computed other values from equal inputs.
+Takes a study's trained models, or the published weights of that name. Converts each to the integer levels,
+with ranges measured on the first 500 train faces of its view, as the studies do, and runs it on the faces
+after those. Needs `pip install 'pocketface[pipeline,micro]'`. Writes its rows into the tables of
+docs/deploy.md; with `--trace`, prints instead the operators that computed other values from equal inputs.
+With `--no-dense`, dense layers are written as 1x1 convolutions, of the same weights.
 """
 
 import argparse
@@ -19,17 +21,28 @@ from pathlib import Path
 import keras
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from sections import write_rows
 
 from pocketface.cards import ModelCard, read_card
 from pocketface.errors import exit_cleanly
+from pocketface.published import PublishedCard
+from pocketface.published import folder as weights
 from pocketface.tflite import calibrate, ethos, flatbuffer, ranges, runtimes
 from pocketface.tflite.converter import to_tflite
 from pocketface.tflite.levels import LEVELS
 from pocketface.tflite.quantizer import quantize
-from pocketface.tflite.run import Runner, quantized
+from pocketface.tflite.run import Runner, dequantized, quantized
 from pocketface.training.fit import load
 
 INTEGERS = ("int8", "int8_io", "uint8_io", "int16x8")
+PAGE = Path(__file__).parents[1] / "docs/deploy.md"
+HEAD = [
+    "| model | level | file (kB) | faces | off by: own | reference | same answers: own | reference "
+    "| arena (kB) | on the NPU (%) | cycles | SRAM (kB) | compiled file (kB) |",
+    "| :-- | :-- |" + " --: |" * 11,
+]
+
+Answers = dict[str, np.ndarray]
 
 
 @exit_cleanly
@@ -40,10 +53,13 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--levels", nargs="+", choices=INTEGERS, default=list(INTEGERS))
     parser.add_argument("--trace", action="store_true", help="tell which operators differ")
+    parser.add_argument("--no-dense", action="store_true", help="write dense layers as 1x1 convolutions")
     args = parser.parse_args()
+    rows = []
     for name in args.models:
-        folder = Path("models") / name
-        model = load(read_card(folder, ModelCard), folder)
+        model = trained(name)
+        if args.no_dense:
+            model = without_dense(model)
         pixels = calibrate.load(Path("data/views") / name).pixels
         measured, seen = pixels[: calibrate.MOST], pixels[calibrate.MOST :][: args.count]
         float32 = to_tflite(model)
@@ -51,6 +67,39 @@ def main() -> None:
             made = make(model, float32, level, measured)
             for line in traced(name, level, made, seen) if args.trace else [row(name, level, made, seen)]:
                 print(line, flush=True)
+                rows.append(line)
+    if not args.trace:
+        write_rows(PAGE, "no dense layers" if args.no_dense else "micro", HEAD, rows)
+
+
+def trained(name: str) -> keras.Model:
+    """The study's model, or the published one where no study has trained it here."""
+    folder = Path("models") / name
+    if folder.is_dir():
+        return load(read_card(folder, ModelCard), folder)
+    return load(read_card(weights() / name, PublishedCard), weights() / name)
+
+
+class Pointwise(keras.layers.Dense):
+    """A dense layer that is computed as a 1x1 convolution over one pixel."""
+
+    def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
+        """`[N, C]` to `[N, units]`."""
+        pixel = keras.ops.reshape(inputs, (-1, 1, 1, inputs.shape[-1]))
+        sums = keras.ops.reshape(keras.ops.conv(pixel, self.kernel[None, None]), (-1, self.units))
+        return self.activation(sums + self.bias if self.use_bias else sums)
+
+
+def without_dense(model: keras.Model) -> keras.Model:
+    """The same model, every dense layer a `Pointwise`."""
+
+    def copied(layer: keras.Layer) -> keras.Layer:
+        kind = Pointwise if type(layer) is keras.layers.Dense else type(layer)
+        return kind.from_config(layer.get_config())
+
+    copy = keras.models.clone_model(model, clone_function=copied)
+    copy.set_weights(model.get_weights())
+    return copy
 
 
 def make(model: keras.Model, float32: bytes, level: str, pixels: np.ndarray) -> bytes:
@@ -72,14 +121,7 @@ def traced(name: str, level: str, content: bytes, faces: np.ndarray) -> Iterator
         file.write_bytes(flatbuffer.serialize(model))
         own, stored = litert(file, results, OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES, faces)
         reference, _ = litert(file, results, OpResolverType.BUILTIN_REF, faces)
-        done = subprocess.run(
-            [sys.executable, "-P", str(runtimes.MICRO_RUN), str(file), str(len(results))],
-            input=npy(stored),
-            capture_output=True,
-            check=True,
-        )
-    with np.load(io.BytesIO(done.stdout), allow_pickle=False) as answers:
-        micro = {tensor: answers[f"arr_{place}"] for place, tensor in enumerate(results)}
+        micro = dict(zip(results, in_micro(file, stored, len(results)), strict=True))
     for kernels, theirs in (("own", own), ("reference", reference)):
         for operator in graph.operators:
             alike = np.ones(len(faces), bool)
@@ -114,6 +156,40 @@ def litert(
     return {tensor: np.stack(values) for tensor, values in found.items()}, stored
 
 
+def in_micro(file: Path, stored: np.ndarray, outputs: int) -> list[np.ndarray]:
+    """The stored values of a file's outputs for stored faces, by their place."""
+    command = [sys.executable, "-P", str(runtimes.MICRO_RUN), str(file), str(outputs)]
+    done = subprocess.run(command, input=npy(stored), capture_output=True, check=True)
+    with np.load(io.BytesIO(done.stdout), allow_pickle=False) as answers:
+        return [answers[f"arr_{place}"] for place in range(outputs)]
+
+
+def micro_answers(file: Path, faces: np.ndarray) -> Answers:
+    """What Micro answers, as a `Runner` gives it."""
+    interpreter = Interpreter(model_path=str(file))
+    signature = interpreter.get_signature_runner()
+    places = [port["index"] for port in interpreter.get_output_details()]
+    stored = in_micro(file, quantized(faces, signature.get_input_details()["image"]), len(places))
+    ports = signature.get_output_details()
+    return {head: dequantized(stored[places.index(port["index"])], port) for head, port in ports.items()}
+
+
+def off(answers: Answers, expected: Answers) -> float:
+    """The largest difference in any answer."""
+    return max(float(np.abs(answers[head] - values).max()) for head, values in expected.items())
+
+
+def alike(answers: Answers, expected: Answers) -> int:
+    """On how many faces every head decides the same: the class, or the whole number."""
+    heads = [decided(answers[head]) == decided(values) for head, values in expected.items()]
+    return int(np.all(heads, axis=0).sum())
+
+
+def decided(values: np.ndarray) -> np.ndarray:
+    """Of an answer `[N, K]`: the class, or of a single number the whole one."""
+    return np.rint(values[:, 0]) if values.shape[1] == 1 else values.argmax(1)
+
+
 def same(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Of which faces `[N]` all values are the same."""
     return (one == other).reshape(len(one), -1).all(axis=1)
@@ -131,15 +207,18 @@ def row(name: str, level: str, content: bytes, faces: np.ndarray) -> str:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.tflite"
         file.write_bytes(content)
-        reference = Runner(file, kernels="reference")(faces)
-        plain = runtimes.micro(file, faces, "reference")
-        micro = runtimes.micro(file, faces, "own")
+        own, reference = (Runner(file, kernels=kernels)(faces) for kernels in ("own", "reference"))
+        micro = runtimes.micro(file, faces)
+        answers = micro_answers(file, faces) if micro.runs else {}
         npu = ethos.compile_for(file)
         compiled = file.with_name(npu.file).stat().st_size if npu and npu.file else 0
-    varied = min(len(np.unique(answers, axis=0)) for answers in reference.values())
+    varied = min(len(np.unique(values, axis=0)) for values in reference.values())
     cells = [name, level, f"{len(content) / 1e3:.0f}", f"{len(faces)} ({varied} different)"]
-    for compared in (micro, plain):
-        cells += [f"{compared.max_difference:.1g}" if compared.runs else f"no: {compared.reason}"]
+    if micro.runs:
+        cells += [f"{off(answers, theirs):.1g}" for theirs in (own, reference)]
+        cells += [str(alike(answers, theirs)) for theirs in (own, reference)]
+    else:
+        cells += [f"no: {micro.reason}", "", "", ""]
     cells += [f"{(micro.arena_bytes or 0) / 1e3:.0f}"]
     if npu and npu.npu_share is not None:
         cells += [f"{100 * npu.npu_share:.0f}", f"{npu.cycles:,}", f"{(npu.sram_bytes or 0) / 1e3:.0f}"]

@@ -1,8 +1,9 @@
-"""A page of which every section is written by a command of its own."""
+"""Pages of which a command writes a section, or the rows of a table."""
 
 import re
 from pathlib import Path
 
+from pocketface.errors import PocketfaceError
 from pocketface.files import written_whole
 
 
@@ -14,3 +15,27 @@ def write_section(page: Path, title: str, body: str) -> None:
     parts = [before.rstrip(), f"## {title}", body.strip(), after.strip()]
     with written_whole(page) as partial:
         partial.write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
+
+
+def write_rows(page: Path, mark: str, head: list[str], rows: list[str], key: int = 2) -> None:
+    """Puts rows into the table between `<!-- MARK -->` and `<!-- /MARK -->` of a page.
+
+    Args:
+        page: Markdown.
+        mark: the table's.
+        head: its first two lines.
+        rows: lines; one takes the place of an earlier one whose first `key` cells are the same.
+
+    Raises:
+        PocketfaceError: the page has no such marks.
+    """
+    found = re.fullmatch(
+        rf"(.*<!-- {mark} -->\n)(.*?)(<!-- /{mark} -->.*)", page.read_text(encoding="utf-8"), re.DOTALL
+    )
+    if not found:
+        raise PocketfaceError(f"{page}: no lines `<!-- {mark} -->` and `<!-- /{mark} -->`")
+    before, table, after = found.groups()
+    lines = [line for line in table.splitlines() if line.startswith("|")][len(head) :] + rows
+    merged = {tuple(line.split("|")[1 : key + 1]): line for line in lines}
+    with written_whole(page) as partial:
+        partial.write_text(before + "\n".join([*head, *merged.values()]) + "\n" + after, encoding="utf-8")

@@ -14,6 +14,8 @@ export interface Opinion {
   float32: Answer[] | null;
   /** Milliseconds of the model alone. */
   time: number;
+  /** Whether the CPU computed although the GPU was asked for. */
+  fellBack: boolean;
 }
 
 export interface Face {
@@ -72,10 +74,11 @@ export class Analyst {
 
   async ask(variant: Variant, picture: Pixels, place: Place): Promise<Opinion> {
     const seen = seenBy(variant, picture, place);
-    const { outputs, time } = await (await this.model(variant)).run(seen);
+    const model = await this.model(variant);
+    const { outputs, time } = await model.run(seen);
     const reference = this.reference(variant);
     const float32 = reference && answersOf(reference, (await (await this.model(reference)).run(seen)).outputs);
-    return { variant, seen, answers: answersOf(variant, outputs), float32, time };
+    return { variant, seen, answers: answersOf(variant, outputs), float32, time, fellBack: model.fellBack };
   }
 
   /** The times of a variant for one face, in milliseconds, after a first run that does not count. */

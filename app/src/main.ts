@@ -4,10 +4,11 @@ import { keep, loadBundle, type Bundle, type Variant } from "./bundle";
 import { Camera } from "./camera";
 import { frameOf, loadPicture, LARGEST, Trouble } from "./picture";
 import { blank, type Pixels } from "./pixels";
-import { hindrance, start, type Engine } from "./runtime";
-import { byId, drawBoxes, drawChoices, drawFaces, drawPicture, drawTable, type Row } from "./screen";
+import { hindrances, start, type Engine } from "./runtime";
+import { byId, drawBoxes, drawChoices, drawEngines, drawFaces, drawPicture, drawTable, type Row } from "./screen";
 
 const FIRST_LEVELS = ["int8", "float32"];
+const FIRST_ENGINE = "cpu";
 const CARDS_EVERY = 400; // milliseconds, while the camera runs
 
 const canvas = byId<HTMLCanvasElement>("picture");
@@ -18,7 +19,6 @@ const camera = new Camera(video);
 let bundle: Bundle;
 let analyst: Analyst;
 let chosen: () => Variant[];
-let engineInUse: Engine = "cpu";
 let shown: { pixels: Pixels; note: string; analysis?: Analysis } | null = null;
 
 /** What was asked last; what was asked before does not draw any more. */
@@ -161,16 +161,25 @@ function stopCamera(): void {
 
 async function useEngine(engine: Engine): Promise<void> {
   say("Loading the runtime …", "busy");
-  const reason = await hindrance(engine);
-  if (reason) {
-    engines.value = engineInUse;
-    throw new Trouble(`That cannot compute here: ${reason}.`);
-  }
   analyst.forget();
   await start(engine);
-  engineInUse = engine;
   await analyst.analyse(blank(64, 64, 3), chosen()); // the first run of a model is slower
+  engines.value = engine;
   say("Ready. Choose a picture, or use the camera.");
+}
+
+/** Another engine; one that does not start leaves the plain one. */
+async function changeEngine(engine: Engine): Promise<void> {
+  try {
+    await useEngine(engine);
+  } catch (error) {
+    if (engine === FIRST_ENGINE) throw error;
+    console.warn(error);
+    await useEngine(FIRST_ENGINE);
+    throw new Trouble("That did not start here; one thread of the CPU computes instead.");
+  } finally {
+    if (camera.on) void watch(asked);
+  }
 }
 
 function compareLevels(): Promise<void> {
@@ -220,9 +229,8 @@ function listen(): void {
   });
   engines.addEventListener("change", () => {
     void inTurn(async () => {
-      await useEngine(engines.value as Engine);
-      if (camera.on) void watch(asked);
-      else await analyseShown();
+      await changeEngine(engines.value as Engine);
+      if (!camera.on) await analyseShown();
     });
   });
   byId("compare").addEventListener("click", () => void compareLevels());
@@ -254,7 +262,8 @@ void inTurn(async () => {
     if (!camera.on) void inTurn(() => analyseShown()); // the camera's next frame asks the new ones anyway
   });
   listen();
-  await useEngine("cpu");
+  drawEngines(engines, await hindrances());
+  await useEngine(FIRST_ENGINE);
   document.documentElement.dataset.ready = "";
   void keep(bundle).then(() => (document.documentElement.dataset.kept = ""));
 });

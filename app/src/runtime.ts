@@ -4,6 +4,7 @@ import {
   loadLiteRt,
   supportsFeature,
   Tensor,
+  TensorBufferType,
   unloadLiteRt,
   type CompiledModel,
   type TensorDetails,
@@ -17,15 +18,20 @@ import type { Pixels } from "./pixels";
 declare const RUNTIME: string;
 
 /** What computes: one CPU thread, several, or the GPU. */
-export type Engine = "cpu" | "threads" | "webgpu";
+const ENGINES = ["cpu", "threads", "webgpu"] as const;
+export type Engine = (typeof ENGINES)[number];
 
 /** More than this many threads do not help nets of a few milliseconds. */
 const MOST_THREADS = 4;
 
 export const threads = (): number => Math.min(navigator.hardwareConcurrency || 1, MOST_THREADS);
 
-/** Why an engine cannot be used here; null if it can. */
-export async function hindrance(engine: Engine): Promise<string | null> {
+/** Engine -> why it cannot be used here; null if it can. */
+export async function hindrances(): Promise<Map<Engine, string | null>> {
+  return new Map(await Promise.all(ENGINES.map(async (engine) => [engine, await hindrance(engine)] as const)));
+}
+
+async function hindrance(engine: Engine): Promise<string | null> {
   if (engine === "threads") {
     if (threads() < 2) return "this device has one processor";
     if (!self.crossOriginIsolated) return "the server sends no COOP and COEP headers";
@@ -51,12 +57,31 @@ export async function start(engine: Engine): Promise<void> {
   running = engine;
 }
 
-async function compile(file: string): Promise<CompiledModel> {
-  const cpu = { accelerator: "wasm", cpuOptions: { numThreads: running === "threads" ? threads() : 1 } } as const;
+/** A file, compiled; and whether the CPU has it although the GPU was asked for. */
+async function compile(file: string): Promise<{ model: CompiledModel; fellBack: boolean }> {
   const bytes = await loadFile(file);
-  if (running !== "webgpu") return loadAndCompile(bytes, cpu);
-  // What the GPU cannot do, integers above all, the CPU does.
-  return loadAndCompile(bytes, { accelerator: "webgpu" }).catch(() => loadAndCompile(bytes, cpu));
+  const model = running === "webgpu" ? await onGpu(bytes) : null;
+  if (model) return { model, fellBack: false };
+  const cpuOptions = { numThreads: running === "threads" ? threads() : 1 };
+  return { model: await loadAndCompile(bytes, { accelerator: "wasm", cpuOptions }), fellBack: running === "webgpu" };
+}
+
+/** A file, compiled for the GPU and run once there; null where the GPU cannot do all of it, 16-bit integers for one. */
+async function onGpu(bytes: Uint8Array): Promise<CompiledModel | null> {
+  let model: CompiledModel | null = null;
+  try {
+    model = await loadAndCompile(bytes, { accelerator: "webgpu" });
+    const [[input], [output]] = [model.getInputDetails(), model.getOutputDetails()];
+    // What LiteRT compiled for the CPU instead answers in the CPU's memory.
+    if (model.isFullyAccelerated && !output.supportedBufferTypes.has(TensorBufferType.HOST_MEMORY)) {
+      await run(model, input, zeros(input));
+      return model;
+    }
+  } catch (error) {
+    console.warn("The GPU does not run this file.", error);
+  }
+  model?.delete();
+  return null;
 }
 
 async function run(model: CompiledModel, input: TensorDetails, data: TypedArray): Promise<Record<string, TypedArray>> {
@@ -75,7 +100,7 @@ async function run(model: CompiledModel, input: TensorDetails, data: TypedArray)
 }
 
 export async function detector(file: string): Promise<Network> {
-  const model = await compile(file);
+  const { model } = await compile(file);
   const [input] = model.getInputDetails();
   return async (data) => {
     const answers = Object.values(await run(model, input, data)) as Float32Array[];
@@ -87,6 +112,8 @@ export async function detector(file: string): Promise<Network> {
 /** A variant ready to run. */
 export interface Model {
   variant: Variant;
+  /** Whether the CPU computes although the GPU was asked for. */
+  fellBack: boolean;
   /** Numbers per head, from raw bytes [size, size, channels]; and how long that took, in milliseconds. */
   run(seen: Pixels): Promise<{ outputs: Record<string, Float32Array>; time: number }>;
   delete(): void;
@@ -94,10 +121,11 @@ export interface Model {
 
 export async function open(variant: Variant): Promise<Model> {
   if (!variant.file) throw new Error(`${variant.model}/${variant.level}: ${variant.reason}`);
-  const model = await compile(variant.file);
+  const { model, fellBack } = await compile(variant.file);
   const [input] = model.getInputDetails();
   return {
     variant,
+    fellBack,
     async run(seen) {
       const begin = performance.now();
       const answers = await run(model, input, stored(seen.data, variant.ports.image));
@@ -109,6 +137,11 @@ export async function open(variant: Variant): Promise<Model> {
     delete: () => model.delete(),
   };
 }
+
+const zeros = ({ dtype, shape }: TensorDetails): TypedArray => {
+  const size = shape.reduce((product, side) => product * side, 1);
+  return dtype === "float32" ? new Float32Array(size) : new Uint8Array(size);
+};
 
 /** Bytes 0..255 as an input takes them; as `quantized` in src/pocketface/tflite/run.py. */
 function stored(pixels: Uint8ClampedArray, { dtype, scale, zero_point }: Port): TypedArray {

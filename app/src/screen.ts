@@ -55,12 +55,13 @@ export function drawFaces(within: HTMLElement, { faces }: Analysis): void {
 }
 
 function opinionOf(opinion: Opinion): HTMLElement {
-  const { variant, seen, answers, float32, time } = opinion;
+  const { variant, seen, answers, float32, time, fellBack } = opinion;
   const canvas = make("canvas", { className: "seen" });
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", `What ${variant.model} sees, ${seen.width} pixels wide`);
   drawPicture(canvas, seen);
   const facts = [`${variant.model} ${variant.level}`, bytes(variant.size_bytes), milliseconds(time)];
+  if (fellBack) facts.push("on the CPU, as the GPU cannot");
   const block = make(
     "section",
     { className: "opinion" },
@@ -70,6 +71,7 @@ function opinionOf(opinion: Opinion): HTMLElement {
   );
   block.dataset.model = variant.model;
   block.dataset.level = variant.level;
+  block.dataset.fellBack = String(fellBack);
   return block;
 }
 
@@ -136,6 +138,15 @@ export function drawChoices(within: HTMLElement, variants: Variant[], first: str
     );
 }
 
+/** Makes unchoosable what cannot be used here, and says why. */
+export function drawEngines(select: HTMLSelectElement, hindrances: Map<string, string | null>): void {
+  for (const option of select.options) {
+    const reason = hindrances.get(option.value);
+    option.disabled = Boolean(reason);
+    if (reason) option.text += `: ${reason}`;
+  }
+}
+
 /** One line of the table of levels. */
 export interface Row {
   variant: Variant;
@@ -169,7 +180,7 @@ function lineOf({ variant, median, fastest, opinion }: Row): HTMLElement {
     {},
     make("th", { scope: "row" }, make("a", { href: address(variant.card!), title: "its card" }, variant.level)),
     make("td", {}, bytes(variant.size_bytes)),
-    make("td", { className: "number" }, median.toFixed(2)),
+    make("td", { className: "number" }, median.toFixed(2) + (opinion.fellBack ? " (CPU)" : "")),
     make("td", {}, answers.map(short).join(", ")),
     make("td", {}, change.filter(Boolean).join("; ").replaceAll(" to float32", "").replaceAll("at most", "≤")),
   );

@@ -48,7 +48,7 @@ def dist() -> Path:
 
 @pytest.fixture(scope="session")
 def variants(dist: Path, chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`age_gender` and `expression` at three levels each, converted in another process.
+    """`age_gender` and `expression` at four levels each, converted in another process.
 
     It takes a while, so not where there is no page to run them.
     """

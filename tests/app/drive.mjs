@@ -12,6 +12,7 @@ const context = await chromium.launchPersistentContext(plan.profile, {
   args: [
     "--no-sandbox",
     "--use-fake-device-for-media-stream",
+    ...(plan.arguments ?? []),
     ...(plan.video ? [`--use-file-for-fake-video-capture=${plan.video}`] : []),
   ],
 });

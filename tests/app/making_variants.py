@@ -18,7 +18,7 @@ from pocketface.tflite.convert import make
 from pocketface.tflite.converter import to_tflite
 from pocketface.tflite.levels import LEVELS
 
-MADE = ("float32", "int8", "uint8_io")
+MADE = ("float32", "int8", "uint8_io", "int16x8")
 SMALL = {"widths": [8, 16], "depths": [1, 1], "dropout": 0.0}
 OUTPUTS = {
     "age": Output(kind="number", unit="years"),

@@ -7,7 +7,8 @@ import base64
 import json
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,12 @@ PROBABILITY = 1e-2
 YEARS = 0.05
 PATIENCE = 180
 """Seconds; a start takes three on an idle machine."""
+GPU = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"]
+"""Chromium's own GPU in software."""
+OFFERED = "[...document.querySelectorAll('#engine option:enabled')].map((option) => option.value)"
+ADAPTER = "Promise.resolve(navigator.gpu?.requestAdapter()).then(Boolean)"
+FACTS = "[...document.querySelectorAll('.facts')].map((line) => line.textContent)"
+NO_DEVICE = "navigator.gpu.requestAdapter = async () => null"
 
 Drive = Callable[..., dict[str, Any]]
 
@@ -71,12 +78,32 @@ def drive(chromium, tmp_path_factory) -> Drive:
 
 
 @pytest.fixture(scope="module")
-def session(dist, drive, pictures, variants, detector, tmp_path_factory) -> dict[str, Any]:
-    """One visit, and after it another one with the server gone; what was seen by name."""
+def bundled(variants, detector, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("app") / "bundle"
     bundle.write(folder, "tiny", sorted(variants.glob("*/*")), detector)
+    return folder
+
+
+@contextmanager
+def served(dist: Path, folder: Path) -> Iterator[str]:
+    """The address of the page, as long as the block runs."""
+    with server(dist, folder, 0) as made:
+        thread = threading.Thread(target=made.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{made.server_address[1]}/"
+        finally:
+            made.shutdown()
+            thread.join()
+
+
+@pytest.fixture(scope="module")
+def session(dist, drive, pictures, bundled) -> dict[str, Any]:
+    """One visit, and after it another one with the server gone; what was seen by name."""
     online: dict[str, tuple[str, Any]] = {
         "open": ("open", None),
+        "offered": ("evaluate", OFFERED),
+        "adapter": ("evaluate", ADAPTER),
         "int8": ("picture", str(pictures / "two.png")),
         "mixed": ("choose", ["age_gender", "float32"]),
         "float32": ("choose", ["expression", "float32"]),
@@ -95,19 +122,36 @@ def session(dist, drive, pictures, variants, detector, tmp_path_factory) -> dict
         "second start": ("open", None),
         "offline": ("picture", str(pictures / "two.png")),
     }
-    with server(dist, folder, 0) as made:
-        thread = threading.Thread(target=made.serve_forever)
-        thread.start()
-        url = f"http://127.0.0.1:{made.server_address[1]}/"
-        try:
-            visit = drive(url, list(online.values()), video=str(pictures / "camera.mjpeg"))
-        finally:
-            made.shutdown()
-            thread.join()
+    with served(dist, bundled) as url:
+        visit = drive(url, list(online.values()), video=str(pictures / "camera.mjpeg"))
     again = drive(url, list(offline.values()))
     seen = dict(zip([*online, *offline], visit["results"] + again["results"], strict=True))
     errors = {"errors": visit["errors"], "errors offline": again["errors"]}
     return seen | errors | {"origins": {*visit["origins"], *again["origins"]}, "url": url}
+
+
+@pytest.fixture(scope="module")
+def on_gpu(dist, drive, pictures, bundled) -> dict[str, Any]:
+    """A visit of a browser with a GPU; what was seen by name."""
+    steps: dict[str, tuple[str, Any]] = {
+        "open": ("open", None),
+        "offered": ("evaluate", OFFERED),
+        "cpu": ("picture", str(pictures / "two.png")),
+    }
+    more: dict[str, tuple[str, Any]] = {
+        "int8": ("engine", "webgpu"),
+        "mixed": ("choose", ["age_gender", "int16x8"]),
+        "told": ("evaluate", FACTS),
+        "float32": ("choose", ["expression", "float32"]),
+        "back": ("engine", "cpu"),
+        "gone": ("evaluate", NO_DEVICE),
+        "fallen": ("engine", "webgpu"),
+    }
+    with served(dist, bundled) as url:
+        if "webgpu" not in drive(url, [steps["open"], steps["offered"]], arguments=GPU)["results"][1]:
+            pytest.skip("this Chromium has no SwiftShader")
+        visit = drive(url, [*steps.values(), *more.values()], arguments=GPU)
+    return dict(zip([*steps, *more], visit["results"], strict=True)) | {"errors": visit["errors"]}
 
 
 def pixels(opinion: dict[str, Any], channels: int) -> np.ndarray:
@@ -210,3 +254,43 @@ def test_nothing_leaves_this_machine_and_nothing_goes_wrong(session):
 
 def test_nothing_sticks_out_sideways_on_a_phone(session):
     assert [name for name in ("int8", "damaged", "live", "shot") if session[name]["sideways"] > 0] == []
+
+
+def test_the_gpu_is_offered_where_there_is_one(session):
+    assert "cpu" in session["offered"]
+    assert ("webgpu" in session["offered"]) is session["adapter"]
+
+
+def opinions(seen: dict[str, Any]) -> list[dict[str, Any]]:
+    return [opinion for face in seen["faces"] for opinion in face]
+
+
+def numbers(opinion: dict[str, Any]) -> np.ndarray:
+    """All that a model says of a face, ages in hundreds of years."""
+    answers = opinion["answers"].values()
+    return np.array([n for a in answers for n in (a.values() if isinstance(a, dict) else [a / 100])])
+
+
+def test_the_gpu_answers_as_the_cpu_does(on_gpu):
+    assert len(opinions(on_gpu["cpu"])) == len(opinions(on_gpu["int8"])) == 4
+    for expected, found in zip(opinions(on_gpu["cpu"]), opinions(on_gpu["int8"]), strict=True):
+        assert found["fellBack"] == "false"
+        # It computes in float, with the scales of the integers.
+        assert numbers(found) == pytest.approx(numbers(expected), abs=0.05)
+    for expected, found in zip(opinions(on_gpu["back"]), opinions(on_gpu["float32"]), strict=True):
+        assert numbers(found) == pytest.approx(numbers(expected), abs=1e-4)
+    assert on_gpu["errors"] == []
+
+
+def test_what_the_gpu_cannot_the_cpu_does_and_the_page_says_so(on_gpu):
+    fell = {(o["model"], o["level"]): o["fellBack"] == "true" for o in opinions(on_gpu["float32"])}
+    assert fell == {("age_gender", "int16x8"): True, ("expression", "float32"): False}
+    told = [("int16x8" in line, "the GPU cannot" in line) for line in on_gpu["told"]]
+    assert told == [(True, True), (False, False)] * 2, "two faces"
+
+
+def test_a_gpu_that_has_gone_leaves_the_cpu(on_gpu):
+    assert [o["fellBack"] for o in opinions(on_gpu["fallen"])] == ["true"] * 4
+    assert [o["answers"] for o in opinions(on_gpu["fallen"])] == [
+        o["answers"] for o in opinions(on_gpu["back"])
+    ]
