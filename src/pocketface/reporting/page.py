@@ -121,7 +121,7 @@ def svg(figure: Figure, name: str) -> Markup:
         with mpl.rc_context(plots.STYLE):
             figure.legend(handles, words, loc="outside lower center", ncols=min(3, len(words)))
     buffer = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
+    with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}), plots.laid_out(figure):
         figure.savefig(buffer, format="svg", transparent=True, metadata=dict.fromkeys(NO_METADATA))
     text = buffer.getvalue()
     text = text[text.index("<svg") :]

@@ -313,14 +313,15 @@ def confusion_counts(pair: pd.DataFrame, labels: Sequence[str]) -> np.ndarray:
 
 
 def _reliabilities(results: Results, model: str, predictions: Predictions) -> Iterator[tuple[str, Figure]]:
+    compared = {
+        variant.level: comparisons(_own(results, variant, predictions))
+        for variant in results.running(model)
+        if variant.level in SHOWN_LEVELS
+    }
     for head, output in results.of(model)[0].card.outputs.items():
-        bins = {}
-        for variant in results.running(model):
-            compared = comparisons(_own(results, variant, predictions)).get(head)
-            if variant.level in SHOWN_LEVELS and compared and output.kind == "classes":
-                bins[variant.level] = reliability(compared)
+        bins = {level: reliability(own[head]) for level, own in compared.items() if head in own}
         bins = {level: found for level, found in bins.items() if len(found)}
-        if bins:
+        if bins and output.kind == "classes":
             title = f"{model}: calibration of {head}"
             yield f"{model}/calibration_{head}", plots.reliability(bins, list(results.study.levels), title)
 
