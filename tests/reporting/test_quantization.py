@@ -68,7 +68,7 @@ def test_every_picture_it_shows_exists_and_the_other_way_round(written) -> None:
 
 
 def test_a_model_whose_name_begins_with_anothers_keeps_its_pictures(tmp_path) -> None:
-    models = {name: STUDY["models"]["expression"] for name in ("face", "face_large")}
+    models = dict.fromkeys(("face", "face_large"), STUDY["models"]["expression"])
     outs = write_outs(tmp_path, STUDY | {"models": models})
     text = write_quantization(Results.load(outs.study, tmp_path), tmp_path / "report").read_text()
     pictures = re.findall(r"\]\((quantization/.*?)\)", text)
