@@ -1,22 +1,35 @@
 """How the report and `pocketface track` grow with the number of variants.
 
-PYTHONPATH=tests python benchmarks/scale.py --variants 30 100 300
+    PYTHONPATH=tests python benchmarks/scale.py --variants 30 100 300
 
 Writes what the graph would leave of so many variants (drawn numbers, three levels a model, `--faces` faces
 each; see tests/fake_outs.py), then times the report, `track` into a new SQLite store, a second `track`, which
-has nothing to do, and MLflow's search for all variants with their metrics, which is what its comparison
-asks. CPU seconds of this process, all in one run, so that other work on the machine weighs little; the last
-column of each is the cost of a variant in that of a variant of the smallest study. Writes its section of
-reports/reliability.md.
+has nothing to do, and MLflow's search for all variants with their metrics: CPU seconds of this process, so
+that other work on the machine weighs little; in brackets the cost of a variant in that of a variant of the
+smallest study.
+
+Of the largest study, `mlflow server` is started on the store and asked what its comparison asks, and where
+there are Chromium and its driver, the comparison of all variants is opened: seconds on the clock. Writes its
+section of reports/reliability.md.
 """
 
 import argparse
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import mlflow
+import requests
 from sections import write_section
 
 import fake_outs
@@ -27,6 +40,10 @@ from pocketface.tracking import track
 
 PAGE, TITLE = Path("reports/reliability.md"), "Many variants"
 STEPS = ("report", "track", "track again", "search")
+PATIENCE = 900
+"""Seconds in which a server starts or a page opens, also on a machine that is busy with something else."""
+AT_ONCE = 100
+"""Runs that MLflow gives the histories of in one answer, at most."""
 
 
 def main() -> None:
@@ -37,13 +54,17 @@ def main() -> None:
     parser.add_argument("--page", type=Path, default=PAGE)
     args = parser.parse_args()
     measured: dict[int, dict[str, float]] = {}
+    megabytes, served = 0.0, dict[str, float]()
     for asked in sorted(args.variants):
         with tempfile.TemporaryDirectory() as folder:
             outs = made(Path(folder), asked, args.faces)
             variants = len(outs.study.models) * len(outs.study.levels)
             measured[variants] = timed(outs)
-        told = {step: round(seconds, 2) for step, seconds in measured[variants].items()}
-        print(variants, told, flush=True)
+            print(variants, shown(measured[variants], 2), flush=True)
+            megabytes = (outs.root / "reports/many/index.html").stat().st_size / 1e6
+            if asked == max(args.variants):
+                served = compared(outs)
+                print(shown(served, 1), flush=True)
     sizes = " ".join(str(size) for size in args.variants)
     body = [
         f"`PYTHONPATH=tests python benchmarks/scale.py --variants {sizes} --faces {args.faces}`: CPU seconds "
@@ -52,8 +73,16 @@ def main() -> None:
         f"| variants | {' | '.join(STEPS)} |",
         f"| --: |{' --: |' * len(STEPS)}",
         *(row(variants, seconds, measured) for variants, seconds in measured.items()),
+        "",
+        f"Of {max(measured)} variants, the report's page has {megabytes:.1f} MB. `mlflow server` on their "
+        f"store, seconds on the clock: {shown(served, 1)}.",
     ]
     write_section(args.page, TITLE, "\n".join(body))
+
+
+def shown(seconds: dict[str, float], digits: int) -> str:
+    """`report 3.25, track 1.50`."""
+    return ", ".join(f"{what} {value:.{digits}f}" for what, value in seconds.items())
 
 
 def made(root: Path, variants: int, faces: int) -> fake_outs.Outs:
@@ -70,7 +99,7 @@ def timed(outs: fake_outs.Outs) -> dict[str, float]:
         write_quantization(Results.load(outs.study, outs.root), write_report(outs.study, outs.root))
 
     def search() -> None:
-        client = mlflow.MlflowClient(f"sqlite:///{outs.root / 'mlflow.db'}")
+        client = mlflow.MlflowClient(address(outs))
         experiment = client.get_experiment_by_name("pocketface-many")
         token, found = None, []
         while token or not found:
@@ -90,6 +119,94 @@ def timed(outs: fake_outs.Outs) -> dict[str, float]:
         run()
         seconds[step] = time.process_time() - started
     return seconds
+
+
+def compared(outs: fake_outs.Outs) -> dict[str, float]:
+    """Seconds in which a server gives all variants, their histories of a metric, and the page of them all."""
+    seconds: dict[str, float] = {}
+
+    @contextmanager
+    def clocked(what: str) -> Iterator[None]:
+        started = time.monotonic()
+        yield
+        seconds[what] = time.monotonic() - started
+
+    with server(outs) as home:
+        api = f"{home}/ajax-api/2.0/mlflow"
+        named = {"experiment_name": "pocketface-many"}
+        found = requests.get(f"{api}/experiments/get-by-name", named, timeout=PATIENCE).json()["experiment"]
+        experiment = found["experiment_id"]
+        asked = {"experiment_ids": [experiment], "filter": "tags.kind = 'variant'", "max_results": 1000}
+        with clocked("search"):
+            found = requests.post(f"{api}/runs/search", json=asked, timeout=PATIENCE).json()["runs"]
+        runs = [run["info"]["run_id"] for run in found]
+        assert len(runs) == len(outs.study.models) * len(outs.study.levels)
+        with clocked("a metric's histories"):
+            for start in range(0, len(runs), AT_ONCE):
+                wanted = {"metric_key": "cost/size_mb", "run_id": runs[start : start + AT_ONCE]}
+                found = requests.get(f"{api}/metrics/get-history-bulk", wanted, timeout=PATIENCE).json()
+                assert len(found["metrics"]) == len(wanted["run_id"])
+        if shutil.which("chromium") and shutil.which("chromedriver"):
+            with clocked("comparison page in Chromium"):
+                open_comparison(home, experiment, runs)
+    return seconds
+
+
+def open_comparison(home: str, experiment: str, runs: list[str]) -> None:
+    """Opens MLflow's comparison of these runs in Chromium and waits until its plot is there."""
+    from selenium import webdriver
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium")
+    for argument in ("headless=new", "no-sandbox", "disable-gpu", "disable-dev-shm-usage"):
+        options.add_argument(f"--{argument}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    with webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver"))) as browser:
+        browser.set_page_load_timeout(PATIENCE)
+        chosen = f"runs={quote(json.dumps(runs))}&experiments={quote(json.dumps([experiment]))}"
+        browser.get(f"{home}/#/compare-runs?{chosen}")
+        body = "return document.body.innerText"
+        waiting = WebDriverWait(browser, PATIENCE)
+        waiting.until(lambda page: f"Comparing {len(runs)} Runs" in page.execute_script(body))
+        waiting.until(lambda page: page.execute_script("return document.querySelector('.js-plotly-plot')"))
+        wrong = [entry["message"] for entry in browser.get_log("browser") if entry["source"] != "network"]
+        assert not wrong, wrong
+
+
+@contextmanager
+def server(outs: fake_outs.Outs) -> Iterator[str]:
+    """The address of an `mlflow server` on the store."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", address(outs)]
+    command += ["--port", str(port), "--workers", "1"]
+    quick = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen(command, env=quick, start_new_session=True, **quiet)
+    home, deadline = f"http://127.0.0.1:{port}", time.monotonic() + PATIENCE
+    try:
+        while not healthy(home):
+            assert process.poll() is None and time.monotonic() < deadline, "mlflow server did not start"
+            time.sleep(0.5)
+        yield home
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+
+
+def healthy(home: str) -> bool:
+    """Whether the server answers."""
+    try:
+        return requests.get(f"{home}/health", timeout=30).ok
+    except requests.RequestException:
+        return False
+
+
+def address(outs: fake_outs.Outs) -> str:
+    """Where the store is."""
+    return f"sqlite:///{outs.root / 'mlflow.db'}"
 
 
 def row(variants: int, seconds: dict[str, float], measured: dict[int, dict[str, float]]) -> str:

@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from fake_outs import write_outs
+from fake_outs import STUDY, write_outs
 from pocketface.cards import VariantCard, read_card, write_card
 from pocketface.reporting.plots import Point
 from pocketface.reporting.quantization import front, write_quantization
@@ -65,6 +65,14 @@ def test_every_picture_it_shows_exists_and_the_other_way_round(written) -> None:
     assert named == {str(path.relative_to(folder)) for path in (folder / "quantization").iterdir()}
     assert "quantization/age_gender_sensitivity.png" in named
     assert "quantization/age_gender_age_mae_latency.png" in named
+
+
+def test_a_model_whose_name_begins_with_anothers_keeps_its_pictures(tmp_path) -> None:
+    models = dict.fromkeys(("face", "face_large"), STUDY["models"]["expression"])
+    outs = write_outs(tmp_path, STUDY | {"models": models})
+    text = write_quantization(Results.load(outs.study, tmp_path), tmp_path / "report").read_text()
+    pictures = re.findall(r"\]\((quantization/.*?)\)", text)
+    assert pictures and len(set(pictures)) == len(pictures)
 
 
 def test_it_repeats_byte_for_byte(written) -> None:

@@ -137,7 +137,7 @@ def test_what_is_not_there_yet_is_named(outs):
         track(outs.study, outs.root)
 
 
-@pytest.mark.parametrize("requests", [7, 15])  # within a variant, within a model
+@pytest.mark.parametrize("requests", [7, 11])  # within a variant, within a model
 def test_an_attempt_that_broke_off_is_completed(outs, monkeypatch, requests):
     log, calls = store.Store.log, []
 

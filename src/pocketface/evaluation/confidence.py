@@ -16,7 +16,8 @@ whether the interval of the change contains zero.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -98,7 +99,7 @@ def resample(table: pd.DataFrame) -> Sample:
 
 
 def resample_groups(
-    table: pd.DataFrame, groups: Mapping[tuple[str, str], np.ndarray], tasks: Sequence[str] | None = None
+    table: pd.DataFrame, groups: Mapping[tuple[str, str], np.ndarray], metrics: Sequence[str] | None = None
 ) -> tuple[Sample, dict[tuple[str, str], Sample]]:
     """The same for a whole table, and for groups of its faces.
 
@@ -108,11 +109,10 @@ def resample_groups(
     Args:
         table: labels and answers.
         groups: name -> which faces `[N]` are in it.
-        tasks: of the groups, only these are measured; by default all.
+        metrics: of the groups, only these are measured; by default all.
     """
-    found = comparisons(table)
-    parts = tallies(found)
-    wanted = tallies({task: c for task, c in found.items() if tasks is None or task in tasks})
+    parts = tallies(comparisons(table))
+    wanted = parts if metrics is None else [part for part in _only(parts, metrics) if part.metrics]
     blocks = [part.faces for part in parts]
     for inside in groups.values():
         blocks += [part.faces * inside[:, None] for part in wanted]
@@ -160,20 +160,34 @@ def draws(n: int, blocks: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Sums over drawn faces: of each block `[n, F]`, `[RESAMPLES, F]`."""
     if not blocks or n == 0:
         return [np.zeros((RESAMPLES, block.shape[1])) for block in blocks]
-    random = np.random.default_rng(SEED)
-    terms = np.concatenate(blocks, axis=1)
-    rows = max(1, AT_ONCE // n)
-    sums = [
-        _times_drawn(random, min(rows, RESAMPLES - start), n) @ terms for start in range(0, RESAMPLES, rows)
-    ]
+    terms, rows = np.concatenate(blocks, axis=1), _rows(n)
+    drawn = _times_drawn(n)
+    sums = [drawn[start : start + rows].astype(float) @ terms for start in range(0, RESAMPLES, rows)]
     ends = np.cumsum([block.shape[1] for block in blocks])
     return np.split(np.concatenate(sums), ends[:-1], axis=1)
 
 
-def _times_drawn(random: np.random.Generator, rows: int, n: int) -> np.ndarray:
-    """How often each of `n` faces is in each of `rows` draws of `n`: `[rows, n]`."""
-    faces = random.integers(n, size=(rows, n), dtype=np.int32) + np.arange(rows)[:, None] * n
-    return np.bincount(faces.ravel(), minlength=rows * n).reshape(rows, n).astype(float)
+def _rows(n: int) -> int:
+    """How many draws of `n` faces are held in memory at once."""
+    return max(1, AT_ONCE // n)
+
+
+@lru_cache(maxsize=4)  # all variants of a study answered the same few sets of faces
+def _times_drawn(n: int) -> np.ndarray:
+    """How often each of `n` faces is in each draw of `n`: uint8 `[RESAMPLES, n]`."""
+    random, times = np.random.default_rng(SEED), []
+    for start in range(0, RESAMPLES, _rows(n)):
+        rows = min(_rows(n), RESAMPLES - start)
+        faces = random.integers(n, size=(rows, n), dtype=np.int32) + np.arange(rows)[:, None] * n
+        times.append(np.bincount(faces.ravel(), minlength=rows * n).reshape(rows, n).astype(np.uint8))
+    return np.concatenate(times)
+
+
+def _only(parts: Sequence[Tally], metrics: Sequence[str]) -> list[Tally]:
+    return [
+        replace(part, metrics={name: of for name, of in part.metrics.items() if name in metrics})
+        for part in parts
+    ]
 
 
 def _sample(parts: Sequence[Tally], n: int, drawn: Sequence[np.ndarray], inside: np.ndarray | None) -> Sample:

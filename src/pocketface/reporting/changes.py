@@ -13,7 +13,7 @@ import pandas as pd
 from pocketface.errors import PocketfaceError
 from pocketface.evaluation.confidence import Change, Interval, Sample, paired, resample_groups
 from pocketface.evaluation.groups import members
-from pocketface.reporting.quantities import SAME, loss, quantity_of, task_of
+from pocketface.reporting.quantities import SAME, loss, quantity_of
 from pocketface.reporting.quantities import change as shown_change
 from pocketface.reporting.results import FLOAT32, Predictions, Results, Variant
 
@@ -143,12 +143,14 @@ _Samples = dict[str, tuple[pd.Series, Sample, dict[Group, Sample]]]
 def _samples(results: Results, variant: Variant, predictions: Predictions) -> _Samples:
     main: dict[str, list[str]] = {}
     for figure in results.main_figures(variant.model):
-        main.setdefault(figure.partition(".")[0], []).append(task_of(figure))
+        dataset, _, metric = figure.partition(".")
+        main.setdefault(dataset, []).append(metric)
     found = {}
     for name, rows in predictions[variant.model, variant.level].groupby("dataset"):
         table = rows.dropna(axis=1, how="all").reset_index(drop=True)
-        tasks = main.get(str(name), [])
-        found[str(name)] = (table["image"], *resample_groups(table, members(table) if tasks else {}, tasks))
+        metrics = main.get(str(name), [])
+        groups = members(table) if metrics else {}
+        found[str(name)] = (table["image"], *resample_groups(table, groups, metrics))
     return found
 
 

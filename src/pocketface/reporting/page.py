@@ -1,6 +1,6 @@
 """The report as one HTML file: styles, script and pictures inside, nothing fetched, readable on a phone.
 
-    Path("index.html").write_text(render(results, found, figures, counts))
+    Path("index.html").write_text(render(results, found, drawn, counts))
 
 `template/` holds the page (Jinja), its style and its script. Pictures are SVG whose inks are the page's own
 colours, so they follow the reader's light or dark scheme. No picture shows a face.
@@ -42,18 +42,18 @@ Counts = Mapping[tuple[str, str, str], np.ndarray]
 """(model, level, head) -> numbers of faces `[K, K]`, rows are the truth."""
 
 
-def render(results: Results, found: Compareds, figures: Mapping[str, Figure], counts: Counts) -> str:
+def render(results: Results, found: Compareds, drawn: Mapping[str, Markup], counts: Counts) -> str:
     """The page.
 
     Args:
         results: the study's.
         found: see `pocketface.reporting.changes`.
-        figures: name -> plot, as `pocketface.reporting.report` names them, of those that it `shows`. They are
-            changed: narrowed, and their titles taken away.
+        drawn: name -> plot, of those that it `shows`, as `pocketface.reporting.report` names them.
         counts: confusion matrices.
     """
-    drawn = {name: svg(figure, name) for name, figure in figures.items()}
-    drawn |= {name: svg(figure, name) for name, figure in quantization.pictures(results)}
+    models = results.study.models
+    levels = (picture for model in models for picture in quantization.pictures(results, model))
+    drawn = {**drawn, **{name: svg(figure, name) for name, figure in levels}}
     jinja = Environment(
         loader=PackageLoader("pocketface.reporting", "template"),
         autoescape=True,
@@ -80,7 +80,7 @@ def render(results: Results, found: Compareds, figures: Mapping[str, Figure], co
         bearable=", ".join(
             f"{100 * most:g} points" if unit == "%" else f"{most:g} {unit}" for unit, most in BEARABLE.items()
         ),
-        models=[_model(results, found, model, drawn, counts) for model in results.study.models],
+        models=[_model(results, found, model, drawn, counts) for model in models],
         latencies=latencies,
         timed_on=timed_on(results) if latencies else "",
         faces=tables.faces(results),
@@ -104,7 +104,7 @@ def svg(figure: Figure, name: str) -> Markup:
     """A figure as an element of the page: as wide as a phone can show, without titles, in the page's inks.
 
     Args:
-        figure: is changed.
+        figure: is changed: narrowed, and its titles are taken away.
         name: distinguishes its elements from those of other pictures.
     """
     wide, high = figure.get_size_inches()
@@ -121,7 +121,7 @@ def svg(figure: Figure, name: str) -> Markup:
         with mpl.rc_context(plots.STYLE):
             figure.legend(handles, words, loc="outside lower center", ncols=min(3, len(words)))
     buffer = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
+    with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}), plots.laid_out(figure):
         figure.savefig(buffer, format="svg", transparent=True, metadata=dict.fromkeys(NO_METADATA))
     text = buffer.getvalue()
     text = text[text.index("<svg") :]

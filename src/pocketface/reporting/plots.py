@@ -4,7 +4,8 @@ No plot shows a face. Colours are the Okabe-Ito set (purple for its faint yellow
 any colour vision can tell apart; levels differ in their marker as well.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
@@ -65,8 +67,21 @@ class Point:
 
 def save(figure: Figure, path: Path) -> None:
     """Writes a PNG whose bytes depend on the figure alone: no date, no program name."""
-    with written_whole(path) as partial:
+    with written_whole(path) as partial, laid_out(figure):
         figure.savefig(partial, format="png", metadata={"Software": None})
+
+
+@contextmanager
+def laid_out(figure: Figure) -> Iterator[None]:
+    """Lays a figure out, and lets it be saved as it is: matplotlib would draw it once more for its layout."""
+    FigureCanvasAgg(figure)
+    if engine := figure.get_layout_engine():
+        engine.execute(figure)
+    figure.set_layout_engine(None)
+    try:
+        yield
+    finally:
+        figure.set_layout_engine(engine)
 
 
 def tradeoff(points: Sequence[Point], figure_name: str, cost_label: str, levels: Sequence[str]) -> Figure:

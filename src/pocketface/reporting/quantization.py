@@ -8,7 +8,7 @@ it, in `quantization/`: accuracy against size and against latency with the Paret
 sensitivity of every operator. All repeat byte for byte but the pictures named `latency`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -45,23 +45,25 @@ Measured, and the bounds checked, on {faces} train faces that no range was measu
 
 def write_quantization(results: Results, folder: Path) -> Path:
     """Writes `quantization.md` and the pictures beside it; returns the text's path."""
-    drawn = dict(pictures(results))
+    names: dict[str, list[str]] = {model: [] for model in results.study.models}
     with written_whole(folder / FOLDER) as partial:
         partial.mkdir(parents=True)
-        for name, figure in drawn.items():
-            plots.save(figure, partial / f"{name}.png")
+        for model, own in names.items():
+            for name, figure in pictures(results, model):
+                plots.save(figure, partial / f"{name}.png")
+                own.append(name)
     path = folder / "quantization.md"
     with written_whole(path) as partial:
-        partial.write_text(text(results, list(drawn)), encoding="utf-8")
+        partial.write_text(text(results, names), encoding="utf-8")
     return path
 
 
-def text(results: Results, names: Sequence[str]) -> str:
-    """The text of `quantization.md`; `names` are the pictures in its folder."""
+def text(results: Results, names: Mapping[str, Sequence[str]]) -> str:
+    """The text of `quantization.md`; `names` are the pictures of every model in its folder."""
     parts = [f"# Quantization levels of the study `{results.study.study}`", HEAD.format(enough=ENOUGH)]
     for model in results.study.models:
         parts += [f"## {model}", costs(results, model).markdown(), needs(results, model).markdown()]
-        parts += [f"![{name}]({FOLDER}/{name}.png)" for name in names if name.startswith(f"{model}_")]
+        parts += [f"![{name}]({FOLDER}/{name}.png)" for name in names[model]]
         parts += [part for variant in results.of(model) for part in _searched(variant)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -168,28 +170,27 @@ def sensitivity(rows: Sequence[Sensitivity], title: str) -> Figure:
     return figure
 
 
-def pictures(results: Results) -> Iterator[tuple[str, Figure]]:
-    """Name -> plot: accuracy against cost of every model, and the sensitivity of its operators."""
+def pictures(results: Results, model: str) -> Iterator[tuple[str, Figure]]:
+    """Name -> plot: accuracy against cost of a model's levels, and the sensitivity of its operators."""
     levels = list(results.study.levels)
     cost_of: tuple[tuple[str, str, Callable[[Variant], float | None]], ...] = (
         ("size", "model file (kB)", lambda v: v.card.size_bytes / 1e3 if v.card.size_bytes else None),
         ("latency", "median latency, 1 thread (ms)", lambda v: v.latency_ms),
     )
-    for model in results.study.models:
-        for figure in results.main_figures(model):
-            for name, label, cost in cost_of:
-                points = [
-                    Point(model, variant.level, x, variant.figures[figure])
-                    for variant in results.running(model)
-                    if figure in variant.figures and (x := cost(variant)) is not None
-                ]
-                if points:
-                    metric = figure.partition(".")[2]
-                    yield f"{model}_{metric}_{name}", pareto(points, figure, label, levels)
-        for variant in results.running(model):
-            if variant.card.sensitivity:
-                title = f"{model}: sensitivity of its operators"
-                yield f"{model}_sensitivity", sensitivity(variant.card.sensitivity, title)
+    for figure in results.main_figures(model):
+        for name, label, cost in cost_of:
+            points = [
+                Point(model, variant.level, x, variant.figures[figure])
+                for variant in results.running(model)
+                if figure in variant.figures and (x := cost(variant)) is not None
+            ]
+            if points:
+                metric = figure.partition(".")[2]
+                yield f"{model}_{metric}_{name}", pareto(points, figure, label, levels)
+    for variant in results.running(model):
+        if variant.card.sensitivity:
+            title = f"{model}: sensitivity of its operators"
+            yield f"{model}_sensitivity", sensitivity(variant.card.sensitivity, title)
 
 
 def _searched(variant: Variant) -> list[str]:

@@ -15,11 +15,12 @@
 All repeat byte for byte but `index.html`, `comparison.md`, `timings.json` and `latency/`, which show timings.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from pocketface.evaluation.metrics import comparisons, reliability
@@ -55,24 +56,22 @@ def write_report(study: Study, root: Path = Path()) -> Path:
     predictions = all_predictions(results)
     found, answers = changes.compare(results, predictions), _answers(results, predictions)
     folder = root / "reports" / study.study
-    figures = dict(_figures(results, found, predictions, answers))
-    timed = dict(_latency_figures(results))
     write_json(folder / "metrics.json", metrics(results))
     _write_main_figures(folder / "figures", results)
     write_json(folder / "changes.json", changes.content(found))
     write_json(folder / "timings.json", timings(results).model_dump())
-    _write_figures(folder / "plots", figures)
-    _write_figures(folder / "latency", timed)
+    drawn = _write_figures(folder / "plots", _figures(results, found, predictions, answers))
+    timed = _write_figures(folder / "latency", _latency_figures(results))
     _write_answers(folder / "confusion", answers)
     with written_whole(folder / "comparison.md") as partial:
-        partial.write_text(comparison(results, found, list(figures), list(timed)), encoding="utf-8")
+        partial.write_text(comparison(results, found, list(drawn), list(timed)), encoding="utf-8")
     with written_whole(folder / "index.html") as partial:
         counts = {
             key: confusion_counts(pair, results.of(key[0])[0].card.outputs[key[2]].labels)
             for key, pair in answers.items()
         }
-        drawn = {name: figure for name, figure in figures.items() if page.shows(name)}
-        partial.write_text(page.render(results, found, drawn, counts), encoding="utf-8")
+        pictures = {name: picture for name, picture in drawn.items() if picture is not None}
+        partial.write_text(page.render(results, found, pictures, counts), encoding="utf-8")
     return folder
 
 
@@ -237,13 +236,17 @@ def _write_answers(folder: Path, answers: Answers) -> None:
             pair.to_csv(path, index=False, lineterminator="\n")
 
 
-def _write_figures(folder: Path, figures: Mapping[str, Figure]) -> None:
+def _write_figures(folder: Path, figures: Iterable[tuple[str, Figure]]) -> dict[str, Markup | None]:
+    """Draws figures, none of which is kept; returns name -> picture for the page, where it shows it."""
+    drawn: dict[str, Markup | None] = {}
     with written_whole(folder) as partial:
         partial.mkdir()
-        for name, figure in figures.items():
+        for name, figure in figures:
             path = partial / f"{name}.png"
             path.parent.mkdir(exist_ok=True)
             plots.save(figure, path)
+            drawn[name] = page.svg(figure, name) if page.shows(name) else None
+    return drawn
 
 
 def _figures(
@@ -313,14 +316,15 @@ def confusion_counts(pair: pd.DataFrame, labels: Sequence[str]) -> np.ndarray:
 
 
 def _reliabilities(results: Results, model: str, predictions: Predictions) -> Iterator[tuple[str, Figure]]:
+    compared = {
+        variant.level: comparisons(_own(results, variant, predictions))
+        for variant in results.running(model)
+        if variant.level in SHOWN_LEVELS
+    }
     for head, output in results.of(model)[0].card.outputs.items():
-        bins = {}
-        for variant in results.running(model):
-            compared = comparisons(_own(results, variant, predictions)).get(head)
-            if variant.level in SHOWN_LEVELS and compared and output.kind == "classes":
-                bins[variant.level] = reliability(compared)
+        bins = {level: reliability(own[head]) for level, own in compared.items() if head in own}
         bins = {level: found for level, found in bins.items() if len(found)}
-        if bins:
+        if bins and output.kind == "classes":
             title = f"{model}: calibration of {head}"
             yield f"{model}/calibration_{head}", plots.reliability(bins, list(results.study.levels), title)
 

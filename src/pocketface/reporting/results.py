@@ -8,6 +8,7 @@ for variant in results.of("age_gender"):
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -174,9 +175,16 @@ class Results:
         sources = {name: known.dataset(name) for name in study.datasets}
         return cls(study, variants, faces, histories, sources)
 
+    @cached_property
+    def _by_model(self) -> dict[str, list[Variant]]:
+        found: dict[str, list[Variant]] = {model: [] for model in self.study.models}
+        for variant in self.variants:
+            found[variant.model].append(variant)
+        return found
+
     def of(self, model: str) -> list[Variant]:
         """The variants of one model, failed ones included."""
-        return [variant for variant in self.variants if variant.model == model]
+        return self._by_model[model]
 
     def float32(self, model: str) -> Variant | None:
         """What a model's other variants are compared with, where the study has it and it runs."""
@@ -185,7 +193,7 @@ class Results:
 
     def running(self, model: str | None = None) -> list[Variant]:
         """The variants that run, of one model or of all."""
-        return [v for v in self.variants if v.reason is None and model in (None, v.model)]
+        return [v for v in (self.variants if model is None else self.of(model)) if v.reason is None]
 
     def measured(self, model: str) -> dict[str, DatasetMetrics]:
         """Dataset -> metrics of the first of a model's variants that runs, the model's own datasets first."""

@@ -213,11 +213,10 @@ def groups(results: Results, model: str, figure: str, grouping: str) -> Table:
     dataset, _, metric = figure.partition(".")
     levels = results.running(model)
     values = {variant.level: group_values(variant, dataset, metric, grouping) for variant in levels}
-    present = {name for column in values.values() for name in column}
     counts = {
         name: group.n for variant in levels for name, group in _groups(variant, dataset, grouping).items()
     }
-    names = [name for name in GROUPINGS[grouping] if name in present]
+    names = _group_names(levels, figure, grouping)
     return _by_level(grouping, figure, names, counts, values)
 
 
@@ -296,6 +295,13 @@ def group_values(variant: Variant, dataset: str, metric: str, grouping: str) -> 
     }
 
 
+def _group_names(levels: Sequence[Variant], figure: str, grouping: str) -> list[str]:
+    """The groups of which any of these variants has this figure, in the grouping's own order."""
+    dataset, _, metric = figure.partition(".")
+    present = {name for variant in levels for name in group_values(variant, dataset, metric, grouping)}
+    return [name for name in GROUPINGS[grouping] if name in present]
+
+
 def _groups(variant: Variant, dataset: str, grouping: str) -> dict[str, GroupMetrics]:
     measured = variant.evaluation.datasets.get(dataset)
     return measured.by_group.get(grouping, {}) if measured else {}
@@ -303,8 +309,9 @@ def _groups(variant: Variant, dataset: str, grouping: str) -> dict[str, GroupMet
 
 def groupings(results: Results, model: str, figure: str) -> list[str]:
     """The groupings of a figure's dataset in which at least two groups have this metric."""
-    measured = results.measured(model).get(figure.partition(".")[0])
-    return [name for name in (measured.by_group if measured else {}) if groups(results, model, figure, name)]
+    measured, levels = results.measured(model).get(figure.partition(".")[0]), results.running(model)
+    by_group = measured.by_group if measured else {}
+    return [grouping for grouping in by_group if len(_group_names(levels, figure, grouping)) >= 2]
 
 
 def faces(results: Results) -> Table:

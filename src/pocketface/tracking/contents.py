@@ -5,11 +5,12 @@ Metrics are named so that MLflow groups them: `utkface/age_mae` is a figure on a
 close the file is to the trained model, and `cost/size_mb`, `cost/latency_ms` and so on what it costs.
 """
 
-import io
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 from pocketface.evaluation.metrics import comparisons
@@ -116,17 +117,17 @@ def confusions(study: Study, variant: Variant) -> Iterator[tuple[str, Image.Imag
     """Head -> picture of its confusion matrix, on the model's own datasets."""
     predictions = read_predictions(variant)
     own = predictions[predictions["dataset"].isin(study.trained_on(variant.model))]
-    for head, found in comparisons(own).items():
+    # Without the age, which would be put into groups and bands that no head answers.
+    for head, found in comparisons(own.drop(columns="age_pred", errors="ignore")).items():
         output, known = variant.card.outputs.get(head), found.truth.notna()
         if output is not None and output.kind == "classes" and known.any():
             labels = list(output.labels)
             counts = pd.crosstab(found.truth[known], found.answer[known])
             counts = counts.reindex(index=labels, columns=labels, fill_value=0)
             title = f"{variant.model}: {head}"
-            figure = plots.confusion({variant.level: counts.to_numpy()}, labels, title)
-            drawn = io.BytesIO()
-            figure.savefig(drawn, format="png")
-            yield head, Image.open(drawn).convert("RGB")
+            canvas = FigureCanvasAgg(plots.confusion({variant.level: counts.to_numpy()}, labels, title))
+            canvas.draw()
+            yield head, Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
 
 def training_inputs(study: Study, model: str, root: Path) -> list[Input]:

@@ -17,7 +17,7 @@ FOLD_KEY = "fold_key"
 
 
 def publish_folds(
-    store: Store, runs: list["Run"], study: Study, model: str, parent: str, root: Path
+    store: Store, runs: list["Run"], study: Study, model: str, parent: str, root: Path, revision: str | None
 ) -> list[str]:
     """Publishes what `cross_validate` left of a model, if anything; finished runs are left alone.
 
@@ -37,7 +37,7 @@ def publish_folds(
             continue
         for run in known:  # broken off, or below a model that was trained again
             store.delete(run.info.run_id)
-        tags = model_tags(study, model, root) | {"kind": "fold", "fold": str(fold), FOLD_KEY: key}
+        tags = model_tags(study, model, revision) | {"kind": "fold", "fold": str(fold), FOLD_KEY: key}
         name = f"{model}/fold-{fold}"
         run_id = store.create(name, tags | {PARENT_TAG: parent})
         store.log(run_id, params=model_params(study, model) | {"fold": fold})

@@ -79,9 +79,8 @@ class LiveCurves:
             tags = earlier.data.tags
             if tags.get(TRAINING_KEY) == self._key and MODEL_KEY not in tags:
                 store.delete(earlier.info.run_id)
-        run = store.create(
-            self._model, model_tags(self._study, self._model, self._root) | {TRAINING_KEY: self._key}
-        )
+        tags = model_tags(self._study, self._model, git_revision(self._root))
+        run = store.create(self._model, tags | {TRAINING_KEY: self._key})
         store.log(run, params=model_params(self._study, self._model))
         return run
 
@@ -101,9 +100,9 @@ class LiveCurves:
         print(f"warning: no live curves of {self._model} in MLflow: {message}", file=sys.stderr)
 
 
-def model_tags(study: Study, model: str, root: Path) -> dict[str, str]:
+def model_tags(study: Study, model: str, revision: str | None) -> dict[str, str]:
     """What a model's run, and those of its variants, are filtered by."""
-    stanza, revision = study.models[model], git_revision(root)
+    stanza = study.models[model]
     return {
         "kind": "model",
         "study": study.study,

@@ -3,23 +3,31 @@
 model_id = log_model(store, run_id, variant)      # `mlflow.pyfunc.load_model(f"models:/{model_id}")`
 """
 
+import shutil
 import tempfile
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pocketface.cards import VariantCard
 from pocketface.reporting.results import Variant
 from pocketface.tracking import tflite_pyfunc
 from pocketface.tracking.store import Store
 
 if TYPE_CHECKING:
+    from mlflow.entities import LoggedModel
     from mlflow.models import ModelSignature
 
 NEEDS = ("ai-edge-litert", "mlflow", "numpy")
 """What `tflite_pyfunc` needs to run."""
+
+ABOUT, DATA = "MLmodel", "data"
+"""MLflow's own file, and the folder of the variant's."""
+
+Widths = tuple[tuple[str, int], ...]
+"""The heads, and how many numbers each answers."""
 
 
 def log_model(store: Store, run: str, variant: Variant) -> str:
@@ -28,54 +36,68 @@ def log_model(store: Store, run: str, variant: Variant) -> str:
     Returns:
         The model's id. Metrics that are logged with it show in MLflow's list of models too.
     """
-    import mlflow.pyfunc
     from mlflow.entities import LoggedModelOutput
-    from mlflow.models import Model
 
     name = f"{variant.model}-{variant.level}"
     tags = {"model": variant.model, "level": variant.level}
     logged = store.client.create_logged_model(store.experiment, name, run, tags, model_type="tflite")
-    about = Model(
-        artifact_path=logged.artifact_location,
-        run_id=run,
-        model_uuid=logged.model_id,
-        model_id=logged.model_id,
-    )
     with tempfile.TemporaryDirectory() as folder:
-        packed = Path(folder) / "model"
-        mlflow.pyfunc.save_model(
-            packed,
-            mlflow_model=about,
-            loader_module=tflite_pyfunc.__name__.rpartition(".")[2],
-            code_paths=[tflite_pyfunc.__file__],
-            data_path=str(variant.folder),
-            signature=signature(variant.card),
-            input_example={"image": example(variant.card)},
-            pip_requirements=[f"{package}=={metadata.version(package)}" for package in NEEDS],
-        )
-        store.client.log_model_artifacts(logged.model_id, str(packed))
+        _pack(Path(folder), variant, run, logged)
+        store.client.log_model_artifacts(logged.model_id, folder)
     store.client.finalize_logged_model(logged.model_id, "READY")
     store.client.log_outputs(run, [LoggedModelOutput(logged.model_id, step=0)])
     return logged.model_id
 
 
-def signature(card: VariantCard) -> "ModelSignature":
+def _pack(folder: Path, variant: Variant, run: str, logged: "LoggedModel") -> None:
+    """Writes everything that MLflow loads into an empty folder."""
+    from mlflow.models import Model
+
+    card = variant.card
+    widths = tuple((head, max(len(output.labels), 1)) for head, output in card.outputs.items())
+    for name, content in _form(card.input.size, card.input.channels, widths).items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(content)
+    shutil.copytree(variant.folder, folder / DATA)
+    about = Model.load(folder / ABOUT)
+    about.artifact_path, about.run_id = logged.artifact_location, run
+    about.model_uuid = about.model_id = logged.model_id
+    about.model_size_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    about.flavors["python_function"][DATA] = DATA
+    about.save(folder / ABOUT)
+
+
+@lru_cache(maxsize=8)
+def _form(side: int, channels: int, widths: Widths) -> dict[str, bytes]:
+    """Name -> content of the files that all variants of a model share; MLflow takes long to make them."""
+    import mlflow.pyfunc
+
+    with tempfile.TemporaryDirectory() as folder:
+        packed = Path(folder) / "model"
+        mlflow.pyfunc.save_model(
+            packed,
+            loader_module=tflite_pyfunc.__name__.rpartition(".")[2],
+            code_paths=[tflite_pyfunc.__file__],
+            signature=signature(side, channels, widths),
+            input_example={"image": example(side, channels)},
+            pip_requirements=[f"{package}=={metadata.version(package)}" for package in NEEDS],
+        )
+        files = [path for path in packed.rglob("*") if path.is_file()]
+        return {path.relative_to(packed).as_posix(): path.read_bytes() for path in files}
+
+
+def signature(side: int, channels: int, widths: Widths) -> "ModelSignature":
     """Raw pixels uint8 `[N, H, W, C]` in; float32 `[N, K]` out, by head."""
     from mlflow.models import ModelSignature
     from mlflow.types.schema import Schema, TensorSpec
 
-    side, channels = card.input.size, card.input.channels
-    widths = {head: max(len(output.labels), 1) for head, output in card.outputs.items()}
     return ModelSignature(
         inputs=Schema([TensorSpec(np.dtype(np.uint8), (-1, side, side, channels), "image")]),
-        outputs=Schema(
-            [TensorSpec(np.dtype(np.float32), (-1, width), head) for head, width in widths.items()]
-        ),
+        outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, width), head) for head, width in widths]),
     )
 
 
-def example(card: VariantCard) -> np.ndarray:
+def example(side: int, channels: int) -> np.ndarray:
     """One picture of nobody, uint8 `[1, H, W, C]`: a ramp from black to white."""
-    side, channels = card.input.size, card.input.channels
     ramp = np.linspace(0, 255, side).astype(np.uint8)
     return np.broadcast_to(ramp[None, None, :, None], (1, side, side, channels)).copy()

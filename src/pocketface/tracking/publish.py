@@ -34,6 +34,7 @@ from pocketface.tracking.store import (
     default_store,
     failures_told,
     flat,
+    git_revision,
     open_store,
     shown,
 )
@@ -97,7 +98,7 @@ def track(study: Study, root: Path = Path(), uri: str | None = None) -> Summary:
         raise PocketfaceError(f"{root / 'evaluation'}: no variant is evaluated yet; run `dvc repro` first")
     with failures_told(address), default_store(address):
         store = open_store(study, root, address)
-        publishing = _Publishing(store, study, root, variants, store.runs())
+        publishing = _Publishing(store, study, root, git_revision(root), variants, store.runs())
         for model in dict.fromkeys(variant.model for variant in variants):
             publishing.model(model)
         champions = publishing.champions()
@@ -142,6 +143,7 @@ class _Publishing:
     store: Store
     study: Study
     root: Path
+    revision: str | None
     variants: list[Variant]
     runs: list["Run"]
     done: dict[str, list[str]] = field(default_factory=lambda: {"created": [], "updated": [], "skipped": []})
@@ -150,7 +152,7 @@ class _Publishing:
     def model(self, model: str) -> None:
         """Publishes a model, its folds and its variants."""
         parent = self._model_run(model)
-        publish_folds(self.store, self.runs, self.study, model, parent, self.root)
+        publish_folds(self.store, self.runs, self.study, model, parent, self.root, self.revision)
         own = [variant for variant in self.variants if variant.model == model]
         float32 = next((v for v in own if v.level == FLOAT32 and v.reason is None), None)
         for variant in own:
@@ -184,7 +186,7 @@ class _Publishing:
             return run.info.run_id
         identity = {MODEL_KEY: key, **({WEIGHTS: weights_key} if weights_key else {})}
         if run is None:
-            run_id = store.create(model, model_tags(self.study, model, self.root) | identity)
+            run_id = store.create(model, model_tags(self.study, model, self.revision) | identity)
             store.log(run_id, params=model_params(self.study, model))
         else:
             run_id = run.info.run_id
@@ -248,7 +250,7 @@ class _Publishing:
         """Makes a variant's run, and its MLflow model where it has a file that runs."""
         study, store = self.study, self.store
         level = LEVELS[variant.level]
-        about = model_tags(study, variant.model, self.root) | {
+        about = model_tags(study, variant.model, self.revision) | {
             "kind": "variant",
             "level": variant.level,
             "weights": level.weights[0].lower(),
@@ -258,8 +260,6 @@ class _Publishing:
             **({"reason": variant.reason} if variant.reason else {}),
         }
         run = store.create(name_of(variant), about | tags)
-        settings = flat({"level": study.levels[variant.level].model_dump(mode="json")})
-        store.log(run, params=model_params(study, variant.model) | {"level": variant.level} | settings)
         evaluation = self.root / "evaluation" / variant.model / variant.level / "metrics.json"
         store.files(run, [variant.folder / CARD, evaluation])
         model_id = None
@@ -270,9 +270,14 @@ class _Publishing:
             for head, picture in contents.confusions(study, variant):
                 store.image(run, f"confusion/{head}", picture)
             model_id = log_model(store, run, variant)
-            store.log(run, tags={MODEL_ID: model_id})
-        metrics = contents.metrics(variant, float32) | contents.timings(variant)
-        store.log(run, metrics=metrics, model_id=model_id)
+        settings = flat({"level": study.levels[variant.level].model_dump(mode="json")})
+        store.log(
+            run,
+            metrics=contents.metrics(variant, float32) | contents.timings(variant),
+            params=model_params(study, variant.model) | {"level": variant.level} | settings,
+            tags={MODEL_ID: model_id} if model_id else {},
+            model_id=model_id,
+        )
         store.client.set_terminated(run, "FAILED" if variant.reason else "FINISHED")
         return run, model_id
 
