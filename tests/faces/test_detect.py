@@ -124,10 +124,10 @@ class TestDetect:
         assert [found.box for found in detect(wide)] == [found.box for found in detect(ALONE)]
 
 
-def test_a_missing_model_file_names_the_remedy(monkeypatch) -> None:
+def test_a_missingmodel_file_names_the_remedy(monkeypatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(PocketfaceError, match="pip install face-recognition-models"):
-        detecting._model_file("mmod_human_face_detector.dat")
+        detecting.model_file("mmod_human_face_detector.dat")
 
 
 @pytest.mark.skipif(not MIRROR, reason="POCKETFACE_MIRROR is not set: no real faces to look at")

@@ -152,15 +152,20 @@ def _hog_detector() -> dlib.fhog_object_detector:
 
 @functools.cache
 def _cnn_detector() -> dlib.cnn_face_detection_model_v1:
-    return dlib.cnn_face_detection_model_v1(_model_file("mmod_human_face_detector.dat"))
+    return dlib.cnn_face_detection_model_v1(model_file("mmod_human_face_detector.dat"))
 
 
 @functools.cache
 def _landmarks() -> dlib.shape_predictor:
-    return dlib.shape_predictor(_model_file("shape_predictor_5_face_landmarks.dat"))
+    return dlib.shape_predictor(model_file("shape_predictor_5_face_landmarks.dat"))
 
 
-def _model_file(name: str) -> str:
+def model_file(name: str) -> str:
+    """Path of one of dlib's networks, which the package `face-recognition-models` brings.
+
+    Raises:
+        PocketfaceError: the package is not installed, or lacks it.
+    """
     # Not imported: its __init__ wants pkg_resources, which Python no longer brings.
     package = importlib.util.find_spec("face_recognition_models")
     for folder in (package and package.submodule_search_locations) or ():

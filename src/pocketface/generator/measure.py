@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from pocketface.evaluation.metrics import best_constant, comparisons, score, tallies
 from pocketface.evaluation.variants import Variant
-from pocketface.faces.detect import _model_file
+from pocketface.faces.detect import model_file
 from pocketface.faces.index import FaceSet
 from pocketface.faces.view import views
 from pocketface.study import Study, main_metric
@@ -127,4 +127,4 @@ def _value(row: pd.Series, head: str, heads: list[str]) -> float:
 
 @functools.cache
 def _identity() -> dlib.face_recognition_model_v1:
-    return dlib.face_recognition_model_v1(_model_file(IDENTITY))
+    return dlib.face_recognition_model_v1(model_file(IDENTITY))
