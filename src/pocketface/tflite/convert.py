@@ -24,6 +24,9 @@ from pocketface.tflite.quantizer import quantize
 from pocketface.tflite.run import Runner
 from pocketface.training.fit import load
 
+PARITY_FACES = 200
+"""Train faces on which a file's answers are compared with the trained model's."""
+
 
 @dataclass(frozen=True)
 class Made:
@@ -167,7 +170,7 @@ def _checked(
     held = audit.read(file)
     audit.check(held, level)
     path.write_bytes(file)
-    seen = faces.first(calibrate.MOST).pixels
+    seen = faces.first(PARITY_FACES).pixels
     actual = Runner(path)(seen)
     expected = model.predict(seen.astype(np.float32), verbose=0)
     return {
