@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from dvc.repo import Repo
+from dvc_data.hashfile.meta import Meta
 
 from pocketface import published
 from pocketface.fetching.sources import load_sources
@@ -53,6 +54,33 @@ def test_a_study_resolves_to_a_graph(repository, name):
         expected |= {f"evaluate{fetched}@{model}-{level}" for level in study.levels}
     expected |= {f"crop_faces@{dataset}" for dataset in study.datasets} | {"check"}
     assert expected <= stages
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_no_parameter_is_overlooked_by_the_run_cache(repository, name):
+    """DVC leaves what is called `size` or `nfiles` out of a stage's hash, in parameters, too.
+
+    Two studies that differ in an input's size alone would get each other's faces. Named on its own, a
+    parameter's key is its whole path, and counts. The last stages depend on what all others made.
+    """
+    shutil.copy(REPOSITORY / f"studies/{name}.yaml", repository / "params.yaml")
+    with Repo(repository) as repo:
+        for stage in repo.index.stages:
+            if stage.name.partition("@")[0] in {"harness", "report", "check", "export_app"}:
+                continue
+            for params in stage.params:
+                named = params.read_params()
+                missing = {leaf for path, value in named.items() for leaf in overlooked(path, value)}
+                assert missing <= named.keys(), f"{stage.name}: name these among its params, too"
+
+
+def overlooked(path: str, value: object) -> Iterator[str]:
+    """The parameters inside a mapping that DVC's hash leaves out."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key in (Meta.PARAM_SIZE, Meta.PARAM_NFILES):
+                yield f"{path}.{key}"
+            yield from overlooked(f"{path}.{key}", inner)
 
 
 @pytest.mark.parametrize("name", STUDIES)
