@@ -17,7 +17,7 @@ integers and biases change. On the full study's age model plain rounding cost 0.
 
 from collections.abc import Iterator
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -48,6 +48,7 @@ class _Layer:
         products: sum over positions of the inputs' products, `[G, K, K]`; nothing if too wide.
         sums: sum of the inputs, `[G, K]`.
         count: positions.
+        waiting: windows that are not in the products yet, see `settle`.
     """
 
     input: str
@@ -58,6 +59,7 @@ class _Layer:
     products: np.ndarray | None
     sums: np.ndarray
     count: int = 0
+    waiting: list[np.ndarray] = field(default_factory=list)
 
     def see(self, values: np.ndarray) -> None:
         """Takes in what flows into the layer for one face: `[1, H, W, C]`, or `[..., K]` of a dense layer."""
@@ -65,7 +67,16 @@ class _Layer:
         self.sums += seen.sum(1)
         self.count += seen.shape[1]
         if self.products is not None:
+            self.waiting.append(seen.astype(np.float64))
+            if sum(part.shape[1] for part in self.waiting) >= seen.shape[2]:
+                self.settle()
+
+    def settle(self) -> None:
+        """Adds what waits to the products: these are large, and to go through them for every face is slow."""
+        if self.waiting:
+            seen = np.concatenate(self.waiting, axis=1)
             self.products += seen.transpose(0, 2, 1) @ seen
+            self.waiting.clear()
 
     def _patches(self, image: np.ndarray) -> np.ndarray:
         """`[H, W, C]` to the windows that the kernel is laid over: `[G, N, K]`."""
@@ -116,6 +127,7 @@ def refine(float32: bytes, quantized: bytes, pixels: np.ndarray) -> bytes:
         for layer, _ in pairs:
             layer.see(tensors[layer.input])
     for layer, operator in pairs:
+        layer.settle()
         _rewrite(made, operator, layer)
     return flatbuffer.serialize(made)
 
