@@ -206,13 +206,12 @@ def _worn(images):
     """Half of them blurred, all with grain: what is left to read is not a matter of single pixels."""
     blurred = tf.nn.avg_pool2d(images, 3, 1, "SAME")
     images = tf.where(tf.random.uniform((tf.shape(images)[0], 1, 1, 1)) < 0.5, blurred, images)
-    grain = tf.random.uniform((tf.shape(images)[0], 1, 1, 1), 0.0, 2 * NOISE)
-    return images + grain * tf.random.normal(tf.shape(images))
+    return _noisy(images, tf.random.uniform((tf.shape(images)[0], 1, 1, 1), 0.0, 2 * NOISE))
 
 
-def _noisy(images):
+def _noisy(images, grain=NOISE):
     """With grain, in which patterns that only the critic cares for are lost."""
-    return images + NOISE * tf.random.normal(tf.shape(images))
+    return images + grain * tf.random.normal(tf.shape(images))
 
 
 def _charbonnier(difference):
