@@ -2,7 +2,7 @@ import pytest
 
 from making import Reader, celeba, jpeg, scene
 from pocketface.errors import PocketfaceError
-from pocketface.labels import CELEBA_ATTRIBUTES
+from pocketface.labels import CELEBA_ATTRIBUTES, CLASSES
 
 ATTRIBUTES, PARTITION = "list_attr_celeba.txt", "list_eval_partition.txt"
 FIRST = "img_align_celeba/000001.jpg"
@@ -23,13 +23,19 @@ def as_csv(members: dict[str, bytes]) -> dict[str, bytes]:
 def test_attributes_by_name(records: Reader) -> None:
     found = records("celeba", celeba(8))
     person = found["img_align_celeba/000004.jpg"].labels  # a smiling woman of 16
-    assert tuple(person) == CELEBA_ATTRIBUTES
-    assert {name for name, value in person.items() if value} == {
+    assert tuple(person) == (*CELEBA_ATTRIBUTES, "gender")
+    assert {name for name in CELEBA_ATTRIBUTES if person[name]} == {
         "Wearing_Lipstick",
         "Smiling",
         "Young",
         "No_Beard",
     }
+
+
+def test_gender_in_the_words_of_other_datasets(records: Reader) -> None:
+    for record in records("celeba", celeba(12)).values():
+        assert record.labels["gender"] == ("male" if record.labels["Male"] else "female")
+        assert record.labels["gender"] in CLASSES["gender"]
 
 
 def test_the_official_split(records: Reader) -> None:

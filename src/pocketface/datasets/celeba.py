@@ -20,13 +20,13 @@ from pocketface.datasets import Record, lines, pictures
 from pocketface.errors import PocketfaceError
 from pocketface.labels import CELEBA_ATTRIBUTES
 
-LABELS = CELEBA_ATTRIBUTES
+LABELS = (*CELEBA_ATTRIBUTES, "gender")
 SPLITS = {"0": "train", "1": "val", "2": "test"}
 VALUES = {"-1": 0, "1": 1}
 
 
 def read(archive: zipfile.ZipFile) -> Iterator[Record]:
-    """Records with the 40 attributes, 0 or 1."""
+    """Records with the 40 attributes, 0 or 1, and `gender`: `Male` in the words of other datasets."""
     images = pictures(archive)
     wanted = {PurePosixPath(image).name for image in images}
     attributes = _attributes(archive, wanted)
@@ -39,10 +39,11 @@ def read(archive: zipfile.ZipFile) -> Iterator[Record]:
             yield Record(image, problem="no_split")
         elif values is None:
             yield Record(image, split=split, problem="no_label")
-        elif len(values) != len(LABELS) or not set(values) <= set(VALUES):
+        elif len(values) != len(CELEBA_ATTRIBUTES) or not set(values) <= set(VALUES):
             yield Record(image, split=split, problem="bad_label")
         else:
-            yield Record(image, {n: VALUES[v] for n, v in zip(LABELS, values, strict=True)}, split)
+            labels = {name: VALUES[value] for name, value in zip(CELEBA_ATTRIBUTES, values, strict=True)}
+            yield Record(image, labels | {"gender": "male" if labels["Male"] else "female"}, split)
 
 
 def _attributes(archive: zipfile.ZipFile, wanted: set[str]) -> dict[str, list[str]]:
@@ -51,7 +52,7 @@ def _attributes(archive: zipfile.ZipFile, wanted: set[str]) -> dict[str, list[st
     if header.strip().isdigit():  # how many pictures follow
         header = next(table, "")
     names = _fields(header.removeprefix("image_id"))
-    if tuple(names) != LABELS:
+    if tuple(names) != CELEBA_ATTRIBUTES:
         raise PocketfaceError(
             f"{archive.filename}: list_attr_celeba does not name the 40 attributes of CelebA in their order; "
             "fetch the file of the official release"
