@@ -1,5 +1,4 @@
 import json
-import shutil
 from pathlib import Path
 
 import h5py
@@ -11,7 +10,7 @@ from typer.testing import CliRunner
 from colours import variant_folder
 from fake_outs import STUDY, Outs, write_outs
 from pocketface import published
-from pocketface.cards import VariantCard, read_card
+from pocketface.cards import MODEL_FILE, VariantCard, read_card
 from pocketface.cli import app
 from pocketface.errors import PocketfaceError
 
@@ -97,15 +96,20 @@ def test_a_folder_that_is_too_large_is_refused_and_the_earlier_one_stays(outs: O
     assert (folder / "int8").exists()
 
 
-def test_the_default_models_are_those_that_answer_what_everybody_asks(tmp_path: Path, colour_model) -> None:
-    with pytest.raises(PocketfaceError, match=r"no published model in it; say --model"):
+def test_the_default_models_are_the_published_ones_of_these_names(tmp_path: Path, colour_model) -> None:
+    for name in ("facenet", "age_gender"):
+        variant_folder(tmp_path / name / "int8", colour_model, level="int8")
+    with pytest.raises(PocketfaceError, match=r"expression.int8: no published model there; say --model"):
         published.default_models(tmp_path)
-    wanted = variant_folder(tmp_path / "pocket/int8", colour_model, level="int8")
-    shutil.copytree(wanted, tmp_path / "pocket/float16")
-    about = json.loads((wanted / "card.json").read_text())
-    other = variant_folder(tmp_path / "facenet/int8", colour_model, level="int8")
-    (other / "card.json").write_text(json.dumps(about | {"outputs": {"Bald": about["outputs"]["gender"]}}))
-    assert published.default_models(tmp_path) == [wanted]
+    variant_folder(tmp_path / "expression/int8", colour_model, level="int8")
+    assert published.default_models(tmp_path) == [tmp_path / "age_gender/int8", tmp_path / "expression/int8"]
+
+
+def test_the_default_models_answer_age_gender_and_expression_within_3_megabytes() -> None:
+    models = published.default_models()
+    heads = [head for model in models for head in read_card(model, VariantCard).outputs]
+    assert sorted(heads) == ["age", "expression", "gender"]
+    assert sum((model / MODEL_FILE).stat().st_size for model in models) <= 3_000_000
 
 
 def test_the_command_takes_terms_from_the_sources_and_says_what_was_reached(outs: Outs, monkeypatch) -> None:

@@ -32,8 +32,8 @@ LARGEST = 6_000_000
 SMALL = 256
 """Numbers, below which compressing an array makes it larger."""
 DEFAULT_LEVEL = "int8"
-DEFAULT_HEADS = {"age", "gender", "expression"}
-"""What `pocketface predict` is asked for when nobody says which models."""
+DEFAULT_MODELS = ("age_gender", "expression")
+"""The folders whose models `pocketface predict` opens when nobody says which."""
 LICENCE_NOTE = (
     "The terms of the training data travel with these weights. The code that made them is Apache-2.0. "
     "Whether pictures' terms bind weights is unsettled: treat them as if they did."
@@ -85,19 +85,19 @@ def folder() -> Path:
 
 
 def default_models(root: Path | None = None) -> list[Path]:
-    """The published int8 variants that answer age, gender or expression, sorted by name.
+    """The published variants that answer age, gender and expression.
 
     Raises:
-        PocketfaceError: there is none.
+        PocketfaceError: one of them is not there.
     """
     root = root or folder()
-    found = [card.parent for card in sorted(root.glob(f"*/{DEFAULT_LEVEL}/{CARD}"))]
-    wanted = [path for path in found if DEFAULT_HEADS & set(read_card(path, VariantCard).outputs)]
-    if not wanted:
-        raise PocketfaceError(
-            f"{root}: no published model in it; say --model, for example --model 'variants/*/int8' "
-            "after `dvc repro`"
-        )
+    wanted = [root / model / DEFAULT_LEVEL for model in DEFAULT_MODELS]
+    for variant in wanted:
+        if not (variant / CARD).is_file():
+            raise PocketfaceError(
+                f"{variant}: no published model there; say --model, for example --model 'variants/*/int8' "
+                "after `dvc repro`"
+            )
     return wanted
 
 
