@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pandas as pd
 import yaml
@@ -83,6 +84,18 @@ def write_outs(root: Path, params: dict[str, Any] = STUDY, faces: int = FACES) -
         for level in LEVELS:
             write_variant(study, model, level, root, faces=faces)
     return Outs(study, root)
+
+
+def write_publishable(root: Path) -> Outs:
+    """The same, with weights that can be packed, and the params among the studies."""
+    made = write_outs(root)
+    (root / "studies").mkdir()
+    (root / f"studies/{STUDY['study']}.yaml").write_text(yaml.safe_dump(STUDY))
+    with h5py.File(root / "models/age_gender/model.weights.h5", "w") as file:
+        file.attrs["of"] = "a test"
+        file["layers/dense/vars/0"] = np.linspace(-1, 1, 5000, dtype=np.float32)
+        file["layers/dense/vars/1"] = np.zeros(2, np.float32)
+    return made
 
 
 def write_sources(path: Path) -> None:

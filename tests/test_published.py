@@ -8,7 +8,7 @@ import yaml
 from typer.testing import CliRunner
 
 from colours import variant_folder
-from fake_outs import STUDY, Outs, write_outs
+from fake_outs import STUDY, Outs, write_publishable
 from pocketface import published
 from pocketface.cards import MODEL_FILE, VariantCard, read_card
 from pocketface.cli import app
@@ -18,14 +18,7 @@ from pocketface.errors import PocketfaceError
 @pytest.fixture
 def outs(tmp_path: Path) -> Outs:
     """A study that has run, with its params among the studies."""
-    made = write_outs(tmp_path)
-    (tmp_path / "studies").mkdir()
-    (tmp_path / "studies/tiny.yaml").write_text(yaml.safe_dump(STUDY))
-    with h5py.File(tmp_path / "models/age_gender/model.weights.h5", "w") as file:
-        file.attrs["of"] = "a test"
-        file["layers/dense/vars/0"] = np.linspace(-1, 1, 5000, dtype=np.float32)
-        file["layers/dense/vars/1"] = np.zeros(2, np.float32)
-    return made
+    return write_publishable(tmp_path)
 
 
 def test_a_published_folder_says_what_it_is_and_how_to_rebuild_it(outs: Outs) -> None:

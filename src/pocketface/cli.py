@@ -385,7 +385,8 @@ def publish(
     """Publishes a trained model in weights/NAME: float weights, the wanted levels, and a card.
 
     The card says what data and terms are behind it, which study, seed and command rebuild it, and what every
-    level reached, whole and per group. The folder goes into git and into the package.
+    level reached, whole and per group. The folder goes into git and into the package. weights/README.md, with
+    the figures of all published models, is written anew.
 
     Examples:
 
@@ -394,6 +395,7 @@ def publish(
     from pocketface.fetching.sources import load_sources
     from pocketface.published import PREFIX
     from pocketface.published import publish as publishing
+    from pocketface.reporting.overview import overview
     from pocketface.study import load_study
 
     study, known = load_study(), load_sources()
@@ -404,6 +406,7 @@ def publish(
         if (source := known.dataset(dataset))
     }
     card = publishing(study, model, Path(PREFIX) / name, levels.split(","), sources)
+    (Path(PREFIX) / "README.md").write_text(overview(Path(PREFIX)), encoding="utf-8", newline="\n")
     for level, figures in card.levels.items():
         if figures.included:
             found = [f"{d}.{m} {v:.4g}" for d, metrics in figures.metrics.items() for m, v in metrics.items()]

@@ -1,0 +1,129 @@
+"""What the published models reach, as text for `weights/README.md`: all of it from their cards.
+
+Path("weights/README.md").write_text(overview(Path("weights")))
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pocketface.cards import CARD
+from pocketface.evaluation.groups import GROUPINGS
+from pocketface.published import DEFAULT_LEVEL, DEFAULT_MODELS, PublishedCard, read
+from pocketface.reporting.quantities import MISSING, change, label_of, shown, size
+from pocketface.reporting.results import FLOAT32
+from pocketface.reporting.tables import Cell, Row, Table
+
+INTRODUCTION = """# Published models
+
+Written by `pocketface publish` from the `card.json` of every folder, which says more: all levels and metrics,
+the recipe, the command that trains the model again, the sources of the faces and their terms, which travel
+with the weights. What was tried to get there is in [LAB.md](LAB.md). `pocketface predict` opens {defaults}
+on its own.
+
+All figures are on faces that were not trained on. *Gender* is what annotators read from a face, in two
+classes; it says nothing about how somebody sees themselves.
+"""
+
+
+def overview(weights: Path) -> str:
+    """A table of all models, and for each what its int8 file reaches per group.
+
+    Args:
+        weights: the folder of published models.
+
+    Raises:
+        PocketfaceError: a card cannot be read.
+    """
+    models = [card.parent for card in sorted(weights.glob(f"*/{CARD}")) if _answers(card.parent)]
+    cards = {model.name: read(model) for model in models}
+    parts = [INTRODUCTION.format(defaults=" and ".join(f"`{name}`" for name in DEFAULT_MODELS))]
+    parts += [_models(cards).markdown() + "\n"]
+    for name, card in cards.items():
+        parts += [f"## {name}\n", _figures(card).markdown() + "\n"]
+        tables = [_groups(card, dataset) for dataset in _own_first(card, card.levels[DEFAULT_LEVEL].groups)]
+        parts += [f"{table.markdown()}\n" for table in tables if table]
+    return "\n".join(parts)
+
+
+def _answers(folder: Path) -> bool:
+    """Whether it holds a model of faces; one that draws them has no levels."""
+    return (folder / DEFAULT_LEVEL).is_dir()
+
+
+def _models(cards: dict[str, PublishedCard]) -> Table:
+    rows: list[Row] = []
+    for name, card in cards.items():
+        window = f"{card.input.size}x{card.input.size}x{card.input.channels}"
+        rows.append(
+            [
+                Cell(name, href=f"#{name}"),
+                ", ".join(card.outputs),
+                card.architecture,
+                card.dataset,
+                Cell(card.study, href=f"../studies/{card.study}.yaml"),
+                *[window, f"{card.parameters:,}", f"{card.macs / 1e6:.1f} M"],
+                size(card.levels[DEFAULT_LEVEL].size_bytes),
+            ]
+        )
+    header = ["model", "answers", "architecture", "trained on", "study"]
+    header += ["input", "parameters", "multiply-adds", "int8"]
+    return Table(header, rows, text_columns=5)
+
+
+def _figures(card: PublishedCard) -> Table:
+    """The main metrics, a row a dataset and level, with their changes against float32."""
+    levels, metrics = card.levels, _metrics(card)
+    rows: list[Row] = []
+    for dataset in _own_first(card, levels[DEFAULT_LEVEL].metrics):
+        reference = levels[FLOAT32].metrics[dataset]
+        for level in sorted(levels, key=lambda level: (level != FLOAT32, level)):
+            own = levels[level].metrics[dataset]
+            told = [_told(metric, own, None if level == FLOAT32 else reference) for metric in metrics]
+            rows.append([dataset, level, *told, size(levels[level].size_bytes)])
+    return Table(["dataset", "level", *map(label_of, metrics), "size"], rows, text_columns=2)
+
+
+def _told(metric: str, own: dict[str, float], reference: dict[str, float] | None) -> str:
+    value = own.get(metric)
+    if value is None or reference is None:
+        return shown(metric, value)
+    return f"{shown(metric, value)} ({change(metric, value, reference[metric])})"
+
+
+def _groups(card: PublishedCard, dataset: str) -> Table:
+    """What the int8 file reaches on each group of the faces of a dataset."""
+    found = card.levels[DEFAULT_LEVEL].groups[dataset]
+    metrics = [metric for metric in _metrics(card) if metric in card.levels[DEFAULT_LEVEL].metrics[dataset]]
+    rows: list[Row] = [
+        [dataset, grouping.replace("_", " "), group, str(figures["n"]), *_shown(metrics, figures)]
+        for grouping, group, figures in _members(found)
+    ]
+    header = ["int8, on", "by", "group", "faces", *map(label_of, metrics)]
+    return Table(header, rows, text_columns=3)
+
+
+def _members(groups: dict[str, dict[str, Any]]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """(grouping, group, figures), in the groupings' own order."""
+    for grouping, names in GROUPINGS.items():
+        for name in names:
+            if name in groups.get(grouping, {}):
+                yield grouping, name, groups[grouping][name]
+
+
+def _shown(metrics: list[str], figures: dict[str, Any]) -> list[str]:
+    return [shown(metric, figures[metric]) if metric in figures else MISSING for metric in metrics]
+
+
+def _own_first(card: PublishedCard, datasets: Iterable[str]) -> list[str]:
+    """Datasets by name, after those that the model was trained on."""
+    own = card.dataset.split(", ")
+    return sorted(datasets, key=lambda name: (name not in own, name))
+
+
+def _metrics(card: PublishedCard) -> list[str]:
+    """The MAE of a number, the accuracy of classes; and coarse age, where only that is labelled."""
+    kinds = {head: "mae" if output.kind == "number" else "accuracy" for head, output in card.outputs.items()}
+    measured = card.levels[DEFAULT_LEVEL].metrics.values()
+    coarse = ["age_group_accuracy"] if any("age_group_accuracy" in found for found in measured) else []
+    return [*(f"{head}_{kind}" for head, kind in kinds.items()), *coarse]

@@ -1,0 +1,50 @@
+from pathlib import Path
+
+import pytest
+
+from fake_outs import write_publishable
+from pocketface import published
+from pocketface.labels import AGE_BANDS
+from pocketface.reporting.overview import overview
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    """A published model, and a folder that holds something else."""
+    outs = write_publishable(tmp_path)
+    published.publish(outs.study, "age_gender", tmp_path / "weights/pocket", root=tmp_path)
+    (tmp_path / "weights/generator").mkdir()
+    (tmp_path / "weights/generator/card.json").write_text("{}")
+    return tmp_path / "weights"
+
+
+def test_every_model_is_a_row_that_leads_to_its_section(weights: Path) -> None:
+    text = overview(weights)
+    assert "| [pocket](#pocket) | age, gender | compact | utkface | [tiny](../studies/tiny.yaml) |" in text
+    assert "331 kB |" in text
+    assert "## pocket\n" in text
+    assert "generator" not in text
+
+
+def test_levels_follow_float32_and_tell_their_change(weights: Path) -> None:
+    rows = [line for line in overview(weights).splitlines() if line.startswith("| utkface | ")]
+    assert [row.split(" | ")[1] for row in rows[:3]] == ["float32", "float16", "int8"]
+    assert "(" not in rows[0]
+    assert "(" in rows[2]
+
+
+def test_groups_stand_in_their_own_order_with_their_faces(weights: Path) -> None:
+    card = published.read(weights / "pocket")
+    rows = [line for line in overview(weights).splitlines() if line.startswith("| utkface | age band | ")]
+    found = card.levels["int8"].groups["utkface"]["age_band"]
+    bands = [row.split(" | ")[2] for row in rows]
+    assert bands == [band for band in AGE_BANDS if band in found]
+    assert len(bands) > 2
+    assert [row.split(" | ")[3] for row in rows] == [str(found[band]["n"]) for band in bands]
+
+
+def test_the_page_in_the_repository_is_that_of_its_cards() -> None:
+    text = (REPOSITORY / "weights/README.md").read_text(encoding="utf-8")
+    assert text == overview(REPOSITORY / "weights"), "`pocketface publish` writes it"
