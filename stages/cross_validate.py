@@ -14,6 +14,8 @@ def main() -> None:
     name = parser.parse_args().model
 
     from pocketface.faces.index import INDEX, FaceSet
+    from pocketface.fetching.pretrained import with_pretrained
+    from pocketface.fetching.sources import load_sources
     from pocketface.files import remove
     from pocketface.study import load_study
     from pocketface.training.fit import identity
@@ -25,6 +27,7 @@ def main() -> None:
     folders = [Path("data/faces") / dataset for dataset in study.trained_on(name)]
     sets, runs = [FaceSet.load(folder) for folder in folders], Path("runs/folds") / name
     what = identity(study, name, [folder / INDEX for folder in folders])
+    study = with_pretrained(study, name, load_sources())
     save(cross_validate(study, name, sets, runs, what), Path("folds") / name)
     remove(runs)
 

@@ -22,6 +22,7 @@ def main() -> None:
     name = arguments.model
 
     from pocketface.faces.index import INDEX, FaceSet
+    from pocketface.fetching.pretrained import with_pretrained
     from pocketface.fetching.sources import load_sources
     from pocketface.files import sha256
     from pocketface.study import load_study
@@ -47,6 +48,7 @@ def main() -> None:
     licence = "; ".join(dict.fromkeys(sources.dataset(dataset).licence for dataset in datasets))
     curves: list[Curves] = [live, TensorBoard(run / "tensorboard")]
     sets = [FaceSet.load(folder) for folder in folders]
+    study = with_pretrained(study, name, sources)
     save(fit(study, name, sets, licence, curves, checkpoints, cluster), out)
     checkpoints.clear()
     live.finish(weights_sha256=sha256(out / WEIGHTS))
