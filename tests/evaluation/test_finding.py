@@ -48,6 +48,11 @@ def test_a_model_of_whole_crops_gets_a_chip_that_holds_its_window():
     assert max(left, top) + side <= 1 + 1e-9
 
 
+def test_such_a_chip_has_no_more_pixels_than_the_train_faces():
+    enlarged = GREY.model_copy(update={"size": 2 * AS_IS.size})
+    assert aligned(AS_IS, enlarged) == aligned(AS_IS, GREY.model_copy(update={"size": AS_IS.size}))
+
+
 def test_auto_takes_small_pictures_as_faces_and_searches_others():
     small, wall = making.tight(ANN, 79), making.scene(width=120, height=100)
     assert find(small, Search()) == [None]

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 from pocketface.errors import PocketfaceError
 from pocketface.faces.selection import evaluation_split, load_evaluation, save, select
 from pocketface.faces.view import view
+from pocketface.study import Crop
 from tiny import face_set, study
 
 INPUT = study().models["small"].input
@@ -34,6 +36,17 @@ def test_rejected_pictures_stay_as_rows_and_faces_are_numbered_anew() -> None:
     np.testing.assert_array_equal(
         evaluation.pixels[-1], view(holdout.pixels[last["face"]], holdout.crop, INPUT)
     )
+
+
+def test_other_faces_are_shown_with_the_detail_of_the_train_faces() -> None:
+    crop = Crop(policy="as_is", size=16)
+    faces, holdout = replace(face_set(), crop=crop), face_set(train=0, val=2, dataset="photos", seed=1)
+    enlarged = INPUT.model_copy(update={"size": 24})
+    evaluation = select(faces, holdout, enlarged).evaluation
+    last = holdout.rows("val").iloc[-1]
+    expected = view(holdout.pixels[last["face"]], holdout.crop, enlarged, detail=16)
+    np.testing.assert_array_equal(evaluation.pixels[-1], expected)
+    assert not np.array_equal(expected, view(holdout.pixels[last["face"]], holdout.crop, enlarged))
 
 
 def test_a_test_split_goes_before_val() -> None:

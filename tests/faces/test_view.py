@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pocketface.faces.view import Jitter, view, views, window
+from pocketface.faces.view import Jitter, detail_of, view, views, window
 from pocketface.study import Crop, Input
 
 
@@ -64,6 +64,32 @@ def test_fine_stripes_shrink_to_grey_and_not_to_other_stripes() -> None:
     seen = view(stripes, Crop(margin=0.2), Input(size=33, channels=1, margin=0.2))[:, 2:-2]
     assert np.ptp(seen) < 60
     assert abs(seen.mean() - 127.5) < 5
+
+
+def test_a_face_is_shown_with_no_more_detail_than_the_train_faces_had() -> None:
+    stripes = np.zeros((144, 144, 3), np.uint8)
+    stripes[:, ::2] = 255
+    crop, model = Crop(margin=0.2, size=144), Input(size=96, margin=0.2)
+    trained_on = Crop(policy="as_is", size=48)
+    faces = np.stack([stripes, gradient(144)])
+    seen = views(faces, crop, model, detail_of(trained_on))
+    small = views(faces, crop, model.model_copy(update={"size": 48}))
+    np.testing.assert_array_equal(seen, views(small, trained_on, model))
+    assert not np.array_equal(seen, views(faces, crop, model))
+
+
+@pytest.mark.parametrize("size", [32, 48, 96])
+def test_train_faces_themselves_and_smaller_views_are_as_they_were(size: int) -> None:
+    crop, model = Crop(policy="as_is", size=48), Input(size=size)
+    face = gradient(48)
+    np.testing.assert_array_equal(view(face, crop, model, detail=detail_of(crop)), view(face, crop, model))
+    large, chip = gradient(144), Crop(margin=0.2, size=144)
+    if size <= 48:
+        np.testing.assert_array_equal(view(large, chip, model, detail=48), view(large, chip, model))
+
+
+def test_a_chip_has_the_detail_of_its_picture() -> None:
+    assert detail_of(Crop(geometry="chip", size=48)) is None
 
 
 def test_a_mirrored_view_is_the_mirror_of_the_view() -> None:

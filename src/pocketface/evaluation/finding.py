@@ -141,12 +141,12 @@ def aligned(crop: Crop, model: Input) -> Crop:
     """How a face found in a picture is cut out for a model.
 
     As its training faces were; a model trained on crops taken as they are gets an aligned chip that just
-    holds its window.
+    holds its window, with no more pixels than those crops had.
     """
     if crop.policy != "as_is":
         return crop
     margin = min(model.margin + abs(model.shift), 2.0)
-    size = round(model.size * (1 + 2 * margin) / (1 + 2 * model.margin))
+    size = round(min(model.size, crop.size) * (1 + 2 * margin) / (1 + 2 * model.margin))
     return Crop(policy="largest", margin=margin, size=min(size, 1024), channels=crop.channels)
 
 

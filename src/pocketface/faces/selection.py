@@ -21,7 +21,7 @@ import pandas as pd
 
 from pocketface.errors import PocketfaceError
 from pocketface.faces.index import FaceSet
-from pocketface.faces.view import views
+from pocketface.faces.view import detail_of, views
 from pocketface.files import written_whole
 from pocketface.study import Input
 from pocketface.tflite import calibrate
@@ -67,7 +67,8 @@ def select(faces: FaceSet, holdout: FaceSet, input: Input, also: Sequence[FaceSe
     Raises:
         PocketfaceError: a split that is needed has no accepted face.
     """
-    parts = [_evaluation(part, input) for part in (faces, *also, holdout)]
+    detail = detail_of(faces.crop)
+    parts = [_evaluation(part, input, detail) for part in (faces, *also, holdout)]
     rows = pd.concat([part.rows for part in parts], ignore_index=True)
     rows["face"] = (rows["face"].notna().cumsum() - 1).where(rows["face"].notna()).astype("Int64")
     pixels = np.concatenate([part.pixels for part in parts])
@@ -98,7 +99,7 @@ def load_evaluation(folder: Path) -> Evaluation:
         ) from None
 
 
-def _evaluation(faces: FaceSet, input: Input) -> Evaluation:
+def _evaluation(faces: FaceSet, input: Input, detail: int | None) -> Evaluation:
     split = evaluation_split(faces)
     rows = faces.index[faces.index["split"] == split]
     accepted = rows.loc[rows["face"].notna(), "face"].to_numpy(np.int64)
@@ -108,4 +109,4 @@ def _evaluation(faces: FaceSet, input: Input) -> Evaluation:
         )
     rows = rows.assign(dataset=faces.dataset)
     ordered = rows[["dataset", *rows.columns.drop("dataset")]]
-    return Evaluation(views(faces.pixels[accepted], faces.crop, input), ordered)
+    return Evaluation(views(faces.pixels[accepted], faces.crop, input, detail), ordered)

@@ -32,6 +32,8 @@ class Jitter:
 
 
 STILL = Jitter()
+WHOLE = 0.0, 0.0, 1.0
+"""Left, top and side of a window that leaves nothing out."""
 
 
 def window(crop: Crop, model: Input) -> tuple[float, float, float]:
@@ -42,14 +44,24 @@ def window(crop: Crop, model: Input) -> tuple[float, float, float]:
     report, are seen whole.
     """
     if crop.policy == "as_is" or crop.geometry != "chip":
-        return 0.0, 0.0, 1.0
+        return WHOLE
     stored = 1 + 2 * crop.margin
     side = (1 + 2 * model.margin) / stored
     start = (1 - side) / 2
     return start, start + model.shift / stored, side
 
 
-def view(face: np.ndarray, crop: Crop, model: Input, jitter: Jitter = STILL) -> np.ndarray:
+def detail_of(trained_on: Crop) -> int | None:
+    """Pixels a side that a model's train faces had, where a crop taken as it is set them; else None.
+
+    A model that saw 48 pixels enlarged to 96 has never seen a sharp face of 96.
+    """
+    return trained_on.size if trained_on.policy == "as_is" else None
+
+
+def view(
+    face: np.ndarray, crop: Crop, model: Input, jitter: Jitter = STILL, detail: int | None = None
+) -> np.ndarray:
     """The pixels that a model sees of one stored crop.
 
     Args:
@@ -57,29 +69,38 @@ def view(face: np.ndarray, crop: Crop, model: Input, jitter: Jitter = STILL) -> 
         crop: how it was cropped.
         model: what the model wants.
         jitter: a change of the window.
+        detail: the most pixels a side that the window may have before it gets its size, see `detail_of`.
 
     Returns:
         uint8 `[model.size, model.size, model.channels]`. Parts of the window that lie outside the crop
         repeat its edge.
     """
     face = _with_channels(face, model.channels)
-    to_face = _to_face(face.shape, window(crop, model), model.size, jitter)
-    seen = cv2.warpAffine(
-        _without_aliases(face, to_face),
-        to_face,
-        (model.size, model.size),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    return seen.reshape(model.size, model.size, model.channels)
+    square = window(crop, model)
+    if detail is not None and detail < min(model.size, square[2] * face.shape[1]):
+        face, square, jitter = _seen(face, square, detail, jitter), WHOLE, STILL
+    return _seen(face, square, model.size, jitter)
 
 
-def views(faces: np.ndarray, crop: Crop, model: Input) -> np.ndarray:
+def views(faces: np.ndarray, crop: Crop, model: Input, detail: int | None = None) -> np.ndarray:
     """`view` of every face: `[N, H, W, C]` to uint8 `[N, model.size, model.size, model.channels]`."""
     seen = np.empty((len(faces), model.size, model.size, model.channels), np.uint8)
     for i, face in enumerate(faces):
-        seen[i] = view(face, crop, model)
+        seen[i] = view(face, crop, model, detail=detail)
     return seen
+
+
+def _seen(face: np.ndarray, window: tuple[float, float, float], size: int, jitter: Jitter) -> np.ndarray:
+    """A window of a face `[H, W, C]`, as `[size, size, C]`."""
+    to_face = _to_face(face.shape, window, size, jitter)
+    seen = cv2.warpAffine(
+        _without_aliases(face, to_face),
+        to_face,
+        (size, size),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return seen.reshape(size, size, face.shape[2])
 
 
 def _to_face(

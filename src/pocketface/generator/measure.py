@@ -24,7 +24,7 @@ from pocketface.evaluation.metrics import best_constant, comparisons, score, tal
 from pocketface.evaluation.variants import Variant
 from pocketface.faces.detect import model_file
 from pocketface.faces.index import FaceSet
-from pocketface.faces.view import views
+from pocketface.faces.view import detail_of, views
 from pocketface.study import Study, main_metric
 from pocketface.training.fit import learn
 from pocketface.training.runtime import seed_everything
@@ -46,7 +46,7 @@ def obeyed(faces: FaceSet, rows: pd.DataFrame, judges: Sequence[Variant]) -> dic
     """The main metrics of published models on generated faces, the wanted labels being the truth."""
     figures: dict[str, float] = {}
     for judge in judges:
-        seen = views(faces.pixels[rows["face"].to_numpy(int)], faces.crop, judge.input)
+        seen = views(faces.pixels[rows["face"].to_numpy(int)], faces.crop, judge.input, detail_of(judge.crop))
         answers = judge.decode(judge.runner(seen))
         table = pd.concat([rows[list(judge.outputs)].reset_index(drop=True), answers], axis=1)
         measured = score(tallies(comparisons(table))).values
