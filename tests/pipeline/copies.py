@@ -141,20 +141,19 @@ class Copy:
         assert process.returncode == 0, printed
         return printed
 
-    def run_and_kill(self, seconds: float, *command: str) -> str | None:
-        """Runs a command and kills it with all its processes after so long; None if it ended before.
+    def run_and_kill(self, seconds: float, *command: str) -> tuple[str, int]:
+        """Runs a command and kills it with all its processes after so long, if it has not ended before.
 
         Returns:
-            What it had printed.
+            What it had printed, and its exit code: `-SIGKILL` of one that was killed.
         """
         process = self.start(*command)
         try:
             printed, _ = process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
-            return process.communicate()[0]
-        assert process.returncode == 0, printed
-        return None
+            printed, _ = process.communicate()
+        return printed, process.returncode
 
     def forget(self, *names: str) -> None:
         """Removes files and folders of the copy, as if nothing had made them yet."""
