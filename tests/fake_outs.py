@@ -95,6 +95,7 @@ def write_publishable(root: Path) -> Outs:
         file.attrs["of"] = "a test"
         file["layers/dense/vars/0"] = np.linspace(-1, 1, 5000, dtype=np.float32)
         file["layers/dense/vars/1"] = np.zeros(2, np.float32)
+        file["optimizer/vars/1"] = np.ones(5000, np.float32)
     return made
 
 

@@ -52,9 +52,12 @@ def test_published_weights_are_the_trained_ones_in_fewer_bytes(outs: Outs) -> No
     folder = outs.root / "weights/pocket"
     published.publish(outs.study, "age_gender", folder, root=outs.root)
     trained, packed = outs.root / "models/age_gender/model.weights.h5", folder / "model.weights.h5"
+    with h5py.File(trained) as was:
+        assert "optimizer" in was
     assert packed.stat().st_size < trained.stat().st_size
     with h5py.File(trained) as was, h5py.File(packed) as is_:
         assert is_.attrs["of"] == "a test"
+        assert "optimizer" not in is_
         for name in ("layers/dense/vars/0", "layers/dense/vars/1"):
             np.testing.assert_array_equal(is_[name][()], was[name][()])
 

@@ -29,6 +29,8 @@ PREFIX = "weights/"
 WEIGHTS = "model.weights.h5"
 LARGEST = 6_000_000
 """Bytes of a published folder: it lives in git."""
+OPTIMIZER = "optimizer"
+"""The part of Keras' weights that only a training needs."""
 SMALL = 256
 """Numbers, below which compressing an array makes it larger."""
 DEFAULT_LEVEL = "int8"
@@ -188,12 +190,17 @@ def _without_npu_file(card: VariantCard) -> VariantCard:
 
 
 def _pack(source: Path, target: Path) -> None:
-    """Copies HDF5 weights, losslessly compressed: a fifth less to clone, and Keras reads it as it is."""
+    """Copies HDF5 weights, losslessly compressed: a fifth less to clone, and Keras reads it as it is.
+
+    What an optimizer remembers, two numbers a weight, stays behind.
+    """
     import h5py
 
     with h5py.File(source) as old, h5py.File(target, "w", libver="latest") as new:
 
         def copy(name: str, item: h5py.Group | h5py.Dataset) -> None:
+            if name.partition("/")[0] == OPTIMIZER:
+                return
             if isinstance(item, h5py.Dataset):
                 packed = {"compression": "gzip", "shuffle": True} if item.size >= SMALL else {}
                 copied = new.create_dataset(name, data=item[()], **packed)
