@@ -23,7 +23,7 @@ from copies import ONE_MODEL, Copy, tiny_mirror
 from kills import REPRO, RUN, Ending, kill_repro, kill_track, published
 from sections import write_section
 
-PAGE, TITLE = Path("reports/reliability.md"), "Killed at random"
+PAGE = Path("reports/reliability.md")
 
 
 def main() -> None:
@@ -79,6 +79,8 @@ def told(args: argparse.Namespace, repro: Sequence[Ending], track: Sequence[Endi
     stages = Counter(stage or "before the first stage" for ending in repro for stage in ending.stages)
     fell = ", ".join(f"{stage} {count}" for stage, count in sorted(stages.items()))
     in_a_row = ", in a row " + ", ".join(str(len(ending.stages)) for ending in repro) if args.row > 1 else ""
+    fresh = sum(ending.fresh for ending in repro)
+    others = ", the others with one that lacked a third of the stages" if fresh < len(repro) else ""
     lines = [
         f"`PYTHONPATH=tests:tests/pipeline python benchmarks/reliability.py{options} --kills {killed(repro)} "
         f"--row {args.row} --track-kills {killed(track)} --seed {args.seed}`: SIGKILL to the whole process "
@@ -89,12 +91,12 @@ def told(args: argparse.Namespace, repro: Sequence[Ending], track: Sequence[Endi
         row(f"`{command}`, {files} files compared byte for byte", repro),
         row("`pocketface track`, runs, models and versions counted", track),
         "",
-        f"Where `{command}` was killed: {fell}. {sum(ending.fresh for ending in repro)} of the {len(repro)} "
-        "began with an empty cache of DVC; the others lacked a third of the stages. "
+        f"Where `{command}` was killed: {fell}. {fresh} times it began with an empty cache of DVC{others}. "
         f"{sum(ending.locks_lost for ending in repro)} times a kill fell into DVC's writing of `dvc.lock`, "
         "which then had to be removed.",
     ]
-    write_section(args.page, TITLE, "\n".join(lines))
+    study = f"study `{args.study.stem}`" if args.study else "the least study"
+    write_section(args.page, f"Killed at random: `{command}`, {study}", "\n".join(lines))
 
 
 def killed(endings: Sequence[Ending]) -> int:
