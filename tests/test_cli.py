@@ -184,10 +184,11 @@ def test_predict_fails_if_no_picture_could_be_read(colour_model, tmp_path):
 
 def test_without_a_model_the_published_ones_are_taken(colour_model, tmp_path, monkeypatch):
     monkeypatch.setattr("pocketface.published.folder", lambda: tmp_path / "weights")
+    monkeypatch.setattr("pocketface.published.DEFAULT_MODELS", ("colour",))
     (tmp_path / "ann.jpg").write_bytes(making.jpeg(making.scene(ANN)))
     refused = run("predict", tmp_path / "ann.jpg")
     assert refused.exit_code == 2
-    assert "no published model in it; say --model" in refused.stderr
+    assert "no published model there; say --model" in refused.stderr
     variant_folder(tmp_path / "weights/colour/int8", colour_model, level="int8")
     result = run("predict", tmp_path / "ann.jpg", "--json")
     assert result.exit_code == 0, result.output
