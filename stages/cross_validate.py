@@ -14,9 +14,9 @@ def main() -> None:
     name = parser.parse_args().model
 
     from pocketface.faces.index import INDEX, FaceSet
-    from pocketface.fetching.pretrained import with_pretrained
     from pocketface.fetching.sources import load_sources
     from pocketface.files import remove
+    from pocketface.importing.pretrained import with_pretrained
     from pocketface.study import load_study
     from pocketface.training.fit import identity
     from pocketface.training.folds import cross_validate, save

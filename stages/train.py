@@ -22,9 +22,9 @@ def main() -> None:
     name = arguments.model
 
     from pocketface.faces.index import INDEX, FaceSet
-    from pocketface.fetching.pretrained import with_pretrained
     from pocketface.fetching.sources import load_sources
     from pocketface.files import sha256
+    from pocketface.importing.pretrained import with_pretrained
     from pocketface.study import load_study
     from pocketface.tracking import LiveCurves
     from pocketface.training import machines

@@ -1,11 +1,12 @@
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pocketface.files import rounded, sha256, write_json, written_whole
+from pocketface.files import alone, rounded, sha256, write_json, written_whole
 
 
 def test_a_failed_write_leaves_the_earlier_file_and_nothing_else(tmp_path: Path) -> None:
@@ -47,3 +48,24 @@ def test_json_bytes_do_not_depend_on_the_order_of_keys(tmp_path: Path) -> None:
     write_json(tmp_path / "b.json", {"a": [0.3], "b": 0.333333})
     assert sha256(tmp_path / "a.json") == sha256(tmp_path / "b.json")
     assert json.loads((tmp_path / "a.json").read_text())["a"] == [0.3]
+
+
+def test_one_at_a_time_works_for_a_path(tmp_path: Path) -> None:
+    path, seen = tmp_path / "new" / "weights.h5", []
+
+    def work(number: int) -> None:
+        with alone(path):
+            seen.append(("in", number))
+            path.write_text(str(number))
+            seen.append(("out", number))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(40)))
+    assert len(seen) == 80
+    assert all(a[1] == b[1] for a, b in zip(seen[::2], seen[1::2], strict=True))
+
+
+def test_a_failure_lets_the_next_one_in(tmp_path: Path) -> None:
+    for _ in range(2):
+        with pytest.raises(RuntimeError), alone(tmp_path / "x"):
+            raise RuntimeError

@@ -30,6 +30,21 @@ def written_whole(path: Path) -> Iterator[Path]:
         raise
 
 
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Waits until no other process or thread is in such a block for `path`: two trainings that start side by
+    side want the same weights, and one fetches them.
+
+    A hidden file of that name with `.lock` stays beside it; a killed process holds nothing.
+    """
+    from filelock import FileLock
+
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_name(f".{path.name}.lock")):
+        yield
+
+
 def remove(path: Path) -> None:
     """Removes a file or a folder, if it is there."""
     if path.is_dir() and not path.is_symlink():

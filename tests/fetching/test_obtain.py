@@ -41,7 +41,7 @@ def mirror(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 
 def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+    return sorted(path.name for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock")
 
 
 def test_what_is_in_the_archives_folder_is_used_first(folder: Path, mirror: Path):
@@ -130,7 +130,7 @@ def test_a_file_fetched_by_hand_is_used_under_upstreams_name(folder: Path):
     by_hand = {**MANUAL, "name": "x.zip"}
     with pytest.raises(PocketfaceError, match=rf"put it at {folder}/x/x\.zip: Write to its author"):
         obtain(source(by_hand), folder)
-    (folder / "x").mkdir(parents=True)
+    (folder / "x").mkdir(parents=True, exist_ok=True)
     (folder / "x/x.zip").write_bytes(b"by hand")
     assert obtain(source(by_hand), folder)[0].name == "x.zip"
 

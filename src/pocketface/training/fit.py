@@ -30,6 +30,7 @@ from pocketface.training import age, losses, machines, priors, runtime
 from pocketface.training.batches import Batches
 from pocketface.training.callbacks import Curves, Keep, Report, Steer, StopAtNaN
 from pocketface.training.checkpoints import START, Checkpoints
+from pocketface.training.normalisation import settle
 from pocketface.training.schedules import learning_rate
 from pocketface.training.splits import set_apart, together
 
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 WEIGHTS, HISTORY = "model.weights.h5", "history.csv"
+SETTLED_ON = 16
+"""Batches that give a network published without batch normalisation its statistics."""
 PACKAGE = Path(pocketface.__file__).parent
 
 
@@ -152,6 +155,7 @@ def learn(
         study.seed,
         recipe.balanced,
     )
+    settle(model, (batches[i][0] for i in range(min(SETTLED_ON, len(batches)))))
     with cluster.scope() if cluster else nullcontext():
         if cluster:  # built anew, as all machines must make its variables together
             model = keras.models.clone_model(model)
