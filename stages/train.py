@@ -25,6 +25,7 @@ def main() -> None:
     from pocketface.fetching.sources import load_sources
     from pocketface.files import sha256
     from pocketface.importing.pretrained import with_pretrained
+    from pocketface.importing.teachers import asked
     from pocketface.study import load_study
     from pocketface.tracking import LiveCurves
     from pocketface.training import machines
@@ -49,7 +50,10 @@ def main() -> None:
     curves: list[Curves] = [live, TensorBoard(run / "tensorboard")]
     sets = [FaceSet.load(folder) for folder in folders]
     study = with_pretrained(study, name, sources)
-    save(fit(study, name, sets, licence, curves, checkpoints, cluster), out)
+    stanza = study.models[name]
+    teachers = stanza.recipe.teachers
+    teach = asked(teachers.weights, sets, stanza.heads) if teachers else None
+    save(fit(study, name, sets, licence, curves, checkpoints, cluster, teach), out)
     checkpoints.clear()
     live.finish(weights_sha256=sha256(out / WEIGHTS))
 

@@ -25,6 +25,8 @@ MIX = "mix"
 """What a model names as its dataset to be trained on all those of the study's `mix` at once."""
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+PublishedFolder = Annotated[str, StringConstraints(pattern=r"^weights/\w[\w.+-]*$")]
+"""Relative to the root of the repository."""
 Fraction = Annotated[float, Field(gt=0, le=1)]
 
 
@@ -189,6 +191,18 @@ class Watch(Strict):
     patience: Annotated[int, Field(ge=1)] | None = None
 
 
+class Teachers(Strict):
+    """Published models that a model learns from, beside the labels (Hinton, Vinyals, Dean, 2015).
+
+    Attributes:
+        weights: folders that `pocketface publish` has made; what several answer is averaged.
+        share: of a face's target that is theirs; the label has the rest.
+    """
+
+    weights: Annotated[list[PublishedFolder], Field(min_length=1)]
+    share: Annotated[float, Field(gt=0, le=1)] = 0.5
+
+
 class Training(Strict):
     """The training recipe: AdamW; by default under a one-cycle schedule, fixed length, no early stopping.
 
@@ -209,6 +223,7 @@ class Training(Strict):
             another one in training; see `pocketface.training.priors`. Cross-validation, whose faces are those
             of training, leaves it out.
         augment: random changes of the faces.
+        teachers: of the classes, whose labels are partly wrong and tell nothing of what is alike.
     """
 
     epochs: Annotated[int, Field(ge=1)]
@@ -224,6 +239,7 @@ class Training(Strict):
     loss_weights: dict[str, float] = {}
     priors: dict[str, Annotated[float, Field(gt=0, lt=1)]] = {}
     augment: Augment = Augment()
+    teachers: Teachers | None = None
 
     @model_validator(mode="after")
     def _what_is_steered_is_watched(self) -> "Training":
@@ -391,6 +407,8 @@ class Study(Strict):
             _known("mix", name, list(self.datasets))
         for name in self.cross_validate:
             _known("cross_validate", name, [model for model in self.models if model not in self.fetched])
+            if self.models[name].recipe.teachers:
+                raise ValueError(f"cross_validate.{name}: its teachers have seen the faces of every fold")
         for name, model in self.models.items():
             _known(f"models.{name}.dataset", model.dataset, [*self.datasets, *([MIX] if self.mix else [])])
             _known(f"models.{name}.architecture", model.architecture, architecture_names())

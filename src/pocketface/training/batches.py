@@ -6,7 +6,7 @@ it runs in a thread beside it. What a batch holds depends on `(seed, epoch, batc
 repeatable whatever the threads do.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import keras
@@ -73,6 +73,16 @@ class Batches(keras.utils.PyDataset):
         self.epoch = 0
         self._kept = (-1, np.arange(0))
         self.machine, self.machines = 0, 1
+
+    def teach(self, answers: Mapping[str, np.ndarray], share: float) -> None:
+        """Makes `share` of the targets what teachers answer.
+
+        Args:
+            answers: head -> `[N, classes]`, in the order of `rows`.
+            share: in 0..1.
+        """
+        for head, answer in answers.items():
+            self._y[head] = ((1 - share) * self._y[head] + share * answer).astype(np.float32)
 
     def __len__(self) -> int:
         return -(-self._count() // self._batch_size)

@@ -7,7 +7,7 @@ save(result, Path("models/age_gender"))
 import hashlib
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +42,9 @@ SETTLED_ON = 16
 """Batches that give a network published without batch normalisation its statistics."""
 PACKAGE = Path(pocketface.__file__).parent
 
+Teach = Callable[[pd.DataFrame], Mapping[str, np.ndarray]]
+"""Rows of face indexes, N of them, to what teachers answer: head -> `[N, classes]`."""
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -69,6 +72,7 @@ def fit(
     curves: Sequence[Curves] = (),
     checkpoints: Checkpoints | None = None,
     cluster: "tf.distribute.Strategy | None" = None,
+    teach: Teach | None = None,
 ) -> Trained:
     """Trains model `name` of a study on the train split of `sets`.
 
@@ -83,6 +87,7 @@ def fit(
         curves: told of every epoch.
         checkpoints: where to keep them; a training that stands there is continued.
         cluster: the strategy of several machines, see `machines`.
+        teach: asks the recipe's teachers, see `importing.teachers`.
 
     Raises:
         PocketfaceError: a label is missing, there are too few faces, the loss became NaN, or the checkpoints
@@ -96,7 +101,7 @@ def fit(
             f"dataset {sets[0].dataset} has no accepted face to validate on; raise its `sample`"
         )
     train = together(sets, "train")
-    learned = learn(study, name, sets, train, val, curves, checkpoints, cluster)
+    learned = learn(study, name, sets, train, val, curves, checkpoints, cluster, teach)
     model = learned.model
     priors.correct(model, stanza.recipe.priors, train, stanza.recipe.balanced)
     card = ModelCard(
@@ -125,6 +130,7 @@ def learn(
     curves: Sequence[Curves] = (),
     checkpoints: Checkpoints | None = None,
     cluster: "tf.distribute.Strategy | None" = None,
+    teach: Teach | None = None,
 ) -> Learned:
     """Trains model `name` on the faces `train` of `sets`; those of `val` only give curves.
 
@@ -155,6 +161,8 @@ def learn(
         study.seed,
         recipe.balanced,
     )
+    if recipe.teachers and teach:
+        batches.teach(teach(train), recipe.teachers.share)
     settle(model, (batches[i][0] for i in range(min(SETTLED_ON, len(batches)))))
     with cluster.scope() if cluster else nullcontext():
         if cluster:  # built anew, as all machines must make its variables together
@@ -224,6 +232,7 @@ def identity(study: Study, name: str, indexes: Sequence[Path]) -> dict[str, obje
         name: the model.
         indexes: the face index files of its datasets; they hold the hash of every picture.
     """
+    teachers = study.models[name].recipe.teachers
     recipe = study.models[name].model_dump(mode="json", exclude={"weights"})
     training = recipe.pop("training")
     code = sorted(path for part in ("models", "training") for path in (PACKAGE / part).glob("*.py"))
@@ -233,6 +242,7 @@ def identity(study: Study, name: str, indexes: Sequence[Path]) -> dict[str, obje
         "seed": study.seed,
         "threads": study.threads,
         "faces": _digest(indexes),
+        "teachers": _digest([Path(folder) / WEIGHTS for folder in teachers.weights]) if teachers else None,
         "code": _digest([*code, PACKAGE / "faces/view.py"]),
         "keras": keras.version(),
         "backend": keras.backend.backend(),

@@ -1,0 +1,103 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from pocketface import models
+from pocketface.cards import write_card
+from pocketface.errors import PocketfaceError
+from pocketface.files import sha256
+from pocketface.importing.teachers import asked
+from pocketface.models.heads import meaning
+from pocketface.published import WEIGHTS, PublishedCard
+from pocketface.study import Study
+from pocketface.training.fit import fit
+from pocketface.training.splits import together
+from tiny import CROP, face_set, study
+
+
+def teacher(folder: Path, seed: int, heads: tuple[str, ...] = ("gender",), size: int = 16) -> keras.Model:
+    """Publishes a network that nobody has trained."""
+    stanza = study().models["small"]
+    seen = stanza.input.model_copy(update={"size": size})
+    keras.utils.set_random_seed(seed)
+    model = models.build("compact", seen, list(heads), stanza.options)
+    folder.mkdir(parents=True)
+    model.save_weights(folder / WEIGHTS)
+    facts = {"dataset": "utkface", "licence": "research", "crop": CROP, "input": seen}
+    facts |= {"outputs": {head: meaning(head) for head in heads}, "options": stanza.options}
+    facts |= {
+        "model": "small",
+        "architecture": "compact",
+        "parameters": 1,
+        "trainable_parameters": 1,
+        "macs": 1,
+    }
+    facts |= {"study": "tiny", "seed": seed, "command": "dvc repro", "sources": {}, "levels": {}}
+    card = PublishedCard.model_validate(facts | {"weights_sha256": sha256(folder / WEIGHTS)})
+    write_card(folder, card)
+    return model
+
+
+def test_several_teachers_are_averaged_face_by_face(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    small, large = teacher(Path("weights/a"), 1), teacher(Path("weights/b"), 2, size=24)
+    faces = face_set(train=150)
+    rows = together([faces], "train").sample(frac=1, random_state=3)
+    answers = asked(["weights/a", "weights/b"], [faces], ["age", "gender"])(rows)
+    assert set(answers) == {"gender"}
+    assert answers["gender"].shape == (150, 2)
+    np.testing.assert_allclose(answers["gender"].sum(axis=1), 1, rtol=1e-5)
+    alone = [asked([f"weights/{name}"], [faces], ["gender"])(rows)["gender"] for name in "ab"]
+    np.testing.assert_allclose(answers["gender"], (alone[0] + alone[1]) / 2, rtol=1e-5)
+    assert np.abs(alone[0] - alone[1]).max() > 1e-3
+    # The large one's window, all of the crop but the margin it does not ask for, in the order of the rows.
+    assert small.input_shape[1] != large.input_shape[1]
+    assert np.ptp(alone[1][:, 0]) > 1e-4
+    again = asked(["weights/b"], [faces], ["gender"])(rows.iloc[[77]])["gender"]
+    np.testing.assert_allclose(again[0], alone[1][77], rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("heads", "words"),
+    [
+        (["expression"], "answers gender; a teacher of expression must answer expression"),
+        (["age"], "must answer classes, which this model has none of"),
+    ],
+)
+def test_a_teacher_of_something_else_is_refused(heads: list[str], words: str, tmp_path: Path) -> None:
+    teacher(tmp_path / "a", 1)
+    with pytest.raises(PocketfaceError, match=words):
+        asked([str(tmp_path / "a")], [face_set()], heads)
+
+
+def test_what_is_no_published_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PocketfaceError, match="nowhere"):
+        asked([str(tmp_path / "nowhere")], [face_set()], ["gender"])
+
+
+def taught(share: float) -> Study:
+    return study(epochs=6, teachers={"weights": ["weights/a"], "share": share})
+
+
+def test_a_model_learns_what_its_teacher_says_and_not_the_labels() -> None:
+    faces = face_set(train=256)
+
+    def contrary(rows) -> dict[str, np.ndarray]:
+        return {"gender": (rows["gender"].to_numpy()[:, None] == ["female", "male"]).astype(np.float32)}
+
+    def accuracy(teach: Callable | None, share: float) -> float:
+        history = fit(taught(share), "small", [faces], "research", teach=teach).history
+        return history["val_gender_accuracy"].iloc[-1]
+
+    assert meaning("gender").labels[0] == "male"
+    assert accuracy(contrary, 1.0) < 0.3
+    assert accuracy(contrary, 0.1) > 0.7
+
+
+def test_teachers_have_seen_the_faces_of_every_fold() -> None:
+    params = taught(0.5).model_dump(mode="json")
+    with pytest.raises(ValueError, match="its teachers have seen the faces"):
+        Study.model_validate(params | {"cross_validate": {"small": 3}})
