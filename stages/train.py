@@ -24,7 +24,7 @@ def main() -> None:
     from pocketface.faces.index import INDEX, FaceSet
     from pocketface.fetching.sources import load_sources
     from pocketface.files import sha256
-    from pocketface.importing.pretrained import with_pretrained
+    from pocketface.importing.pretrained import terms, with_pretrained
     from pocketface.importing.teachers import asked
     from pocketface.study import load_study
     from pocketface.tracking import LiveCurves
@@ -46,7 +46,7 @@ def main() -> None:
     checkpoints.start(arguments.how or "auto")
     live = LiveCurves(study, name, training_key(what))
     sources = load_sources()
-    licence = "; ".join(dict.fromkeys(sources.dataset(dataset).licence for dataset in datasets))
+    licence = terms(study, name, sources)
     curves: list[Curves] = [live, TensorBoard(run / "tensorboard")]
     sets = [FaceSet.load(folder) for folder in folders]
     study = with_pretrained(study, name, sources)

@@ -93,7 +93,7 @@ def write_publishable(root: Path) -> Outs:
     (root / f"studies/{STUDY['study']}.yaml").write_text(yaml.safe_dump(STUDY))
     with h5py.File(root / "models/age_gender/model.weights.h5", "w") as file:
         file.attrs["of"] = "a test"
-        file["layers/dense/vars/0"] = np.linspace(-1, 1, 5000, dtype=np.float32)
+        file["layers/dense/vars/0"] = np.linspace(-1, 1, 5000, dtype=np.float32).reshape(50, 100)
         file["layers/dense/vars/1"] = np.zeros(2, np.float32)
         file["optimizer/vars/1"] = np.ones(5000, np.float32)
     return made

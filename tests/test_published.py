@@ -48,6 +48,21 @@ def test_a_published_folder_says_what_it_is_and_how_to_rebuild_it(outs: Outs) ->
     assert "race" in card.levels["int8"].groups["utkface"]
 
 
+def test_kernels_at_half_precision_load_as_they_are(outs: Outs) -> None:
+    whole, halved = outs.root / "weights/whole", outs.root / "weights/halved"
+    assert published.publish(outs.study, "age_gender", whole, root=outs.root).weights_dtype == "float32"
+    card = published.publish(outs.study, "age_gender", halved, root=outs.root, half=True)
+    assert card.weights_dtype == "float16"
+    published.check(halved, card)
+    with h5py.File(whole / "model.weights.h5") as was, h5py.File(halved / "model.weights.h5") as is_:
+        pairs: list[tuple[h5py.Dataset, h5py.Dataset]] = []
+        was.visititems(lambda name, item: pairs.append((item, is_[name])) if hasattr(item, "shape") else None)
+        kinds = {(array.ndim > 1, str(kept.dtype)) for array, kept in pairs if array.dtype == np.float32}
+        assert kinds >= {(True, "float16")} and not kinds & {(True, "float32"), (False, "float16")}
+        for array, kept in pairs:
+            np.testing.assert_allclose(kept[()], array[()], rtol=1e-3, atol=1e-6)
+
+
 def test_published_weights_are_the_trained_ones_in_fewer_bytes(outs: Outs) -> None:
     folder = outs.root / "weights/pocket"
     published.publish(outs.study, "age_gender", folder, root=outs.root)

@@ -1,10 +1,18 @@
 """Tiny learnable things: face sets without faces, and models that train in seconds."""
 
+from pathlib import Path
+
+import keras
 import numpy as np
 import pandas as pd
 
+from pocketface import models
+from pocketface.cards import write_card
 from pocketface.faces.index import FaceSet
+from pocketface.files import sha256
 from pocketface.labels import EXPRESSIONS, GENDERS
+from pocketface.models.heads import meaning
+from pocketface.published import WEIGHTS, PublishedCard
 from pocketface.study import Crop, Study
 
 CROP = Crop(policy="one", margin=0.25, size=24, channels=3)
@@ -70,3 +78,26 @@ def study(**changes: object) -> Study:
             "levels": {"float32": {}, "float16": {}, "dynamic_int8": {}, "int8": {"calibration": 8}},
         }
     )
+
+
+def publish(folder: Path, seed: int, heads: tuple[str, ...] = ("gender",), size: int = 16) -> keras.Model:
+    """Publishes a network that nobody has trained."""
+    stanza = study().models["small"]
+    seen = stanza.input.model_copy(update={"size": size})
+    keras.utils.set_random_seed(seed)
+    model = models.build("compact", seen, list(heads), stanza.options)
+    folder.mkdir(parents=True)
+    model.save_weights(folder / WEIGHTS)
+    facts = {"dataset": "utkface", "licence": "research", "crop": CROP, "input": seen}
+    facts |= {"outputs": {head: meaning(head) for head in heads}, "options": stanza.options}
+    facts |= {
+        "model": "small",
+        "architecture": "compact",
+        "parameters": 1,
+        "trainable_parameters": 1,
+        "macs": 1,
+    }
+    facts |= {"study": "tiny", "seed": seed, "command": "dvc repro", "sources": {}, "levels": {}}
+    card = PublishedCard.model_validate(facts | {"weights_sha256": sha256(folder / WEIGHTS)})
+    write_card(folder, card)
+    return model

@@ -185,6 +185,7 @@ class VariantCard(ModelCard):
             rounded for, and hash of the list of their names.
         ranges, per_channel: how ranges were chosen, see `pocketface.tflite.ranges`; whether every output
             channel has its own scale.
+        rounding: of the weights, see `pocketface.tflite.rounding`.
         tuning_faces, tuning_sha256: the same for train faces that the level was searched or fine-tuned on.
         drops: of a searched level, the metrics it had to keep.
         sensitivity: of a searched level, its operators, the most sensitive first.
@@ -207,6 +208,7 @@ class VariantCard(ModelCard):
     calibration_sha256: str | None = None
     ranges: str | None = None
     per_channel: bool | None = None
+    rounding: Literal["nearest", "gptq"] | None = None
     tuning_faces: int | None = None
     tuning_sha256: str | None = None
     drops: list[Drop] = []

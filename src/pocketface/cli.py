@@ -381,6 +381,10 @@ def publish(
     levels: Annotated[
         str, typer.Option(metavar="LEVEL,LEVEL...", help="The levels whose files people get.")
     ] = "int8",
+    half: Annotated[
+        bool,
+        typer.Option("--half", help="Float weights in half precision; level float16 tells what that costs."),
+    ] = False,
 ) -> None:
     """Publishes a trained model in weights/NAME: float weights, the wanted levels, and a card.
 
@@ -393,19 +397,19 @@ def publish(
         pocketface publish age_gender --as pocket --levels int8,float16
     """
     from pocketface.fetching.sources import load_sources
+    from pocketface.importing.pretrained import origins
     from pocketface.published import PREFIX
     from pocketface.published import publish as publishing
     from pocketface.reporting.overview import overview
     from pocketface.study import load_study
 
     study, known = load_study(), load_sources()
-    trained_on = study.trained_on(model) if model in study.models else ()
+    learned_from = origins(study, model, known) if model in study.models else {}
     sources = {
-        dataset: f"{source.title}, {source.home or 'no home page'}: {source.licence}"
-        for dataset in trained_on
-        if (source := known.dataset(dataset))
+        origin: f"{source.title}, {source.home or 'no home page'}: {source.licence}"
+        for origin, source in learned_from.items()
     }
-    card = publishing(study, model, Path(PREFIX) / name, levels.split(","), sources)
+    card = publishing(study, model, Path(PREFIX) / name, levels.split(","), sources, half=half)
     (Path(PREFIX) / "README.md").write_text(overview(Path(PREFIX)), encoding="utf-8", newline="\n")
     for level, figures in card.levels.items():
         if figures.included:

@@ -17,7 +17,9 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+import numpy as np
 
 import pocketface
 from pocketface.cards import CARD, MODEL_FILE, ModelCard, VariantCard, read_card, write_card
@@ -67,6 +69,7 @@ class PublishedCard(ModelCard):
         sources: dataset -> where it comes from and its terms.
         licence_note: how to read the terms.
         weights_sha256: of `model.weights.h5`.
+        weights_dtype: of its kernels.
         levels: the levels of the study that run.
     """
 
@@ -76,6 +79,7 @@ class PublishedCard(ModelCard):
     sources: dict[str, str]
     licence_note: str = LICENCE_NOTE
     weights_sha256: str
+    weights_dtype: Literal["float32", "float16"] = "float32"
     levels: dict[str, LevelFigures]
 
 
@@ -130,6 +134,7 @@ def publish(
     levels: Sequence[str] = (DEFAULT_LEVEL,),
     sources: dict[str, str] | None = None,
     root: Path = Path(),
+    half: bool = False,
 ) -> PublishedCard:
     """Copies a model of the study that `dvc repro` has just run, and writes its card.
 
@@ -140,6 +145,7 @@ def publish(
         levels: those whose files are copied.
         sources: dataset -> where it comes from and its terms.
         root: of the repository.
+        half: whether the kernels of the float weights are kept as float16.
 
     Raises:
         PocketfaceError: no such model or level, it was not made or not measured, it fails, it is fetched,
@@ -171,8 +177,12 @@ def publish(
     }
     with written_whole(out) as partial:
         partial.mkdir(parents=True)
-        _pack(weights, partial / WEIGHTS)
-        published = PublishedCard.model_validate(facts | {"weights_sha256": sha256(partial / WEIGHTS)})
+        _pack(weights, partial / WEIGHTS, half)
+        packed = {
+            "weights_sha256": sha256(partial / WEIGHTS),
+            "weights_dtype": "float16" if half else "float32",
+        }
+        published = PublishedCard.model_validate(facts | packed)
         write_card(partial, published)
         for level in levels:
             (partial / level).mkdir()
@@ -189,10 +199,10 @@ def _without_npu_file(card: VariantCard) -> VariantCard:
     return card.model_copy(update={"npu": card.npu.model_copy(update={"file": None})})
 
 
-def _pack(source: Path, target: Path) -> None:
-    """Copies HDF5 weights, losslessly compressed: a fifth less to clone, and Keras reads it as it is.
+def _pack(source: Path, target: Path, half: bool = False) -> None:
+    """Copies HDF5 weights, losslessly compressed: a tenth less to clone, and Keras reads it as it is.
 
-    What an optimizer remembers, two numbers a weight, stays behind.
+    What an optimizer remembers, two numbers a weight, stays behind. With `half`, kernels are float16.
     """
     import h5py
 
@@ -203,7 +213,10 @@ def _pack(source: Path, target: Path) -> None:
                 return
             if isinstance(item, h5py.Dataset):
                 packed = {"compression": "gzip", "shuffle": True} if item.size >= SMALL else {}
-                copied = new.create_dataset(name, data=item[()], **packed)
+                numbers = item[()]
+                if half and numbers.dtype == np.float32 and numbers.ndim > 1:
+                    numbers = numbers.astype(np.float16)
+                copied = new.create_dataset(name, data=numbers, **packed)
             else:
                 copied = new.require_group(name)
             copied.attrs.update(item.attrs)
@@ -244,5 +257,5 @@ def _check_size(made: Path, out: Path) -> None:
         parts = ", ".join(f"{path.relative_to(made)} {size:,}" for path, size in sizes.items())
         raise PocketfaceError(
             f"{out}: {sum(sizes.values()):,} bytes, and {LARGEST:,} may be ({parts}); publish fewer levels, "
-            "or train a smaller model"
+            "the weights at half precision (--half), or train a smaller model"
         )

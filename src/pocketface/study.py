@@ -224,6 +224,7 @@ class Training(Strict):
             of training, leaves it out.
         augment: random changes of the faces.
         teachers: of the classes, whose labels are partly wrong and tell nothing of what is alike.
+        start: a published model whose weights this training starts from; it has all layers of this one.
     """
 
     epochs: Annotated[int, Field(ge=1)]
@@ -240,6 +241,7 @@ class Training(Strict):
     priors: dict[str, Annotated[float, Field(gt=0, lt=1)]] = {}
     augment: Augment = Augment()
     teachers: Teachers | None = None
+    start: PublishedFolder | None = None
 
     @model_validator(mode="after")
     def _what_is_steered_is_watched(self) -> "Training":
@@ -300,6 +302,8 @@ class Level(Strict):
         calibration: number of train faces that the ranges of integer activations are measured on.
         ranges: how they are chosen, see `pocketface.tflite.ranges`.
         per_channel: whether every output channel of a weight tensor has its own scale.
+        rounding: of the weights: each to the nearest step, or so that the answers to the calibration faces
+            change least, see `pocketface.tflite.rounding`, as `int4_weights` and `int16x8` always are.
         max_drop: of `mixed_int8`: metric -> how much worse than float32 it may be, in years or as a share;
             by default 0.05 years and 0.003.
         epochs, learning_rate: of `qat_int8`'s fine-tuning.
@@ -308,6 +312,7 @@ class Level(Strict):
     calibration: Annotated[int, Field(ge=1, le=500)] = 100
     ranges: Literal["minmax", "percentile", "mse"] = "minmax"
     per_channel: bool = True
+    rounding: Literal["nearest", "gptq"] = "nearest"
     max_drop: dict[str, Annotated[float, Field(ge=0)]] = {}
     epochs: Annotated[int, Field(ge=1)] = 5
     learning_rate: Annotated[float, Field(gt=0)] = 1e-4
@@ -407,8 +412,10 @@ class Study(Strict):
             _known("mix", name, list(self.datasets))
         for name in self.cross_validate:
             _known("cross_validate", name, [model for model in self.models if model not in self.fetched])
-            if self.models[name].recipe.teachers:
-                raise ValueError(f"cross_validate.{name}: its teachers have seen the faces of every fold")
+            if self.models[name].recipe.teachers or self.models[name].recipe.start:
+                raise ValueError(
+                    f"cross_validate.{name}: what it starts or learns from has seen the faces of every fold"
+                )
         for name, model in self.models.items():
             _known(f"models.{name}.dataset", model.dataset, [*self.datasets, *([MIX] if self.mix else [])])
             _known(f"models.{name}.architecture", model.architecture, architecture_names())

@@ -1,49 +1,21 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 
-from pocketface import models
-from pocketface.cards import write_card
 from pocketface.errors import PocketfaceError
-from pocketface.files import sha256
 from pocketface.importing.teachers import asked
 from pocketface.models.heads import meaning
-from pocketface.published import WEIGHTS, PublishedCard
 from pocketface.study import Study
 from pocketface.training.fit import fit
 from pocketface.training.splits import together
-from tiny import CROP, face_set, study
-
-
-def teacher(folder: Path, seed: int, heads: tuple[str, ...] = ("gender",), size: int = 16) -> keras.Model:
-    """Publishes a network that nobody has trained."""
-    stanza = study().models["small"]
-    seen = stanza.input.model_copy(update={"size": size})
-    keras.utils.set_random_seed(seed)
-    model = models.build("compact", seen, list(heads), stanza.options)
-    folder.mkdir(parents=True)
-    model.save_weights(folder / WEIGHTS)
-    facts = {"dataset": "utkface", "licence": "research", "crop": CROP, "input": seen}
-    facts |= {"outputs": {head: meaning(head) for head in heads}, "options": stanza.options}
-    facts |= {
-        "model": "small",
-        "architecture": "compact",
-        "parameters": 1,
-        "trainable_parameters": 1,
-        "macs": 1,
-    }
-    facts |= {"study": "tiny", "seed": seed, "command": "dvc repro", "sources": {}, "levels": {}}
-    card = PublishedCard.model_validate(facts | {"weights_sha256": sha256(folder / WEIGHTS)})
-    write_card(folder, card)
-    return model
+from tiny import face_set, publish, study
 
 
 def test_several_teachers_are_averaged_face_by_face(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    small, large = teacher(Path("weights/a"), 1), teacher(Path("weights/b"), 2, size=24)
+    small, large = publish(Path("weights/a"), 1), publish(Path("weights/b"), 2, size=24)
     faces = face_set(train=150)
     rows = together([faces], "train").sample(frac=1, random_state=3)
     answers = asked(["weights/a", "weights/b"], [faces], ["age", "gender"])(rows)
@@ -68,7 +40,7 @@ def test_several_teachers_are_averaged_face_by_face(tmp_path: Path, monkeypatch:
     ],
 )
 def test_a_teacher_of_something_else_is_refused(heads: list[str], words: str, tmp_path: Path) -> None:
-    teacher(tmp_path / "a", 1)
+    publish(tmp_path / "a", 1)
     with pytest.raises(PocketfaceError, match=words):
         asked([str(tmp_path / "a")], [face_set()], heads)
 
@@ -99,5 +71,5 @@ def test_a_model_learns_what_its_teacher_says_and_not_the_labels() -> None:
 
 def test_teachers_have_seen_the_faces_of_every_fold() -> None:
     params = taught(0.5).model_dump(mode="json")
-    with pytest.raises(ValueError, match="its teachers have seen the faces"):
+    with pytest.raises(ValueError, match="learns from has seen the faces"):
         Study.model_validate(params | {"cross_validate": {"small": 3}})

@@ -126,6 +126,20 @@ def test_faces_that_weights_are_rounded_for_are_in_the_card_too(folders) -> None
         assert (card.calibration_faces, card.ranges) == (8, "minmax" if level.calibrated else None)
 
 
+def test_weights_are_rounded_anew_where_the_study_asks_for_it(folders, tmp_path: Path) -> None:
+    plain = read_card(folders[2] / "int8", VariantCard)
+    card = convert(*folders[:2], "int8", Settings(calibration=8, rounding="gptq"), tmp_path / "int8")
+    assert (plain.rounding, card.rounding) == ("nearest", "gptq")
+    assert card.sha256 != plain.sha256
+    assert (card.size_bytes, card.weight_dtypes, card.ports) == (
+        plain.size_bytes,
+        plain.weight_dtypes,
+        plain.ports,
+    )
+    float16 = convert(*folders[:2], "float16", Settings(rounding="gptq"), tmp_path / "float16")
+    assert float16.rounding is None and float16.calibration_faces is None
+
+
 def test_an_integer_variant_holds_what_vela_made_of_it(folders) -> None:
     pytest.importorskip("ethosu")
     for level in ("int8_io", "float16"):

@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pocketface.cards import ModelCard, read_card
+from pocketface.cards import ModelCard, read_card, write_card
 from pocketface.errors import PocketfaceError
 from pocketface.files import sha256
+from pocketface.published import _pack, read
 from pocketface.training.fit import HISTORY, WEIGHTS, fit, identity, load, save, training_key
-from tiny import face_set, study
+from tiny import face_set, publish, study
 
 TESTS = Path(__file__).parent.parent
 
@@ -17,7 +18,7 @@ TRAIN = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from tiny import face_set, study
+from tiny import face_set, publish, study
 from pocketface.training.fit import fit, save
 from pocketface.training.runtime import limit_threads
 limit_threads(1)
@@ -118,3 +119,42 @@ def test_the_training_key_changes_with_recipe_and_data(tmp_path: Path) -> None:
     assert first != key(learning_rate=0.02)
     index.write_bytes(b"two")
     assert first != key()
+
+
+def test_a_training_starts_from_a_published_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    there = publish(Path("weights/first"), 7, ("age", "gender"))
+    still = {"epochs": 1, "learning_rate": 1e-12, "weight_decay": 0.0, "start": "weights/first"}
+    result = fit(study(**still), "small", [face_set()], "research only")
+    for name in ("gender", "age_dense"):
+        kernel = result.model.get_layer(name).get_weights()[0]
+        np.testing.assert_allclose(kernel, there.get_layer(name).get_weights()[0], atol=1e-6)
+    index = tmp_path / "index.parquet"
+    index.write_bytes(b"x")
+    key = training_key(identity(study(**still), "small", [index]))
+    publish(Path("weights/second"), 8, ("age", "gender"))
+    Path("weights/second/model.weights.h5").replace("weights/first/model.weights.h5")
+    assert training_key(identity(study(**still), "small", [index])) != key
+    with pytest.raises(PocketfaceError, match=r"not the file that card\.json describes"):
+        fit(study(**still), "small", [face_set()], "research only")
+
+
+def test_it_starts_from_a_model_that_has_all_of_its_layers(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    publish(Path("weights/first"), 7, ("gender",))
+    with pytest.raises(PocketfaceError, match=r"weights.first: .* it has no layer age_dense to start"):
+        fit(study(start="weights/first"), "small", [face_set()], "research only")
+
+
+def test_half_precision_is_enough_to_start(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    there = publish(Path("weights/first"), 7, ("age", "gender"))
+    path = Path("weights/first/model.weights.h5")
+    _pack(path, Path("half.h5"), half=True)
+    card = read(path.parent)
+    Path("half.h5").replace(path)
+    write_card(path.parent, card.model_copy(update={"weights_sha256": sha256(path)}))
+    loaded = load(card, path.parent)
+    for own, theirs in zip(loaded.get_weights(), there.get_weights(), strict=True):
+        assert own.dtype == np.float32
+        np.testing.assert_allclose(own, theirs, rtol=1e-3, atol=1e-6)

@@ -13,7 +13,7 @@ import numpy as np
 
 from pocketface.errors import PocketfaceError
 from pocketface.fetching.obtain import ARCHIVES, obtain
-from pocketface.fetching.sources import Sources
+from pocketface.fetching.sources import Source, Sources
 from pocketface.files import alone, written_whole
 from pocketface.importing import tfjs
 from pocketface.importing.layers import Learned, assign
@@ -47,6 +47,18 @@ def with_pretrained(study: Study, model: str, sources: Sources, folder: Path = A
         path = _of_backbone(path, *content, stanza=stanza)
     started = stanza.model_copy(update={"options": stanza.options | {PRETRAINED: path.as_posix()}})
     return study.model_copy(update={"models": study.models | {model: started}})
+
+
+def origins(study: Study, model: str, sources: Sources) -> dict[str, Source]:
+    """Name -> all that a model learns from: its datasets, and the published weights that it starts from."""
+    found = {dataset: sources.dataset(dataset) for dataset in study.trained_on(model)}
+    named = str(study.models[model].options.get(PRETRAINED, FILE))
+    return found if named.endswith(FILE) else found | {named: sources.weight(named)}
+
+
+def terms(study: Study, model: str, sources: Sources) -> str:
+    """The terms of all of them, each once."""
+    return "; ".join(dict.fromkeys(source.licence for source in origins(study, model, sources).values()))
 
 
 def _of_backbone(graph: Path, content: Path, *, stanza: Model) -> Path:

@@ -1,6 +1,6 @@
 """What published models answer for faces that another one is trained on.
 
-    teach = asked(["weights/expression_mobilenet_v2"], sets, ["expression"])
+    teach = asked(["weights/expression"], sets, ["expression"])
     teach(rows)["expression"]                       # [N, 7], mean of all
 
 A teacher sees the crops as it does in use, and as it stands: without the random changes that the model sees.

@@ -233,7 +233,7 @@ def _shares(dtypes: dict[str, int]) -> str:
 def _how(variant: Variant) -> str:
     card = variant.card
     parts = [f"{card.ranges} of {card.calibration_faces} faces"] if card.ranges else []
-    if LEVELS[variant.level].refined:
+    if card.rounding == "gptq":
         parts.append(f"weights rounded for {card.calibration_faces} faces")
     parts += ["one scale a tensor"] if card.per_channel is False else []
     if card.sensitivity:

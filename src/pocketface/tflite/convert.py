@@ -95,9 +95,15 @@ def make(
         PocketfaceError: the level cannot be made of this model.
     """
     made = _make(outputs, model, level, settings, faces, float32)
-    if not level.refined:
+    if not _refined(level, settings):
         return made
     return replace(made, file=rounding.refine(float32, made.file, faces.first(settings.calibration).pixels))
+
+
+def _refined(level: Level, settings: Settings) -> bool:
+    """Whether the weights are rounded anew; float ones, and those that are searched or tuned, are not."""
+    whole = level.weights[0] in ("INT8", "INT4") and level.maker in ("quantizer", "converter")
+    return level.refined or (whole and settings.rounding == "gptq")
 
 
 def _make(
@@ -114,9 +120,10 @@ def _make(
         return Made(float32, facts)
     if level.weights[0] in audit.LIMITS:
         facts["per_channel"] = settings.per_channel
+        facts["rounding"] = "gptq" if _refined(level, settings) else "nearest"
     if level.calibrated:
         facts["ranges"] = settings.ranges
-    if level.calibrated or level.refined:
+    if level.calibrated or _refined(level, settings):
         facts["calibration_faces"] = len(calibration.images)
         facts["calibration_sha256"] = calibration.sha256()
     if level.maker == "converter":

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
@@ -10,6 +11,7 @@ from ai_edge_litert.tools import flatbuffer_utils
 
 from pocketface.errors import PocketfaceError
 
+IDENTIFIER = b"TFL3"
 TYPES = {value: name for name, value in vars(schema.TensorType).items() if not name.startswith("_")}
 OPERATORS = {value: name for name, value in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
 
@@ -37,7 +39,7 @@ def parse(file: bytes) -> schema.ModelT:
     Raises:
         PocketfaceError: the bytes are not a TFLite flatbuffer.
     """
-    if file[4:8] != b"TFL3":
+    if file[4:8] != IDENTIFIER:
         raise PocketfaceError("not a TFLite file: the identifier TFL3 is missing")
     try:
         Interpreter(model_content=file)
@@ -52,7 +54,28 @@ def serialize(model: schema.ModelT) -> bytes:
     The LiteRT quantizer puts them behind it, where TensorFlow Lite Micro does not look: it then computes
     with whatever it finds, and says nothing.
     """
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+    builder = _Sharing(1024)
+    builder.Finish(model.Pack(builder), file_identifier=IDENTIFIER)
+    return bytes(builder.Output())
+
+
+class _Sharing(flatbuffers.Builder):
+    """Writes equal vectors of int64 once, and points to them from everywhere.
+
+    A channel's zero point takes eight bytes in its weights and eight in its bias, and is 0: written out, that
+    is a tenth of an int8 MobileNet.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self._written: dict[bytes, int] = {}
+
+    def CreateNumpyVector(self, x: np.ndarray) -> int:
+        if x.dtype != np.int64:
+            return int(super().CreateNumpyVector(x))
+        if x.tobytes() not in self._written:
+            self._written[x.tobytes()] = int(super().CreateNumpyVector(x))
+        return self._written[x.tobytes()]
 
 
 def operators(model: schema.ModelT) -> list[Operator]:

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 import pocketface
-from pocketface import models
+from pocketface import models, published
 from pocketface.cards import ModelCard, write_card
 from pocketface.errors import PocketfaceError
 from pocketface.faces.index import FaceSet
@@ -141,7 +141,11 @@ def learn(
     if cluster:
         machines.check(recipe, cluster.num_replicas_in_sync)
     start = (checkpoints and checkpoints.latest()) or START
-    model = models.build(stanza.architecture, stanza.input, stanza.heads, stanza.options)
+    model = models.build(
+        stanza.architecture, stanza.input, stanza.heads, stanza.options, pretrained=recipe.start is None
+    )
+    if recipe.start:
+        start_from(Path(recipe.start), model)
     outputs = [*stanza.heads, *training_outputs(model)]
     watched = None
     if recipe.watch:
@@ -196,6 +200,30 @@ def learn(
     return Learned(model, history, len(train))
 
 
+def start_from(folder: Path, model: keras.Model) -> None:
+    """Gives the layers of a model the weights that layers of these names have in a published one.
+
+    Args:
+        folder: a published model; it may have more layers, for a model can be cut shorter than its start.
+        model: is changed.
+
+    Raises:
+        PocketfaceError: there is none, or it lacks a layer.
+    """
+    card = published.read(folder)
+    published.check(folder, card)
+    there = {layer.name: layer.get_weights() for layer in load(card, folder).layers}
+    for layer in model.layers:
+        theirs = there.get(layer.name, [])
+        if [weight.shape for weight in layer.weights] != [weight.shape for weight in theirs]:
+            raise PocketfaceError(
+                f"{folder}: a {card.architecture} with {dict(card.options)} that answers "
+                f"{', '.join(card.outputs)}; it has no layer {layer.name} to start from"
+            )
+        if theirs:
+            layer.set_weights(theirs)
+
+
 def save(trained: Trained, folder: Path) -> None:
     """Writes `model.weights.h5`, `card.json` and `history.csv`, all or nothing."""
     with written_whole(folder) as partial:
@@ -232,7 +260,8 @@ def identity(study: Study, name: str, indexes: Sequence[Path]) -> dict[str, obje
         name: the model.
         indexes: the face index files of its datasets; they hold the hash of every picture.
     """
-    teachers = study.models[name].recipe.teachers
+    known = study.models[name].recipe
+    others = [*(known.teachers.weights if known.teachers else []), *([known.start] if known.start else [])]
     recipe = study.models[name].model_dump(mode="json", exclude={"weights"})
     training = recipe.pop("training")
     code = sorted(path for part in ("models", "training") for path in (PACKAGE / part).glob("*.py"))
@@ -242,7 +271,7 @@ def identity(study: Study, name: str, indexes: Sequence[Path]) -> dict[str, obje
         "seed": study.seed,
         "threads": study.threads,
         "faces": _digest(indexes),
-        "teachers": _digest([Path(folder) / WEIGHTS for folder in teachers.weights]) if teachers else None,
+        "published": _digest([Path(folder) / WEIGHTS for folder in others]) if others else None,
         "code": _digest([*code, PACKAGE / "faces/view.py"]),
         "keras": keras.version(),
         "backend": keras.backend.backend(),
