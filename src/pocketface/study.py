@@ -255,6 +255,12 @@ class Training(Strict):
             raise ValueError(f"priors: {', '.join(classless)} is no attribute with a `yes` and a `no`")
         return self
 
+    @property
+    def published(self) -> list[str]:
+        """The folders of published models that it starts or learns from."""
+        taught = self.teachers.weights if self.teachers else []
+        return list(dict.fromkeys([*([self.start] if self.start else []), *taught]))
+
 
 class Model(Strict):
     """One model of a study: what it is built as, what it sees, what it answers, where its weights are from.
@@ -412,7 +418,7 @@ class Study(Strict):
             _known("mix", name, list(self.datasets))
         for name in self.cross_validate:
             _known("cross_validate", name, [model for model in self.models if model not in self.fetched])
-            if self.models[name].recipe.teachers or self.models[name].recipe.start:
+            if self.models[name].recipe.published:
                 raise ValueError(
                     f"cross_validate.{name}: what it starts or learns from has seen the faces of every fold"
                 )

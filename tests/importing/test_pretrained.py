@@ -8,10 +8,10 @@ from writing import tfjs_of
 from pocketface import models
 from pocketface.errors import PocketfaceError
 from pocketface.fetching.sources import Sources
-from pocketface.importing.pretrained import with_pretrained
+from pocketface.importing.pretrained import terms, with_pretrained
 from pocketface.models.backbones import BACKBONES
 from pocketface.study import Study
-from tiny import study
+from tiny import publish, study
 
 
 def sources() -> Sources:
@@ -104,3 +104,17 @@ def test_a_graph_of_another_network_is_refused_by_name(tmp_path: Path, monkeypat
     with pytest.raises(PocketfaceError, match=r"one of mobilenet_v1, .*, not of lenet"):
         with_pretrained(tuned("lenet"), "small", graph_sources(), tmp_path / "archives")
     assert not list((tmp_path / "archives/weights").glob("*.h5"))
+
+
+def test_the_terms_of_all_that_a_model_learns_from_travel_with_it(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    publish(Path("weights/first"), 1)
+    faces = {"title": "Faces", "licence": "their terms", "files": [{"mirror": "faces.zip"}]}
+    known = Sources.model_validate(
+        {"datasets": {"utkface": faces}} | sources().model_dump(exclude={"datasets"})
+    )
+    assert terms(study(), "small", known) == "their terms"
+    assert terms(starting_from("known"), "small", known) == "their terms; CC0"
+    assert terms(starting_from("mine.h5"), "small", known) == "their terms"
+    for learning in ({"start": "weights/first"}, {"teachers": {"weights": ["weights/first"]}}):
+        assert terms(study(**learning), "small", known) == "their terms; research"

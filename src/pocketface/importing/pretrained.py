@@ -11,6 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from pocketface import published
 from pocketface.errors import PocketfaceError
 from pocketface.fetching.obtain import ARCHIVES, obtain
 from pocketface.fetching.sources import Source, Sources
@@ -57,8 +58,10 @@ def origins(study: Study, model: str, sources: Sources) -> dict[str, Source]:
 
 
 def terms(study: Study, model: str, sources: Sources) -> str:
-    """The terms of all of them, each once."""
-    return "; ".join(dict.fromkeys(source.licence for source in origins(study, model, sources).values()))
+    """The terms of all of them, and of the published models that it starts or learns from, each once."""
+    theirs = [published.read(Path(folder)).licence for folder in study.models[model].recipe.published]
+    known = [source.licence for source in origins(study, model, sources).values()]
+    return "; ".join(dict.fromkeys([*known, *theirs]))
 
 
 def _of_backbone(graph: Path, content: Path, *, stanza: Model) -> Path:

@@ -260,8 +260,7 @@ def identity(study: Study, name: str, indexes: Sequence[Path]) -> dict[str, obje
         name: the model.
         indexes: the face index files of its datasets; they hold the hash of every picture.
     """
-    known = study.models[name].recipe
-    others = [*(known.teachers.weights if known.teachers else []), *([known.start] if known.start else [])]
+    others = study.models[name].recipe.published
     recipe = study.models[name].model_dump(mode="json", exclude={"weights"})
     training = recipe.pop("training")
     code = sorted(path for part in ("models", "training") for path in (PACKAGE / part).glob("*.py"))
