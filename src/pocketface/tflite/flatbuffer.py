@@ -63,7 +63,7 @@ class _Sharing(flatbuffers.Builder):
     """Writes equal vectors of int64 once, and points to them from everywhere.
 
     A channel's zero point takes eight bytes in its weights and eight in its bias, and is 0: written out, that
-    is a tenth of an int8 MobileNet.
+    is 6% of an int8 MobileNet.
     """
 
     def __init__(self, size: int) -> None:
