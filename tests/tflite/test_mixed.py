@@ -9,6 +9,7 @@ from pocketface.tflite import audit, calibrate, mixed, ranges
 from pocketface.tflite.converter import to_tflite
 from pocketface.tflite.levels import LEVELS
 from pocketface.tflite.quantizer import quantize
+from pocketface.tflite.run import answers
 from pocketface.training.fit import fit
 from tiny import face_set, study
 
@@ -80,7 +81,7 @@ def test_it_holds_on_faces_that_the_search_did_not_see(badly, searched) -> None:
     plain = quantize(float32, LEVELS["int8"], measured)
     truth = others.labels["age"].to_numpy()
     error = [
-        np.abs(mixed.answers(file, others.pixels)["age"][:, 0] - truth).mean()
+        np.abs(answers(file, others.pixels)["age"][:, 0] - truth).mean()
         for file in (float32, plain, searched.file)
     ]
     assert error[1] > error[0] + 3
@@ -134,7 +135,7 @@ def test_in_a_deep_plain_network_the_layers_out_of_balance_are_kept(faces) -> No
     float32 = to_tflite(vgg_like(faces.pixels))
     measured = ranges.measure(float32, faces.first(16).pixels)
     part = faces.tuning()
-    truth = mixed.answers(float32, part.pixels)["age"][:, 0]
+    truth = answers(float32, part.pixels)["age"][:, 0]
     labelled = calibrate.Calibration(part.pixels, part.images, part.labels.assign(age=truth))
     outputs = {"age": meaning("age")}
     bound = 0.5

@@ -16,7 +16,7 @@ from pocketface.cards import MODEL_FILE, ModelCard, Output, Parity, VariantCard,
 from pocketface.errors import PocketfaceError
 from pocketface.files import written_whole
 from pocketface.study import Level as Settings
-from pocketface.tflite import audit, calibrate, ethos, finetune, mixed, ranges, rounding, runtimes
+from pocketface.tflite import affine, audit, calibrate, ethos, finetune, mixed, ranges, rounding, runtimes
 from pocketface.tflite.calibrate import Calibration
 from pocketface.tflite.converter import to_tflite
 from pocketface.tflite.levels import LEVELS, Level
@@ -97,7 +97,10 @@ def make(
     made = _make(outputs, model, level, settings, faces, float32)
     if not _refined(level, settings):
         return made
-    return replace(made, file=rounding.refine(float32, made.file, faces.first(settings.calibration).pixels))
+    pixels = faces.first(settings.calibration).pixels
+    numbers = [head for head, output in outputs.items() if output.kind == "number"]
+    refined = rounding.refine(float32, made.file, pixels)
+    return replace(made, file=affine.correct(float32, refined, pixels, numbers))
 
 
 def _refined(level: Level, settings: Settings) -> bool:

@@ -1,6 +1,7 @@
 """A `.tflite` file as objects: parsed, looked at, changed, written again."""
 
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass
 
 import flatbuffers
@@ -112,6 +113,23 @@ def elements(tensor: schema.TensorT) -> int:
 def text(name: bytes | str) -> str:
     """A tensor's name; the parser leaves bytes."""
     return name.decode() if isinstance(name, bytes) else name
+
+
+def own(model: schema.ModelT, operator: schema.OperatorT, place: int) -> schema.TensorT:
+    """An operator's constant input, made its own: equal ones, biases of nought above all, are stored once."""
+    graph = model.subgraphs[0]
+    index = int(operator.inputs[place])
+    tensor = graph.tensors[index]
+    readers = sum(int(i) == index for other in graph.operators for i in other.inputs)
+    holders = sum(other.buffer == tensor.buffer for other in graph.tensors)
+    if readers == holders == 1:
+        return tensor
+    tensor, buffer = copy(tensor), copy(model.buffers[tensor.buffer])
+    tensor.buffer = len(model.buffers)
+    model.buffers.append(buffer)
+    operator.inputs = [*operator.inputs[:place], len(graph.tensors), *operator.inputs[place + 1 :]]
+    graph.tensors.append(tensor)
+    return tensor
 
 
 def _inputs(graph: schema.SubGraphT, operator: schema.OperatorT) -> Iterator[schema.TensorT]:

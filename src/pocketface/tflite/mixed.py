@@ -13,11 +13,9 @@ The faces are train faces that no range was measured on: not those that figures 
 flatter them. So the bound holds on these faces, and on others up to chance.
 """
 
-import tempfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -32,15 +30,13 @@ from pocketface.tflite.calibrate import Calibration
 from pocketface.tflite.levels import Level
 from pocketface.tflite.quantizer import quantize
 from pocketface.tflite.ranges import Range
-from pocketface.tflite.run import Runner
+from pocketface.tflite.run import Answers, answers
 
 YEARS, SHARE = 0.05, 0.003
 """How much worse a metric may be by default."""
 
 FACES = 200
 """Faces that sensitivities are measured on; bounds are checked on all."""
-
-Answers = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -120,14 +116,6 @@ def sensitivities(make, float32: bytes, pixels: np.ndarray) -> list[Sensitivity]
             )
         )
     return sorted(rows, key=lambda row: -row.deviation)
-
-
-def answers(file: bytes, pixels: np.ndarray) -> Answers:
-    """Runs the bytes of a file."""
-    with tempfile.NamedTemporaryFile(suffix=".tflite") as opened:
-        opened.write(file)
-        opened.flush()
-        return Runner(Path(opened.name))(pixels)
 
 
 def _metrics(found: Answers, labels: pd.DataFrame, outputs: Mapping[str, Output]) -> dict[str, float]:

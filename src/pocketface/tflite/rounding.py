@@ -16,7 +16,6 @@ integers and biases change. On the full study's age model plain rounding cost 0.
 """
 
 from collections.abc import Iterator
-from copy import copy
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -194,7 +193,7 @@ def _grouped(values: np.ndarray, depthwise: bool, channels: int) -> np.ndarray:
 
 def _rewrite(model: schema.ModelT, operator: schema.OperatorT, layer: _Layer) -> None:
     """Puts the layer's new integers and bias into the file."""
-    tensor = _own(model, operator, 1)
+    tensor = flatbuffer.own(model, operator, 1)
     groups, outputs, _ = layer.weights.shape
     scales = np.broadcast_to(tensor.quantization.scale, groups * outputs).astype(np.float64)
     if layer.products is not None:
@@ -210,28 +209,11 @@ def _rewrite(model: schema.ModelT, operator: schema.OperatorT, layer: _Layer) ->
     _add_to_bias(model, operator, shift)
 
 
-def _own(model: schema.ModelT, operator: schema.OperatorT, place: int) -> schema.TensorT:
-    """An operator's constant input, made its own: equal ones, biases of nought above all, are stored once."""
-    graph = model.subgraphs[0]
-    index = int(operator.inputs[place])
-    tensor = graph.tensors[index]
-    readers = sum(int(i) == index for other in graph.operators for i in other.inputs)
-    holders = sum(other.buffer == tensor.buffer for other in graph.tensors)
-    if readers == holders == 1:
-        return tensor
-    tensor, buffer = copy(tensor), copy(model.buffers[tensor.buffer])
-    tensor.buffer = len(model.buffers)
-    model.buffers.append(buffer)
-    operator.inputs = [*operator.inputs[:place], len(graph.tensors), *operator.inputs[place + 1 :]]
-    graph.tensors.append(tensor)
-    return tensor
-
-
 def _add_to_bias(model: schema.ModelT, operator: schema.OperatorT, shift: np.ndarray) -> None:
     """A layer without a bias keeps none."""
     if len(operator.inputs) < 3 or operator.inputs[2] < 0:
         return
-    tensor = _own(model, operator, 2)
+    tensor = flatbuffer.own(model, operator, 2)
     kind = np.dtype(flatbuffer.TYPES[tensor.type].lower())
     bias = np.frombuffer(bytes(model.buffers[tensor.buffer].data), kind)
     if kind != np.float32:

@@ -9,6 +9,7 @@ A file may take and give integers: `Runner` applies the scale and zero point tha
 pixels go in and meaning comes out at every level.
 """
 
+import tempfile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +18,9 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from tqdm import tqdm
 
 from pocketface.errors import PocketfaceError
+
+Answers = dict[str, np.ndarray]
+"""Head -> float32 `[N, K]`."""
 
 KERNELS = "LiteRT CPU, XNNPACK"
 
@@ -105,3 +109,11 @@ def dequantized(answer: np.ndarray, port: dict[str, Any]) -> np.ndarray:
         return np.asarray(answer, np.float32)
     scale, zero_point = port["quantization"]
     return (answer.astype(np.float32) - zero_point) * np.float32(scale)
+
+
+def answers(file: bytes, pixels: np.ndarray) -> Answers:
+    """What the bytes of a file answer for faces `[N, H, W, C]`: head -> float32 `[N, K]`."""
+    with tempfile.NamedTemporaryFile(suffix=".tflite") as opened:
+        opened.write(file)
+        opened.flush()
+        return Runner(Path(opened.name))(pixels)
