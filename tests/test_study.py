@@ -61,6 +61,10 @@ def fetched(params: dict) -> dict:
             lambda p: small(p)["training"]["augment"].update(fourfold=True, flip=True),
             "leave out flip and blur",
         ),
+        (
+            lambda p: small(p)["training"].update(priors={"Bald": 0.1}, teachers={"weights": ["weights/a"]}),
+            "teachers answer at the rates",
+        ),
         (lambda p: small(p)["training"].update(epochs=0), "models.small.training.epochs"),
         (lambda p: small(p)["training"].update(learning_rat=1), "models.small.training.learning_rat"),
         (lambda p: small(p)["input"].update(margin=0.4), "datasets.utkface.crop.margin stores 0.25"),

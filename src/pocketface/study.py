@@ -196,7 +196,8 @@ class Teachers(Strict):
 
     Attributes:
         weights: folders that `pocketface publish` has made; what several answer is averaged.
-        share: of a face's target that is theirs; the label has the rest.
+        share: of a face's target that is theirs; the label has the rest. A face without the label learns from
+            them alone: so the faces of other datasets, named in `mix`, can teach what nobody labelled there.
     """
 
     weights: Annotated[list[PublishedFolder], Field(min_length=1)]
@@ -221,7 +222,7 @@ class Training(Strict):
         loss_weights: head -> weight in the sum; by default 1, and for an age that ten years count as one nat.
         priors: head of an attribute -> share of the faces that have it where the model will be used, if it is
             another one in training; see `pocketface.training.priors`. Cross-validation, whose faces are those
-            of training, leaves it out.
+            of training, leaves it out. Not with `teachers`, whose answers have rates of their own.
         augment: random changes of the faces.
         teachers: of the classes, whose labels are partly wrong and tell nothing of what is alike.
         start: a published model whose weights this training starts from; it has all layers of this one.
@@ -250,6 +251,11 @@ class Training(Strict):
         if self.average and self.watch and self.watch.patience:
             raise ValueError(
                 "averaged weights are those of the last epoch: drop `average` or `watch.patience`"
+            )
+        if self.priors and self.teachers:
+            raise ValueError(
+                "priors: teachers answer at the rates that they were made for; give them the priors, "
+                "and leave these out"
             )
         if classless := sorted(set(self.priors) - set(CELEBA_ATTRIBUTES)):
             raise ValueError(f"priors: {', '.join(classless)} is no attribute with a `yes` and a `no`")

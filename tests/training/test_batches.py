@@ -83,3 +83,18 @@ def test_a_label_that_no_dataset_has_is_an_error() -> None:
     faces = face_set()
     with pytest.raises(PocketfaceError, match="utkface has no label 'race'"):
         Batches([faces], together([faces], "train"), INPUT, ["race"], 16)
+
+
+def test_teachers_have_their_share_of_a_label_and_all_of_a_missing_one() -> None:
+    faces = face_set(train=4)
+    faces.index.loc[faces.index["face"] == 1, "gender"] = None
+    rows = together([faces], "train")
+    batches = Batches([faces], rows, INPUT, HEADS, 4)
+    _, (before,), _ = ([part[i] for part in batches] for i in range(3))
+    answer = np.array([[0.25, 0.75]] * 4, np.float32)
+    batches.teach({"gender": answer}, 0.5)
+    _, y, weight = batches[0]
+    np.testing.assert_allclose(y["gender"][1], answer[1])
+    np.testing.assert_allclose(y["gender"][[0, 2, 3]], (before["gender"] + answer)[[0, 2, 3]] / 2)
+    np.testing.assert_array_equal(weight["gender"], np.ones(4))
+    np.testing.assert_array_equal(y["age"], before["age"])

@@ -75,14 +75,17 @@ class Batches(keras.utils.PyDataset):
         self.machine, self.machines = 0, 1
 
     def teach(self, answers: Mapping[str, np.ndarray], share: float) -> None:
-        """Makes `share` of the targets what teachers answer.
+        """Makes `share` of the targets what teachers answer; all of it where a label is missing.
 
         Args:
             answers: head -> `[N, classes]`, in the order of `rows`.
             share: in 0..1.
         """
         for head, answer in answers.items():
-            self._y[head] = ((1 - share) * self._y[head] + share * answer).astype(np.float32)
+            unknown = self._weight[head] == 0
+            theirs = np.where(unknown, 1, share)[:, None]
+            self._y[head] = ((1 - theirs) * self._y[head] + theirs * answer).astype(np.float32)
+            self._weight[head] = np.where(unknown, 1, self._weight[head]).astype(np.float32)
 
     def __len__(self) -> int:
         return -(-self._count() // self._batch_size)
