@@ -2,12 +2,12 @@
 
     file = correct(float32, made, faces.pixels, ["age"])
 
-Rounding errors of all layers add up in a number, and a part of their sum is the same for all faces: an int8 file
-of the published age model answered 0.4 years too much for a newborn, and 1.6 for somebody of a hundred. A factor
-and an offset, fitted by least squares on calibration faces, take that part off. They cost nothing: they go into
-the scale and the bias of the layer that writes the number. This is the bias correction of Nagel et al.
-("Data-Free Quantization Through Weight Equalization and Bias Correction", 2019), at the end of the network
-instead of layer by layer, and with a factor.
+Rounding errors of all layers add up in a number, and a part of their sum is the same for all faces: an int8
+file of the published age model answered 0.4 years too much for a newborn, and 1.6 for somebody of a
+hundred. A factor and an offset, fitted by least squares on calibration faces, take that part off. They cost
+nothing: they go into the scale and the bias of the layer that writes the number. This is the bias
+correction of Nagel et al. ("Data-Free Quantization Through Weight Equalization and Bias Correction", 2019),
+at the end of the network instead of layer by layer, and with a factor.
 """
 
 from collections.abc import Iterable
