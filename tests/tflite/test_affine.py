@@ -75,5 +75,11 @@ def test_a_factor_and_an_offset_are_found() -> None:
     assert offset == pytest.approx(-0.7, abs=1e-3)
 
 
+@pytest.mark.parametrize("factor", [-1.0, 0.1, 3.0])
+def test_a_factor_that_is_no_rounding_error_is_left_out(factor: float) -> None:
+    actual = np.array([[29.0], [30.0], [31.0]])
+    assert affine.fit(actual, 40 + factor * (actual - 30)) == (1.0, 10.0)
+
+
 def test_answers_that_are_all_the_same_are_only_moved() -> None:
     assert affine.fit(np.full((3, 1), 30.0), np.array([[31.0], [32.0], [33.0]])) == (1.0, 2.0)

@@ -65,6 +65,20 @@ def test_each_layer_has_a_bias_of_its_own(float32, faces) -> None:
     assert len(set(own)) == len(own) == len(shared)
 
 
+def test_what_a_layer_makes_its_own_has_a_scale_of_its_own(float32) -> None:
+    """Two layers share a bias of nought; the scale of one is changed, and not that of the other."""
+    flatbuffer = rounding.flatbuffer
+    model = flatbuffer.parse(quantize(float32, LEVELS["int4_weights"]))
+    layers = list(rounding._weighted(model))
+    first, second = next(
+        (a, b) for a in layers for b in layers if a is not b and a.inputs[2] == b.inputs[2] >= 0
+    )
+    kept = model.subgraphs[0].tensors[second.inputs[2]]
+    own = flatbuffer.own(model, first, 2)
+    assert own is not kept
+    assert own.quantization is not kept.quantization
+
+
 def test_no_face_is_an_error(float32, faces) -> None:
     with pytest.raises(PocketfaceError, match="no calibration faces"):
         rounding.refine(float32, quantize(float32, LEVELS["int4_weights"]), faces[:0])

@@ -18,6 +18,11 @@ from ai_edge_litert import schema_py_generated as schema
 from pocketface.tflite import flatbuffer
 from pocketface.tflite.run import answers
 
+LEAST, MOST = 0.8, 1.25
+"""Bounds of the factor. Answers that ask for another one hardly differ from face to face, or are no longer those
+of the float32 file at all; neither is a rounding error.
+"""
+
 
 def correct(float32: bytes, made: bytes, pixels: np.ndarray, heads: Iterable[str]) -> bytes:
     """Corrects heads that answer a number.
@@ -44,12 +49,14 @@ def correct(float32: bytes, made: bytes, pixels: np.ndarray, heads: Iterable[str
 def fit(actual: np.ndarray, expected: np.ndarray) -> tuple[float, float]:
     """The factor and the offset that bring answers `[N, 1]` nearest to the expected ones.
 
-    Answers that are all the same leave the factor at 1.
+    A factor out of bounds, and that of answers that are all the same, is 1.
     """
     actual, expected = actual.astype(np.float64).ravel(), expected.astype(np.float64).ravel()
     spread = actual - actual.mean()
     variance = spread @ spread
     factor = float(spread @ expected / variance) if variance > 0 else 1.0
+    if not LEAST <= factor <= MOST:
+        factor = 1.0
     return factor, float(expected.mean() - factor * actual.mean())
 
 

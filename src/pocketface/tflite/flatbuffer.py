@@ -125,7 +125,7 @@ def own(model: schema.ModelT, operator: schema.OperatorT, place: int) -> schema.
     if readers == holders == 1:
         return tensor
     tensor, buffer = copy(tensor), copy(model.buffers[tensor.buffer])
-    tensor.buffer = len(model.buffers)
+    tensor.buffer, tensor.quantization = len(model.buffers), copy(tensor.quantization)
     model.buffers.append(buffer)
     operator.inputs = [*operator.inputs[:place], len(graph.tensors), *operator.inputs[place + 1 :]]
     graph.tensors.append(tensor)
