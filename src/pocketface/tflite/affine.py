@@ -19,8 +19,8 @@ from pocketface.tflite import flatbuffer
 from pocketface.tflite.run import answers
 
 LEAST, MOST = 0.8, 1.25
-"""Bounds of the factor. Answers that ask for another one hardly differ from face to face, or are no longer those
-of the float32 file at all; neither is a rounding error.
+"""Bounds of the factor. Answers that ask for another one hardly differ from face to face, or are no longer
+those of the float32 file at all; neither is a rounding error.
 """
 
 
