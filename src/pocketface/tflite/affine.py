@@ -15,7 +15,7 @@ from collections.abc import Iterable
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from pocketface.tflite import flatbuffer
+from pocketface.tflite import flatbuffer, rounding
 from pocketface.tflite.run import answers
 
 LEAST, MOST = 0.8, 1.25
@@ -73,28 +73,17 @@ def _last_layer(model: schema.ModelT, head: str) -> schema.OperatorT | None:
 
 def _apply(model: schema.ModelT, layer: schema.OperatorT, factor: float, offset: float) -> None:
     """Multiplies what a layer answers, and adds to it."""
-    weights, bias = (flatbuffer.own(model, layer, place) for place in (1, 2))
-    for tensor in (weights, bias):
-        _multiply(model, tensor, factor)
-    if bias.type != schema.TensorType.FLOAT32:
-        offset = round(offset / float(np.ravel(bias.quantization.scale)[0]))
-    _write(model, bias, _read(model, bias) + offset)
+    for place in (1, 2):
+        _multiply(model, flatbuffer.own(model, layer, place), factor)
+    rounding.add_to_bias(model, layer, np.array([offset]))
 
 
 def _multiply(model: schema.ModelT, tensor: schema.TensorT, factor: float) -> None:
     """Multiplies what a tensor stands for: its values, or the scale of its integers."""
     if tensor.type == schema.TensorType.FLOAT32:
-        _write(model, tensor, _read(model, tensor) * factor)
+        buffer = model.buffers[tensor.buffer]
+        values = np.frombuffer(bytes(buffer.data), np.float32) * np.float32(factor)
+        buffer.data = np.frombuffer(values.tobytes(), np.uint8)
     else:
         scale = np.atleast_1d(np.asarray(tensor.quantization.scale, np.float64))
         tensor.quantization.scale = (scale * factor).astype(np.float32)
-
-
-def _read(model: schema.ModelT, tensor: schema.TensorT) -> np.ndarray:
-    kind = np.dtype(flatbuffer.TYPES[tensor.type].lower())
-    return np.frombuffer(bytes(model.buffers[tensor.buffer].data), kind)
-
-
-def _write(model: schema.ModelT, tensor: schema.TensorT, values: np.ndarray) -> None:
-    kind = np.dtype(flatbuffer.TYPES[tensor.type].lower())
-    model.buffers[tensor.buffer].data = np.frombuffer(values.astype(kind).tobytes(), np.uint8)

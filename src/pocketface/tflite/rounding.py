@@ -206,11 +206,11 @@ def _rewrite(model: schema.ModelT, operator: schema.OperatorT, layer: _Layer) ->
         new = _grouped(_unpacked(model, tensor), layer.depthwise, _channels(model, operator))
     error = layer.weights - new * scales.reshape(groups, outputs, 1)
     shift = np.einsum("gok,gk->go", error, layer.sums / layer.count).ravel()
-    _add_to_bias(model, operator, shift)
+    add_to_bias(model, operator, shift)
 
 
-def _add_to_bias(model: schema.ModelT, operator: schema.OperatorT, shift: np.ndarray) -> None:
-    """A layer without a bias keeps none."""
+def add_to_bias(model: schema.ModelT, operator: schema.OperatorT, shift: np.ndarray) -> None:
+    """Adds `shift` `[O]`, in the unit of the outputs, to a layer's bias. A layer without one keeps none."""
     if len(operator.inputs) < 3 or operator.inputs[2] < 0:
         return
     tensor = flatbuffer.own(model, operator, 2)
