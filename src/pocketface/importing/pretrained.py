@@ -59,9 +59,24 @@ def origins(study: Study, model: str, sources: Sources) -> dict[str, Source]:
 
 def terms(study: Study, model: str, sources: Sources) -> str:
     """The terms of all of them, and of the published models that it starts or learns from, each once."""
-    theirs = [published.read(Path(folder)).licence for folder in study.models[model].recipe.published]
+    theirs = [card.licence for card in _learned_from(study, model)]
     known = [source.licence for source in origins(study, model, sources).values()]
     return "; ".join(dict.fromkeys([*known, *theirs]))
+
+
+def credits(study: Study, model: str, sources: Sources) -> dict[str, str]:
+    """Name -> title, home and terms of all of them, and of what those published models learned from."""
+    theirs = [card.sources for card in _learned_from(study, model)]
+    known = {
+        name: f"{source.title}, {source.home or 'no home page'}: {source.licence}"
+        for name, source in origins(study, model, sources).items()
+    }
+    return {name: credit for found in [*theirs, known] for name, credit in found.items()}
+
+
+def _learned_from(study: Study, model: str) -> list[published.PublishedCard]:
+    """The cards of the published models that a model starts or learns from."""
+    return [published.read(Path(folder)) for folder in study.models[model].recipe.published]
 
 
 def _of_backbone(graph: Path, content: Path, *, stanza: Model) -> Path:
