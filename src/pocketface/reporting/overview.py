@@ -13,6 +13,7 @@ from pocketface.published import DEFAULT_LEVEL, DEFAULT_MODELS, WEIGHTS, Publish
 from pocketface.reporting.quantities import MISSING, change, label_of, shown, size
 from pocketface.reporting.results import FLOAT32
 from pocketface.reporting.tables import Cell, Row, Table
+from pocketface.study import main_metric
 
 INTRODUCTION = """# Published models
 
@@ -131,7 +132,6 @@ def _own_first(card: PublishedCard, datasets: Iterable[str]) -> list[str]:
 
 def _metrics(card: PublishedCard) -> list[str]:
     """The MAE of a number, the accuracy of classes; and coarse age, where only that is labelled."""
-    kinds = {head: "mae" if output.kind == "number" else "accuracy" for head, output in card.outputs.items()}
     measured = card.levels[DEFAULT_LEVEL].metrics.values()
     coarse = ["age_group_accuracy"] if any("age_group_accuracy" in found for found in measured) else []
-    return [*(f"{head}_{kind}" for head, kind in kinds.items()), *coarse]
+    return [*map(main_metric, card.outputs), *coarse]

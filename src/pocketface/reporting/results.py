@@ -19,7 +19,7 @@ from pocketface.cards import VariantCard, read_card
 from pocketface.errors import PocketfaceError
 from pocketface.faces.index import INDEX, OK
 from pocketface.fetching.sources import SOURCES, Source, load_sources
-from pocketface.study import Study
+from pocketface.study import Study, main_metric
 
 FLOAT32 = "float32"
 """The level that every other is compared with."""
@@ -209,8 +209,7 @@ class Results:
         """
         measured, own = self.measured(model), self.study.trained_on(model)
         figures = []
-        for head, output in self.of(model)[0].card.outputs.items():
-            metric = f"{head}_{'mae' if output.kind == 'number' else 'accuracy'}"
+        for metric in map(main_metric, self.of(model)[0].card.outputs):
             labelled = [name for name in own if name in measured and metric in measured[name].metrics]
             figures.append(f"{(labelled or own)[0]}.{metric}")
         return figures
