@@ -125,19 +125,6 @@ def test_a_network_can_be_cut_short() -> None:
         plan(until="block_99").build()
 
 
-def test_every_channel_weighs_the_positions_of_the_map() -> None:
-    mean, weighted = (
-        plan(until="block_6_expand_relu").build(),
-        plan(until="block_6_expand_relu", pool="weighted").build(),
-    )
-    height, width, channels = mean.get_layer("features").input.shape[1:]
-    assert height > 1
-    assert weighted.count_params() - mean.count_params() == height * width * channels
-    assert weighted.get_layer("features").output.shape == mean.get_layer("features").output.shape
-    with pytest.raises(PocketfaceError, match=r"the pools mean, weighted, not 'max'"):
-        plan(pool="max").build()
-
-
 def test_grey_is_seen_as_three_equal_channels() -> None:
     grey = Plan("transfer", SIZE, 1, ["age"], {"alpha": 0.35}).build()
     colour = plan().build()

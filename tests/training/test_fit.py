@@ -8,9 +8,8 @@ import pytest
 from pocketface.cards import ModelCard, read_card, write_card
 from pocketface.errors import PocketfaceError
 from pocketface.files import sha256
-from pocketface.models import build
 from pocketface.published import _pack, read
-from pocketface.training.fit import HISTORY, WEIGHTS, fit, identity, load, save, start_from, training_key
+from pocketface.training.fit import HISTORY, WEIGHTS, fit, identity, load, save, training_key
 from tiny import face_set, publish, study
 
 TESTS = Path(__file__).parent.parent
@@ -145,19 +144,6 @@ def test_it_starts_from_a_model_that_has_all_of_its_layers(tmp_path: Path, monke
     publish(Path("weights/first"), 7, ("gender",))
     with pytest.raises(PocketfaceError, match=r"weights.first: .* it has no layer age_dense to start"):
         fit(study(start="weights/first"), "small", [face_set()], "research only")
-
-
-def test_weights_of_positions_start_as_the_mean_that_a_start_without_them_takes(tmp_path: Path) -> None:
-    options = {"backbone": "mobilenet_v1", "alpha": 0.25, "until": "conv_pw_3_relu"}
-    there = publish(tmp_path / "first", 7, size=32, transfer=options)
-    seen, faces = read(tmp_path / "first").input, np.random.default_rng(1).uniform(0, 255, (4, 32, 32, 3))
-    weighted = build("transfer", seen, ["gender"], options | {"pool": "weighted"})
-    start_from(tmp_path / "first", weighted)
-    mean, moved = (model.predict(faces, verbose=0)["gender"] for model in (there, weighted))
-    np.testing.assert_allclose(moved, mean, atol=1e-5)
-    kernel = weighted.get_layer("positions").kernel
-    kernel.assign(np.random.default_rng(2).uniform(0, 1, kernel.shape))
-    assert np.abs(weighted.predict(faces, verbose=0)["gender"] - mean).max() > 1e-3
 
 
 def test_half_precision_is_enough_to_start(tmp_path: Path, monkeypatch) -> None:

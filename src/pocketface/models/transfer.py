@@ -8,7 +8,7 @@
 - `vgg16`: Simonyan and Zisserman, 2015; its convolutions.
 
 A frozen layer keeps its weights, and its batch normalisation uses, and does not update, its moving averages.
-The features are the backbone's map, averaged over its positions: all alike, or by weights that are learned.
+The features are the backbone's map, averaged over its positions.
 """
 
 from pathlib import Path
@@ -24,10 +24,6 @@ MOMENTUM = 0.95
 """Of the moving averages of batch normalisation, as in our other networks. Keras' MobileNets have 0.999, with
 which, after a few hundred steps on faces, they are still ImageNet's, and a tuned network answers at random.
 """
-POSITIONS = "positions"
-"""The layer of learned weights of positions. It starts as the mean: a network with it can start from the
-weights of one without it.
-"""
 
 
 def features(
@@ -40,7 +36,6 @@ def features(
     weights: str | None = None,
     freeze: str = "none",
     dropout: float = 0.2,
-    pool: Literal["mean", "weighted"] = "mean",
 ) -> keras.KerasTensor:
     """Raw pixels `[N, H, W, C]` to features `[N, D]`; D is 512 for ResNet and VGG.
 
@@ -57,17 +52,12 @@ def features(
             freezes that one and all before it. The first blocks of a MobileNet, which see the largest maps,
             take three quarters of the time of a training step.
         dropout: share of the features dropped in training.
-        pool: how the map becomes features: its mean, or a sum over positions by weights that every channel
-            learns (global depthwise convolution; MobileFaceNets, Chen and others, 2018). In an aligned face a
-            mouth has its place, which a mean forgets.
 
     Raises:
         PocketfaceError: an unknown name, or weights that do not fit.
     """
     if backbone not in BACKBONES:
         raise PocketfaceError(f"transfer has the backbones {', '.join(BACKBONES)}, not {backbone!r}")
-    if pool not in _POOLS:
-        raise PocketfaceError(f"transfer has the pools {', '.join(_POOLS)}, not {pool!r}")
     chosen = BACKBONES[backbone]
     coloured = image if image.shape[-1] == 3 else layers.Concatenate(name="grey_to_rgb")([image] * 3)
     network = chosen.build(chosen.normalise(coloured), alpha)
@@ -77,24 +67,8 @@ def features(
     for layer in network.layers:
         if isinstance(layer, layers.BatchNormalization):
             layer.momentum = MOMENTUM
-    x = _POOLS[pool](_output(network, until))
+    x = layers.GlobalAveragePooling2D(name="features")(_output(network, until))
     return layers.Dropout(dropout, name="dropout")(x)
-
-
-def _mean(grid: keras.KerasTensor) -> keras.KerasTensor:
-    return layers.GlobalAveragePooling2D(name="features")(grid)
-
-
-def _weighted(grid: keras.KerasTensor) -> keras.KerasTensor:
-    height, width = grid.shape[1:3]
-    mean = keras.initializers.Constant(1 / (height * width))
-    pooled = layers.DepthwiseConv2D(
-        (height, width), use_bias=False, depthwise_initializer=mean, name=POSITIONS
-    )(grid)
-    return layers.Flatten(name="features")(pooled)
-
-
-_POOLS = {"mean": _mean, "weighted": _weighted}
 
 
 def _output(network: keras.Model, until: str | None) -> keras.KerasTensor:

@@ -25,7 +25,6 @@ from pocketface.faces.index import FaceSet
 from pocketface.files import written_whole
 from pocketface.models.heads import meaning, training_model, training_outputs
 from pocketface.models.macs import macs
-from pocketface.models.transfer import POSITIONS
 from pocketface.study import Model, Study
 from pocketface.training import age, losses, machines, priors, runtime
 from pocketface.training.batches import Batches
@@ -205,8 +204,7 @@ def start_from(folder: Path, model: keras.Model) -> None:
     """Gives the layers of a model the weights that layers of these names have in a published one.
 
     Args:
-        folder: a published model; it may have more layers, for a model can be cut shorter than its start, and
-            may take the mean where the model weights positions.
+        folder: a published model; it may have more layers, for a model can be cut shorter than its start.
         model: is changed.
 
     Raises:
@@ -216,8 +214,6 @@ def start_from(folder: Path, model: keras.Model) -> None:
     published.check(folder, card)
     there = {layer.name: layer.get_weights() for layer in load(card, folder).layers}
     for layer in model.layers:
-        if layer.name == POSITIONS and POSITIONS not in there:
-            continue
         theirs = there.get(layer.name, [])
         if [weight.shape for weight in layer.weights] != [weight.shape for weight in theirs]:
             raise PocketfaceError(
