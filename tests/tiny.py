@@ -97,7 +97,8 @@ def publish(folder: Path, seed: int, heads: tuple[str, ...] = ("gender",), size:
         "trainable_parameters": 1,
         "macs": 1,
     }
-    facts |= {"study": "tiny", "seed": seed, "command": "dvc repro", "sources": {}, "levels": {}}
+    facts |= {"study": "tiny", "seed": seed, "command": "dvc repro", "levels": {}}
+    facts |= {"sources": {"somewhere": "Somewhere: research"}}
     card = PublishedCard.model_validate(facts | {"weights_sha256": sha256(folder / WEIGHTS)})
     write_card(folder, card)
     return model

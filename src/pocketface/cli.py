@@ -379,11 +379,7 @@ def publish(
     model: Annotated[str, typer.Argument(help="A model of params.yaml that `dvc repro` has trained.")],
     name: Annotated[str, typer.Option("--as", metavar="NAME", help="Its folder in weights/.")],
     levels: Annotated[
-        str,
-        typer.Option(
-            metavar="LEVEL,LEVEL...",
-            help="The levels whose files people get; '' for weights that others start or learn from.",
-        ),
+        str, typer.Option(metavar="LEVEL,LEVEL...", help="The levels whose files people get.")
     ] = "int8",
     half: Annotated[
         bool,
@@ -399,7 +395,6 @@ def publish(
     Examples:
 
         pocketface publish age_gender --as pocket --levels int8,float16
-        pocketface publish age_gender --as age_gender_start --levels '' --half
     """
     from pocketface.fetching.sources import load_sources
     from pocketface.importing.pretrained import credits
@@ -410,8 +405,7 @@ def publish(
 
     study, known = load_study(), load_sources()
     sources = credits(study, model, known) if model in study.models else {}
-    wanted = [level for level in levels.split(",") if level]
-    card = publishing(study, model, Path(PREFIX) / name, wanted, sources, half=half)
+    card = publishing(study, model, Path(PREFIX) / name, levels.split(","), sources, half=half)
     (Path(PREFIX) / "README.md").write_text(overview(Path(PREFIX)), encoding="utf-8", newline="\n")
     for level, figures in card.levels.items():
         if figures.included:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from fake_outs import Outs, write_publishable
+from fake_outs import write_publishable
 from pocketface import published
 from pocketface.labels import AGE_BANDS
 from pocketface.reporting.overview import overview
@@ -11,18 +11,13 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def outs(tmp_path: Path) -> Outs:
-    return write_publishable(tmp_path)
-
-
-@pytest.fixture
-def weights(outs: Outs) -> Path:
+def weights(tmp_path: Path) -> Path:
     """A published model, and a folder that holds something else."""
-    folder = outs.root / "weights"
-    published.publish(outs.study, "age_gender", folder / "pocket", root=outs.root)
-    (folder / "generator").mkdir()
-    (folder / "generator/card.json").write_text("{}")
-    return folder
+    outs = write_publishable(tmp_path)
+    published.publish(outs.study, "age_gender", tmp_path / "weights/pocket", root=tmp_path)
+    (tmp_path / "weights/generator").mkdir()
+    (tmp_path / "weights/generator/card.json").write_text("{}")
+    return tmp_path / "weights"
 
 
 def test_every_model_is_a_row_that_leads_to_its_section(weights: Path) -> None:
@@ -31,14 +26,6 @@ def test_every_model_is_a_row_that_leads_to_its_section(weights: Path) -> None:
     assert "331 kB |" in text
     assert "## pocket\n" in text
     assert "generator" not in text
-
-
-def test_weights_to_start_from_are_named_and_have_no_row(outs: Outs, weights: Path) -> None:
-    assert "start and learn from" not in overview(weights)
-    published.publish(outs.study, "age_gender", weights / "first", [], root=outs.root)
-    text = overview(weights)
-    assert "start and learn from: `first` ([study](../studies/tiny.yaml)).\n" in text
-    assert "[first](#first)" not in text
 
 
 def test_levels_follow_float32_and_tell_their_change(weights: Path) -> None:

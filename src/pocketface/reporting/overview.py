@@ -9,7 +9,7 @@ from typing import Any
 
 from pocketface.cards import CARD
 from pocketface.evaluation.groups import GROUPINGS
-from pocketface.published import DEFAULT_LEVEL, DEFAULT_MODELS, WEIGHTS, PublishedCard, read
+from pocketface.published import DEFAULT_LEVEL, DEFAULT_MODELS, PublishedCard, read
 from pocketface.reporting.quantities import MISSING, change, label_of, shown, size
 from pocketface.reporting.results import FLOAT32
 from pocketface.reporting.tables import Cell, Row, Table
@@ -39,7 +39,7 @@ def overview(weights: Path) -> str:
     models = [card.parent for card in sorted(weights.glob(f"*/{CARD}")) if _answers(card.parent)]
     cards = {model.name: read(model) for model in models}
     parts = [INTRODUCTION.format(defaults=" and ".join(f"`{name}`" for name in DEFAULT_MODELS))]
-    parts += [_models(cards).markdown() + "\n", *_starts(weights)]
+    parts += [_models(cards).markdown() + "\n"]
     for name, card in cards.items():
         parts += [f"## {name}\n", _figures(card).markdown() + "\n"]
         tables = [_groups(card, dataset) for dataset in _own_first(card, card.levels[DEFAULT_LEVEL].groups)]
@@ -50,14 +50,6 @@ def overview(weights: Path) -> str:
 def _answers(folder: Path) -> bool:
     """Whether it holds a model of faces; one that draws them has no levels."""
     return (folder / DEFAULT_LEVEL).is_dir()
-
-
-def _starts(weights: Path) -> Iterator[str]:
-    """A sentence on those that have weights to start a training from, and no file for devices."""
-    folders = [path.parent for path in sorted(weights.glob(f"*/{WEIGHTS}")) if not _answers(path.parent)]
-    links = [f"`{folder.name}` ([study](../studies/{read(folder).study}.yaml))" for folder in folders]
-    if links:
-        yield f"Float weights that trainings start and learn from: {', '.join(links)}.\n"
 
 
 def _models(cards: dict[str, PublishedCard]) -> Table:
