@@ -397,14 +397,14 @@ def publish(
         pocketface publish age_gender --as pocket --levels int8,float16
     """
     from pocketface.fetching.sources import load_sources
-    from pocketface.importing.pretrained import credits
+    from pocketface.importing.pretrained import attributions
     from pocketface.published import PREFIX
     from pocketface.published import publish as publishing
     from pocketface.reporting.overview import overview
     from pocketface.study import load_study
 
     study, known = load_study(), load_sources()
-    sources = credits(study, model, known) if model in study.models else {}
+    sources = attributions(study, model, known) if model in study.models else {}
     card = publishing(study, model, Path(PREFIX) / name, levels.split(","), sources, half=half)
     (Path(PREFIX) / "README.md").write_text(overview(Path(PREFIX)), encoding="utf-8", newline="\n")
     for level, figures in card.levels.items():

@@ -8,7 +8,7 @@ from writing import tfjs_of
 from pocketface import models
 from pocketface.errors import PocketfaceError
 from pocketface.fetching.sources import Sources
-from pocketface.importing.pretrained import credits, terms, with_pretrained
+from pocketface.importing.pretrained import attributions, terms, with_pretrained
 from pocketface.models.backbones import BACKBONES
 from pocketface.study import Study
 from tiny import publish, study
@@ -118,7 +118,7 @@ def test_the_terms_of_all_that_a_model_learns_from_travel_with_it(tmp_path: Path
     assert terms(starting_from("mine.h5"), "small", known) == "their terms"
     for learning in ({"start": "weights/first"}, {"teachers": {"weights": ["weights/first"]}}):
         assert terms(study(**learning), "small", known) == "their terms; research"
-        assert credits(study(**learning), "small", known) == {
+        assert attributions(study(**learning), "small", known) == {
             "somewhere": "Somewhere: research",
             "utkface": "Faces, no home page: their terms",
         }

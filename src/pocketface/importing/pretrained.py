@@ -64,7 +64,7 @@ def terms(study: Study, model: str, sources: Sources) -> str:
     return "; ".join(dict.fromkeys([*known, *theirs]))
 
 
-def credits(study: Study, model: str, sources: Sources) -> dict[str, str]:
+def attributions(study: Study, model: str, sources: Sources) -> dict[str, str]:
     """Name -> title, home and terms of all of them, and of what those published models learned from."""
     theirs = [card.sources for card in _learned_from(study, model)]
     known = {
