@@ -45,10 +45,6 @@ def fetched(params: dict) -> dict:
         (lambda p: small(p).update(heads=["mood"]), "models.small.heads: no 'mood'"),
         (lambda p: small(p)["training"].update(loss_weights={"mood": 2}), "no head ['mood']"),
         (lambda p: small(p)["training"].update(balanced=["mood"]), "training.balanced: no head ['mood']"),
-        (
-            lambda p: small(p)["training"].update(teachers={"weights": ["weights/a"], "labelled": ["mood"]}),
-            "training.teachers.labelled: no head ['mood']",
-        ),
         (lambda p: small(p)["training"].update(schedule={"kind": "plateau"}), "needs something to look at"),
         (lambda p: small(p)["training"].update(schedule={"kind": "sine"}), "'one_cycle', 'constant'"),
         (

@@ -198,12 +198,10 @@ class Teachers(Strict):
         weights: folders that `pocketface publish` has made; what several answer is averaged.
         share: of a face's target that is theirs; the label has the rest. A face without the label learns from
             them alone: so the faces of other datasets, named in `mix`, can teach what nobody labelled there.
-        labelled: heads that only faces with the label learn, where the teachers are wrong about the others.
     """
 
     weights: Annotated[list[PublishedFolder], Field(min_length=1)]
     share: Annotated[float, Field(gt=0, le=1)] = 0.5
-    labelled: list[str] = []
 
 
 class Training(Strict):
@@ -472,7 +470,6 @@ def _heads_of(training: Training | None) -> dict[str, list[str]]:
         "loss_weights": list(training.loss_weights),
         "balanced": training.balanced,
         "priors": list(training.priors),
-        "teachers.labelled": training.teachers.labelled if training.teachers else [],
     }
 
 

@@ -98,14 +98,3 @@ def test_teachers_have_their_share_of_a_label_and_all_of_a_missing_one() -> None
     np.testing.assert_allclose(y["gender"][[0, 2, 3]], (before["gender"] + answer)[[0, 2, 3]] / 2)
     np.testing.assert_array_equal(weight["gender"], np.ones(4))
     np.testing.assert_array_equal(y["age"], before["age"])
-
-
-def test_of_a_head_that_only_labelled_faces_learn_a_missing_label_stays_missing() -> None:
-    faces = face_set(train=4)
-    faces.index.loc[faces.index["face"] == 1, "gender"] = None
-    batches = Batches([faces], together([faces], "train"), INPUT, HEADS, 4)
-    answer = np.array([[0.25, 0.75]] * 4, np.float32)
-    batches.teach({"gender": answer}, 1.0, labelled=["gender"])
-    _, y, weight = batches[0]
-    np.testing.assert_array_equal(weight["gender"], [1, 0, 1, 1])
-    np.testing.assert_allclose(y["gender"][[0, 2, 3]], answer[[0, 2, 3]])

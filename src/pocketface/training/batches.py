@@ -6,7 +6,7 @@ it runs in a thread beside it. What a batch holds depends on `(seed, epoch, batc
 repeatable whatever the threads do.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import keras
@@ -74,16 +74,15 @@ class Batches(keras.utils.PyDataset):
         self._kept = (-1, np.arange(0))
         self.machine, self.machines = 0, 1
 
-    def teach(self, answers: Mapping[str, np.ndarray], share: float, labelled: Collection[str] = ()) -> None:
+    def teach(self, answers: Mapping[str, np.ndarray], share: float) -> None:
         """Makes `share` of the targets what teachers answer; all of it where a label is missing.
 
         Args:
             answers: head -> `[N, classes]`, in the order of `rows`.
             share: in 0..1.
-            labelled: heads that a face without their label does not learn.
         """
         for head, answer in answers.items():
-            unknown = (self._weight[head] == 0) & (head not in labelled)
+            unknown = self._weight[head] == 0
             theirs = np.where(unknown, 1, share)[:, None]
             self._y[head] = ((1 - theirs) * self._y[head] + theirs * answer).astype(np.float32)
             self._weight[head] = np.where(unknown, 1, self._weight[head]).astype(np.float32)

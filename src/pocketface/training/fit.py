@@ -166,7 +166,7 @@ def learn(
         recipe.balanced,
     )
     if recipe.teachers and teach:
-        batches.teach(teach(train), recipe.teachers.share, recipe.teachers.labelled)
+        batches.teach(teach(train), recipe.teachers.share)
     settle(model, (batches[i][0] for i in range(min(SETTLED_ON, len(batches)))))
     with cluster.scope() if cluster else nullcontext():
         if cluster:  # built anew, as all machines must make its variables together
