@@ -50,7 +50,7 @@ def with_pretrained(study: Study, model: str, sources: Sources, folder: Path = A
     return study.model_copy(update={"models": study.models | {model: started}})
 
 
-def origins(study: Study, model: str, sources: Sources) -> dict[str, Source]:
+def _origins(study: Study, model: str, sources: Sources) -> dict[str, Source]:
     """Name -> all that a model learns from: its datasets, and the published weights that it starts from."""
     found = {dataset: sources.dataset(dataset) for dataset in study.trained_on(model)}
     named = str(study.models[model].options.get(PRETRAINED, FILE))
@@ -58,18 +58,18 @@ def origins(study: Study, model: str, sources: Sources) -> dict[str, Source]:
 
 
 def terms(study: Study, model: str, sources: Sources) -> str:
-    """The terms of all of them, and of the published models that it starts or learns from, each once."""
+    """The terms of all that a model learns from, by way of published models, too; each once."""
     theirs = [card.licence for card in _learned_from(study, model)]
-    known = [source.licence for source in origins(study, model, sources).values()]
+    known = [source.licence for source in _origins(study, model, sources).values()]
     return "; ".join(dict.fromkeys([*known, *theirs]))
 
 
 def attributions(study: Study, model: str, sources: Sources) -> dict[str, str]:
-    """Name -> title, home and terms of all of them, and of what those published models learned from."""
+    """Name -> title, home and terms of all that a model learns from, by way of published models, too."""
     theirs = [card.sources for card in _learned_from(study, model)]
     known = {
         name: f"{source.title}, {source.home or 'no home page'}: {source.licence}"
-        for name, source in origins(study, model, sources).items()
+        for name, source in _origins(study, model, sources).items()
     }
     return {name: credit for found in [*theirs, known] for name, credit in found.items()}
 
