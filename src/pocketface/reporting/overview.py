@@ -12,7 +12,7 @@ from pocketface.evaluation.groups import GROUPINGS
 from pocketface.published import DEFAULT_LEVEL, DEFAULT_MODELS, PublishedCard, read
 from pocketface.reporting.quantities import MISSING, change, label_of, shown, size
 from pocketface.reporting.results import FLOAT32
-from pocketface.reporting.tables import Cell, Row, Table
+from pocketface.reporting.tables import BUILT, Cell, Row, Table, built
 from pocketface.study import main_metric
 
 INTRODUCTION = """# Published models
@@ -55,7 +55,6 @@ def _answers(folder: Path) -> bool:
 def _models(cards: dict[str, PublishedCard]) -> Table:
     rows: list[Row] = []
     for name, card in cards.items():
-        window = f"{card.input.size}x{card.input.size}x{card.input.channels}"
         rows.append(
             [
                 Cell(name, href=f"#{name}"),
@@ -63,12 +62,11 @@ def _models(cards: dict[str, PublishedCard]) -> Table:
                 card.architecture,
                 card.dataset,
                 Cell(card.study, href=f"../studies/{card.study}.yaml"),
-                *[window, f"{card.parameters:,}", f"{card.macs / 1e6:.1f} M"],
+                *built(card),
                 size(card.levels[DEFAULT_LEVEL].size_bytes),
             ]
         )
-    header = ["model", "answers", "architecture", "trained on", "study"]
-    header += ["input", "parameters", "multiply-adds", "int8"]
+    header = ["model", "answers", "architecture", "trained on", "study", *BUILT, "int8"]
     return Table(header, rows, text_columns=5)
 
 

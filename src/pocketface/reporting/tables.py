@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 
+from pocketface.cards import ModelCard
 from pocketface.evaluation.confidence import Change
 from pocketface.evaluation.groups import GROUPINGS
 from pocketface.reporting.changes import Compareds, change_of, tone, verdict
@@ -27,6 +28,9 @@ VERSIONS = (
 
 FURTHER = ("_balanced_accuracy", "_weighted_f1", "_ece")
 """Endings of the metrics that have a table of their own."""
+
+BUILT = ("input", "parameters", "multiply-adds")
+"""See `built`."""
 
 
 @dataclass(frozen=True)
@@ -333,17 +337,15 @@ def models(results: Results) -> Table:
     rows: list[Row] = []
     for name in results.study.models:
         card = results.of(name)[0].card
-        window = f"{card.input.size}x{card.input.size}x{card.input.channels}"
-        heads = ", ".join(card.outputs)
-        parameters, macs = f"{card.parameters:,}", f"{card.macs / 1e6:.1f} M"
-        rows.append(
-            [
-                *[name, card.architecture, heads, card.dataset, window],
-                *[Cell(parameters, card.parameters), Cell(macs, card.macs)],
-            ]
-        )
-    header = ["model", "architecture", "answers", "trained on", "input", "parameters", "multiply-adds"]
-    return Table(header, rows, text_columns=4)
+        rows.append([name, card.architecture, ", ".join(card.outputs), card.dataset, *built(card)])
+    return Table(["model", "architecture", "answers", "trained on", *BUILT], rows, text_columns=4)
+
+
+def built(card: ModelCard) -> list[Cell]:
+    """What a model sees, and how large it is: the columns `BUILT`."""
+    window = f"{card.input.size}x{card.input.size}x{card.input.channels}"
+    parameters, macs = f"{card.parameters:,}", f"{card.macs / 1e6:.1f} M"
+    return [Cell(window), Cell(parameters, card.parameters), Cell(macs, card.macs)]
 
 
 def licences(results: Results) -> Table:
