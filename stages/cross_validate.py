@@ -13,6 +13,7 @@ def main() -> None:
     parser.add_argument("model", help="a name under `cross_validate:` in params.yaml")
     name = parser.parse_args().model
 
+    from pocketface.faces.duplicates import across
     from pocketface.faces.index import INDEX, FaceSet
     from pocketface.fetching.sources import load_sources
     from pocketface.files import remove
@@ -25,7 +26,7 @@ def main() -> None:
     study = load_study()
     limit_threads(study.threads)
     folders = [Path("data/faces") / dataset for dataset in study.trained_on(name)]
-    sets, runs = [FaceSet.load(folder) for folder in folders], Path("runs/folds") / name
+    sets, runs = across([FaceSet.load(folder) for folder in folders]), Path("runs/folds") / name
     what = identity(study, name, [folder / INDEX for folder in folders])
     study = with_pretrained(study, name, load_sources())
     save(cross_validate(study, name, sets, runs, what), Path("folds") / name)

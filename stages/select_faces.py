@@ -8,11 +8,12 @@ from pocketface.errors import exit_cleanly
 
 @exit_cleanly
 def main() -> None:
-    """Writes data/views/MODEL from the face indexes of the model's dataset and of the hold-out."""
+    """Writes data/views/MODEL from the faces of its datasets and of the hold-out that it has not seen."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", help="a name under `models:` in params.yaml")
     name = parser.parse_args().model
 
+    from pocketface.faces import seen
     from pocketface.faces.index import FaceSet
     from pocketface.faces.selection import save, select
     from pocketface.study import load_study
@@ -21,7 +22,7 @@ def main() -> None:
     stanza = study.models[name]
     parts = [*study.trained_on(name), study.holdout]
     main, *also, holdout = (FaceSet.load(Path("data/faces") / part) for part in parts)
-    selection = select(main, holdout, stanza.input, also)
+    selection = select(main, holdout, stanza.input, also, seen.load(Path("models") / name))
     save(selection, Path("data/views") / name)
     print(
         f"{name}: {len(selection.calibration.images)} train faces to calibrate on, "

@@ -21,6 +21,7 @@ def main() -> None:
     arguments = parser.parse_args()
     name = arguments.model
 
+    from pocketface.faces.duplicates import across
     from pocketface.faces.index import INDEX, FaceSet
     from pocketface.fetching.sources import load_sources
     from pocketface.files import sha256
@@ -48,7 +49,7 @@ def main() -> None:
     sources = load_sources()
     licence = terms(study, name, sources)
     curves: list[Curves] = [live, TensorBoard(run / "tensorboard")]
-    sets = [FaceSet.load(folder) for folder in folders]
+    sets = across([FaceSet.load(folder) for folder in folders])
     study = with_pretrained(study, name, sources)
     stanza = study.models[name]
     teachers = stanza.recipe.teachers

@@ -8,6 +8,7 @@ A folder `weights/NAME` holds
 - `card.json`: what the model is, the data and terms behind it, the study, seed and command that rebuild it,
   and the metrics of every level, whole and per group;
 - `model.weights.h5`: the float weights, for studies that start from them;
+- `seen.npy`: which pictures they have learned from, see `pocketface.faces.seen`;
 - `LEVEL/model.tflite` and `LEVEL/card.json`: the variants that people want, as the pipeline made them.
 
 It ships with the package, without the float weights.
@@ -24,6 +25,7 @@ import numpy as np
 import pocketface
 from pocketface.cards import CARD, MODEL_FILE, ModelCard, VariantCard, read_card, write_card
 from pocketface.errors import PocketfaceError
+from pocketface.faces import seen
 from pocketface.files import sha256, written_whole
 from pocketface.study import Strict, Study, load_study
 
@@ -184,6 +186,7 @@ def publish(
         }
         published = PublishedCard.model_validate(facts | packed)
         write_card(partial, published)
+        seen.save(seen.load(root / "models" / model), partial)
         for level in levels:
             (partial / level).mkdir()
             shutil.copyfile(root / "variants" / model / level / MODEL_FILE, partial / level / MODEL_FILE)

@@ -67,10 +67,18 @@ class Crop(Strict):
 
 
 class Dataset(Strict):
-    """One dataset of a study; `sample` keeps a fixed fraction of its pictures, chosen by name hash."""
+    """One dataset of a study.
+
+    Attributes:
+        sample: keeps a fixed fraction of its pictures, chosen by a hash of the name.
+        crop: how faces are cut out.
+        contradictory: whether copies of a picture that have different labels are used, each with its own;
+            by default none of them is.
+    """
 
     sample: Fraction = 1.0
     crop: Crop
+    contradictory: bool = False
 
 
 class Input(Strict):

@@ -44,14 +44,15 @@ class Record:
     Attributes:
         image: its name in the dataset's archive, with forward slashes.
         labels: column name -> value, see `pocketface.labels`; a label that is missing is left out.
-        split: `train`, `val` or `test`.
+        split: `train`, `val` or `test`; None where the dataset names none, and the split goes by
+            a hash of the picture's content.
         problem: why the picture cannot be used, known before opening it: `bad_name` (the labels cannot
             be read from it), `bad_label` (a value that cannot be), `no_label`, `no_split`.
     """
 
     image: str
     labels: Mapping[str, float | int | str] = field(default_factory=dict)
-    split: str = "train"
+    split: str | None = None
     problem: str | None = None
 
 
@@ -76,6 +77,15 @@ def labels(name: str) -> tuple[str, ...]:
         PocketfaceError: no such dataset.
     """
     return _module(name).LABELS
+
+
+def expected_names(name: str) -> str:
+    """The names of pictures that dataset `name` reads, in a line for messages; empty if it does not say.
+
+    Raises:
+        PocketfaceError: no such dataset.
+    """
+    return str(getattr(_module(name), "NAMES", ""))
 
 
 def read(name: str, archive: Path) -> Iterator[Record]:
@@ -148,7 +158,8 @@ def unit_hash(text: str, salt: str = "") -> float:
 def hashed_split(key: str) -> str:
     """The split of a dataset that has none: 85% `train`, 15% `val`, by hash of `key`.
 
-    `key` is the file name, or the identity where the dataset names it, so that nobody is in two splits.
+    `key` is the SHA-256 of the picture, or the identity where the dataset names it, so that nobody is in two
+    splits.
     """
     return "val" if unit_hash(key, "split") < VALIDATION_SHARE else "train"
 

@@ -2,7 +2,7 @@
 
 Labels stand in the file name, `00017_single_34_female_happy.jpg`: what the face was drawn to look like. A
 `cut` face has them too; a photograph that shows `none` or `two` has no one to label. The split goes by a
-hash of the file name.
+hash of the file name, because the bytes of a rendered picture depend on the processor.
 """
 
 import re

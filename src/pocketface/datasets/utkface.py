@@ -2,7 +2,8 @@
 
 Labels stand in the file name: `age_gender_race_datetime.jpg.chip.jpg`. Gender 0 is male, 1 female; race is
 White, Black, Asian, Indian, Other. A handful of upstream names lack a field or have a space or a missing
-dot: they become `bad_name`. There is no official split; ours goes by a hash of the file name.
+dot: they become `bad_name`. There is no official split; ours goes by the
+content of the picture.
 
 Zhang, Song, Qi: Age Progression/Regression by Conditional Adversarial Autoencoder, CVPR 2017.
 """
@@ -12,7 +13,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from pocketface.datasets import OLDEST, Record, hashed_split, pictures
+from pocketface.datasets import OLDEST, Record, pictures
 from pocketface.labels import GENDERS, RACES
 
 LABELS = ("age", "gender", "race")
@@ -23,16 +24,15 @@ def read(archive: zipfile.ZipFile) -> Iterator[Record]:
     """Records with `age` in years, `gender` and `race`."""
     for image in pictures(archive):
         filename = PurePosixPath(image).name
-        split = hashed_split(filename)
         name = NAME.fullmatch(filename)
         if name is None:
-            yield Record(image, split=split, problem="bad_name")
+            yield Record(image, problem="bad_name")
         elif int(name["age"]) > OLDEST:
-            yield Record(image, split=split, problem="bad_label")
+            yield Record(image, problem="bad_label")
         else:
             labels: dict[str, float | str] = {
                 "age": float(name["age"]),
                 "gender": GENDERS[int(name["gender"])],
                 "race": RACES[int(name["race"])],
             }
-            yield Record(image, labels, split)
+            yield Record(image, labels)

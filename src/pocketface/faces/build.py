@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 
 import cv2
 import dlib
+import imagehash
 import numpy as np
 import pandas as pd
 import PIL
@@ -37,9 +38,10 @@ from tqdm import tqdm
 from pocketface import datasets
 from pocketface.datasets import Record
 from pocketface.errors import PocketfaceError
+from pocketface.faces import duplicates
 from pocketface.faces.crop import crop_picture
 from pocketface.faces.detect import Box
-from pocketface.faces.index import CROP, FACES, INDEX, OK
+from pocketface.faces.index import COLUMNS, CROP, FACES, INDEX, OK
 from pocketface.faces.picture import Rejected, decode
 from pocketface.files import remove, write_json, written_whole
 from pocketface.labels import CELEBA_ATTRIBUTES, CLASSES
@@ -56,8 +58,8 @@ SCRATCH = ".shards"
 LABELS = ("age", "gender", "race", "expression")
 """Label columns that every index has, first and in this order."""
 
-LIBRARIES = (cv2, dlib, np, PIL)
-"""What, besides our own code, decides the pixels."""
+LIBRARIES = (cv2, dlib, imagehash, np, PIL)
+"""What, besides our own code, decides the pixels and which of them are copies."""
 
 CONNECT_SECONDS = 20
 
@@ -73,7 +75,8 @@ class Shard:
         problems: for each picture why it cannot be used, if that is known already; it is not opened then.
         crop: how.
         file: where `crop_shard` puts an `.npz`: `faces`, uint8 `[accepted, H, W, C]`, and per picture
-            `status`, `box` int32 `[4]` (zeros without a face), `source_sha` (empty if not opened).
+            `status`, `box` int32 `[4]` and `phash` uint64 (zeros without a face), `source_sha` (empty if not
+            opened).
     """
 
     dataset: str
@@ -130,15 +133,11 @@ def build(
         for stale in set(scratch.iterdir()) - {folder}:
             remove(stale)
         accepted = _crop_all(shards, workers or cpu_count() or 1, scheduler)
-        if not accepted:
-            raise PocketfaceError(
-                f"{archive}: no face was accepted in {len(records)} pictures; "
-                f"look at `datasets.{dataset}.crop` in the params"
-            )
         index = _index(records, shards, datasets.labels(dataset))
         with written_whole(out) as partial:
             partial.mkdir()
             _join_faces(shards, accepted, partial / FACES)
+            _settle(index, np.load(partial / FACES, mmap_mode="r"), settings)
             index.to_parquet(partial / INDEX, index=False)
             write_json(partial / CROP, {"dataset": dataset, "crop": settings.crop.model_dump(mode="json")})
     except OSError as error:
@@ -149,7 +148,40 @@ def build(
     remove(scratch)
     with suppress(OSError):  # another dataset's shards may lie there
         scratch.parent.rmdir()
+    if not (index["status"] == OK).any():
+        raise PocketfaceError(_why_none(dataset, archive, index))
     return index
+
+
+def _settle(index: pd.DataFrame, faces: np.ndarray, settings: Dataset) -> None:
+    """Finds copies, gives a split by content to what has none, and a status to what does not count."""
+    found = index["face"].notna()
+    group = duplicates.same_picture(
+        index.loc[found, "phash"].to_numpy(np.uint64),
+        index.loc[found, "source_sha"].tolist(),
+        lambda face: duplicates.thumbnail(faces[face], settings.crop),
+        duplicates.least_correlation(settings.crop),
+    )
+    content = index["source_sha"].copy()
+    content[found] = content[found].groupby(group).transform("min")
+    by_content = content.map(datasets.hashed_split, na_action="ignore")
+    index["split"] = index["split"].where(index["split"].notna(), by_content)
+    labels = [str(column) for column in index if column not in COLUMNS]
+    judged = duplicates.judge(index[found], group, labels, settings.contradictory)
+    index.loc[found, ["status", "same_as"]] = judged
+
+
+def _why_none(dataset: str, archive: Path, index: pd.DataFrame) -> str:
+    """Names the most frequent reason, with an example."""
+    reason = index["status"].value_counts().idxmax()
+    rejected = index[index["status"] == reason]
+    remedy = f"look at `datasets.{dataset}.crop` in the params"
+    if reason == "bad_name":
+        remedy = f"the names of {dataset} are {datasets.expected_names(dataset)}"
+    return (
+        f"{archive}: no face was accepted in {len(index)} pictures; {len(rejected)} of them: {reason}, "
+        f"e.g. {rejected['image'].iloc[0]}; {remedy}"
+    )
 
 
 def crop_shard(shard: Shard) -> Counter[str]:
@@ -163,7 +195,7 @@ def crop_shard(shard: Shard) -> Counter[str]:
             else _crop_one(datasets.open_picture(shard.dataset, archive, image), shard.crop)
             for image, problem in zip(shard.images, shard.problems, strict=True)
         ]
-        statuses, faces, boxes, hashes = zip(*results, strict=True)
+        statuses, faces, boxes, shas = zip(*results, strict=True)
         side, channels = shard.crop.size, shard.crop.channels
         accepted = [face for face in faces if face is not None]
         # A name of its own: a worker that Dask gave up on may still be at the same shard.
@@ -174,7 +206,8 @@ def crop_shard(shard: Shard) -> Counter[str]:
                 faces=np.array(accepted, np.uint8).reshape(len(accepted), side, side, channels),
                 status=np.array(statuses),
                 box=np.array([box or (0, 0, 0, 0) for box in boxes], np.int32),
-                source_sha=np.array(hashes),
+                phash=np.array([_perceptual_hash(face, shard.crop) for face in faces], np.uint64),
+                source_sha=np.array(shas),
             )
         unique.replace(shard.file)
     with np.load(shard.file) as done:
@@ -189,6 +222,10 @@ def _crop_one(data: bytes, crop: Crop) -> tuple[str, np.ndarray | None, Box | No
     except Rejected as rejected:
         return rejected.reason, None, None, source_sha
     return OK, face, box, source_sha
+
+
+def _perceptual_hash(face: np.ndarray | None, crop: Crop) -> int:
+    return 0 if face is None else duplicates.perceptual_hash(duplicates.thumbnail(face, crop))
 
 
 @functools.lru_cache(maxsize=1)
@@ -314,21 +351,23 @@ def _join_faces(shards: Sequence[Shard], accepted: int, path: Path) -> None:
 
 def _index(records: Sequence[Record], shards: Sequence[Shard], labels: Sequence[str]) -> pd.DataFrame:
     """The index: one row a record, columns as `pocketface.faces.index` says."""
-    columns: dict[str, list[np.ndarray]] = {"status": [], "box": [], "source_sha": []}
+    columns: dict[str, list[np.ndarray]] = {"status": [], "box": [], "phash": [], "source_sha": []}
     for shard in shards:
         with np.load(shard.file) as done:
             for name, parts in columns.items():
                 parts.append(done[name])
-    status, box, source_sha = (np.concatenate(parts) for parts in columns.values())
+    status, box, phash, source_sha = (np.concatenate(parts) for parts in columns.values())
     accepted = pd.Series(status == OK)
     index = pd.DataFrame(
         {
             "image": [record.image for record in records],
-            "split": [record.split for record in records],
+            "split": pd.Series([record.split for record in records], dtype="str"),
             "status": status,
             "face": (accepted.cumsum() - 1).astype("Int64").where(accepted),
             "box": [edges.tolist() if ok else None for edges, ok in zip(box, accepted, strict=True)],
             "source_sha": [digest or None for digest in source_sha.tolist()],
+            "phash": pd.Series(phash, dtype="UInt64").where(accepted),
+            "same_as": pd.Series(index=range(len(records)), dtype="str"),
         }
     )
     for label in dict.fromkeys([*LABELS, *labels]):

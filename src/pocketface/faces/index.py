@@ -9,9 +9,11 @@ A folder holds three files:
 - `faces.npy`: uint8 `[N, H, W, C]`, RGB or grey, the accepted crops in the order of the index. One file,
   because DVC is slow on many; uncompressed, because training then maps it and decodes nothing.
 - `index.parquet`: one row per source picture, rejected ones included, sorted by `image`. Columns: `image`
-  (path in the dataset), `split`, `status` (`ok`, or why it was rejected), `face` (row of `faces.npy`, or
-  null), `box` ([left, top, right, bottom] in picture pixels, or null), `source_sha` (SHA-256 of the
-  picture's bytes), then the dataset's labels, null where missing.
+  (path in the dataset), `split` (null where the picture was not read and its dataset names none), `status`
+  (`ok`, or why it is not used), `face` (row of `faces.npy`, or null), `box` ([left, top, right, bottom] in
+  picture pixels, or null), `source_sha` (SHA-256 of the picture's bytes), `phash` (perceptual hash of the
+  face, or null), `same_as` (the image that counts in the place of this copy, or null), then the dataset's
+  labels, null where missing.
 - `crop.json`: the dataset's name and how its faces were cropped, as in the params.
 """
 
@@ -26,8 +28,14 @@ from pocketface.errors import PocketfaceError
 from pocketface.study import Crop
 
 OK = "ok"
+DUPLICATE = "duplicate"
+"""The same picture as another one of its split, which counts."""
+MEASURED_TOO = "measured_too"
+"""A picture to learn from that is also one to measure on; it counts there."""
+CONTRADICTORY = "contradictory"
+"""The same picture stands in the dataset with other labels."""
 FACES, INDEX, CROP = "faces.npy", "index.parquet", "crop.json"
-COLUMNS = ("image", "split", "status", "face", "box", "source_sha")
+COLUMNS = ("image", "split", "status", "face", "box", "source_sha", "phash", "same_as")
 """Every index has these; all further columns are labels."""
 
 

@@ -20,7 +20,9 @@ import numpy as np
 import pandas as pd
 
 from pocketface.errors import PocketfaceError
-from pocketface.faces.index import FaceSet
+from pocketface.faces import seen
+from pocketface.faces.duplicates import across
+from pocketface.faces.index import OK, FaceSet
 from pocketface.faces.view import detail_of, views
 from pocketface.files import written_whole
 from pocketface.study import Input
@@ -55,7 +57,13 @@ def evaluation_split(faces: FaceSet) -> str:
     return "test" if not faces.rows("test").empty else "val"
 
 
-def select(faces: FaceSet, holdout: FaceSet, input: Input, also: Sequence[FaceSet] = ()) -> Selection:
+def select(
+    faces: FaceSet,
+    holdout: FaceSet,
+    input: Input,
+    also: Sequence[FaceSet] = (),
+    learned_from: np.ndarray | None = None,
+) -> Selection:
     """Chooses for one model.
 
     Args:
@@ -63,16 +71,20 @@ def select(faces: FaceSet, holdout: FaceSet, input: Input, also: Sequence[FaceSe
         holdout: a dataset that no model is trained on.
         input: what the model sees.
         also: the other datasets of a mix, for evaluation.
+        learned_from: fingerprints of the pictures that the model has seen, see `pocketface.faces.seen`; it is
+            not measured on them.
 
     Raises:
         PocketfaceError: a split that is needed has no accepted face.
     """
     detail = detail_of(faces.crop)
-    parts = [_evaluation(part, input, detail) for part in (faces, *also, holdout)]
+    known = seen.fingerprints([]) if learned_from is None else learned_from
+    sets = across([faces, *also, holdout])
+    parts = [_evaluation(part, input, detail, known) for part in sets]
     rows = pd.concat([part.rows for part in parts], ignore_index=True)
     rows["face"] = (rows["face"].notna().cumsum() - 1).where(rows["face"].notna()).astype("Int64")
     pixels = np.concatenate([part.pixels for part in parts])
-    return Selection(calibrate.choose(faces, input), Evaluation(pixels, rows))
+    return Selection(calibrate.choose(sets[0], input), Evaluation(pixels, rows))
 
 
 def save(selection: Selection, folder: Path) -> None:
@@ -99,14 +111,18 @@ def load_evaluation(folder: Path) -> Evaluation:
         ) from None
 
 
-def _evaluation(faces: FaceSet, input: Input, detail: int | None) -> Evaluation:
+def _evaluation(faces: FaceSet, input: Input, detail: int | None, learned_from: np.ndarray) -> Evaluation:
     split = evaluation_split(faces)
-    rows = faces.index[faces.index["split"] == split]
-    accepted = rows.loc[rows["face"].notna(), "face"].to_numpy(np.int64)
+    rows = seen.left_out(faces.index, learned_from)
+    rows = rows[rows["split"] == split]
+    counts = rows["status"] == OK
+    accepted = rows.loc[counts, "face"].to_numpy(np.int64)
     if not len(accepted):
         raise PocketfaceError(
-            f"dataset {faces.dataset} has no accepted face in its {split} split; raise `sample`"
+            f"dataset {faces.dataset} has no face to measure on in its {split} split "
+            f"({', '.join(f'{n} {status}' for status, n in rows['status'].value_counts().items())}); "
+            "raise `sample`"
         )
-    rows = rows.assign(dataset=faces.dataset)
+    rows = rows.assign(dataset=faces.dataset, face=rows["face"].where(counts))
     ordered = rows[["dataset", *rows.columns.drop("dataset")]]
     return Evaluation(views(faces.pixels[accepted], faces.crop, input, detail), ordered)

@@ -2,9 +2,9 @@
 
     card = fetch(study, "dlib_age", Path("models/dlib_age"))
 
-What comes of it is what training leaves, `model.weights.h5` and `card.json`, so everything downstream treats
-both alike. Where the file cannot be had, the card says so and how to place it by hand, and the pipeline goes
-on: every variant of that model is then a row that says `unavailable`.
+What comes of it is what training leaves, `model.weights.h5`, `card.json` and `seen.npy`, so everything
+downstream treats both alike. Where the file cannot be had, the card says so and how to place it by hand, and
+the pipeline goes on: every variant of that model is then a row that says `unavailable`.
 """
 
 import sys
@@ -16,6 +16,7 @@ import numpy as np
 from pocketface import models, published
 from pocketface.cards import ModelCard, write_card
 from pocketface.errors import PocketfaceError
+from pocketface.faces import seen
 from pocketface.fetching.obtain import ARCHIVES, Unavailable, obtain
 from pocketface.fetching.sources import Source, Sources
 from pocketface.files import written_whole
@@ -47,7 +48,9 @@ def fetch(study: Study, name: str, sources: Sources, out: Path, archives: Path =
     stanza = study.models[name]
     if stanza.weights is None:
         raise PocketfaceError(f"models.{name} is trained, not fetched: `dvc repro train@{name}`")
+    known = seen.fingerprints([])
     if stanza.weights.startswith(published.PREFIX):
+        known = seen.load(Path(stanza.weights))
         model, about = _of_ours(stanza, Path(stanza.weights))
     else:
         model, about = _of_others(name, stanza, sources.weight(stanza.weights), archives)
@@ -70,6 +73,7 @@ def fetch(study: Study, name: str, sources: Sources, out: Path, archives: Path =
         partial.mkdir(parents=True)
         if card.status == "ok":
             model.save_weights(partial / WEIGHTS)
+            seen.save(known, partial)
         write_card(partial, card)
     return card
 

@@ -21,7 +21,8 @@ import pocketface
 from pocketface import models, published
 from pocketface.cards import ModelCard, write_card
 from pocketface.errors import PocketfaceError
-from pocketface.faces.index import FaceSet
+from pocketface.faces import seen
+from pocketface.faces.index import OK, FaceSet
 from pocketface.files import written_whole
 from pocketface.models.heads import meaning, training_model, training_outputs
 from pocketface.models.macs import macs
@@ -53,6 +54,7 @@ class Trained:
     model: keras.Model
     card: ModelCard
     history: pd.DataFrame
+    seen: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def fit(
     Args:
         study: the params.
         name: the model.
-        sets: the crops of its datasets, the main one first.
+        sets: the crops of its datasets, the main one first, see `duplicates.across`.
         licence: the datasets' terms, which travel with the weights.
         curves: told of every epoch.
         checkpoints: where to keep them; a training that stands there is continued.
@@ -116,9 +118,20 @@ def fit(
         parameters=model.count_params(),
         trainable_parameters=sum(int(np.prod(w.shape)) for w in model.trainable_weights),
         macs=macs(model),
-        training=stanza.recipe.model_dump(mode="json") | facts | {"faces": learned.faces},
+        training=stanza.recipe.model_dump(mode="json")
+        | facts
+        | {"faces": learned.faces, "left_out": {faces.dataset: left_out(faces) for faces in sets}},
     )
-    return Trained(model, card, learned.history)
+    known = [seen.load(Path(folder)) for folder in stanza.recipe.published]
+    own = seen.fingerprints(train["source_sha"])
+    return Trained(model, card, learned.history, np.unique(np.concatenate([own, *known])))
+
+
+def left_out(faces: FaceSet) -> dict[str, int]:
+    """How many train pictures of a dataset are not learned from though a face was found: status -> count."""
+    index = faces.index
+    copies = index[index["face"].notna() & (index["status"] != OK) & (index["split"] == "train")]
+    return {status: int((copies["status"] == status).sum()) for status in sorted(set(copies["status"]))}
 
 
 def learn(
@@ -225,11 +238,12 @@ def start_from(folder: Path, model: keras.Model) -> None:
 
 
 def save(trained: Trained, folder: Path) -> None:
-    """Writes `model.weights.h5`, `card.json` and `history.csv`, all or nothing."""
+    """Writes `model.weights.h5`, `card.json`, `seen.npy` and `history.csv`, all or nothing."""
     with written_whole(folder) as partial:
         partial.mkdir(parents=True)
         trained.model.save_weights(partial / WEIGHTS)
         write_card(partial, trained.card)
+        seen.save(trained.seen, partial)
         trained.history.to_csv(partial / HISTORY, index=False, float_format="%.6g")
 
 
@@ -271,7 +285,7 @@ def identity(study: Study, name: str, indexes: Sequence[Path]) -> dict[str, obje
         "threads": study.threads,
         "faces": _digest(indexes),
         "published": _digest([Path(folder) / WEIGHTS for folder in others]) if others else None,
-        "code": _digest([*code, PACKAGE / "faces/view.py"]),
+        "code": _digest([*code, PACKAGE / "faces/duplicates.py", PACKAGE / "faces/view.py"]),
         "keras": keras.version(),
         "backend": keras.backend.backend(),
     }

@@ -1,0 +1,176 @@
+"""The same picture more than once, exactly or nearly: within a dataset, across its splits, across datasets.
+
+    group = same_picture(hashes, shas, look, least)  # one number a picture
+    judge(rows, group, labels, contradictory=False)  # which of them count
+    sets = across(sets)                             # which count where datasets are used together
+
+A picture that is measured must not be one that was learned from, and no picture counts twice. Copies are
+found by the hash of the file, and by a perceptual hash of the face (`imagehash.phash`, 64 bits) whose
+candidates are then compared pixel by pixel: another size, another compression, another brightness or a shift
+of a few pixels is the same picture, another picture of the same person is not.
+
+The two bounds on the correlation were set by looking at pairs of FER2013 and UTKFace: above them all pairs
+that were looked at were the same picture; below, aligned faces of different people begin.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from itertools import combinations
+
+import cv2
+import imagehash
+import numpy as np
+import pandas as pd
+from PIL import Image
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from pocketface.faces.index import CONTRADICTORY, DUPLICATE, MEASURED_TOO, OK, FaceSet
+from pocketface.faces.view import view
+from pocketface.study import Crop, Input
+
+SIDE = 48
+"""Pixels of the grey thumbnails that are compared."""
+SHIFT = 4
+"""Pixels that one of them may be moved."""
+BITS = 8
+"""Of 64 in which the perceptual hashes of candidates may differ."""
+ALIGNED, AS_IS = 0.97, 0.92
+"""The least correlation of the same picture. Aligned faces are alike already: eyes lie on eyes."""
+BLOCK = 1000
+CACHED = 50_000
+EARLIER = {"train": 0, "val": 1, "test": 2}
+
+Look = Callable[[int], np.ndarray]
+"""Number of a picture -> its thumbnail."""
+
+
+def thumbnail(face: np.ndarray, crop: Crop) -> np.ndarray:
+    """A stored crop, uint8 `[H, W, C]`, as it is compared: grey, uint8 `[SIDE, SIDE]`."""
+    return view(face, crop, Input(size=SIDE, channels=1, margin=min(0.2, crop.margin)))[:, :, 0]
+
+
+def perceptual_hash(thumbnail: np.ndarray) -> int:
+    """64 bits that pictures which look alike share but for a few."""
+    bits = imagehash.phash(Image.fromarray(thumbnail)).hash
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+
+def least_correlation(*crops: Crop) -> float:
+    """The bound for faces that were cut in these ways."""
+    return AS_IS if all(crop.policy == "as_is" for crop in crops) else ALIGNED
+
+
+def pairs(
+    left: np.ndarray, right: np.ndarray, look_left: Look, look_right: Look, least: float
+) -> Iterator[tuple[int, int]]:
+    """`(i, j)` of every picture `i` of one side that is picture `j` of the other.
+
+    Args:
+        left, right: perceptual hashes, uint64 `[N]` and `[M]`; the same array for pairs within it, each once.
+        look_left, look_right: their thumbnails.
+        least: the least correlation.
+    """
+    look_left, look_right = lru_cache(CACHED)(look_left), lru_cache(CACHED)(look_right)
+    within = left is right
+    for start in range(0, len(left), BLOCK):
+        others = start if within else 0
+        differ = np.bitwise_count(left[start : start + BLOCK, None] ^ right[None, others:])
+        for i, j in zip(*np.nonzero(differ <= BITS), strict=True):
+            first, second = int(i) + start, int(j) + others
+            if not (within and second <= first) and _alike(look_left(first), look_right(second)) >= least:
+                yield first, second
+
+
+def same_picture(hashes: np.ndarray, shas: Sequence[str], look: Look, least: float) -> np.ndarray:
+    """The number of the picture that each of N files shows, int `[N]`; copies share theirs.
+
+    Args:
+        hashes: perceptual hashes, uint64 `[N]`.
+        shas: of the files' bytes.
+        look: their thumbnails.
+        least: the least correlation.
+    """
+    if not len(shas):
+        return np.empty(0, np.int64)
+    by_sha = pd.Series(range(len(shas))).groupby(np.asarray(shas)).transform("first")
+    edges = [*enumerate(by_sha), *pairs(hashes, hashes, look, look, least)]
+    rows, columns = np.array(edges, dtype=np.int64).reshape(-1, 2).T
+    graph = coo_array((np.ones(len(rows)), (rows, columns)), shape=(len(shas), len(shas)))
+    return connected_components(graph, directed=False)[1]
+
+
+def judge(rows: pd.DataFrame, group: np.ndarray, labels: Sequence[str], contradictory: bool) -> pd.DataFrame:
+    """Which of the copies of a picture count.
+
+    Args:
+        rows: N accepted rows of an index.
+        group: the number of the picture that each shows.
+        labels: the label columns.
+        contradictory: whether copies with different labels count, each with its own.
+
+    Returns:
+        N rows `status` and `same_as`, as `pocketface.faces.index` describes them.
+    """
+    found = pd.DataFrame({"status": OK, "same_as": None}, index=rows.index)
+    several = pd.Series(group, index=rows.index).duplicated(keep=False)
+    for _, copies in rows[several].groupby(group[several.to_numpy()]):
+        found.loc[copies.index] = _judge(copies, list(labels), contradictory)
+    return found
+
+
+def _judge(copies: pd.DataFrame, labels: list[str], contradictory: bool) -> pd.DataFrame:
+    order = copies["split"].map(EARLIER)
+    last = copies[order == order.max()]
+    counts = (last.drop_duplicates(labels) if contradictory else last.head(1))["image"]
+    status = pd.Series(MEASURED_TOO, index=copies.index)
+    status[last.index] = DUPLICATE
+    if not contradictory and (copies[labels].nunique() > 1).any():
+        status[:] = CONTRADICTORY
+    else:
+        status[counts.index] = OK
+    return pd.DataFrame({"status": status, "same_as": [None if s == OK else counts.iloc[0] for s in status]})
+
+
+def across(sets: Sequence[FaceSet]) -> list[FaceSet]:
+    """The same datasets, in which a picture that several of them hold counts in one only.
+
+    Where one of them measures it, it counts there; else in the first. Copies get a status as those within a
+    dataset do, see `pocketface.faces.index`.
+    """
+    indexes = [faces.index.copy() for faces in sets]
+    for (a, one), (b, other) in combinations(enumerate(sets), 2):
+        ours, theirs = one.rows(), other.rows()
+        for i, j in _shared(one, ours, other, theirs):
+            keep_ours = EARLIER[ours["split"].iloc[i]] >= EARLIER[theirs["split"].iloc[j]]
+            index, row, kept = (
+                (indexes[b], theirs.iloc[j], ours.iloc[i])
+                if keep_ours
+                else (indexes[a], ours.iloc[i], theirs.iloc[j])
+            )
+            status = DUPLICATE if row["split"] == kept["split"] else MEASURED_TOO
+            index.loc[row.name, ["status", "same_as"]] = [status, kept["image"]]
+    return [replace(faces, index=index) for faces, index in zip(sets, indexes, strict=True)]
+
+
+def _shared(one: FaceSet, ours: pd.DataFrame, other: FaceSet, theirs: pd.DataFrame) -> set[tuple[int, int]]:
+    by_sha = {sha: j for j, sha in enumerate(theirs["source_sha"])}
+    exact = {(i, by_sha[sha]) for i, sha in enumerate(ours["source_sha"]) if sha in by_sha}
+    least = least_correlation(one.crop, other.crop)
+    return exact.union(pairs(_hashes(ours), _hashes(theirs), _looks(one, ours), _looks(other, theirs), least))
+
+
+def _hashes(rows: pd.DataFrame) -> np.ndarray:
+    return rows["phash"].to_numpy(np.uint64)
+
+
+def _looks(faces: FaceSet, rows: pd.DataFrame) -> Look:
+    numbers = rows["face"].to_numpy(np.int64)
+    return lambda row: thumbnail(faces.pixels[numbers[row]], faces.crop)
+
+
+def _alike(one: np.ndarray, other: np.ndarray) -> float:
+    """The correlation of two thumbnails, at the shift where it is greatest."""
+    middle = one[SHIFT:-SHIFT, SHIFT:-SHIFT]
+    return float(cv2.matchTemplate(other, middle, cv2.TM_CCOEFF_NORMED).max())

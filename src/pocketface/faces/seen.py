@@ -1,0 +1,55 @@
+"""Which pictures a model has learned from, kept beside its weights.
+
+    seen = fingerprints(train["source_sha"])        # uint32 [N], sorted
+    index = left_out(index, seen)                   # its rows that were seen do not count
+
+A published model, or one that starts or learns from published ones, may have learned from a picture that a
+study measures. Whoever measures it leaves out those. A fingerprint is the first four bytes of a picture's
+SHA-256: beside 100,000 of them, one in 40,000 pictures that were not seen is taken for one that was.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pocketface.errors import PocketfaceError
+from pocketface.faces.index import OK
+
+SEEN = "seen.npy"
+LEARNED_FROM = "learned_from"
+"""The status of a picture that the model has learned from."""
+
+
+def fingerprints(shas: Iterable[str]) -> np.ndarray:
+    """Of SHA-256 hashes in hexadecimal: uint32 `[N]`, sorted, each once."""
+    return np.unique(np.array([int(sha[:8], 16) for sha in shas], np.uint32))
+
+
+def save(seen: np.ndarray, folder: Path) -> None:
+    """Writes `seen.npy`."""
+    np.save(folder / SEEN, seen)
+
+
+def load(folder: Path) -> np.ndarray:
+    """What `save` wrote; empty where the folder does not say what its model has learned from.
+
+    Raises:
+        PocketfaceError: the file is damaged.
+    """
+    path = folder / SEEN
+    try:
+        return np.load(path, allow_pickle=False) if path.exists() else fingerprints([])
+    except (OSError, ValueError, EOFError) as error:
+        raise PocketfaceError(f"{path}: not readable ({error}); make or publish the model again") from None
+
+
+def left_out(index: pd.DataFrame, seen: np.ndarray) -> pd.DataFrame:
+    """A face index in which pictures that were seen, and those of which a copy was, have that status."""
+    own = index["source_sha"].notna()
+    known = pd.Series(False, index=index.index)
+    known[own] = np.isin([int(sha[:8], 16) for sha in index.loc[own, "source_sha"]], seen)
+    copies = index["same_as"].where(index["same_as"].notna(), index["image"])
+    known = known.groupby(copies).transform("any")
+    return index.assign(status=index["status"].where(~(known & (index["status"] == OK)), LEARNED_FROM))
