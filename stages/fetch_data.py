@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pocketface.errors import exit_cleanly
 from pocketface.fetching.archives import pack
-from pocketface.fetching.obtain import obtain
+from pocketface.fetching.obtain import obtain_dataset
 from pocketface.fetching.sources import load_sources
 
 
@@ -24,7 +24,7 @@ def main() -> None:
         rendered = source.rendered
         count = render(target, rendered.photographs, rendered.seed, Path(rendered.generator))
     else:
-        count = pack(obtain(source), target, source.limits)
+        count = pack(obtain_dataset(name, source), target, source.limits)
     print(f"{target}: {count} files")
 
 

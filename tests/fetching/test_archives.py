@@ -135,10 +135,10 @@ BAD: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "backslash in a zip": ("x.zip", lambda: in_zip("..\\b"), "backslash"),
     "line break in a name": ("x.tar", lambda: in_tar("a\nb"), "control character"),
     "NUL in a zip name": ("x.zip", lambda: patched(in_zip("a?b"), b"a?b", b"a\0b"), "control character"),
-    "name that is not UTF-8": (
+    "climbing in another encoding": (
         "x.tar",
-        lambda: tar({os.fsdecode(b"\xff.jpg"): b"1"}, format=tarfile.GNU_FORMAT),
-        "not UTF-8",
+        lambda: tar({os.fsdecode(b"../\xff.jpg"): b"1"}, format=tarfile.GNU_FORMAT),
+        "out of the folder",
     ),
     "name of nothing": ("x.zip", lambda: in_zip("./."), "without a name"),
     "no name at all": ("x.zip", lambda: zipped({"": b"1"}), "without a name"),
@@ -179,7 +179,6 @@ BAD: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "web page for a tar.xz": ("x.tar.xz", lambda: b"<!DOCTYPE html>" * 50, "not a tar.xz.*DOCTYPE"),
     "web page for a zip": ("x.zip", lambda: b"<!DOCTYPE html>" * 50, "not a zip.*DOCTYPE"),
     "web page for a tar": ("x.tar", lambda: b"<!DOCTYPE html>" * 50, "not a tar.*DOCTYPE"),
-    "zip for a tar.gz": ("x.tar.gz", lambda: zipped(), "not a tar.gz"),
     "compressed file for a tar.gz": ("x.tar.gz", lambda: gzip.compress(b"text"), "damaged or cut"),
     "bomb of one file": ("x.csv.xz", lambda: lzma.compress(bytes(10_001)), "more than the 10000 bytes"),
     "bomb of one member": ("x.tar.xz", lambda: lzma.compress(tar({"a": bytes(10_001)})), "'a'.*10000 bytes"),
@@ -187,6 +186,55 @@ BAD: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "bomb in a header": ("x.tar.xz", lambda: lzma.compress(long_header(2**21)), "header of 2097152 bytes"),
     "bomb of the whole": ("x.tar", lambda: tar({n: bytes(8000) for n in "abc"}), "'c'.*4000 bytes"),
     "bomb of many members": ("x.zip", lambda: zipped(dict.fromkeys("abcdef", b"")), "'f'.*5 members"),
+    "link in an inner archive": (
+        "x.zip",
+        lambda: zipped({"in.tar.xz": lzma.compress(typed(tarfile.SYMTYPE, "/etc/passwd"))}),
+        "in.tar.xz: member 'odd'.*symbolic",
+    ),
+    "climbing in an inner archive": (
+        "x.tar",
+        lambda: tar({"in.zip": in_zip("../../b")}),
+        "in.zip: .*out of the",
+    ),
+    "climbing name of an inner archive": ("x.tar", lambda: tar({"../in.zip": zipped()}), "out of the folder"),
+    "damaged inner archive": ("x.zip", lambda: zipped({"in.tar": TWO[:700]}), "in.tar: .*damaged or cut"),
+    "web page for an inner archive": ("x.zip", lambda: zipped({"in.zip": b"<html>"}), "in.zip: not a zip"),
+    "zip in inner pieces": (
+        "x.tar",
+        lambda: tar({"in.zip.001": zipped(), "in.zip.002": b"2"}),
+        "in.zip.*join them",
+    ),
+    "archives three deep": (
+        "x.zip",
+        lambda: zipped({"in.zip": zipped({"deep.tar": tar()})}),
+        "in.zip: member 'deep.tar'.*an archive in an archive in an archive",
+    ),
+    "same inner archive twice": ("x.tar", lambda: tar({"in.zip": zipped(), "./in.zip": zipped()}), "twice"),
+    "inner archive in the way of a member": (
+        "x.tar",
+        lambda: tar({"in.zip": zipped({"a": b"1"}), "in.zip/a": b"2"}),
+        "in.zip: member 'a'.*twice",
+    ),
+    "bomb in an inner archive": (
+        "x.zip",
+        lambda: zipped({"in.tar.xz": lzma.compress(tar({"a": bytes(10_001)}))}),
+        "in.tar.xz: member 'a'.*10000 bytes",
+    ),
+    "bomb that is an inner archive": (
+        "x.zip",
+        lambda: zipped({"in.tar": bytes(10_001)}),
+        "'in.tar'.*10000 bytes",
+    ),
+    "bomb of inner archives": (
+        "x.zip",
+        lambda: zipped({"a": bytes(9_000), **{f"{n}.gz": gzip.compress(bytes(9_000)) for n in "bc"}}),
+        "c.gz: member 'c'.*bytes left",
+    ),
+    "bomb of many inner members": (
+        "x.zip",
+        lambda: zipped({"in.zip": zipped(dict.fromkeys("abcde", b""))}),
+        "in.zip: member 'e'.*5 members",
+    ),
     "zip that lies about a size": (
         "x.zip",
         lambda: patched(zipped({"a": bytes(3000)}), (3000).to_bytes(4, "little"), (30).to_bytes(4, "little")),
@@ -228,6 +276,11 @@ def test_a_bad_archive_is_refused_whole_and_an_earlier_out_is_kept(tmp_path: Pat
         ("x.zip", zipped()),
         ("stored.zip", zipped(compression=zipfile.ZIP_STORED)),
         ("lzma.zip", zipped(compression=zipfile.ZIP_LZMA)),
+        # and under the name of another kind
+        ("x.tar.gz", zipped()),
+        ("x.tar.xz", gzip.compress(tar())),
+        ("x.zip", lzma.compress(tar())),
+        ("x.zip", tar()),
     ],
 )
 def test_every_kind_of_archive_gives_the_same_bytes(tmp_path: Path, name: str, content: bytes):
@@ -268,6 +321,54 @@ def test_a_name_in_two_archives_is_refused(tmp_path: Path):
         pack(archives, tmp_path / "files.zip")
 
 
+THREE = lzma.compress(tar({"c": b"3"}))
+INNER: dict[str, tuple[dict[str, bytes], dict[str, bytes]]] = {
+    # members of the outer archive, what comes of them
+    "tar.gz": ({"a/in.tar.gz": gzip.compress(tar({"b/c": b"3"}))}, {"a/in.tar.gz/b/c": b"3"}),
+    "zip": ({"in.zip": zipped({"c": b"3"})}, {"in.zip/c": b"3"}),
+    "one file": ({"a/list.csv.xz": lzma.compress(b"3")}, {"a/list.csv.xz/list.csv": b"3"}),
+    "beside others": ({"in.zip": zipped({"c": b"3"}), "d": b"4"}, {"d": b"4", "in.zip/c": b"3"}),
+    "pieces": (
+        {"in.tar.xzab": THREE[99:], "in.tar.xzaa": THREE[:99]},
+        {"in.tar.xz/c": b"3"},
+    ),
+    "a Mac's": ({"__MACOSX/._in.zip": b"-"}, {"__MACOSX/._in.zip": b"-"}),
+}
+
+
+@pytest.mark.parametrize("case", INNER)
+@pytest.mark.parametrize(("name", "make"), [("x.zip", zipped), ("x.tar", tar)])
+def test_an_archive_in_an_archive_is_opened(tmp_path: Path, name: str, make, case: str):
+    members, expected = INNER[case]
+    (tmp_path / "raw").mkdir()
+    pack([written(tmp_path, name, make(members))], tmp_path / "raw/files.zip", LIMITS)
+    assert unpacked(tmp_path / "raw/files.zip") == expected
+    assert [path.name for path in (tmp_path / "raw").iterdir()] == ["files.zip"]
+
+
+def flagless(name: bytes) -> bytes:
+    """A zip of one member whose name is not marked as UTF-8."""
+    return zipped({"?" * len(name): b"1"}).replace(b"?" * len(name), name)
+
+
+@pytest.mark.parametrize(
+    ("raw", "name"),
+    [
+        ("Zoë.jpg".encode(), "Zoë.jpg"),
+        ("Zoë.jpg".encode("latin-1"), "Zoδ.jpg"),
+        ("表.jpg".encode("shift-jis"), "ò_.jpg"),  # whose second byte is a backslash
+        ("张/1.jpg".encode("gbk"), "╒┼/1.jpg"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["zip", "tar", "pax"])
+def test_names_in_another_encoding_are_read(tmp_path: Path, kind: str, raw: bytes, name: str):
+    format = tarfile.PAX_FORMAT if kind == "pax" else tarfile.GNU_FORMAT
+    content = flagless(raw) if kind == "zip" else tar({os.fsdecode(raw): b"1"}, format=format)
+    archive = written(tmp_path, "x.zip" if kind == "zip" else "x.tar", content)
+    pack([archive], tmp_path / "files.zip")
+    assert unpacked(tmp_path / "files.zip") == {name: b"1"}
+
+
 def pieces(folder: Path, content: bytes, count: int) -> tuple[Path, ...]:
     step = -(-len(content) // count)
     paths = tuple(folder / f"x.tar.xz{i}" for i in range(count))
@@ -306,13 +407,14 @@ def test_folders_and_harmless_dots_are_passed_over(tmp_path: Path):
 
 
 @settings(max_examples=150, deadline=None)
-@given(data=st.data(), kind=st.sampled_from(["x.tar", "x.tar.gz", "x.tar.xz", "x.zip"]))
+@given(data=st.data(), kind=st.sampled_from(["x.tar", "x.tar.gz", "x.tar.xz", "x.zip", "x.inner.zip"]))
 def test_a_damaged_archive_never_ends_in_a_traceback(tmp_path_factory, data, kind: str):
     whole = {
         "x.tar": tar(),
         "x.tar.gz": gzip.compress(tar(), mtime=0),
         "x.tar.xz": lzma.compress(tar()),
         "x.zip": zipped(),
+        "x.inner.zip": zipped({"a": b"1", "in.tar": tar({"b": b"2"})}, compression=zipfile.ZIP_STORED),
     }[kind]
     places = st.integers(0, len(whole) - 1)
     content = bytearray(whole)

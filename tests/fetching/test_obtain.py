@@ -7,8 +7,9 @@ from loopback import Answer, Site
 
 from pocketface.errors import PocketfaceError
 from pocketface.fetching import clients
+from pocketface.fetching.archives import Archive
 from pocketface.fetching.download import Patience
-from pocketface.fetching.obtain import MIRROR, check, obtain
+from pocketface.fetching.obtain import MIRROR, check, held, obtain, obtain_dataset
 from pocketface.fetching.sources import Source, load_sources
 
 CONTENT = b"an archive"
@@ -184,6 +185,77 @@ def test_each_upstream_has_its_client_and_is_checked(
     if "name" not in upstream:
         with pytest.raises(PocketfaceError, match=r"SHA-256 should be .*moved to .*\.wrong"):
             obtain(source(upstream, MANUAL), folder)
+
+
+def put(folder: Path, *files: str) -> None:
+    (folder / "x").mkdir(parents=True, exist_ok=True)
+    for file in files:
+        (folder / "x" / file).write_bytes(CONTENT)
+
+
+def used(archives: list[Archive]) -> list[tuple[str, list[str]]]:
+    return [(archive.name, [path.name for path in archive.parts]) for archive in archives]
+
+
+@pytest.mark.parametrize("place", ["archives", "mirror"])
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (["archive.zip"], ["archive.zip"]),
+        (["part2.tar.gz", "part1.tar.gz", "part3.tar.gz"], ["part1.tar.gz", "part2.tar.gz", "part3.tar.gz"]),
+        (
+            ["archive.zip", ".lock.zip", "b.zip.part", "x.tar.xz.wrong", "c.zip.drive", "notes.md"],
+            ["archive.zip"],
+        ),
+        (["pictures.zip", "list.csv", "list.txt"], ["list.csv", "list.txt", "pictures.zip"]),
+        (["faces.csv"], ["faces.csv"]),
+        (["x.tar.xz", "archive.zip"], ["x.tar.xz"]),
+    ],
+)
+def test_archives_of_other_names_are_taken_where_the_wanted_are_not_all_there(
+    folder: Path, mirror: Path, place: str, files: list[str], expected: list[str], capsys
+):
+    put(mirror.parent / place, *files)
+    assert [name for name, _ in used(obtain_dataset("x", source(), folder))] == expected
+    if "x.tar.xz" not in files:
+        assert f"{expected[0]}: sha256 {sha(CONTENT)} (none is known" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("suffixes", [("aa", "ab", "ac"), (".aa", ".ab"), (".001", ".002")])
+def test_pieces_of_other_names_become_one_archive(folder: Path, suffixes: tuple[str, ...]):
+    pieces = [f"faces.tar.gz{suffix}" for suffix in suffixes]
+    put(folder, *reversed(pieces))
+    assert used(obtain_dataset("x", source(), folder)) == [("faces.tar.gz", pieces)]
+    put(folder, "faces.tar.gz")
+    assert used(obtain_dataset("x", source(), folder)) == [("faces.tar.gz", ["faces.tar.gz"])]
+
+
+def test_a_note_is_no_archive_and_no_other_dataset_is_looked_at(folder: Path, mirror: Path):
+    put(folder, "readme.txt")
+    put(mirror, "x.tar.xz")
+    (folder / "y").mkdir()
+    (folder / "y/archive.zip").write_bytes(CONTENT)
+    assert used(obtain_dataset("x", source(), folder)) == [("x.tar.xz", ["x.tar.xz"])]
+
+
+def test_the_archives_folder_comes_before_the_mirror(folder: Path, mirror: Path):
+    put(mirror, "archive.zip")
+    put(folder, "x.tar.xz")
+    assert held("x", source(), mirror)
+    assert used(obtain_dataset("x", source(), folder)) == [("x.tar.xz", ["x.tar.xz"])]
+
+
+def test_a_wanted_file_beside_others_is_still_checked(folder: Path):
+    two = source().model_dump()
+    two["files"] = [*two["files"], {"mirror": "x/list.txt", "sha256": sha(b"list")}]
+    put(folder, "x.tar.xz", "list.csv")
+    assert [name for name, _ in used(obtain_dataset("x", Source.model_validate(two), folder))] == [
+        "list.csv",
+        "x.tar.xz",
+    ]
+    (folder / "x/x.tar.xz").write_bytes(b"damaged")
+    with pytest.raises(PocketfaceError, match=r"x\.tar\.xz: not the file .* SHA-256 should be"):
+        obtain_dataset("x", Source.model_validate(two), folder)
 
 
 def test_the_mirror_holds_what_the_sources_say():

@@ -41,6 +41,14 @@ def test_what_is_here_is_counted_and_its_origin_named(sources: Path):
     assert (row(sources).origin, row(sources).archives, row(sources).raw) == ("archives", "2 of 2", 5)
 
 
+def test_archives_of_other_names_are_named(sources: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(MIRROR, str(sources.parent / "mirror"))
+    touch(sources.parent / "mirror/x/archive.zip")
+    assert (row(sources).origin, row(sources).archives) == ("mirror", "0 of 2")
+    touch(sources.parent / "archives/x/archive.zip")
+    assert (row(sources).origin, row(sources).archives) == ("archives", "archive.zip instead of 2")
+
+
 def test_a_mirror_is_named_when_it_has_everything(sources: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(MIRROR, str(sources.parent / "mirror"))
     touch(sources.parent / "mirror/x/x.tar")

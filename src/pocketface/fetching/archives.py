@@ -6,6 +6,9 @@ Members are streamed, in archive order, into an uncompressed zip with fixed date
 bytes, workers get random access, and nothing an archive says can name a path on this disk. An archive with
 *one* bad member (a link, a device, an absolute path, `..`, the same name twice, more bytes than the limits)
 is refused whole: whoever made it was careless or hostile, and the rest cannot be trusted either.
+
+An archive in an archive is opened, one level deep; its members stand below its own name,
+`fer2013.tar.gz/fer2013/fer2013.csv`. Both it and they count towards the limits.
 """
 
 import bz2
@@ -20,16 +23,16 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
 from pocketface.errors import PocketfaceError
 from pocketface.fetching.disk import told_when_full
 from pocketface.fetching.sources import Limits
-from pocketface.files import written_whole
+from pocketface.files import remove, written_whole
 
 BLOCK = 2**18
 DATE = (1980, 1, 1, 0, 0, 0)
@@ -68,6 +71,7 @@ LONGEST_HEADER = 2**20
 """Bytes of an extended tar header; an honest one holds a name and a few dates."""
 ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 ENCRYPTED = 0x1
+NAME_IS_UTF8 = 0x800
 ANEW = "delete it and run again to fetch it anew"
 LONGEST_PADDING = 2**24
 """Bytes of zeros after a tar's end; writers pad to their block size, at most a few megabytes."""
@@ -80,6 +84,11 @@ MAGIC = {
 }
 TAR_MAGIC = slice(257, 262), b"ustar"
 
+PIECE = re.compile(
+    r"(?P<whole>.+\.(zip|tgz|tar|tar\.(gz|xz|bz2)|gz|xz|bz2))\.?([a-c][a-z]|\d{2,3})", re.IGNORECASE
+)
+"""A file that `split` made: `AFAD-Full.tar.xzaa`, `AFAD-Full.tar.xz.aa`, `faces.tar.gz.001`."""
+
 OPEN: dict[str, Callable[[IO[bytes]], Any]] = {"gz": gzip.open, "xz": lzma.open, "bz2": bz2.open}
 
 
@@ -88,17 +97,22 @@ class Archive:
     """A file that holds members: a tar, a zip, one compressed file, or the wanted file itself.
 
     Attributes:
-        name: its name says what it is (`.tar.xz`, `.zip`, `.csv.gz`, `.csv`).
+        name: whether it is an archive at all (`.tar.xz`, `.zip`, `.csv.gz`) or the file itself (`.csv`); how
+            it is packed is told from its first bytes.
         parts: the files that make it up, joined in this order; more than one only for a tar or a
             compressed file.
+        inside: what messages call the archive that holds it; empty for one that lies on the disk.
     """
 
     name: str
     parts: tuple[Path, ...]
+    inside: str = ""
 
     @property
     def label(self) -> str:
         """What messages call it."""
+        if self.inside:
+            return f"{self.inside}: {self.name}"
         more = f" and {len(self.parts) - 1} more" if len(self.parts) > 1 else ""
         return f"{self.parts[0]}{more}"
 
@@ -151,42 +165,119 @@ def pack_folder(folder: Path, target: Path) -> int:
     return len(paths)
 
 
+def archives_of(files: Mapping[str, Path], inside: str = "") -> list[Archive]:
+    """Files, name -> where it lies, as archives sorted by name; the pieces of one are one.
+
+    Pieces of a file that is there whole as well are passed over.
+    """
+    found: dict[str, list[Path]] = {}
+    for name, path in sorted(files.items()):
+        piece = _piece(name)
+        if piece is None:
+            found.setdefault(name, []).append(path)
+        elif piece not in files:
+            found.setdefault(piece, []).append(path)
+    return [Archive(name, tuple(parts), inside) for name, parts in found.items()]
+
+
+def is_archive(name: str) -> bool:
+    """Whether a file of this name is taken for an archive, or a piece of one; hidden files are not."""
+    return not PurePosixPath(name).name.startswith(".") and bool(kind_of(name) or _piece(name))
+
+
+def _piece(name: str) -> str | None:
+    """The name of the archive that a file of this name is a piece of."""
+    found = None if kind_of(name) else PIECE.fullmatch(name)
+    return found["whole"] if found else None
+
+
 def _pack(archives: Iterable[Archive], target: Path, limits: Limits) -> int:
-    seen: set[str] = set()
-    total = 0
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as packed:
-        for archive in archives:
-            before = len(seen)
-            with _told_when_damaged(archive):
-                for member in members(archive):
-                    name = safe_name(member.name, archive.label)
-                    if name in seen:
-                        raise _refused(archive.label, member.name, "the same name stands there twice")
-                    seen.add(name)
-                    if len(seen) > limits.members:
-                        raise _refused(archive.label, member.name, f"more than {limits.members} members")
-                    left = min(limits.member, limits.total - total)
-                    total += _store(packed, name, member, archive.label, left)
-            if len(seen) == before:
-                raise PocketfaceError(f"{archive.label}: the archive is empty; {ANEW}")
-    return len(seen)
+    aside = target.with_name(f"{target.name}.inner")
+    remove(aside)
+    aside.mkdir()
+    try:
+        with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as packed:
+            packing = _Packing(packed, limits, aside)
+            for archive in archives:
+                packing.add(archive)
+    finally:
+        remove(aside)
+    return len(packed.filelist)
+
+
+@dataclass
+class _Packing:
+    """A zip that is being written.
+
+    Attributes:
+        packed: it.
+        limits: what may go into it.
+        aside: a folder for archives that were found in archives.
+        names: of all members met.
+        total: bytes of all members met.
+    """
+
+    packed: zipfile.ZipFile
+    limits: Limits
+    aside: Path
+    names: set[str] = field(default_factory=set)
+    total: int = 0
+
+    def add(self, archive: Archive) -> None:
+        """Copies the members of an archive, then those of the archives among them."""
+        before = len(self.names)
+        inner: dict[str, Path] = {}
+        with _told_when_damaged(archive):
+            for member in members(archive):
+                name = self._new_name(archive, member)
+                left = min(self.limits.member, self.limits.total - self.total)
+                if not is_archive(name):
+                    self.total += _store(self.packed, name, member, archive.label, left)
+                elif archive.inside:
+                    raise _refused(archive.label, member.name, "an archive in an archive in an archive")
+                else:
+                    inner[name] = self.aside / str(len(self.names))
+                    with inner[name].open("wb") as file:
+                        self.total += _copy(member, file, archive.label, left)
+        if len(self.names) == before:
+            raise PocketfaceError(f"{archive.label}: the archive is empty; {ANEW}")
+        for found in archives_of(inner, archive.label):
+            self.add(found)
+            for part in found.parts:
+                part.unlink()
+
+    def _new_name(self, archive: Archive, member: Member) -> str:
+        name = safe_name(member.name, archive.label)
+        if archive.inside:
+            name = f"{archive.name}/{name}"
+        if name in self.names:
+            raise _refused(archive.label, member.name, "the same name stands there twice")
+        self.names.add(name)
+        if len(self.names) > self.limits.members:
+            raise _refused(archive.label, member.name, f"more than {self.limits.members} members")
+        return name
 
 
 def _store(packed: zipfile.ZipFile, name: str, member: Member, archive: str, limit: int) -> int:
     """Copies one member; its size in bytes, which is at most `limit`."""
-    if member.size is not None and member.size > limit:
-        raise _too_large(archive, member.name, limit)
     info = zipfile.ZipInfo(name, DATE)
     info.create_system = 3
     info.external_attr = 0o644 << 16
-    info.file_size = member.size or 0
+    info.file_size = min(member.size or 0, limit)
+    with packed.open(info, "w", force_zip64=member.size is None) as stored:
+        return _copy(member, stored, archive, limit)
+
+
+def _copy(member: Member, target: IO[bytes], archive: str, limit: int) -> int:
+    if member.size is not None and member.size > limit:
+        raise _too_large(archive, member.name, limit)
     copied = 0
-    with member.open() as source, packed.open(info, "w", force_zip64=member.size is None) as stored:
+    with member.open() as source:
         while block := source.read(BLOCK):
             copied += len(block)
             if copied > limit:
                 raise _too_large(archive, member.name, limit)
-            stored.write(block)
+            target.write(block)
     if member.size is not None and copied != member.size:
         raise EOFError(f"{member.name} has {copied} bytes and should have {member.size}")
     return copied
@@ -196,11 +287,10 @@ def members(archive: Archive) -> Iterator[Member]:
     """The files in an archive, in its order; folders are passed over.
 
     Raises:
-        PocketfaceError: its content is not what its name says, or a member is not a plain file.
+        PocketfaceError: it is no archive, though its name says so; or a member is not a plain file.
         tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, OSError, EOFError: it is damaged.
     """
-    kind = kind_of(archive.name)
-    _check_magic(archive, kind)
+    kind = _kind(archive)
     if kind == "zip":
         yield from _zip_members(archive)
         return
@@ -210,8 +300,8 @@ def members(archive: Archive) -> Iterator[Member]:
         if kind.startswith("tar"):
             yield from _tar_members(plain, archive.label)
         else:
-            name = archive.name[: -len(compression) - 1] if compression else archive.name
-            yield Member(name, None, lambda: plain)
+            path = PurePosixPath(archive.name)
+            yield Member(path.stem if compression else path.name, None, lambda: plain)
 
 
 def kind_of(name: str) -> str:
@@ -226,9 +316,10 @@ def safe_name(name: str, archive: str) -> str:
     """A member's name without `./` and doubled slashes.
 
     Raises:
-        PocketfaceError: it is absolute, climbs (`..`), or holds a backslash, a drive letter, a control
-            character or bytes that are not UTF-8.
+        PocketfaceError: it is absolute, climbs (`..`), or holds a backslash, a drive letter or a control
+            character.
     """
+    name = decoded(name.encode("utf-8", "surrogateescape"))
     if re.search(r"[\x00-\x1f\x7f]", name):
         raise _refused(archive, name, "a control character in the name")
     if "\\" in name:
@@ -240,9 +331,18 @@ def safe_name(name: str, archive: str) -> str:
         raise _refused(archive, name, "the path leads out of the folder")
     if not parts or name.endswith("/"):
         raise _refused(archive, name, "a file without a name")
-    if any("\ud800" <= character <= "\udfff" for character in name):
-        raise _refused(archive, name, "the name is not UTF-8")
     return "/".join(parts)
+
+
+def decoded(name: bytes) -> str:
+    """A member's name as text. One that is not UTF-8 is read as code page 437, as a zip's used to be: its
+    letters may be others than the packer saw, yet every byte is one, and the same one each time. A backslash
+    in it may be half of a letter and becomes `_`.
+    """
+    try:
+        return name.decode("utf-8")
+    except UnicodeDecodeError:
+        return name.decode("cp437").replace("\\", "_")
 
 
 def _check_folder(name: str, archive: str) -> None:
@@ -273,7 +373,9 @@ class _StrictTarInfo(tarfile.TarInfo):
 
 
 def _tar_members(plain: IO[bytes], archive: str) -> Iterator[Member]:
-    with tarfile.open(fileobj=plain, mode="r|", tarinfo=_StrictTarInfo, bufsize=BLOCK) as tar:
+    with tarfile.open(
+        fileobj=plain, mode="r|", tarinfo=_StrictTarInfo, bufsize=BLOCK, encoding="utf-8"
+    ) as tar:
         for info in tar:
             if info.isdir():
                 _check_folder(info.name, archive)
@@ -307,6 +409,8 @@ def _zip_members(archive: Archive) -> Iterator[Member]:
     with zipfile.ZipFile(archive.parts[0]) as packed:
         for info in packed.infolist():
             name = info.orig_filename
+            if not info.flag_bits & NAME_IS_UTF8:  # then `zipfile` has read it as code page 437
+                name = decoded(name.encode("cp437"))
             mode = info.external_attr >> 16
             if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
                 link = stat.S_ISLNK(mode)
@@ -321,20 +425,26 @@ def _zip_members(archive: Archive) -> Iterator[Member]:
             yield Member(name, info.file_size, functools.partial(packed.open, info))
 
 
-def _check_magic(archive: Archive, kind: str) -> None:
-    """Tells at once when, say, a web page was saved under the name of an archive."""
+def _kind(archive: Archive) -> str:
+    """What the content is, in the words of `kind_of`. A zip that was saved as `.tar.gz` is a zip; a web page
+    that was is an error.
+    """
+    named = kind_of(archive.name)
     with _joined(archive.parts) as raw:
         start = raw.read(512)
     if not start:
         raise PocketfaceError(f"{archive.label}: the file is empty; {ANEW}")
-    compression = kind.removeprefix("tar").removeprefix(".")
-    if kind == "tar":
-        place, magic = TAR_MAGIC
-        right = start[place] == magic
-    else:
-        right = not compression or start.startswith(MAGIC[compression])
-    if not right:
-        raise PocketfaceError(f"{archive.label}: not a {kind} archive, it starts with {start[:16]!r}; {ANEW}")
+    if not named:
+        return ""
+    place, magic = TAR_MAGIC
+    if start[place] == magic:
+        return "tar"
+    found = next((kind for kind, magics in MAGIC.items() if start.startswith(magics)), None)
+    if found is None:
+        raise PocketfaceError(
+            f"{archive.label}: not a {named} archive, it starts with {start[:16]!r}; {ANEW}"
+        )
+    return found if found == "zip" or named in OPEN else f"tar.{found}"
 
 
 @contextmanager

@@ -1,9 +1,10 @@
 """From a source to its archives on this disk.
 
-    archives = obtain(load_sources().dataset("celeba"))
+    archives = obtain_dataset("celeba", load_sources().dataset("celeba"))
 
 A file is looked for in `data/archives/`, then in the mirror that `POCKETFACE_MIRROR` names (a folder or an
-http address), then upstream. Whatever is found is checked before it is used, each time.
+http address), then upstream. Whatever is found is checked before it is used, each time. People hold a dataset
+under other names, too, and packed otherwise: see `held`.
 """
 
 import hashlib
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from pocketface.errors import PocketfaceError
 from pocketface.fetching import clients
-from pocketface.fetching.archives import Archive
+from pocketface.fetching.archives import Archive, archives_of, is_archive
 from pocketface.fetching.disk import told_when_full
 from pocketface.fetching.download import NotThere, Patience, download
 from pocketface.fetching.sources import AnyUpstream, Copy, File, GoogleDrive, Https, Kaggle, Npm, Pypi, Source
@@ -24,12 +25,53 @@ from pocketface.files import alone, sha256, written_whole
 
 ARCHIVES = Path("data/archives")
 MIRROR = "POCKETFACE_MIRROR"
+LISTS = (".csv", ".txt")
 AT_ONCE = 4
 """Downloads side by side; more would be impolite to one server."""
 
 
 class Unavailable(PocketfaceError):
     """A file is in none of the places it could come from; what is wrong otherwise is a plain error."""
+
+
+def obtain_dataset(
+    name: str, source: Source, folder: Path = ARCHIVES, patience: Patience | None = None
+) -> list[Archive]:
+    """As `obtain`, but archives that are `held` in `folder` or in the mirror come first.
+
+    A file that the source does not name has no checksum there: its SHA-256 is printed.
+
+    Raises:
+        PocketfaceError: as `obtain`.
+    """
+    mirror = os.environ.get(MIRROR, "")
+    parts = [part for file in source.files for part in file.parts()]
+    for place in (folder, *([Path(mirror)] if mirror and not is_address(mirror) else [])):
+        if archives := held(name, source, place):
+            known = {place / copy.path: copy for part in parts for copy in part.copies()}
+            for path in (part for archive in archives for part in archive.parts):
+                check(path, known.get(path, Copy(str(path))), str(path))
+            return archives
+        if any(present(part, place) for part in parts):
+            break
+    return obtain(source, folder, patience)
+
+
+def held(name: str, source: Source, place: Path) -> list[Archive]:
+    """What lies in the folder of dataset `name` below `place` under other names than those of the source: all
+    archives there, and lists as csv or txt.
+
+    Nothing if all files of the source are there, or no other archive and no other csv.
+    """
+    wanted = [present(part, place) for file in source.files for part in file.parts()]
+    paths = [
+        path
+        for path in (place / name).glob("[!.]*")
+        if path.is_file() and (is_archive(path.name) or path.suffix.lower() in LISTS)
+    ]
+    if all(wanted) or all(path in wanted or path.suffix.lower() == ".txt" for path in paths):
+        return []
+    return archives_of({path.name: path for path in paths})
 
 
 def obtain(source: Source, folder: Path = ARCHIVES, patience: Patience | None = None) -> list[Archive]:

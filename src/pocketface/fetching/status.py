@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from pocketface.fetching.obtain import ARCHIVES, MIRROR, is_address, present
+from pocketface.fetching.obtain import ARCHIVES, MIRROR, held, is_address, present
 from pocketface.fetching.sources import SOURCES, Source, load_sources
 
 RAW = Path("data/raw")
@@ -19,7 +19,7 @@ class Row:
         pictures: how many upstream has; None if nobody says.
         origin: where it would come from if it were fetched now: `archives`, `mirror`, or the kinds of
             upstream in the order tried, e.g. `google-drive, manual`; `rendered` if it is made here.
-        archives: wanted files in the archives folder, e.g. `2 of 3`.
+        archives: wanted files in the archives folder, e.g. `2 of 3`, or `faces.zip instead of 3`.
         raw: size of the unpacked zip in bytes; None if there is none.
     """
 
@@ -45,6 +45,7 @@ def status(sources: Path = SOURCES, archives: Path = ARCHIVES, raw: Path = RAW) 
 def _row(name: str, source: Source, archives: Path, raw: Path) -> Row:
     parts = [part for file in source.files for part in file.parts()]
     here = sum(present(part, archives) is not None for part in parts)
+    instead = ", ".join(archive.name for archive in held(name, source, archives))
     packed = raw / name / PACKED
     return Row(
         dataset=name,
@@ -52,18 +53,20 @@ def _row(name: str, source: Source, archives: Path, raw: Path) -> Row:
         pictures=source.pictures,
         labels=source.labels,
         licence=source.licence,
-        origin="archives" if parts and here == len(parts) else _origin(source),
-        archives=f"{here} of {len(parts)}",
+        origin="archives" if instead or (parts and here == len(parts)) else _origin(name, source),
+        archives=f"{instead} instead of {len(parts)}" if instead else f"{here} of {len(parts)}",
         raw=packed.stat().st_size if packed.is_file() else None,
     )
 
 
-def _origin(source: Source) -> str:
+def _origin(name: str, source: Source) -> str:
     if source.rendered:
         return "rendered"
     mirror = os.environ.get(MIRROR, "")
     parts = [part for file in source.files for part in file.parts()]
-    if is_address(mirror) or (mirror and all(present(part, Path(mirror)) for part in parts)):
+    if is_address(mirror):
+        return "mirror"
+    if mirror and (held(name, source, Path(mirror)) or all(present(part, Path(mirror)) for part in parts)):
         return "mirror"
     kinds = [place.kind for part in parts for place in part.upstream]
     return ", ".join(dict.fromkeys(kinds)) or "nowhere"
