@@ -33,6 +33,7 @@ def test_both_pictures_of_a_member_are_in_one_split(records: Reader) -> None:
         ("AFAD-Full/150/111/638660-1.jpg", "bad_label"),
         ("AFAD-Full/young/111/638660-1.jpg", "bad_name"),
         ("638660-1.jpg", "bad_name"),
+        ("AFAD-Full/15/111/638660-1.gif.jpg/x.jpg", "bad_name"),
     ],
 )
 def test_other_folders_are_rejected(records: Reader, image: str, problem: str) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from making import Reader, appa_real, jpeg, scene
+from making import Reader, appa_real
 from pocketface.errors import PocketfaceError
 
 ROOT = "appa-real-release"
@@ -29,9 +29,16 @@ def test_the_crop_is_the_record_and_the_full_picture_where_there_is_none(records
 
 
 def test_a_picture_that_is_not_listed_is_rejected(records: Reader) -> None:
-    extra = {f"{ROOT}/train/009999.jpg_face.jpg": jpeg(scene()), f"{ROOT}/faces/000000.jpg": jpeg(scene())}
+    extra = {f"{ROOT}/train/009999.jpg_face.jpg": b"-", f"{ROOT}/faces/009998.jpg": b"-"}
     found = records("appa_real", appa_real(1) | extra)
-    assert [record.problem for record in found.values()] == ["no_split", None, "no_label"]
+    assert [record.problem for record in found.values()] == ["no_label", None, "no_label"]
+
+
+def test_in_a_folder_of_another_name_the_csv_tells_the_split(records: Reader) -> None:
+    members = {name.replace("/valid/", "/faces/"): data for name, data in appa_real(5).items()}
+    found = records("appa_real", members)
+    assert found[f"{ROOT}/faces/000003.jpg_face.jpg"].split == "val"
+    assert {record.problem for record in found.values()} == {None}
 
 
 @pytest.mark.parametrize(
@@ -59,5 +66,5 @@ def test_missing_ages_are_left_out_and_impossible_ones_rejected(
 def test_a_missing_csv_is_an_error(records: Reader) -> None:
     members = appa_real(1)
     del members[f"{ROOT}/gt_avg_valid.csv"]
-    with pytest.raises(PocketfaceError, match=r"has no gt_avg_valid\.csv"):
+    with pytest.raises(PocketfaceError, match=r"has no gt_avg_valid\.csv or gt_valid\.csv"):
         records("appa_real", members)

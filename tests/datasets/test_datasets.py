@@ -11,6 +11,7 @@ from pocketface.datasets import (
     OLDEST,
     SPLITS,
     Record,
+    expected_names,
     hashed_split,
     in_sample,
     labels,
@@ -74,6 +75,13 @@ class TestEveryDataset:
     def test_its_labels_can_all_occur(self, name: str, archives: dict[str, Path]) -> None:
         assert set().union(*(record.labels for record in read(name, archives[name]))) == set(labels(name))
 
+    def test_it_reads_the_names_that_it_says_it_does(self, name: str, tmp_path: Path) -> None:
+        example = expected_names(name).partition("e.g. ")[2].split(",")[0]
+        archive = making.make_raw(tmp_path / "files.zip", MAKERS[name](7) | {example: b"-"})
+        [record] = [record for record in read(name, archive) if record.image == example]
+        assert record.problem in (None, "no_label")
+        assert len(expected_names(name)) < 160
+
     def test_its_pictures_open(self, name: str, archives: dict[str, Path]) -> None:
         with zipfile.ZipFile(archives[name]) as archive:
             for record in read(name, archives[name]):
@@ -82,14 +90,16 @@ class TestEveryDataset:
 
     def test_an_archive_without_its_pictures_is_an_error(self, name: str, tmp_path: Path) -> None:
         members = {n: c for n, c in MAKERS[name](3).items() if not n.endswith((".jpg", ".jpeg"))}
-        archive = making.make_raw(tmp_path / "files.zip", members | {"LICENCE": b"-"})
+        lists = {n: c for n, c in members.items() if not n.endswith("fer2013.csv")}
+        archive = making.make_raw(tmp_path / "files.zip", lists | {"LICENCE": b"-"})
         with pytest.raises(
-            PocketfaceError, match=f"files.zip: holds no pictures of {name}; .*fetch_data@{name}"
+            PocketfaceError,
+            match=f"files.zip: holds no pictures of {name}, but .*LICENCE; .*fetch_data@{name}",
         ):
             list(read(name, archive))
 
     def test_it_reads_what_its_release_unpacks_to(self, name: str, tmp_path: Path) -> None:
-        members = MAKERS[name](4)
+        members = MAKERS[name](7)
         [entry] = making.make_mirror(tmp_path, {name: members}).values()
         release = [
             Archive(Path(file["mirror"]).name, tuple(tmp_path / (file["mirror"] + piece) for piece in pieces))
@@ -101,7 +111,7 @@ class TestEveryDataset:
         assert list(read(name, tmp_path / "unpacked.zip")) == list(read(name, packed))
 
     def test_other_files_and_those_of_a_mac_are_passed_over(self, name: str, tmp_path: Path) -> None:
-        members = MAKERS[name](3)
+        members = MAKERS[name](7)
         before = list(read(name, making.make_raw(tmp_path / "before.zip", members)))
         first = before[0].image
         extra = {"notes.txt": b"-", f"__MACOSX/{first.rpartition('/')[0]}/._{Path(first).name}": b"-"}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from making import Reader, fer2013, fer2013_csv, make_raw
-from pocketface.datasets import open_picture, read
+from pocketface.datasets import Record, open_picture, read
 from pocketface.errors import PocketfaceError
 from pocketface.faces.picture import Rejected, decode
 
@@ -29,9 +29,20 @@ class TestPictures:
         assert where["test/angry/PublicTest_10000021.jpg"] == "val"
         assert where["test/angry/PrivateTest_10000028.jpg"] == "test"
 
-    def test_an_unknown_folder_or_name_is_rejected(self, records: Reader) -> None:
-        found = records("fer2013", {"train/bored/Training_1.jpg": b"-", "train/happy/holiday.jpg": b"-"})
-        assert [record.problem for record in found.values()] == ["bad_label", "bad_name"]
+    def test_a_folder_that_tells_nothing_is_rejected(self, records: Reader) -> None:
+        extra = {"train/bored/Training_1.jpg": b"-", "faces/happy/holiday.jpg": b"-"}
+        found = records("fer2013", fer2013() | extra)
+        assert [found[image].problem for image in extra] == ["bad_label", "no_split"]
+
+    def test_an_expression_without_any_picture_is_an_error_that_names_the_folders(
+        self, records: Reader
+    ) -> None:
+        members = {name.replace("/angry/", "/Wut/"): data for name, data in fer2013().items()}
+        with pytest.raises(
+            PocketfaceError,
+            match=r"files\.zip: no picture shows angry; its folders are Wut, disgust, .*rename the folders",
+        ):
+            records("fer2013", members)
 
 
 class TestCsv:
@@ -50,9 +61,9 @@ class TestCsv:
         assert (last[0, 0, 0], last[-1, -1, 0]) == (9, 7)
 
     def test_columns_may_stand_in_another_order(self, records: Reader) -> None:
-        rows = b"emotion, Usage, pixels\n4,PublicTest," + PIXELS
-        [record] = records("fer2013", {"fer2013.csv": rows}).values()
-        assert (record.split, record.labels) == ("val", {"expression": "sad"})
+        rows = [b"%d,PublicTest," % emotion + PIXELS for emotion in range(7)]
+        found = records("fer2013", {"fer2013.csv": b"\n".join([b"emotion, Usage, pixels", *rows])})
+        assert found["fer2013.csv:00004"] == Record("fer2013.csv:00004", {"expression": "sad"}, "val")
 
     def test_other_columns_are_an_error(self, records: Reader) -> None:
         with pytest.raises(PocketfaceError, match=r"fer2013\.csv: its columns are a, b, not emotion"):
@@ -60,9 +71,14 @@ class TestCsv:
 
     def test_bad_rows_are_rejected(self, records: Reader) -> None:
         rows = [b"7,0,Training", b"happy,0,Training", b"1,0,Exam", b"1,0", b"", b"0,0,Training"]
+        rows += [b"%d,0,Training" % emotion for emotion in range(1, 7)]
         found = records("fer2013", {"fer2013.csv": HEADER + b"\n".join(rows)})
         problems = [record.problem for record in found.values()]
-        assert problems == ["bad_label", "bad_label", "no_split", "no_label", "no_label", None]
+        assert problems == ["bad_label", "bad_label", "no_split", "no_label", "no_label", *[None] * 7]
+
+    def test_an_expression_without_any_row_is_an_error(self, records: Reader) -> None:
+        with pytest.raises(PocketfaceError, match=r"no picture shows disgust, .*; fer2013\.csv has angry"):
+            records("fer2013", {"fer2013.csv": HEADER + b"0,0,Training\n"})
 
     @pytest.mark.parametrize(
         "pixels",

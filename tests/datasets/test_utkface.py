@@ -16,9 +16,9 @@ def test_the_five_malformed_names_of_upstream_are_rejected(records: Reader) -> N
     assert bad == {f"UTKFace/{name}" for name in UTKFACE_BAD_NAMES}
 
 
-def test_the_uncropped_release_is_another_dataset(records: Reader) -> None:
+def test_the_pictures_in_the_wild_have_shorter_names(records: Reader) -> None:
     [record] = records("utkface", {"part1/1_0_0_20161219140623097.jpg": b"-"}).values()
-    assert record.problem == "bad_name"
+    assert record.labels == {"age": 1.0, "gender": "male", "race": "white"}
 
 
 def test_nobody_is_999_years_old(records: Reader) -> None:

@@ -10,6 +10,7 @@ A module of this package *is* a dataset: its name is the name in `params.yaml` a
 `data/sources.yaml`, its docstring says what the pictures and labels are and how they are split. It has
 
 - `LABELS`: the label columns it can fill, whether or not a given archive does;
+- `NAMES`: the names that it reads, in a line for messages, with an example after `e.g.`; may be left out;
 - `read(archive)`: a `Record` for every picture in the archive, sorted by `image`;
 - `picture(archive, image)`, only where the pictures are not plain members of the archive.
 
@@ -22,7 +23,7 @@ import importlib
 import pkgutil
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Protocol, cast
@@ -101,10 +102,13 @@ def read(name: str, archive: Path) -> Iterator[Record]:
             for record in module.read(opened):
                 found = True
                 yield record
+            if not found:
+                others = listed(PurePosixPath(member).name for member in opened.namelist())
+                raise PocketfaceError(
+                    f"{archive}: holds no pictures of {name}, but {others}; {_remedy(name)}"
+                )
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error, csv.Error) as error:
         raise PocketfaceError(f"{archive}: {error}; {_remedy(name)}") from None
-    if not found:
-        raise PocketfaceError(f"{archive}: holds no pictures of {name}; {_remedy(name)}")
 
 
 def open_picture(name: str, archive: zipfile.ZipFile, image: str) -> bytes:
@@ -147,6 +151,18 @@ def lines(archive: zipfile.ZipFile, *filenames: str) -> Iterator[str]:
     raise PocketfaceError(
         f"{archive.filename}: has no {' or '.join(filenames)}; fetch it again, with all its files"
     )
+
+
+def holds(archive: zipfile.ZipFile, *filenames: str) -> bool:
+    """Whether an archive has one of `filenames`, in whatever folder."""
+    return any(PurePosixPath(member).name in filenames for member in archive.namelist())
+
+
+def listed(names: Iterable[str], most: int = 12) -> str:
+    """Names for a message, each once: the first `most` of them and how many more there are."""
+    once = list(dict.fromkeys(names))
+    more = [f"{len(once) - most} more"] if len(once) > most else []
+    return ", ".join(once[:most] + more) or "nothing"
 
 
 def unit_hash(text: str, salt: str = "") -> float:

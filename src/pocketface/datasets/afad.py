@@ -3,6 +3,7 @@
 Labels are folders, `AFAD-Full/25/111/638660-1.jpg`: the age, then 111 for male or 112 for female. The
 number before the dash is the member whose picture it is; the split is ours, by member, so that nobody is
 in two of them. Its release is a `tar.xz` cut in pieces, which also holds lists and `Thumbs.db` files.
+AFAD-Lite, a part of it with 18 to 39 years, is laid out alike.
 
 Niu, Zhou, Wang, Gao, Hua: Ordinal Regression with Multiple Output CNN for Age Estimation, CVPR 2016.
 """
@@ -14,8 +15,11 @@ from collections.abc import Iterator
 from pocketface.datasets import OLDEST, Record, hashed_split, pictures
 
 LABELS = ("age", "gender", "identity")
+NAMES = "AGE/111 (male) or 112 (female)/MEMBER-NUMBER.jpg, e.g. AFAD-Full/25/111/638660-1.jpg"
 GENDERS = {"111": "male", "112": "female"}
-PATH = re.compile(r"(.*/)?(?P<age>\d{1,3})/(?P<gender>\d+)/(?P<identity>[^/-]+)(-[^/]*)?\.jpg")
+PATH = re.compile(
+    r"(.*/)?(?P<age>\d{1,3})/(?P<gender>\d+)/(?P<identity>[^/-]+)(-[^/]*)?\.(jpe?g|png)", re.IGNORECASE
+)
 
 
 def read(archive: zipfile.ZipFile) -> Iterator[Record]:

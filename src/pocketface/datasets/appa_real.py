@@ -2,9 +2,15 @@
 
 For every `000042.jpg` there is a `000042.jpg_face.jpg`: the labelled face, upright, with a margin of 40%.
 The crop is the record, because a full picture may show several people; where there is no crop, the full
-picture is. `gt_avg_train.csv`, `gt_avg_valid.csv` and `gt_avg_test.csv` have the columns `file_name,
-num_ratings, apparent_age_avg, apparent_age_std, real_age`. The official split is the folders `train`,
-`valid` (our `val`) and `test`.
+picture is. Ages stand in the first of these that the archive holds:
+
+- `gt_avg_train.csv`, `gt_avg_valid.csv`, `gt_avg_test.csv`, a row a picture: `file_name, num_ratings,
+  apparent_age_avg, apparent_age_std, real_age`;
+- `gt_train.csv`, …, a row a guess, whose mean is taken: `file_name, real_age, apparent_age, …`;
+- `labels.csv` of Kaggle's cropped faces (`final_files/000042.jpg`): `file_name, real_age`, without a split.
+
+The official split is the folders `train`, `valid` (our `val`) and `test`, or the csv that lists a picture of
+another folder.
 
 `age` is the real age, so that it means the same as in every other dataset.
 
@@ -13,44 +19,71 @@ Deep Residual Regressors on APPA-REAL Database, FG 2017.
 """
 
 import csv
+import statistics
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from pocketface.datasets import OLDEST, Record, lines, pictures
+from pocketface.datasets import OLDEST, Record, hashed_split, holds, lines, pictures
 
 LABELS = ("age", "age_real", "age_apparent")
+NAMES = (
+    "NUMBER.jpg or NUMBER.jpg_face.jpg as the csv has it, e.g. appa-real-release/train/000042.jpg_face.jpg"
+)
 FOLDERS = {"train": "train", "valid": "val", "test": "test"}
-COLUMNS = {"age": "real_age", "age_real": "real_age", "age_apparent": "apparent_age_avg"}
+LISTS = {split: (f"gt_avg_{folder}.csv", f"gt_{folder}.csv") for folder, split in FOLDERS.items()}
+WITHOUT_SPLIT = "labels.csv"
+COLUMNS = {
+    "age": ("real_age",),
+    "age_real": ("real_age",),
+    "age_apparent": ("apparent_age_avg", "apparent_age"),
+}
 CROP = "_face.jpg"
+
+Rows = Mapping[str, Sequence[Mapping[str, str]]]
+"""File name -> its rows in a csv."""
 
 
 def read(archive: zipfile.ZipFile) -> Iterator[Record]:
     """Records with `age` and `age_real` (the same) and `age_apparent`, in years."""
-    truth = {folder: _truth(archive, folder) for folder in FOLDERS}
+    truth = _truth(archive)
     images = pictures(archive)
     crops = {image for image in images if image.endswith(CROP)}
     for image in images:
         if image + CROP in crops:
             continue
         path = PurePosixPath(image)
-        folder = path.parent.name
-        if folder not in FOLDERS:
-            yield Record(image, problem="no_split")
-            continue
-        row = truth[folder].get(path.name.removesuffix(CROP))
-        yield _record(image, FOLDERS[folder], row)
+        name = path.name.removesuffix(CROP)
+        folder = FOLDERS.get(path.parent.name)
+        found = [split for split in ([folder] if folder in truth else truth) if name in truth[split]]
+        if found:
+            yield _record(image, found[0] or hashed_split(name), truth[found[0]][name])
+        else:
+            yield Record(image, split=folder or "train", problem="no_label")
 
 
-def _truth(archive: zipfile.ZipFile, folder: str) -> dict[str, Mapping[str, str]]:
-    rows = csv.DictReader(lines(archive, f"gt_avg_{folder}.csv"))
-    return {row.get("file_name", ""): row for row in rows}
+def _truth(archive: zipfile.ZipFile) -> dict[str | None, Rows]:
+    """Split -> what is said of its pictures; the split is None where the archive knows none."""
+    if holds(archive, WITHOUT_SPLIT) and not any(holds(archive, *lists) for lists in LISTS.values()):
+        return {None: _rows(archive, WITHOUT_SPLIT)}
+    return {split: _rows(archive, *lists) for split, lists in LISTS.items()}
 
 
-def _record(image: str, split: str, row: Mapping[str, str] | None) -> Record:
-    given = {label: row.get(column) for label, column in COLUMNS.items()} if row else {}
+def _rows(archive: zipfile.ZipFile, *filenames: str) -> Rows:
+    rows = defaultdict(list)
+    for row in csv.DictReader(lines(archive, *filenames), skipinitialspace=True):
+        rows[row.get("file_name", "")].append(row)
+    return rows
+
+
+def _record(image: str, split: str, rows: Sequence[Mapping[str, str]]) -> Record:
+    given = {
+        label: [row[column] for row in rows for column in columns if row.get(column)]
+        for label, columns in COLUMNS.items()
+    }
     try:
-        labels = {label: float(text) for label, text in given.items() if text}
+        labels = {label: statistics.fmean(map(float, texts)) for label, texts in given.items() if texts}
     except ValueError:
         return Record(image, split=split, problem="bad_label")
     if not labels:

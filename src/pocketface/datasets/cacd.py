@@ -15,6 +15,7 @@ from pathlib import PurePosixPath
 from pocketface.datasets import OLDEST, Record, hashed_split, pictures
 
 LABELS = ("age", "identity")
+NAMES = "AGE_CELEBRITY_NUMBER.jpg, e.g. 14_Aaron_Johnson_0001.jpg"
 NAME = re.compile(r"(?P<age>\d{1,3})_(?P<identity>.+)_\d+\.jpg")
 
 

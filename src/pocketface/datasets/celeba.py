@@ -21,6 +21,7 @@ from pocketface.errors import PocketfaceError
 from pocketface.labels import CELEBA_ATTRIBUTES
 
 LABELS = (*CELEBA_ATTRIBUTES, "gender")
+NAMES = "NUMBER.jpg as list_attr_celeba has it, e.g. img_align_celeba/000001.jpg"
 SPLITS = {"0": "train", "1": "val", "2": "test"}
 VALUES = {"-1": 0, "1": 1}
 

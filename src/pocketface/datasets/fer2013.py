@@ -2,11 +2,16 @@
 
 It comes in two layouts, and either will do:
 
-- pictures, `train/happy/Training_10019449.jpg` or `test/happy/PublicTest_10077120.jpg`, as Kaggle hands out;
-- the original `fer2013.csv` with the columns `emotion` (0 to 6, in the order of `EXPRESSIONS`), `pixels`
-  (2,304 numbers) and `Usage`. Its records are named `fer2013.csv:00042`, by row, counted from 0.
+- pictures in folders of their expressions, whose words may be others (`WORDS`) and upper case. Of Kaggle's
+  `train/happy/Training_10019449.jpg` and `test/happy/PublicTest_10077120.jpg` the name tells the official
+  split; of others (`images/validation/happy/123.jpg`) a folder does (`FOLDERS`). Where nothing is for
+  validation, a part of train is, by hash;
+- the original `fer2013.csv`, also called `icml_face_data.csv`, with the columns `emotion` (0 to 6, in the
+  order of `EXPRESSIONS`), `pixels` (2,304 numbers) and `Usage`. Its records are named `fer2013.csv:00042`, by
+  row, counted from 0.
 
-The official split: Training is `train`, PublicTest `val`, PrivateTest `test`.
+The official split: Training is `train`, PublicTest `val`, PrivateTest `test`. An expression that no picture
+has is an error: its folder has a name that we do not know, or is missing.
 
 Goodfellow et al.: Challenges in Representation Learning: A Report on Three Machine Learning Contests,
 ICONIP 2013.
@@ -16,29 +21,46 @@ import functools
 import re
 import struct
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from pocketface.datasets import Record, lines, pictures
+from pocketface.datasets import Record, hashed_split, lines, listed, pictures
 from pocketface.errors import PocketfaceError
 from pocketface.labels import EXPRESSIONS
 
 LABELS = ("expression",)
-CSV = "fer2013.csv"
+NAMES = (
+    "train/EXPRESSION/NAME.jpg, or validation or test, e.g. train/happy/Training_10019449.jpg, or a csv with "
+    "emotion, pixels, Usage"
+)
+CSVS = ("fer2013.csv", "icml_face_data.csv")
 SIDE = 48
 SPLITS = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}
 NAME = re.compile(r"(?P<usage>Training|PublicTest|PrivateTest)_\d+\.(jpg|png)")
+FOLDERS = {
+    **{usage.lower(): split for usage, split in SPLITS.items()},
+    **{
+        "train": "train",
+        "val": "val",
+        "valid": "val",
+        "validation": "val",
+        "test": "test",
+        "testing": "test",
+    },
+}
+WORDS = {
+    **{expression: expression for expression in EXPRESSIONS},
+    **{"anger": "angry", "disgusted": "disgust", "fearful": "fear", "happiness": "happy", "sadness": "sad"},
+    **{"surprised": "surprise"},
+}
 
 
 def read(archive: zipfile.ZipFile) -> Iterator[Record]:
     """Records with `expression`."""
     member = _csv(archive)
-    if member is None:
-        yield from map(_from_name, pictures(archive))
-    else:
-        yield from _from_csv(archive, member)
+    yield from _from_pictures(archive) if member is None else _from_csv(archive, member)
 
 
 def picture(archive: zipfile.ZipFile, image: str) -> bytes:
@@ -47,7 +69,7 @@ def picture(archive: zipfile.ZipFile, image: str) -> bytes:
     Pixels that are not 2,304 numbers from 0 to 255 are returned as they stand, which is no picture.
     """
     member, _, row = image.rpartition(":")
-    if not member.endswith(CSV):
+    if PurePosixPath(member).name not in CSVS:
         return archive.read(image)
     line = _line(archive, member, int(row) + 1)
     header = _line(archive, member, 0).decode("utf-8-sig").split(",")
@@ -59,39 +81,70 @@ def picture(archive: zipfile.ZipFile, image: str) -> bytes:
     return b"P5 %d %d 255\n" % (SIDE, SIDE) + values if len(values) == SIDE * SIDE else pixels
 
 
-def _from_name(image: str) -> Record:
+def _from_pictures(archive: zipfile.ZipFile) -> Iterator[Record]:
+    images = pictures(archive)
+    folders = {image: PurePosixPath(image).parent.name for image in images}
+    expressions = {image: WORDS.get(folder.lower()) for image, folder in folders.items()}
+    splits = {image: _split(image) for image in images}
+    if images:
+        _check_classes(archive, expressions.values(), f"its folders are {listed(sorted(folders.values()))}")
+    validated = "val" in splits.values()
+    for image in images:
+        expression, split = expressions[image], splits[image]
+        if split == "train" and not validated:
+            split = hashed_split(image)
+        if split is None:
+            yield Record(image, problem="no_split")
+        elif expression is None:
+            yield Record(image, split=split, problem="bad_label")
+        else:
+            yield Record(image, {"expression": expression}, split)
+
+
+def _split(image: str) -> str | None:
+    """By the name of a picture, or by the nearest folder that says; one that was an archive is called so."""
     path = PurePosixPath(image)
-    name = NAME.fullmatch(path.name)
-    if name is None:
-        return Record(image, problem="bad_name")
-    split = SPLITS[name["usage"]]
-    expression = path.parent.name
-    if expression not in EXPRESSIONS:
-        return Record(image, split=split, problem="bad_label")
-    return Record(image, {"expression": expression}, split)
+    if name := NAME.fullmatch(path.name):
+        return SPLITS[name["usage"]]
+    folders = (parent.name.lower().partition(".")[0] for parent in path.parents)
+    return next((FOLDERS[folder] for folder in folders if folder in FOLDERS), None)
+
+
+def _check_classes(archive: zipfile.ZipFile, found: Iterable[object], seen: str) -> None:
+    missing = [expression for expression in EXPRESSIONS if expression not in found]
+    if missing:
+        raise PocketfaceError(
+            f"{archive.filename}: no picture shows {', '.join(missing)}; {seen}. FER2013 has all of "
+            f"{', '.join(EXPRESSIONS)}: rename the folders, or get the rest"
+        )
 
 
 def _csv(archive: zipfile.ZipFile) -> str | None:
-    return next((name for name in archive.namelist() if PurePosixPath(name).name == CSV), None)
+    members = archive.namelist()
+    return next((name for csv in CSVS for name in members if PurePosixPath(name).name == csv), None)
 
 
 def _from_csv(archive: zipfile.ZipFile, member: str) -> Iterator[Record]:
-    rows = lines(archive, CSV)
+    rows = lines(archive, PurePosixPath(member).name)
     columns = _columns(next(rows, "").split(","), member)
-    for number, line in enumerate(rows):
-        image = f"{member}:{number:05d}"
-        fields = line.split(",")
-        if len(fields) != len(columns):
-            yield Record(image, problem="no_label")
-            continue
-        split = SPLITS.get(fields[columns["Usage"]].strip())
-        emotion = fields[columns["emotion"]].strip()
-        if split is None:
-            yield Record(image, problem="no_split")
-        elif emotion not in [str(n) for n in range(len(EXPRESSIONS))]:
-            yield Record(image, split=split, problem="bad_label")
-        else:
-            yield Record(image, {"expression": EXPRESSIONS[int(emotion)]}, split)
+    records = [_from_row(f"{member}:{number:05d}", row, columns) for number, row in enumerate(rows)]
+    found = {str(record.labels["expression"]) for record in records if record.labels}
+    if records:
+        _check_classes(archive, found, f"{member} has {listed(sorted(found))}")
+    yield from records
+
+
+def _from_row(image: str, row: str, columns: Mapping[str, int]) -> Record:
+    fields = row.split(",")
+    if len(fields) != len(columns):
+        return Record(image, problem="no_label")
+    split = SPLITS.get(fields[columns["Usage"]].strip())
+    emotion = fields[columns["emotion"]].strip()
+    if split is None:
+        return Record(image, problem="no_split")
+    if emotion not in [str(n) for n in range(len(EXPRESSIONS))]:
+        return Record(image, split=split, problem="bad_label")
+    return Record(image, {"expression": EXPRESSIONS[int(emotion)]}, split)
 
 
 def _columns(header: list[str], member: str) -> dict[str, int]:

@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from pocketface.datasets import Record, pictures
 
 LABELS = ("age_group", "gender", "expression")
+NAMES = "{young,elderly}_{man,woman}_{happy,sad}_NUMBER.jpg, e.g. elderly_woman_happy_1.jpg"
 GENDERS = {"man": "male", "woman": "female"}
 NAME = re.compile(r"(?P<age>young|elderly)_(?P<who>man|woman)_(?P<expression>happy|sad)_\d+\.jpe?g")
 

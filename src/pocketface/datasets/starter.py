@@ -14,6 +14,7 @@ from pocketface.datasets import Record, hashed_split, pictures
 from pocketface.labels import EXPRESSIONS, GENDERS
 
 LABELS = ("age", "gender", "expression")
+NAMES = "NUMBER_KIND_AGE_GENDER_EXPRESSION.jpg, e.g. 00017_single_34_female_happy.jpg"
 NAME = re.compile(
     r"\d+_((?P<empty>none|two)|(single|cut)_(?P<age>\d{1,3})"
     rf"_(?P<gender>{'|'.join(GENDERS)})_(?P<expression>{'|'.join(EXPRESSIONS)}))\.jpg"

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pocketface.datasets import Record, starter
 
 LABELS = starter.LABELS
+NAMES = starter.NAMES
 
 
 def read(archive: zipfile.ZipFile) -> Iterator[Record]:

@@ -1,0 +1,296 @@
+"""Archives as people hold them, under the names that they have, from `data/archives/` to records."""
+
+import gzip
+import lzma
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+import making
+from making import Members, Reader
+from pocketface.datasets import Record, read
+from pocketface.errors import PocketfaceError
+from pocketface.fetching.archives import pack
+from pocketface.fetching.obtain import MIRROR, obtain_dataset
+from pocketface.fetching.sources import load_sources
+
+SOURCES = Path(__file__).parents[2] / "data/sources.yaml"
+
+
+def moved(members: Mapping[str, bytes], place: Callable[[PurePosixPath], str]) -> Members:
+    return {place(PurePosixPath(name)): content for name, content in members.items()}
+
+
+def tar_xz(members: Members) -> bytes:
+    return lzma.compress(making.tar(members), preset=0)
+
+
+def tar_gz(members: Members) -> bytes:
+    return gzip.compress(making.tar(members), 1)
+
+
+def pieces(name: str, content: bytes, suffixes: Iterable[str] = ("aa", "ab", "ac")) -> Members:
+    third = len(content) // 3 + 1
+    return {f"{name}{suffix}": content[i * third : (i + 1) * third] for i, suffix in enumerate(suffixes)}
+
+
+def wild() -> Members:
+    """UTKFace's whole pictures, in three archives."""
+    chips = {name: data for name, data in making.utkface(12).items() if ".chip" in name and " " not in name}
+    parts = [
+        {f"part{n + 1}/{PurePosixPath(name).name.removesuffix('.chip.jpg')}": chips[name] for name in names}
+        for n, names in enumerate([list(chips)[n::3] for n in range(3)])
+    ]
+    return {f"part{n + 1}.tar.gz": tar_gz(part) for n, part in enumerate(parts)}
+
+
+def icml(columns: bytes) -> bytes:
+    """The csv with its columns as `icml_face_data.csv` has them."""
+    rows = [row.split(b",") for row in making.fer2013_csv()["fer2013/fer2013.csv"].splitlines()[1:]]
+    return b"\n".join([columns, *(b",".join((emotion, usage, pixels)) for emotion, pixels, usage in rows)])
+
+
+ICML = icml(b"emotion, Usage, pixels")
+CSV = {"fer2013/fer2013.bib": b"@x{}", **making.fer2013_csv()}
+
+
+def numbered(folders: Mapping[str, str]) -> Members:
+    """FER2013's pictures without the official names; folders of the official split -> other ones."""
+    pictures = enumerate(making.fer2013().items())
+    return {
+        f"{folders[name.split('/')[0]]}/{name.split('/')[1]}/{i}.jpg": data for i, (name, data) in pictures
+    }
+
+
+def renamed(words: Mapping[str, str]) -> Members:
+    return moved(making.fer2013(), lambda p: f"{p.parts[0]}/{words.get(p.parts[1], p.parts[1])}/{p.name}")
+
+
+def capital() -> Members:
+    return moved(making.fer2013(), lambda p: f"{p.parts[0]}/{p.parts[1].capitalize()}/{p.name}")
+
+
+NOUNS = {"angry": "anger", "happy": "Happiness", "sad": "sadness", "surprise": "surprised", "fear": "fearful"}
+
+
+def challenge() -> Members:
+    return {
+        "example_submission.csv": b"emotion\n0\n",
+        "fer2013.tar.gz": tar_gz(CSV),
+        "icml_face_data.csv": ICML,
+        "test.csv": b"pixels\n1 2\n",
+        "train.csv": b"emotion,pixels\n0,1 2\n",
+    }
+
+
+def celeba_kaggle() -> Members:
+    txt = making.celeba()
+    rows = [row.split() for row in txt["list_attr_celeba.txt"].decode().splitlines()[1:]]
+    rows[0].insert(0, "image_id")
+    split = [["image_id", "partition"]] + [
+        row.split() for row in txt["list_eval_partition.txt"].decode().splitlines()
+    ]
+    return {
+        **{f"img_align_celeba/{name}": data for name, data in txt.items() if name.endswith(".jpg")},
+        "list_attr_celeba.csv": "\n".join(map(",".join, rows)).encode(),
+        "list_bbox_celeba.csv": b"image_id,x_1\n",
+        "list_eval_partition.csv": "\n".join(map(",".join, split)).encode(),
+    }
+
+
+def celeba_apart(name: str) -> Members:
+    """The same with the pictures in a zip of their own."""
+    members = celeba_kaggle()
+    pictures = {image: members.pop(image) for image in list(members) if image.endswith(".jpg")}
+    return members | {name: making.zipped(pictures)}
+
+
+def guesses() -> Members:
+    """APPA-REAL with every guess in a row, and without the averages."""
+    members = making.appa_real()
+    for folder in ("train", "valid", "test"):
+        averages = members.pop(f"appa-real-release/gt_avg_{folder}.csv").decode().splitlines()[1:]
+        rows = ["file_name,real_age,apparent_age,worker_age,worker_gender"]
+        for name, _, average, _, real in (row.split(",") for row in averages):
+            rows += [f"{name},{real},{float(average) + off:.0f},30,female" for off in (-0.5, 0.5)]
+        members[f"appa-real-release/gt_{folder}.csv"] = "\n".join(rows).encode()
+    return members
+
+
+def final_files() -> Members:
+    """Kaggle's cropped faces: one folder, real ages only."""
+    members = making.appa_real()
+    crops = {name: data for name, data in members.items() if name.endswith("_face.jpg")}
+    lists = [members[f"appa-real-release/gt_avg_{folder}.csv"] for folder in ("train", "valid", "test")]
+    rows = [row.split(b",") for listed in lists for row in listed.splitlines()[1:]]
+    table = b"\n".join([b"file_name,real_age", *(b",".join((row[0], row[4])) for row in rows)])
+    return {"labels.csv": table} | moved(
+        crops, lambda p: f"final_files/final_files/{p.name.removesuffix('_face.jpg')}"
+    )
+
+
+def lite(members: Members) -> Members:
+    return {name.replace("AFAD-Full", "AFAD-Lite"): data for name, data in members.items()}
+
+
+LAYOUTS: dict[str, tuple[str, Callable[[], Members], set[str]]] = {
+    # dataset, the files in its folder, what differs from its release
+    "three folders in one zip": (
+        "utkface",
+        lambda: {
+            "archive.zip": making.zipped(
+                {f"{top}{name}": d for top in ("", "x/") for name, d in making.utkface().items()}
+            )
+        },
+        {"doubled"},
+    ),
+    "in the wild": ("utkface", wild, {"split"}),
+    "zip saved as tar.gz": ("utkface", lambda: {"UTKFace.tar.gz": making.zipped(making.utkface())}, set()),
+    "tar.gz in a zip": (
+        "utkface",
+        lambda: {"archive.zip": making.zipped({"UTKFace.tar.gz": tar_gz(making.utkface())})},
+        set(),
+    ),
+    "capital": ("fer2013", lambda: {"archive.zip": making.zipped(capital())}, set()),
+    "nouns": ("fer2013", lambda: {"fer2013.zip": making.zipped(renamed(NOUNS))}, set()),
+    "numbered with validation": (
+        "fer2013",
+        lambda: {
+            "archive.zip": making.zipped(
+                numbered({"train": "images/images/train", "test": "images/images/validation"})
+            )
+        },
+        {"split"},
+    ),
+    "numbered with test alone": (
+        "fer2013",
+        lambda: {"archive.zip": making.zipped(numbered({"train": "train", "test": "test"}))},
+        {"split"},
+    ),
+    "csv": ("fer2013", lambda: {"fer2013.tar.gz": tar_gz(CSV)}, set()),
+    "challenge": (
+        "fer2013",
+        lambda: {"challenges-in-representation-learning.zip": making.zipped(challenge())},
+        set(),
+    ),
+    "icml_face_data.csv": ("fer2013", lambda: {"icml_face_data.csv": ICML}, set()),
+    "icml_face_data.csv.zip": (
+        "fer2013",
+        lambda: {
+            "x.zip": making.zipped({"icml_face_data.csv.zip": making.zipped({"icml_face_data.csv": ICML})})
+        },
+        set(),
+    ),
+    "kaggle": ("celeba", lambda: {"archive.zip": making.zipped(celeba_kaggle())}, set()),
+    "kaggle with a zip of pictures": (
+        "celeba",
+        lambda: {"archive.zip": making.zipped(celeba_apart("img_align_celeba.zip"))},
+        set(),
+    ),
+    "pictures and lists": (
+        "celeba",
+        lambda: celeba_apart("pictures.zip"),
+        set(),
+    ),
+    "folder in a folder": (
+        "appa_real",
+        lambda: {"archive.zip": making.zipped(moved(making.appa_real(), lambda p: f"appa-real-release/{p}"))},
+        set(),
+    ),
+    "guesses": ("appa_real", lambda: {"appa.zip": making.zipped(guesses())}, set()),
+    "final_files": (
+        "appa_real",
+        lambda: {"archive.zip": making.zipped(final_files())},
+        {"split", "age_apparent"},
+    ),
+    "pieces with a dot": (
+        "afad",
+        lambda: pieces("AFAD-Full.tar.xz.", tar_xz(making.afad())),
+        set(),
+    ),
+    "pieces and the whole": (
+        "afad",
+        lambda: {
+            "AFAD-Lite.tar.xz": tar_xz(lite(making.afad())),
+            **pieces("AFAD-Lite.tar.xz", tar_xz(lite(making.afad()))),
+        },
+        set(),
+    ),
+    "lite as a repository in a zip": (
+        "afad",
+        lambda: {
+            "tarball-lite-master.zip": making.zipped(
+                {"tarball-lite-master/restore.sh": b"cat"}
+                | pieces("tarball-lite-master/AFAD-Lite.tar.xz", tar_xz(lite(making.afad())))
+            )
+        },
+        set(),
+    ),
+    "numbered pieces": (
+        "afad",
+        lambda: pieces("afad.tar.gz", tar_gz(making.afad()), ("001", "002", "003")),
+        set(),
+    ),
+    "afad-full.zip": ("afad", lambda: {"afad-full.zip": making.zipped(making.afad())}, set()),
+    "ages at the top": (
+        "afad",
+        lambda: {"a.zip": making.zipped(moved(making.afad(), lambda p: str(PurePosixPath(*p.parts[1:]))))},
+        set(),
+    ),
+}
+
+
+def said(records: Iterable[Record], differs: set[str]) -> Counter[tuple[object, ...]]:
+    """What usable records say, without their names and what `differs`."""
+    return Counter(
+        (
+            "" if "split" in differs else record.split,
+            *sorted((label, value) for label, value in record.labels.items() if label not in differs),
+        )
+        for record in records
+        if record.problem is None
+    )
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("in_mirror", [False, True])
+def test_it_says_what_the_release_says(
+    layout: str, in_mirror: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset, make, differs = LAYOUTS[layout]
+    monkeypatch.setenv(MIRROR, str(tmp_path / "mirror") if in_mirror else "")
+    place = tmp_path / ("mirror" if in_mirror else "archives")
+    (place / dataset).mkdir(parents=True)
+    for name, content in make().items():
+        (place / dataset / name).write_bytes(content)
+    source = load_sources(SOURCES).dataset(dataset)
+    pack(obtain_dataset(dataset, source, tmp_path / "archives"), tmp_path / "files.zip", source.limits)
+    release = making.make_raw(tmp_path / "release.zip", getattr(making, dataset)())
+    expected = said(read(dataset, release), differs)
+    times = 2 if "doubled" in differs else 1
+    assert said(read(dataset, tmp_path / "files.zip"), differs) == Counter(
+        {k: n * times for k, n in expected.items()}
+    )
+
+
+def test_folders_tell_the_split_where_names_do_not(records: Reader) -> None:
+    of = {"train": "images/train", "test": "images/validation"}
+    found = records("fer2013", numbered(of))
+    assert {(image.split("/")[1], record.split) for image, record in found.items()} == {
+        ("train", "train"),
+        ("validation", "val"),
+    }
+
+
+def test_a_part_of_train_is_for_validation_where_nothing_else_is(records: Reader) -> None:
+    found = records("fer2013", numbered({"train": "train", "test": "test"}))
+    assert {record.split for image, record in found.items() if image.startswith("test")} == {"test"}
+    assert {record.split for image, record in found.items() if image.startswith("train")} == {"train", "val"}
+
+
+def test_names_that_are_no_archives_are_in_the_message(tmp_path: Path) -> None:
+    path = making.make_raw(tmp_path / "files.zip", {"data/AFAD-Full.rar": b"Rar!", "readme.md": b"-"})
+    with pytest.raises(PocketfaceError, match=r"holds no pictures of afad, but AFAD-Full\.rar, readme\.md; "):
+        list(read("afad", path))
