@@ -19,7 +19,7 @@ def tile(path: Path, number: int) -> np.ndarray:
 
 
 def test_a_sheet_of_faces_and_one_of_rejects(tmp_path: Path) -> None:
-    members = making.fer2013(20) | {"train/happy/Training_1.jpg": b"", "train/happy/no name.jpg": b""}
+    members = making.fer2013(20) | {"train/happy/Training_1.jpg": b"", "train/bored/Training_2.jpg": b""}
     archive = making.make_raw(tmp_path / "files.zip", members)
     settings = Dataset(crop=Crop(policy="as_is", size=TILE, channels=1))
     build("fer2013", archive, settings, tmp_path / "fer2013", workers=1)

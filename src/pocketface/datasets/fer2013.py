@@ -39,22 +39,14 @@ CSVS = ("fer2013.csv", "icml_face_data.csv")
 SIDE = 48
 SPLITS = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}
 NAME = re.compile(r"(?P<usage>Training|PublicTest|PrivateTest)_\d+\.(jpg|png)")
-FOLDERS = {
-    **{usage.lower(): split for usage, split in SPLITS.items()},
-    **{
-        "train": "train",
-        "val": "val",
-        "valid": "val",
-        "validation": "val",
-        "test": "test",
-        "testing": "test",
-    },
+_SPLIT_WORDS = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation", "publictest"),
+    "test": ("test", "testing", "privatetest"),
 }
-WORDS = {
-    **{expression: expression for expression in EXPRESSIONS},
-    **{"anger": "angry", "disgusted": "disgust", "fearful": "fear", "happiness": "happy", "sadness": "sad"},
-    **{"surprised": "surprise"},
-}
+FOLDERS = {word: split for split, words in _SPLIT_WORDS.items() for word in words}
+_NOUNS = ("anger", "disgusted", "fearful", "happiness", "sadness", "surprised")
+WORDS = {**dict(zip(EXPRESSIONS, EXPRESSIONS, strict=True)), **dict(zip(_NOUNS, EXPRESSIONS, strict=False))}
 
 
 def read(archive: zipfile.ZipFile) -> Iterator[Record]:
@@ -91,11 +83,12 @@ def _from_pictures(archive: zipfile.ZipFile) -> Iterator[Record]:
     validated = "val" in splits.values()
     for image in images:
         expression, split = expressions[image], splits[image]
-        if split == "train" and not validated:
-            split = hashed_split(image)
         if split is None:
             yield Record(image, problem="no_split")
-        elif expression is None:
+            continue
+        if split == "train" and not validated:
+            split = hashed_split(image)
+        if expression is None:
             yield Record(image, split=split, problem="bad_label")
         else:
             yield Record(image, {"expression": expression}, split)
@@ -129,7 +122,7 @@ def _from_csv(archive: zipfile.ZipFile, member: str) -> Iterator[Record]:
     columns = _columns(next(rows, "").split(","), member)
     records = [_from_row(f"{member}:{number:05d}", row, columns) for number, row in enumerate(rows)]
     found = {str(record.labels["expression"]) for record in records if record.labels}
-    if records:
+    if found:
         _check_classes(archive, found, f"{member} has {listed(sorted(found))}")
     yield from records
 

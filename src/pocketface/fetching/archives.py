@@ -234,7 +234,8 @@ class _Packing:
                 if not is_archive(name):
                     self.total += _store(self.packed, name, member, archive.label, left)
                 elif archive.inside:
-                    raise _refused(archive.label, member.name, "an archive in an archive in an archive")
+                    deep = "an archive in an archive in an archive (unpack the outer one first)"
+                    raise _refused(archive.label, member.name, deep)
                 else:
                     inner[name] = self.aside / str(len(self.names))
                     with inner[name].open("wb") as file:
