@@ -75,6 +75,7 @@ class Outs:
 def write_outs(root: Path, params: dict[str, Any] = STUDY, faces: int = FACES) -> Outs:
     """Writes everything below `root`, with so many faces of a model's own dataset."""
     study = Study.model_validate(params)
+    root.mkdir(exist_ok=True)
     (root / "params.yaml").write_text(yaml.safe_dump(params))
     write_sources(root / "data/sources.yaml")
     for name in study.datasets:

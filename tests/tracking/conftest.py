@@ -12,7 +12,7 @@ from pocketface.tracking import contents, publish, store
 def empty_database(tmp_path_factory):
     """A new MLflow database, which takes seconds to make."""
     path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    store._create_database(f"sqlite:///{path}")
+    store._create_database(path)
     return path
 
 

@@ -8,7 +8,7 @@ AGE, EXPRESSION = "pocketface-tiny-age", "pocketface-tiny-expression"
 
 
 def opened(outs):
-    return store.open_store(outs.study, outs.root, store.address_of(outs.root)).client
+    return store.open_store(outs.study, store.address_of(outs.root)).client
 
 
 def limited(outs, size=10.0, latency=10.0):

@@ -1,4 +1,6 @@
 import json
+import re
+import shlex
 import shutil
 import socket
 import subprocess
@@ -7,13 +9,24 @@ from pathlib import Path
 import pytest
 
 from fake_outs import FAILED, LEVELS, REASON, STUDY, write_evaluation, write_timing
+from leaving import names_in, plant, strangers
+from pocketface.cards import Npu, VariantCard, read_card, write_card
 from pocketface.errors import PocketfaceError
 from pocketface.files import sha256
 from pocketface.reporting.report import write_report
 from pocketface.study import Study
-from pocketface.tracking import LiveCurves, live, store, track
+from pocketface.tracking import LiveCurves, Summary, live, store, track
 
 VARIANTS = {f"{model}/{level}" for model in STUDY["models"] for level in LEVELS}
+PICTURE = r"\.png|\+compressed\.webp"
+UPLOADED = (
+    r"\w+/artifacts/(card\.json|metrics\.json|history\.csv|tables/(figures|groups)\.json)",
+    rf"\w+/artifacts/images/confusion~(gender|expression)\+step\+0[+\w-]+({PICTURE})",
+    r"\w+/artifacts/plots/(curves|(calibration|confusion|groups|group_changes)_\w+|(utkface|fer2013)_\w+)\.png",
+    r"models/m-\w+/artifacts/(MLmodel|requirements\.txt|(conda|python_env)\.yaml|code/tflite_pyfunc\.py)",
+    r"models/m-\w+/artifacts/((serving_)?input_example\.json|data/(card\.json|model\.tflite|\w+-\w+-\w+\.tflite))",
+)
+"""Every artifact of a store, by name."""
 EPOCHS = [{"loss": 2.0, "val_loss": 2.1}, {"loss": 1.5, "val_loss": 1.7}, {"loss": 1.2, "val_loss": 1.6}]
 
 
@@ -26,7 +39,7 @@ def closed_port():
 
 
 def opened(outs):
-    return store.open_store(outs.study, outs.root, store.address_of(outs.root))
+    return store.open_store(outs.study, store.address_of(outs.root))
 
 
 def runs(outs, kind):
@@ -59,7 +72,7 @@ def test_every_variant_is_a_run_below_its_model(outs):
     write_report(outs.study, outs.root)
     summary = track(outs.study, outs.root)
     assert set(summary.created) == VARIANTS and not summary.missing
-    assert "mlflow ui --backend-store-uri sqlite:///" in summary.text()
+    assert f"`mlflow ui --backend-store-uri {store.address_of(outs.root)}`" in summary.text()
     models, variants = runs(outs, "model"), runs(outs, "variant")
     assert set(models) == set(STUDY["models"]) and set(variants) == VARIANTS
     int8 = variants["age_gender/int8"]
@@ -97,6 +110,33 @@ def test_a_variant_has_tables_confusion_matrices_and_its_datasets(whole_outs):
     assert [(tag.key, tag.value) for tag in inputs["utkface"].tags] == [("mlflow.data.context", "evaluation")]
     (trained_on,) = runs(outs, "model")["age_gender"].inputs.dataset_inputs
     assert trained_on.dataset.name == "utkface"
+
+
+def test_only_what_is_listed_is_uploaded(whole_outs):
+    outs, written = whole_outs, [f"{part}/age_gender/int8" for part in ("variants", "evaluation")]
+    npu = Npu(accelerator="ethos-u65-256", file="ethos-u65-256.tflite")
+    card = read_card(outs.root / written[0], VariantCard).model_copy(update={"npu": npu})
+    write_card(outs.root / written[0], card)
+    (outs.root / written[0] / npu.file).write_bytes(b"compiled")
+    write_report(outs.study, outs.root)
+    folders = [*written, "models/age_gender", "data/faces/utkface", "reports/tiny", "timings/age_gender"]
+    plant(*(outs.root / folder for folder in folders))
+    track(outs.study, outs.root)
+    found = names_in(outs.root / "mlartifacts")
+    assert not strangers(found, UPLOADED)
+    for pattern in UPLOADED:
+        assert len(found) - len(strangers(found, [pattern])) > 3, pattern
+    assert [name for name in found if name.endswith(npu.file)]
+    contents = [(outs.root / "mlartifacts" / name).read_bytes() for name in found]
+    assert not [
+        content for content in contents if content == b"private" or str(outs.root).encode() in content
+    ]
+
+
+def test_the_line_to_look_at_the_runs_can_be_pasted():
+    for address in ("sqlite:////home/me/my faces/mlflow.db", "sqlite:////it's/mlflow.db"):
+        (line,) = re.findall("`(mlflow ui .*)`", Summary(address).text())
+        assert shlex.split(line) == ["mlflow", "ui", "--backend-store-uri", address]
 
 
 def test_pictures_drawn_after_publishing_are_added(outs):

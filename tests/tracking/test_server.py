@@ -110,7 +110,7 @@ def server(request, tmp_path) -> Iterator[Server]:
 
 def published(outs) -> list[str]:
     """The names of all runs; fails if one is not finished."""
-    opened = store.open_store(outs.study, outs.root, store.address_of(outs.root))
+    opened = store.open_store(outs.study, store.address_of(outs.root))
     runs = opened.runs()
     assert "RUNNING" not in {run.info.status for run in runs}
     return sorted(run.info.run_name for run in runs)
@@ -147,7 +147,7 @@ def test_a_server_that_is_down_or_killed_loses_nothing(server, tmp_path, monkeyp
     assert published(outs) == expected
     assert set(track(outs.study, outs.root).skipped) == VARIANTS
     assert published(outs) == expected
-    opened = store.open_store(outs.study, outs.root, server.address).client
+    opened = store.open_store(outs.study, server.address).client
     for model in opened.search_registered_models():
         assert model.aliases == {"champion": "1"}
     assert len(opened.search_logged_models(["1"])) == len(VARIANTS) - 1, "one level failed"

@@ -65,7 +65,7 @@ class LiveCurves:
     def _publish(self) -> None:
         try:
             with failures_told(self._uri):
-                store = open_store(self._study, self._root, self._uri)
+                store = open_store(self._study, self._uri)
                 run = self._start(store)
                 while (item := self._epochs.get()) is not None:
                     epoch, metrics = item

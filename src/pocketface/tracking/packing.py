@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pocketface.cards import CARD, MODEL_FILE
 from pocketface.reporting.results import Variant
 from pocketface.tracking import tflite_pyfunc
 from pocketface.tracking.store import Store
@@ -50,7 +51,7 @@ def log_model(store: Store, run: str, variant: Variant) -> str:
 
 
 def _pack(folder: Path, variant: Variant, run: str, logged: "LoggedModel") -> None:
-    """Writes everything that MLflow loads into an empty folder."""
+    """Writes everything that MLflow loads into an empty folder: no path of this machine, no other file."""
     from mlflow.models import Model
 
     card = variant.card
@@ -58,9 +59,12 @@ def _pack(folder: Path, variant: Variant, run: str, logged: "LoggedModel") -> No
     for name, content in _form(card.input.size, card.input.channels, widths).items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(content)
-    shutil.copytree(variant.folder, folder / DATA)
+    (folder / DATA).mkdir()
+    compiled = card.npu.file if card.npu else None
+    for name in filter(None, (CARD, MODEL_FILE, compiled)):
+        shutil.copyfile(variant.folder / name, folder / DATA / name)
     about = Model.load(folder / ABOUT)
-    about.artifact_path, about.run_id = logged.artifact_location, run
+    about.run_id = run
     about.model_uuid = about.model_id = logged.model_id
     about.model_size_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     about.flavors["python_function"][DATA] = DATA

@@ -8,6 +8,7 @@ broke off.
 """
 
 import hashlib
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,7 +71,7 @@ class Summary:
     def text(self) -> str:
         """For a person: the counts, what is missing, the champions, and how to look at the runs."""
         local = self.address.startswith("sqlite")
-        look = f"`mlflow ui --backend-store-uri {self.address}`" if local else self.address
+        look = f"`mlflow ui --backend-store-uri {shlex.quote(self.address)}`" if local else self.address
         lines = [
             f"track: {len(self.created)} variants published, {len(self.updated)} with new timings, "
             f"{len(self.skipped)} already there",
@@ -97,7 +98,7 @@ def track(study: Study, root: Path = Path(), uri: str | None = None) -> Summary:
     if not variants:
         raise PocketfaceError(f"{root / 'evaluation'}: no variant is evaluated yet; run `dvc repro` first")
     with failures_told(address), default_store(address):
-        store = open_store(study, root, address)
+        store = open_store(study, address)
         publishing = _Publishing(store, study, root, git_revision(root), variants, store.runs())
         for model in dict.fromkeys(variant.model for variant in variants):
             publishing.model(model)

@@ -2,20 +2,25 @@
 
 MLflow takes seconds to import and by default minutes to give up on a server, hence the late imports and the
 short patience. Both can be overruled by MLflow's own environment variables.
+
+The artifacts of a SQLite store lie in `mlartifacts` beside it. MLflow records absolute locations only, so
+opening a store that was moved or copied corrects them first (`_settle`).
 """
 
 import json
 import logging
 import os
+import shlex
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pocketface.errors import PocketfaceError
 from pocketface.study import Study
@@ -28,6 +33,20 @@ if TYPE_CHECKING:
 
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
 DATABASE, ARTIFACTS = "mlflow.db", "mlartifacts"
+FOLDERS = (ARTIFACTS, "mlruns")
+"""Where artifacts lie beside a SQLite store: ours, and those of MLflow's experiment `Default`."""
+LOCATIONS = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+    ("trace_tags", "value"),
+)
+"""Tables and columns in which MLflow records where artifacts are."""
+NOT_FOUND = "%?#"
+"""MLflow takes a path for an address when it loads a model, where these mean something else."""
+EXPERIMENT_PREFIX = "pocketface-"
 PATIENCE = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",  # seconds
     # A server that was merely slow would take a request that is sent again for a second run.
@@ -148,13 +167,16 @@ class Store:
 
 def address_of(root: Path, uri: str | None = None) -> str:
     """Where the store is: `uri`, else `MLFLOW_TRACKING_URI`, else `mlflow.db` below `root`."""
-    return uri or os.environ.get(URI_VARIABLE) or f"sqlite:///{(root / DATABASE).resolve()}"
+    default = str((root / DATABASE).resolve()).replace("%", "%25").replace("?", "%3F")
+    return uri or os.environ.get(URI_VARIABLE) or f"sqlite:///{default}"
 
 
 def shown(uri: str) -> str:
     """An address as it may be printed: without user and password."""
     parts = urlsplit(uri)
-    return parts._replace(netloc=f"***@{parts.netloc.rpartition('@')[2]}").geturl() if "@" in uri else uri
+    if "@" not in parts.netloc:
+        return uri
+    return parts._replace(netloc=f"***@{parts.netloc.rpartition('@')[2]}").geturl()
 
 
 @contextmanager
@@ -197,32 +219,37 @@ def _root_of(error: BaseException) -> BaseException:
     return error
 
 
-def open_store(study: Study, root: Path, uri: str) -> Store:
+def open_store(study: Study, uri: str) -> Store:
     """Opens a store and the study's experiment, which is made when it is new.
 
     Raises:
-        PocketfaceError: the experiment was deleted, or the database does not answer. What else goes wrong
-            is for `failures_told`, around the call.
+        PocketfaceError: the experiment was deleted, the database does not answer, is in a folder that MLflow
+            cannot use, or was moved without its artifacts. What else goes wrong is for `failures_told`,
+            around the call.
     """
     _prepare()
     from mlflow import MlflowClient
 
-    parts = urlsplit(uri)
-    if parts.scheme == "sqlite":
-        _create_database(uri)
+    parts, database = urlsplit(uri), _database(uri)
+    if database:
+        _create_database(database)
     if port := DATABASE_PORTS.get(parts.scheme.partition("+")[0]):
         # MLflow itself would retry for minutes.
         socket.create_connection((parts.hostname or "localhost", parts.port or port), CONNECT_SECONDS).close()
     client = MlflowClient(tracking_uri=uri)
-    name = f"pocketface-{study.study}"
+    name = f"{EXPERIMENT_PREFIX}{study.study}"
     experiment = client.get_experiment_by_name(name)
+    if database:
+        _settle(database)
     if experiment is None:
-        artifacts = (root / ARTIFACTS).resolve().as_uri() if parts.scheme == "sqlite" else None
+        artifacts = (database.parent / ARTIFACTS).as_uri() if database else None
         return Store(client, client.create_experiment(name, artifacts, EXPERIMENT_TAGS))
     if experiment.lifecycle_stage != "active":
+        store = f"{URI_VARIABLE}={shlex.quote(shown(uri))}"
         raise PocketfaceError(
             f"{shown(uri)}: experiment {name} was deleted; bring it back with "
-            f"`mlflow experiments restore -x {experiment.experiment_id}`, or empty the bin with `mlflow gc`"
+            f"`{store} mlflow experiments restore -x {experiment.experiment_id}`, or empty the bin with "
+            f"`mlflow gc --backend-store-uri {shlex.quote(shown(uri))}`"
         )
     return Store(client, experiment.experiment_id)
 
@@ -254,13 +281,28 @@ def _prepare() -> None:
     logging.getLogger("mlflow").setLevel(logging.ERROR)  # its warnings are advice on how to save models
 
 
-def _create_database(uri: str) -> None:
-    """Makes a new SQLite database beside its place and moves it there: MLflow cannot use half of one."""
-    from mlflow import MlflowClient
+def _database(uri: str) -> Path | None:
+    """The file of a SQLite store.
+
+    Raises:
+        PocketfaceError: its path has a character with which MLflow finds no model again.
+    """
     from sqlalchemy.engine import make_url
 
-    path = Path(make_url(uri).database or "")
-    if not path.name or path.exists():
+    name = make_url(uri).database if urlsplit(uri).scheme == "sqlite" else None
+    if name and set(NOT_FOUND) & set(str(Path(name).resolve())):
+        raise PocketfaceError(
+            f"{Path(name).resolve()}: MLflow loads no model from a path with one of {NOT_FOUND}; rename the "
+            f"folder, or name a store elsewhere, {URI_VARIABLE}=sqlite:////PATH/{DATABASE}"
+        )
+    return Path(name).resolve() if name else None
+
+
+def _create_database(path: Path) -> None:
+    """Makes a new SQLite database beside its place and moves it there: MLflow cannot use half of one."""
+    from mlflow import MlflowClient
+
+    if path.exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f"{path.name}.new-") as folder:
@@ -268,3 +310,50 @@ def _create_database(uri: str) -> None:
         MlflowClient(tracking_uri=f"sqlite:///{new}").search_experiments(max_results=1)
         if not path.exists():
             new.replace(path)
+
+
+def _settle(database: Path) -> None:
+    """Makes a SQLite store that was moved or copied look for its artifacts, and write them, beside it.
+
+    All in one transaction. Locations that the user chose elsewhere are left alone.
+
+    Raises:
+        PocketfaceError: it holds models, and their artifacts did not come along.
+    """
+    from sqlalchemy import NullPool, create_engine, text
+
+    here, engine = database.parent, create_engine(f"sqlite:///{database}", poolclass=NullPool)
+    with engine.begin() as connection:
+        ours = text("SELECT DISTINCT artifact_location FROM experiments WHERE name LIKE :name")
+        recorded = connection.execute(ours, {"name": f"{EXPERIMENT_PREFIX}%"}).scalars().all()
+        for before in map(_folder_of, recorded):
+            if before is None or before == here:
+                continue
+            models = text("SELECT 1 FROM logged_models WHERE instr(artifact_location, :below) = 1 LIMIT 1")
+            below = {"below": f"{(before / ARTIFACTS).as_uri()}/"}
+            if not (here / ARTIFACTS).is_dir() and connection.execute(models, below).first():
+                raise PocketfaceError(
+                    f"{database}: it was in {before} before, and {here / ARTIFACTS} is missing: bring "
+                    f"{before / ARTIFACTS} here, or move {database.name} away: `pocketface track` begins anew"
+                )
+            for old, new in _moves(before, here):
+                for table, column in LOCATIONS:
+                    update = f"UPDATE {table} SET {column} = :new || substr({column}, length(:old) + 1) "
+                    where = f"WHERE instr({column} || '/', :old || '/') = 1"
+                    connection.execute(text(update + where), {"old": old, "new": new})
+            told = f"{database}: it was in {before} before; its artifacts are now those in {here / ARTIFACTS}"
+            print(told, file=sys.stderr)
+
+
+def _folder_of(location: str) -> Path | None:
+    """Where the SQLite store lay when an experiment was made; None for a location of another kind."""
+    parts = urlsplit(location)
+    path = Path(unquote(parts.path))
+    return path.parent if parts.scheme == "file" and path.name == ARTIFACTS else None
+
+
+def _moves(before: Path, here: Path) -> Iterator[tuple[str, str]]:
+    """Old and new folder of artifacts, in both of MLflow's spellings: as an address and as a path."""
+    for folder in FOLDERS:
+        yield (before / folder).as_uri(), (here / folder).as_uri()
+        yield str(before / folder), str(here / folder)
