@@ -91,9 +91,10 @@ def test_what_cannot_be_published_is_told(outs: Outs, model: str, levels: list[s
     assert not (outs.root / "weights/x").exists()
 
 
-def test_others_must_be_able_to_rebuild_it(outs: Outs) -> None:
+def test_others_must_be_able_to_rebuild_it(tmp_path: Path) -> None:
+    outs = write_publishable(tmp_path / "my faces")
     (outs.root / "studies/tiny.yaml").write_text(yaml.safe_dump(STUDY | {"seed": 2}))
-    with pytest.raises(PocketfaceError, match=r"studies/tiny\.yaml: must be the study"):
+    with pytest.raises(PocketfaceError, match=r"studies/tiny\.yaml: must .* `cp params.yaml '/.*tiny.yaml'`"):
         published.publish(outs.study, "age_gender", outs.root / "weights/x", root=outs.root)
 
 

@@ -15,6 +15,7 @@ It ships with the package, without the float weights.
 """
 
 import json
+import shlex
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -233,7 +234,7 @@ def _check_rebuilds(study: Study, root: Path) -> None:
     if not path.is_file() or load_study(path) != study:
         raise PocketfaceError(
             f"{path}: must be the study that made the model, so that others can rebuild it: "
-            f"`cp params.yaml {path}`"
+            f"`{shlex.join(['cp', 'params.yaml', str(path)])}`"
         )
 
 

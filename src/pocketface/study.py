@@ -8,6 +8,7 @@ The same file drives `dvc.yaml`, so a setting is declared once. An unknown name 
 a `PocketfaceError` that names the file and the field.
 """
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -501,7 +502,8 @@ def load_study(path: Path = PARAMS) -> Study:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
         return Study.model_validate(content)
     except FileNotFoundError:
-        raise PocketfaceError(f"{path}: no such file; start with `cp studies/starter.yaml {path}`") from None
+        start = shlex.join(["cp", "studies/starter.yaml", str(path)])
+        raise PocketfaceError(f"{path}: no such file; start with `{start}`") from None
     except yaml.YAMLError as error:
         raise PocketfaceError(f"{path}: not valid YAML: {error}") from None
     except ValidationError as error:
