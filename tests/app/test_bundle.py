@@ -3,6 +3,7 @@ import json
 import pytest
 
 from fake_outs import FAILED, LEVELS, REASON, write_outs
+from leaving import names_in, plant, strangers
 from pocketface.app import INDEX, bundle
 from pocketface.cards import Port, VariantCard, read_card, write_card
 from pocketface.errors import PocketfaceError
@@ -45,6 +46,21 @@ def test_the_bundle_holds_the_pipelines_own_files(made, tmp_path):
     index = json.loads((out / INDEX).read_text())
     assert (out / index["detector"]["file"]).read_bytes() == b"a detector"
     assert len(index["alignment"]["size"]) == 4
+
+
+def test_a_bundle_holds_what_is_listed_and_nothing_else(made, tmp_path):
+    plant(tmp_path, tmp_path / "out", *made[0])
+    bundle.write(tmp_path / "out", "tiny", *made)
+    found = names_in(tmp_path / "out")
+    sha = r"-[0-9a-f]{8}\."
+    allowed = (
+        r"index\.json",
+        rf"models/detector{sha}tflite",
+        rf"(models/\w+-\w+{sha}tflite|cards/\w+-\w+{sha}json)",
+    )
+    assert not strangers(found, allowed)
+    assert len(found) == 2 + 2 * 5, "one variant failed"
+    assert not [name for name in found if (tmp_path / "out" / name).read_bytes() == b"private"]
 
 
 def test_a_face_is_cut_for_each_model_as_elsewhere(made, tmp_path):

@@ -7,9 +7,19 @@ import pandas as pd
 import pytest
 
 from fake_outs import FAILED, LEVELS, REASON, write_outs, write_timing
+from leaving import names_in, plant, strangers
 from pocketface.errors import PocketfaceError
 from pocketface.reporting.report import confusion_counts, write_report
 
+NAME = r"[a-z]\w*"
+WRITTEN = (
+    r"index\.html|comparison\.md|(changes|metrics|timings)\.json",
+    rf"figures/{NAME}/{NAME}\.json",
+    rf"confusion/{NAME}/{NAME}\.csv",
+    rf"plots/(overview|{NAME}_size)\.png|latency/(utkface|fer2013)_{NAME}\.png",
+    rf"plots/{NAME}/(curves|(calibration|confusion|groups|group_changes)_{NAME})\.png",
+)
+"""Every file of a report."""
 TIMED = ("index.html", "comparison.md", "timings.json", "latency")
 
 
@@ -32,6 +42,19 @@ def test_metrics_are_flat_per_variant_and_hold_no_timings(reported):
     assert int8["size_bytes"] == 331_000 and int8["photos.n"] == 18
     assert {"utkface.age_mae", "utkface.gender_accuracy", "photos.age_group_accuracy"} <= set(int8)
     assert not re.search(r"_ms|latency|ratio", json.dumps(metrics))
+
+
+def test_a_report_holds_what_is_listed_no_names_of_pictures_and_no_path(tmp_path):
+    outs, folder = write_outs(tmp_path), tmp_path / "reports/tiny"
+    left = [folder / part for part in ("plots", "plots/age_gender", "latency", "confusion", "figures")]
+    plant(tmp_path, *left, *(tmp_path / f"{part}/age_gender/int8" for part in ("variants", "evaluation")))
+    write_report(outs.study, outs.root)
+    found = names_in(folder)
+    assert not strangers(found, WRITTEN)
+    assert all(strangers(found, [pattern]) != found for pattern in WRITTEN)
+    texts = [(folder / name).read_text() for name in found if not name.endswith(".png")]
+    assert not [text for text in texts if re.search(r"\b\d+\.jpg|data:image/(jpeg|webp)", text)]
+    assert not [text for text in texts if str(tmp_path) in text or text == "private"]
 
 
 def test_a_variants_main_figures_have_a_file_for_dvc(reported):
