@@ -104,8 +104,8 @@ def test_the_command_tells_what_is_wrong(trained: Path, tmp_path: Path) -> None:
     wall = tmp_path / "wall.jpg"
     wall.write_bytes(making.jpeg(making.scene(width=120, height=100)))
     for picture, model, message in [
-        (wall, trained, "no_face"),
-        (tmp_path / "none.jpg", trained, "unreadable"),
+        (wall, trained, "no face was found"),
+        (tmp_path / "none.jpg", trained, "no such file"),
         (wall, tmp_path, "card.json: no such file"),
     ]:
         result = run(picture, "--model", model, "--out", tmp_path / "out.png")

@@ -19,7 +19,7 @@ import numpy as np
 
 from pocketface.cards import ModelCard, Output
 from pocketface.errors import PocketfaceError
-from pocketface.evaluation.finding import Search, look
+from pocketface.evaluation.finding import REASONS, Search, look
 from pocketface.files import written_whole
 
 UNSEEN = ("InputLayer", "Dropout", "Flatten", "ZeroPadding2D", "Rescaling", "GetItem", "Concatenate")
@@ -55,7 +55,7 @@ def see(card: ModelCard, picture: Path) -> np.ndarray:
     """
     looked = look(picture, [(card.crop, card.input)], Search())
     if looked.reason is not None:
-        raise PocketfaceError(f"{picture}: {looked.reason}; give a picture file that shows a face")
+        raise PocketfaceError(f"{picture}: {REASONS[looked.reason]}; give a picture file that shows a face")
     return looked.faces[0][0]
 
 

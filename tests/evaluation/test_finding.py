@@ -1,3 +1,6 @@
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -5,7 +8,9 @@ import pytest
 
 import making
 from colours import png
-from pocketface.evaluation.finding import Search, aligned, find, look, look_at
+from pocketface.errors import PocketfaceError
+from pocketface.evaluation import finding
+from pocketface.evaluation.finding import REASONS, Search, aligned, find, look, look_at
 from pocketface.faces.view import view, window
 from pocketface.study import Crop, Input
 
@@ -71,20 +76,61 @@ def test_the_middle_of_the_frame_keeps_its_shape(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "reason"), [(None, "unreadable"), (b"", "empty"), (b"not a picture", "unsupported")]
+    ("content", "reason"), [(None, "no_such_file"), (b"", "empty"), (b"not a picture", "unsupported")]
 )
 def test_a_picture_that_cannot_be_read_says_why(tmp_path, content, reason):
     path = tmp_path / "bad.jpg"
     if content is not None:
         path.write_bytes(content)
     assert look(path, [(CHIP, SMALL)], Search()).reason == reason
+    assert reason in REASONS
 
 
-def test_processes_find_the_same_in_the_same_order(two_people, tmp_path):
+@pytest.mark.parametrize("address", ["https://example.org/me.jpg", "s3://faces/me.jpg", "file:///me.jpg"])
+def test_an_address_is_no_file(address):
+    assert look(Path(address), [(CHIP, SMALL)], Search()).reason == "address"
+    assert look(Path("C:/me.jpg"), [(CHIP, SMALL)], Search()).reason == "no_such_file"
+
+
+def test_processes_find_the_same_in_the_same_order(two_people, tmp_path, monkeypatch):
+    monkeypatch.setattr(finding, "WORTH_A_POOL", 2)
     (tmp_path / "one.jpg").write_bytes(making.jpeg(making.scene(BOB)))
     files = [two_people, tmp_path / "none.jpg", tmp_path / "one.jpg"]
     one, many = (list(look_at(files, [(CHIP, SMALL)], Search(), workers=n)) for n in (1, 2))
-    assert [looked.reason for looked in many] == [None, "unreadable", None]
+    assert [looked.reason for looked in many] == [None, "no_such_file", None]
     for here, there in zip(one, many, strict=True):
         assert (here.path, here.boxes) == (there.path, there.boxes)
         np.testing.assert_array_equal(here.faces, there.faces)
+
+
+UNGUARDED = """
+import sys
+from pathlib import Path
+from pocketface.evaluation import finding
+files = [Path("none.jpg")] * finding.WORTH_A_POOL
+print(len(list(finding.look_at(files, [], finding.Search(), *map(int, sys.argv[1:])))))
+"""
+
+
+def test_a_plain_script_needs_no_guard_unless_it_asks_for_workers(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(UNGUARDED)
+    alone, shared = (
+        subprocess.run([sys.executable, script, *workers], capture_output=True, text=True)
+        for workers in ([], ["2"])
+    )
+    assert (alone.returncode, alone.stdout) == (0, f"{finding.WORTH_A_POOL}\n"), alone.stderr
+    assert shared.returncode == 1
+    told = shared.stderr.splitlines()[-1]
+    assert "ended with exit code 1" in told and 'if __name__ == "__main__":' in told
+
+
+def killed(path: Path, **_: object) -> None:
+    signal.raise_signal(signal.SIGKILL)
+
+
+def test_a_killed_worker_is_told_as_it_was(monkeypatch):
+    monkeypatch.setattr(finding, "WORTH_A_POOL", 2)
+    monkeypatch.setattr(finding, "look", killed)
+    with pytest.raises(PocketfaceError, match="killed by SIGKILL, as the system does when memory runs out"):
+        list(look_at([Path("a.jpg")] * 2, [], Search(), workers=2))

@@ -8,11 +8,14 @@ as its own training faces were.
 """
 
 import multiprocessing
+import re
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +23,7 @@ import numpy as np
 from tqdm import tqdm
 
 from pocketface.errors import PocketfaceError
+from pocketface.faces import picture as pictures
 from pocketface.faces.crop import crop_picture, cut_face
 from pocketface.faces.detect import Box, Face, detect
 from pocketface.faces.picture import Rejected, decode
@@ -34,7 +38,13 @@ WORTH_A_POOL = 150
 """Pictures. A worker process takes about two seconds to start, in which one process searches as many."""
 
 NO_FACE = "no_face"
-UNREADABLE = "unreadable"
+REASONS = pictures.REASONS | {
+    NO_FACE: "no face was found",
+    "no_such_file": "no such file",
+    "address": "an address, not a file: download the picture and name its file",
+    "unreadable": "the file is damaged, or may not be read",
+}
+"""Why a picture gave no face -> the same for a person."""
 
 Detect = Literal["auto", "dlib", "none"]
 Wanted = tuple[Crop, Input]
@@ -64,8 +74,7 @@ class Looked:
 
     Attributes:
         path: the file.
-        reason: why there is no face: `no_face`, or why it could not be read, see
-            `pocketface.faces.picture.REASONS`; else None.
+        reason: why there is no face, one of `REASONS`; else None.
         boxes: of each face, in picture pixels.
         faces: per face and per model, what the model sees: uint8 `[size, size, channels]`.
     """
@@ -77,41 +86,60 @@ class Looked:
 
 
 def look_at(
-    files: Sequence[Path], wanted: Sequence[Wanted], search: Search, workers: int | None = None
+    files: Sequence[Path], wanted: Sequence[Wanted], search: Search, workers: int = 1
 ) -> Iterator[Looked]:
-    """Looks at every file, in order; many files are shared among processes.
+    """Looks at every file, in order.
 
     Args:
         files: picture files; one that cannot be read gives its reason.
         wanted: of each model.
         search: which faces.
-        workers: processes; by default as many as there are processors, and one for few files.
+        workers: more than one shares the files, if they are `WORTH_A_POOL`, among so many processes that it
+            starts; a script that asks for it must do its work below `if __name__ == "__main__":`.
 
     Raises:
-        PocketfaceError: a worker process was killed.
+        PocketfaceError: a worker process ended before its work was done.
     """
-    workers = workers or (multiprocessing.cpu_count() if len(files) >= WORTH_A_POOL else 1)
     one = partial(look, wanted=tuple(wanted), search=search)
     bar = partial(tqdm, total=len(files), desc="pictures", unit="picture", disable=None)
-    if workers == 1:
+    if workers == 1 or len(files) < WORTH_A_POOL:
         yield from bar(map(one, files))
         return
-    # Spawned, not forked: the parent may already run the threads of LiteRT or TensorFlow.
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        try:
-            yield from bar(pool.map(one, files, chunksize=8))
-        except BrokenProcessPool:
-            raise PocketfaceError(
-                "a worker process was killed, probably for want of memory; free some, or give fewer pictures"
-            ) from None
+    others, started = multiprocessing.active_children(), []
+    try:
+        # Spawned, not forked: the parent may already run the threads of LiteRT or TensorFlow.
+        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+            looked = pool.map(one, files, chunksize=8)
+            started = [child for child in multiprocessing.active_children() if child not in others]
+            yield from bar(looked)
+    except BrokenProcessPool:
+        raise PocketfaceError(_ended(started)) from None
+
+
+def _ended(workers: Sequence[BaseProcess]) -> str:
+    """What is known of a worker that ended early: the pool then terminates the others."""
+    codes = {worker.exitcode for worker in workers if worker.exitcode}
+    if not codes:
+        return "a worker process ended before its work was done"
+    code = max(codes - {-signal.SIGTERM} or codes)
+    if code > 0:
+        return (
+            f"a worker process ended with exit code {code}; what it wrote stands above. Each worker imports "
+            'the script that asks for workers: its work must stand below `if __name__ == "__main__":`'
+        )
+    killer = signal.Signals(-code).name
+    memory = ", as the system does when memory runs out: free some, or ask for fewer workers"
+    return f"a worker process was killed by {killer}{memory if killer == 'SIGKILL' else ''}"
 
 
 def look(path: Path, wanted: Sequence[Wanted], search: Search) -> Looked:
     """Looks at one picture file."""
     try:
         picture = decode(path.read_bytes())
+    except FileNotFoundError:
+        return Looked(path, "address" if re.match(r"\w[\w+.-]+:/", path.as_posix()) else "no_such_file")
     except OSError:
-        return Looked(path, UNREADABLE)
+        return Looked(path, "unreadable")
     except Rejected as rejected:
         return Looked(path, rejected.reason)
     found = find(picture, search)

@@ -33,16 +33,21 @@ def pictures_in(paths: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys(files))
 
 
-def predict(variants: Sequence[Variant], files: Sequence[Path]) -> Iterator[dict[str, Any]]:
+def predict(variants: Sequence[Variant], files: Sequence[Path], workers: int = 1) -> Iterator[dict[str, Any]]:
     """What the models answer about every face.
 
+    Args:
+        variants: the models.
+        files: picture files.
+        workers: processes that search for faces, see `pocketface.evaluation.finding.look_at`.
+
     Yields:
-        Per file `path`, `status` (`ok`, `no_face`, or why it could not be read) and `faces`, largest
-        first: `box` [left, top, right, bottom] in pixels, and per head its answer, and for classes
+        Per file `path`, `status` (`ok`, or one of `pocketface.evaluation.finding.REASONS`) and `faces`,
+        largest first: `box` [left, top, right, bottom] in pixels, and per head its answer, and for classes
         `HEAD_probability`, the share given to that answer.
     """
     wanted = [(variant.crop, variant.input) for variant in variants]
-    for looked in look_at(files, wanted, Search(every=True, detect="dlib")):
+    for looked in look_at(files, wanted, Search(every=True, detect="dlib"), workers):
         faces = []
         for box, seen in zip(looked.boxes, looked.faces, strict=True):
             face: dict[str, Any] = {"box": list(box)}
