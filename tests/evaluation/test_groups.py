@@ -32,6 +32,16 @@ def test_a_group_without_labels_of_a_task_has_no_such_metric():
     assert "age_group" not in by_group(TABLE)
 
 
+def test_other_races_and_further_words_are_groups_too():
+    table = TABLE.assign(race=["white", "east asian", "black", "east asian"])
+    camera = pd.DataFrame({"camera": ["b", "a", None, "a"]})
+    groups = by_group(table, camera)
+    assert list(groups["race"]) == ["white", "black", "east asian"]
+    assert groups["race"]["east asian"]["n"] == 2
+    assert list(groups["camera"]) == ["a", "b"]
+    assert groups["camera"]["b"] == {"n": 1, **groups["race"]["white"]}
+
+
 def test_a_group_that_is_all_happy_is_asked_the_same_question_as_all():
     table = pd.DataFrame(
         {

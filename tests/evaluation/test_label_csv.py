@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pocketface.errors import PocketfaceError
-from pocketface.evaluation.label_csv import read_labels
+from pocketface.evaluation.label_csv import hint, read_labels
 
 
 def write(folder: Path, content: str | bytes) -> Path:
@@ -44,17 +44,51 @@ def test_a_spreadsheet_s_byte_order_mark_line_ends_and_blank_lines(tmp_path):
     assert table.to_dict("records") == [{"path": "a.jpg", "age": 3.0}]
 
 
+def test_fairface_is_read_as_it_is(tmp_path):
+    table = read_labels(
+        write(
+            tmp_path,
+            "file,age,gender,race,service_test\n"
+            "val/1.jpg,3-9,Male,East Asian,False\n"
+            "val/2.jpg,more than 70,Female,Black,True\n",
+        )
+    )
+    assert table.to_dict("list") == {
+        "path": ["val/1.jpg", "val/2.jpg"],
+        "age_band": ["3-9", "more than 70"],
+        "gender": ["male", "female"],
+        "race": ["east asian", "black"],
+        "service_test": ["False", "True"],
+    }
+
+
+def test_names_of_labels_in_any_case_and_further_columns_as_they_are(tmp_path):
+    table = read_labels(write(tmp_path, ",Path,AGE,bald,Camera\n0,a.jpg,3,1,iPhone\n1,b.jpg,4,0,\n"))
+    assert list(table) == ["path", "age", "Bald", "Camera"], "a column without a name is left out"
+    assert table["Camera"].tolist() == ["iPhone", None]
+    assert (hint("agee"), hint("glasses"), hint("camera")) == ("age", "Eyeglasses", None)
+
+
+@pytest.mark.parametrize("separator", [";", "\t", ","])
+def test_separators_are_recognised(tmp_path, separator):
+    lines = [["path", "age", "race"], ['"a, b; c.jpg"', '"31,5"', "white"]]
+    content = "\r\n".join(separator.join(line) for line in lines)
+    assert read_labels(write(tmp_path, content)).to_dict("records") == [
+        {"path": "a, b; c.jpg", "age": 31.5, "race": "white"}
+    ]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         ("", "empty"),
         ("path,age\n", "no pictures"),
-        ("age\n3\n", "line 1: no column `path`"),
-        ("path,Age\na.jpg,3\n", "line 1: unknown column 'Age'; did you mean 'age'?"),
-        ("path,bald\na.jpg,1\n", "did you mean 'Bald'?"),
-        ("path,shoe size\na.jpg,3\n", "unknown column 'shoe size'; there are path, age, gender"),
-        ("path,,age\na.jpg,,3\n", "unknown column ''"),
-        ("path,age,age\na.jpg,3,3\n", "'age' is there twice"),
+        ("age,race\n3,x\n", "line 1: no column `path`, which names the pictures; there are age, race"),
+        ("path,age,Age\na.jpg,3,3\n", "'age' is there twice"),
+        ("path,camera,camera\na.jpg,3,3\n", "'camera' is there twice"),
+        ("path,age\na.jpg,20-29\nb.jpg,31\n", "line 3, column age_band: '31' is none of"),
+        ("path,age\na.jpg,31\nb.jpg,20-29\n", "line 3, column age: '20-29' is not an age"),
+        ("path;age\na.jpg;b;3\n", "line 2: 3 cells under 2 columns; quote cells that contain ';'"),
         ("path,age\na.jpg,3\nb.jpg,old\n", "line 3, column age: 'old' is not an age"),
         ("path,age\na.jpg,-1\n", "'-1' is not an age"),
         ("path,age\na.jpg,nan\n", "'nan' is not an age"),

@@ -89,8 +89,12 @@ def evaluate_dataset(variant: Variant, faces: Evaluation) -> tuple[dict[str, Any
     return found, table
 
 
-def summary(table: pd.DataFrame) -> dict[str, Any]:
+def summary(table: pd.DataFrame, further: pd.DataFrame | None = None) -> dict[str, Any]:
     """The figures of a table of labels and answers, see `pocketface.evaluation.metrics`.
+
+    Args:
+        table: one row a face.
+        further: groupings besides those of the labels, see `pocketface.evaluation.groups.by_group`.
 
     Returns:
         `n` faces; `metrics`; `intervals`, the 95% interval of each, see `pocketface.evaluation.confidence`;
@@ -106,5 +110,5 @@ def summary(table: pd.DataFrame) -> dict[str, Any]:
         "intervals": intervals(parts, len(table)),
         "metric_n": measured.counts,
         "baseline": score(tallies(best_constant(found))).values,
-        "by_group": by_group(table),
+        "by_group": by_group(table, further),
     }

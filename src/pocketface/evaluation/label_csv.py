@@ -1,24 +1,27 @@
-"""Reading a person's `LABELS.csv`, strictly: what is not understood is an error, not a missing label.
+"""Reading a person's `LABELS.csv`, strictly: a label that is not understood is an error, not a missing one.
 
-    table = read_labels(Path("labels.csv"))        # columns: path, file, and the labels
+    table = read_labels(Path("labels.csv"))        # columns: path, the labels, and further ones
 
 | column | values |
 |---|---|
-| `path` (needed) | a picture file, relative to the csv's folder |
-| `age` | years, 0 to 120 |
+| `path` or `file` (needed) | a picture file, relative to the csv's folder |
+| `age` | years, 0 to 120; or bands in every line, which are then the `age_band` |
 | `age_group` | young, elderly (65 and over) |
 | `age_band` | 0-2, 3-9, 10-19, 20-29, ... 60-69, more than 70 |
 | `gender` | male, female |
-| `race` | white, black, asian, indian, other |
+| `race` | any words: white, black, asian, indian, other, or those of another dataset |
 | `expression` | angry, disgust, fear, happy, sad, surprise, neutral |
 | any of CelebA's 40 attributes | 0 or 1 (-1, as CelebA writes it, is 0) |
+| any other name | any words, kept as they are: groups to measure by |
 
-Column names are taken exactly (CelebA has an attribute `Male`); words in any case; blanks around both are
-dropped. An empty cell is a missing label.
+Names of columns and labels are in any case; blanks around both are dropped, and so is a column without a
+name. An empty cell is a missing label. Columns are separated by commas, semicolons or tabs: what the header
+line has most of. FairFace's own csv is read as it is.
 """
 
 import csv
 import difflib
+import io
 import math
 from pathlib import Path
 
@@ -26,43 +29,61 @@ import pandas as pd
 
 from pocketface.errors import PocketfaceError
 from pocketface.evaluation.answers import AGE_RANGE
-from pocketface.labels import CELEBA_ATTRIBUTES, CLASSES
+from pocketface.labels import AGE_BANDS, CELEBA_ATTRIBUTES, CLASSES
 
 PATH = "path"
 COLUMNS = (PATH, "age", *CLASSES, *CELEBA_ATTRIBUTES)
+SEPARATORS = ",;\t"
+_FOLDED = {column.lower(): column for column in COLUMNS}
 
 Value = float | int | str | None
 
 
 def read_labels(path: Path) -> pd.DataFrame:
-    """The labelled pictures of a csv file (UTF-8, comma, header line).
+    """The labelled pictures of a csv file (UTF-8, header line).
 
     Returns:
-        One row a picture, in the file's order: `path` as written, then the file's label columns: `age` as
-        float, attributes as 0 or 1, words as in `pocketface.labels`; null where missing.
+        One row a picture, in the file's order: `path` as written, then the file's other columns: `age` as
+        float, attributes as 0 or 1, words as in `pocketface.labels`, other races in lower case, further
+        columns as written; null where missing.
 
     Raises:
         PocketfaceError: naming line and column, for a file that is empty, not UTF-8 or not csv; a column
-            that is unknown, twice there or missing; a value outside the vocabulary; a path given twice.
+            that is twice there or missing; a label outside the vocabulary; a path given twice.
     """
-    lines = _lines(path)
+    lines, separator = _lines(path)
     if not lines:
         raise PocketfaceError(f"{path}: empty; it needs a header line with a column `path`")
-    _, header = lines[0]
-    _check_header(path, header)
-    if len(lines) == 1:
+    (_, header), *lines = lines
+    if not lines:
         raise PocketfaceError(f"{path}: a header line and no pictures below it")
-    rows = [_row(path, number, header, cells) for number, cells in lines[1:]]
-    _check_unique(path, lines[1:], [str(row[PATH]) for row in rows])
-    return pd.DataFrame({column: _series(column, [row[column] for row in rows]) for column in header})
+    for number, cells in lines:
+        if len(cells) != len(header):
+            raise PocketfaceError(
+                f"{path}, line {number}: {len(cells)} cells under {len(header)} columns; "
+                f"quote cells that contain {separator!r}"
+            )
+    columns = _columns(path, header, [cells for _, cells in lines])
+    rows = [_row(path, number, columns, cells) for number, cells in lines]
+    _check_unique(path, lines, [str(row[PATH]) for row in rows])
+    return pd.DataFrame({column: _series(column, [row[column] for row in rows]) for column in rows[0]})
 
 
-def _lines(path: Path) -> list[tuple[int, list[str]]]:
-    """`(line number, stripped cells)` of every line that is not blank."""
+def hint(column: str) -> str | None:
+    """The label that a further column may have been meant for."""
+    near = difflib.get_close_matches(column.lower(), _FOLDED, n=1, cutoff=0.8)
+    return _FOLDED[near[0]] if near else None
+
+
+def _lines(path: Path) -> tuple[list[tuple[int, list[str]]], str]:
+    """`(line number, stripped cells)` of every line that is not blank, and what separates the cells."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            return [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader if any(cells)]
+            content = file.read()
+        separator = max(SEPARATORS, key=content.lstrip().partition("\n")[0].count)
+        reader = csv.reader(io.StringIO(content, newline=""), delimiter=separator, strict=True)
+        stripped = ((reader.line_num, [cell.strip() for cell in cells]) for cells in reader)
+        return [(number, cells) for number, cells in stripped if any(cells)], separator
     except OSError as error:
         raise PocketfaceError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:
@@ -71,33 +92,31 @@ def _lines(path: Path) -> list[tuple[int, list[str]]]:
         raise PocketfaceError(f"{path}, line {reader.line_num}: not csv ({error})") from None
 
 
-def _check_header(path: Path, header: list[str]) -> None:
-    for column in header:
-        if column not in COLUMNS:
-            raise PocketfaceError(f"{path}, line 1: unknown column {column!r}; {_hint(column)}")
-        if header.count(column) > 1:
+def _columns(path: Path, header: list[str], lines: list[list[str]]) -> list[str]:
+    """What the columns are: a label's name in its own spelling, a further column's as written."""
+    columns = [_FOLDED.get(name.lower(), name) for name in header]
+    if PATH not in columns:
+        columns = [PATH if name.lower() == "file" else name for name in columns]
+    if "age" in columns and "age_band" not in columns:
+        at = columns.index("age")
+        if next((cells[at].lower() for cells in lines if cells[at]), None) in AGE_BANDS:
+            columns[at] = "age_band"
+    for column in columns:
+        if column and columns.count(column) > 1:
             raise PocketfaceError(f"{path}, line 1: column {column!r} is there twice")
-    if PATH not in header:
-        raise PocketfaceError(f"{path}, line 1: no column `path`, which names the pictures")
-
-
-def _hint(column: str) -> str:
-    folded = {known.lower(): known for known in COLUMNS}
-    near = difflib.get_close_matches(column.lower(), folded, n=1)
-    if near:
-        return f"did you mean {folded[near[0]]!r}?"
-    return f"there are {PATH}, age, {', '.join(CLASSES)} and the attributes of CelebA"
-
-
-def _row(path: Path, number: int, header: list[str], cells: list[str]) -> dict[str, Value]:
-    if len(cells) != len(header):
+    if PATH not in columns:
         raise PocketfaceError(
-            f"{path}, line {number}: {len(cells)} cells under {len(header)} columns; quote cells with commas"
+            f"{path}, line 1: no column `path`, which names the pictures; there are {', '.join(columns)}"
         )
+    return columns
+
+
+def _row(path: Path, number: int, columns: list[str], cells: list[str]) -> dict[str, Value]:
     row = {}
-    for column, cell in zip(header, cells, strict=True):
+    for column, cell in zip(columns, cells, strict=True):
         try:
-            row[column] = _value(column, cell)
+            if column:
+                row[column] = _value(column, cell)
         except ValueError as error:
             raise PocketfaceError(f"{path}, line {number}, column {column}: {error}") from None
     return row
@@ -117,11 +136,14 @@ def _value(column: str, cell: str) -> Value:
         return None
     if column == "age":
         return _age(cell)
+    if column == "race":
+        return cell.lower()
     if column in CLASSES:
-        words = {word.lower(): word for word in CLASSES[column]}
-        if cell.lower() not in words:
+        if cell.lower() not in CLASSES[column]:
             raise ValueError(f"{cell!r} is none of {', '.join(CLASSES[column])}")
-        return words[cell.lower()]
+        return cell.lower()
+    if column not in CELEBA_ATTRIBUTES:
+        return cell
     if cell not in ("0", "1", "-1"):
         raise ValueError(f"{cell!r} is neither 0 nor 1")
     return int(cell == "1")
@@ -129,7 +151,7 @@ def _value(column: str, cell: str) -> Value:
 
 def _age(cell: str) -> float:
     try:
-        age = float(cell)
+        age = float(cell.replace(",", "."))
     except ValueError:
         age = math.nan
     if not AGE_RANGE[0] <= age <= AGE_RANGE[1]:

@@ -4,6 +4,7 @@ found = evaluate_pictures(open_variants(folders), Path("labels.csv"), Search())
 found["n"], found["metrics"]["age_mae"]
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,29 +12,38 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pocketface.errors import PocketfaceError
 from pocketface.evaluation.answers import answerable, varies
 from pocketface.evaluation.evaluate import summary
-from pocketface.evaluation.finding import Search, look_at
-from pocketface.evaluation.label_csv import PATH, read_labels
+from pocketface.evaluation.finding import REASONS, Search, look_at
+from pocketface.evaluation.label_csv import COLUMNS, PATH, read_labels
 from pocketface.evaluation.variants import Variant
 
+MOST_GROUPS = 100
+"""Words of a further column, above which it is no grouping but, say, the pictures' numbers."""
 
-def evaluate_pictures(variants: Sequence[Variant], labels: Path, search: Search) -> dict[str, Any]:
+
+def evaluate_pictures(
+    variants: Sequence[Variant], labels: Path, search: Search, workers: int = 1
+) -> dict[str, Any]:
     """Measures models on labelled pictures.
 
     Args:
         variants: of which no two answer the same.
         labels: a csv, see `pocketface.evaluation.label_csv`; its paths are relative to its folder.
         search: where the face is.
+        workers: processes that search for faces, see `pocketface.evaluation.finding.look_at`.
 
     Returns:
         `models` (name -> heads), `n` (pictures answered), `rejected` (a list of `path` and `reason`),
         `metrics`, `intervals`, `metric_n`, `baseline`, `by_group` as `pocketface.evaluation.evaluate.summary`
-        gives them, `varies` (whether the answers differ between pictures at all) and `unanswered` (label
-        columns that no model answers).
+        gives them, `varies` (whether the answers differ between pictures at all), `unanswered` (label
+        columns that no model answers), `further` (the columns besides that are groupings) and `ignored`
+        (those of more than `MOST_GROUPS` words, which are not).
 
     Raises:
-        PocketfaceError: something in the csv is not understood, or a model fails.
+        PocketfaceError: something in the csv is not understood, none of its pictures shows a face, or a model
+            fails.
     """
     table = read_labels(labels)
     wanted = [(variant.crop, variant.input) for variant in variants]
@@ -42,7 +52,7 @@ def evaluate_pictures(variants: Sequence[Variant], labels: Path, search: Search)
         {head: [] for head in variant.runner.outputs} for variant in variants
     ]
     files = [labels.parent / path for path in table[PATH]]
-    for row, looked in enumerate(look_at(files, wanted, search)):
+    for row, looked in enumerate(look_at(files, wanted, search, workers)):
         if looked.reason is not None:
             rejected.append({"path": table[PATH][row], "reason": looked.reason})
             continue
@@ -50,25 +60,40 @@ def evaluate_pictures(variants: Sequence[Variant], labels: Path, search: Search)
         for variant, pixels, collected in zip(variants, looked.faces[0], outputs, strict=True):
             for head, output in variant.runner.one(pixels).items():
                 collected[head].append(output)
-    stacks = [
-        {head: _stack(rows, variant.runner.outputs[head]) for head, rows in collected.items()}
-        for variant, collected in zip(variants, outputs, strict=True)
-    ]
+    if not answered:
+        raise PocketfaceError(_nothing_answered(labels, rejected))
+    stacks = [{head: np.stack(rows) for head, rows in collected.items()} for collected in outputs]
     answers = [variant.decode(stack) for variant, stack in zip(variants, stacks, strict=True)]
-    known = pd.concat([table.iloc[answered].reset_index(drop=True), *answers], axis=1)
-    return summary(known) | {
+    table = table.iloc[answered].reset_index(drop=True)
+    grouped, ignored = further(table)
+    known = pd.concat([table[[column for column in table if column in COLUMNS]], *answers], axis=1)
+    return summary(known, table[grouped]) | {
         "models": {variant.name: sorted(variant.outputs) for variant in variants},
         "rejected": rejected,
         "varies": all(map(varies, stacks)),
         "unanswered": unanswered(variants, table.columns),
+        "further": grouped,
+        "ignored": ignored,
     }
 
 
 def unanswered(variants: Sequence[Variant], labels: Iterable[str]) -> list[str]:
     """The label columns that none of the models answers (race is only ever a grouping)."""
     heads = [head for variant in variants for head in variant.outputs]
-    return [label for label in labels if label not in (PATH, "race", *answerable(heads))]
+    return [label for label in labels if label in COLUMNS and label not in (PATH, "race", *answerable(heads))]
 
 
-def _stack(rows: list[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
-    return np.stack(rows) if rows else np.empty((0, *shape), np.float32)
+def further(table: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """The columns that are no labels: those that are groupings, and those of too many words."""
+    words = {str(column): table[column].nunique() for column in table if column not in COLUMNS}
+    grouped = [column for column, count in words.items() if count <= MOST_GROUPS]
+    return grouped, [column for column in words if column not in grouped]
+
+
+def _nothing_answered(labels: Path, rejected: Sequence[dict[str, str]]) -> str:
+    (reason, count), *_ = Counter(row["reason"] for row in rejected).most_common(1)
+    example = next(row["path"] for row in rejected if row["reason"] == reason)
+    return (
+        f"{labels}: none of its {len(rejected)} pictures could be answered; {count} times the reason is: "
+        f"{REASONS[reason]}, as of {labels.parent / example} (paths are relative to the folder of the csv)"
+    )
