@@ -35,6 +35,9 @@ def test_a_card_reads_back_and_keeps_the_order_of_labels(tmp_path: Path) -> None
 def test_a_missing_card_and_one_of_another_kind_are_told(tmp_path: Path) -> None:
     with pytest.raises(PocketfaceError, match=r"card\.json: no such file"):
         read_card(tmp_path, VariantCard)
+    (tmp_path / "file").touch()
+    with pytest.raises(PocketfaceError, match=r"card\.json: no such file"):
+        read_card(tmp_path / "file", VariantCard)
     write_card(tmp_path, MODEL)
     with pytest.raises(PocketfaceError, match="not a VariantCard"):
         read_card(tmp_path, VariantCard)

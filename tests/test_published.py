@@ -117,6 +117,41 @@ def test_the_default_models_are_the_published_ones_of_these_names(tmp_path: Path
     assert published.default_models(tmp_path) == [tmp_path / "age_gender/int8", tmp_path / "expression/int8"]
 
 
+def test_a_model_is_named_by_its_path_or_as_published(tmp_path: Path, colour_model, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for level in ("int8", "uint8_io"):
+        variant_folder(tmp_path / f"weights/colour/{level}", colour_model, level=level)
+    weights = tmp_path / "weights"
+
+    def opened(name: str) -> Path:
+        return published.named_variant(Path(name), weights)
+
+    assert opened("colour") == weights / "colour/int8"
+    assert opened("colour/uint8_io") == weights / "colour/uint8_io"
+    assert opened("weights/colour") == Path("weights/colour/int8")
+    assert published.named(Path("colour"), weights) == weights / "colour"
+    with pytest.raises(PocketfaceError, match=r"published are colour/int8, colour/uint8_io$"):
+        opened("colour/int4")
+    Path("colour").mkdir()
+    assert opened("colour") == weights / "colour/int8", "a folder of pictures is no model"
+    variant_folder(tmp_path / "mine", colour_model)
+    assert opened("mine") == Path("mine")
+    assert opened(str(colour_model)) == colour_model
+
+
+def test_a_published_model_is_read_with_its_weights(outs: Outs) -> None:
+    folder = outs.root / "weights/pocket"
+    card = published.publish(outs.study, "age_gender", folder, root=outs.root)
+    assert published.model_card(folder) == card
+    assert published.model_card(outs.root / "models/age_gender").model == "age_gender"
+    for variant in (folder / "int8", folder / "int8/model.tflite"):
+        with pytest.raises(PocketfaceError, match="a variant; name the folder of its model"):
+            published.model_card(variant)
+    (folder / "model.weights.h5").unlink()
+    with pytest.raises(PocketfaceError, match="in the repository, not in the installed package"):
+        published.model_card(folder)
+
+
 def test_the_default_models_answer_age_gender_and_expression_within_3_megabytes() -> None:
     models = published.default_models()
     heads = [head for model in models for head in read_card(model, VariantCard).outputs]

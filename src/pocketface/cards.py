@@ -236,7 +236,7 @@ def read_card(folder: Path, kind: type[C]) -> C:
     path = Path(folder) / CARD
     try:
         return kind.model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise PocketfaceError(f"{path}: no such file; a model needs its card beside it") from None
     except (ValidationError, ValueError) as error:
         raise PocketfaceError(f"{path}: not a {kind.__name__}: {error}") from None

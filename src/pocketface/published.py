@@ -2,6 +2,7 @@
 
     publish(study, "age_gender", Path("weights/pocket"), levels=["int8"])
     default_models()                       # the folders that `pocketface predict` opens on its own
+    named_variant(Path("attributes"))      # the folder of a published model that is named
 
 A folder `weights/NAME` holds
 
@@ -108,6 +109,53 @@ def default_models(root: Path | None = None) -> list[Path]:
                 "after `dvc repro`"
             )
     return wanted
+
+
+def named(model: Path, root: Path | None = None) -> Path:
+    """What a person means by a model: what lies at that path, or what is published by that name.
+
+    Args:
+        model: a path, `NAME` or `NAME/LEVEL`.
+        root: where published models are.
+
+    Raises:
+        PocketfaceError: it is neither.
+    """
+    root = root or folder()
+    if model.is_file() or (model / CARD).is_file():
+        return model
+    variants = {card.parent.relative_to(root): card.parent for card in sorted(root.glob(f"*/*/{CARD}"))}
+    known = {place.parent: variants[place].parent for place in variants} | variants
+    if model not in known and not model.exists():
+        raise PocketfaceError(
+            f"{model}: no such file or folder, and no published model; published are "
+            f"{', '.join(place.as_posix() for place in variants) or 'none'}"
+        )
+    return known.get(model, model)
+
+
+def named_variant(model: Path, root: Path | None = None) -> Path:
+    """As `named`; of a published model's folder, the variant at `DEFAULT_LEVEL`."""
+    place = named(model, root)
+    default = place / DEFAULT_LEVEL
+    return default if (default / CARD).is_file() and not (place / MODEL_FILE).exists() else place
+
+
+def model_card(path: Path) -> ModelCard:
+    """The card of a model's folder, published or made by `dvc repro`.
+
+    Raises:
+        PocketfaceError: there is none, it is damaged or a variant's, or published weights are missing or not
+            the card's.
+    """
+    if path.is_file() or (path / MODEL_FILE).is_file():
+        raise PocketfaceError(f"{path}: a variant; name the folder of its model, which holds float weights")
+    try:
+        card = read(path)
+    except PocketfaceError:
+        return read_card(path, ModelCard)
+    check(path, card)
+    return card
 
 
 def read(path: Path) -> PublishedCard:
