@@ -1,5 +1,8 @@
 import json
+import os
+import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +49,7 @@ def test_evaluate_writes_every_figure(colour_model, labels, tmp_path):
     assert found["n"] == 2
     assert found["rejected"] == [
         {"path": "faces/c.png", "reason": "unsupported"},
-        {"path": "faces/d.png", "reason": "unreadable"},
+        {"path": "faces/d.png", "reason": "no_such_file"},
     ]
     metrics = found["metrics"]
     assert metrics["age_mae"] == pytest.approx((4 + 80 - 178 / 2.55) / 2, rel=1e-3)
@@ -58,6 +61,48 @@ def test_evaluate_writes_every_figure(colour_model, labels, tmp_path):
     assert found["by_group"]["race"]["white"]["n"] == 1
     assert found["by_group"]["race"]["white"]["gender_accuracy"] == 1.0
     assert "gender_accuracy" in result.output and "95%: " in result.output
+    told = [line.split() for line in result.stdout.splitlines()]
+    assert ["rejected:", "no_such_file", "1", "faces/d.png"] in told
+
+
+def test_evaluate_names_the_rejected_pictures_but_not_hundreds(colour_model, tmp_path):
+    paint(tmp_path / "a.png", 51, 0, 0)
+    data = tmp_path / "labels.csv"
+    data.write_text("path,age\na.png,24\n" + "".join(f"{n}.png,24\n" for n in range(9)))
+    result = run("evaluate", "--model", colour_model, "--data", data)
+    assert result.exit_code == 0, result.output
+    assert "9   0.png, 1.png, 2.png and 6 more, see --json" in result.stdout
+
+
+def test_evaluate_fails_if_no_picture_could_be_answered(colour_model, tmp_path):
+    data, out = tmp_path / "labels.csv", tmp_path / "out.json"
+    (tmp_path / "bad.jpg").write_bytes(b"not a picture")
+    data.write_text("path,age\nbad.jpg,3\nfaces/a.jpg,24\nfaces/b.jpg,24\n")
+    result = run("evaluate", "--model", colour_model, "--data", data, "--json", out)
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"error: {data}: none of its 3 pictures could be answered; 2 times")
+    assert f"no such file, as of {tmp_path / 'faces/a.jpg'} (paths are relative" in result.stderr
+    assert not out.exists()
+
+
+def test_evaluate_reads_fairface_as_it_is_and_says_what_it_groups_by(colour_model, tmp_path):
+    for name in ("1", "2"):
+        paint(tmp_path / f"val/{name}.png", 51, 0, 0)
+    data, out = tmp_path / "fairface_label_val.csv", tmp_path / "out.json"
+    data.write_text(
+        "file,age,gender,race,service_test,gendr\n"
+        "val/1.png,20-29,Male,East Asian,True,x\n"
+        "val/2.png,more than 70,Female,Latino_Hispanic,False,y\n"
+    )
+    result = run("evaluate", "--model", colour_model, "--data", data, "--json", out)
+    assert result.exit_code == 0, result.output
+    found = json.loads(out.read_text())
+    assert found["metrics"]["age_band_accuracy"] == 0.5
+    assert found["by_group"]["race"]["east asian"]["age_band_accuracy"] == 1.0
+    assert found["by_group"]["race"]["latino_hispanic"]["age_band_accuracy"] == 0.0
+    assert found["by_group"]["service_test"]["True"]["n"] == 1
+    assert "its words are groups: service_test\n" in result.stderr
+    assert "its words are groups: gendr; did you mean 'gender'?\n" in result.stderr
 
 
 def test_evaluate_searches_for_faces(colour_model, tmp_path):
@@ -80,7 +125,6 @@ def test_evaluate_searches_for_faces(colour_model, tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("path,agee\na.jpg,3\n", "did you mean 'age'?"),
         ("path,age\na.jpg,x\n", "line 2, column age"),
         ("", "empty"),
     ],
@@ -176,7 +220,11 @@ def test_predict_draws_what_it_says(colour_model, tmp_path):
 def test_predict_fails_if_no_picture_could_be_read(colour_model, tmp_path):
     result = run("predict", tmp_path / "none.jpg", "--model", colour_model)
     assert result.exit_code == 2
-    assert "none.jpg: unreadable" in result.stdout
+    assert "none.jpg: no such file" in result.stdout
+    assert "none of the pictures could be read" in result.stderr
+    address = run("predict", "https://example.org/me.jpg", "--model", colour_model)
+    assert address.exit_code == 2
+    assert "me.jpg: an address, not a file: download the picture" in address.stdout
     empty = run("predict", tmp_path, "--model", colour_model)
     assert empty.exit_code == 2
     assert "no pictures in" in empty.stderr
@@ -212,6 +260,57 @@ def test_a_pattern_names_the_variants_that_were_made(colour_model, tmp_path, mon
     }
 
 
+def test_predict_tells_of_names_that_the_output_cannot_encode(colour_model, tmp_path):
+    paths = [tmp_path / name for name in ("한국 얼굴.jpg", os.fsdecode(b"\xff.jpg"))]
+    for path in paths:
+        path.write_bytes(making.jpeg(making.scene(width=120, height=100)))
+
+    def told(*options: str) -> bytes:
+        command = [sys.executable, "-c", "from pocketface.cli import app; app()", "predict", *paths, *options]
+        windows = os.environ | {"PYTHONIOENCODING": "cp1252"}
+        done = subprocess.run([*command, "--model", colour_model], capture_output=True, env=windows)
+        assert done.returncode == 0, done.stderr.decode(errors="replace")
+        return done.stdout
+
+    assert [row["path"] for row in json.loads(told("--json").decode("ascii"))] == list(map(str, paths))
+    korean, broken = told().splitlines()
+    assert korean.endswith(b"\\ud55c\\uad6d \\uc5bc\\uad74.jpg: no face was found")
+    assert broken.endswith(b"\\udcff.jpg: no face was found")
+
+
+def test_without_the_extra_every_command_works_or_names_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(STUDY))
+    (tmp_path / "ann.jpg").write_bytes(making.jpeg(making.scene(ANN)))
+    (tmp_path / "labels.csv").write_text("path,Eyeglasses\nann.jpg,0\n")
+    need = [["run"], ["track"], ["data", "list"], ["publish", "age_gender", "--as", "mine"]]
+    need += [["explain", "ann.jpg", "--model", "age_gender"]]
+    work = [["predict", "ann.jpg"], ["evaluate", "--model", "attributes", "--data", "labels.csv"]]
+    work += [["export", "c", "facenet"]]
+    bare = [sys.executable, Path(__file__).with_name("bare.py"), json.dumps(need + work)]
+    done = subprocess.run(bare, capture_output=True, text=True, check=True)
+    for command, (status, _, stderr) in zip(need + work, json.loads(done.stdout), strict=True):
+        assert "Traceback" not in stderr, command
+        assert status == (2 if command in need else 0), (command, stderr)
+        assert ("pip install 'pocketface[pipeline]'" in stderr) == (command in need), (command, stderr)
+
+
+def test_the_version_is_told():
+    assert run("--version").stdout == f"pocketface {version('pocketface')}\n"
+
+
+def test_published_models_are_named_from_anywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ann.jpg").write_bytes(making.jpeg(making.scene(ANN)))
+    result = run("predict", "ann.jpg", "--model", "attributes", "--model", "expression/int8", "--json")
+    assert result.exit_code == 0, result.output
+    assert {"Eyeglasses", "expression"} <= set(json.loads(result.stdout)[0]["faces"][0])
+    assert run("export", "c", "facenet").exit_code == 0
+    refused = run("predict", "ann.jpg", "--model", "attribute")
+    assert refused.exit_code == 2
+    assert "attribute: no such file or folder, and no published model" in refused.stderr
+
+
 @pytest.fixture
 def checked(tmp_path, monkeypatch) -> Path:
     """A folder with a study and its figures, made the working directory; the file with the figures."""
@@ -244,14 +343,10 @@ def test_check_update_does_not_bless_what_breaks_a_limit(checked):
     assert "is 6.5, allowed at most 6" in refused.stdout
 
 
-def test_track_says_what_it_is_missing(checked, monkeypatch):
+def test_track_says_what_it_is_missing(checked):
     refused = run("track")
     assert refused.exit_code == 2
     assert "no variant is evaluated yet; run `dvc repro` first" in refused.stderr
-    monkeypatch.setitem(sys.modules, "pocketface.tracking", None)
-    not_installed = run("track")
-    assert not_installed.exit_code == 2
-    assert "pip install 'pocketface[pipeline]'" in not_installed.stderr
 
 
 def test_data_list_names_every_dataset(tmp_path, monkeypatch):

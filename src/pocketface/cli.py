@@ -4,8 +4,10 @@ Each command imports what it needs when it runs, so that `pocketface --help` ans
 """
 
 import json
+import multiprocessing
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -29,12 +31,31 @@ Models = Annotated[
     list[Path] | None,
     typer.Option(
         "--model",
-        metavar="DIR_OR_TFLITE",
-        help="A variant's folder, a .tflite file or a quoted pattern: 'variants/*/int8' is what `dvc repro` "
-        "made; once per task. By default the published models that come with this package.",
+        metavar="MODEL",
+        help="A published model (`attributes`, `facenet/int8`), a variant's folder, a .tflite file or a "
+        "quoted pattern: 'variants/*/int8' is what `dvc repro` made; once per task. By default the published "
+        "models of age, gender and expression.",
     ),
 ]
 Threads = Annotated[int, typer.Option(min=1, help="CPU threads of each model.")]
+NAMED = 3
+"""Pictures that are named of those rejected for one reason."""
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"pocketface {version('pocketface')}")
+        raise typer.Exit
+
+
+@app.callback()
+def door(
+    _: Annotated[
+        bool,
+        typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Holds what belongs to no command."""
 
 
 @app.command()
@@ -65,10 +86,9 @@ def run(
     from pocketface.study import load_study
 
     study = load_study()
-    with _pipeline_extra():
-        from pocketface.running import run as running
+    from pocketface.running import run as running
 
-        status = running(study, targets or [], jobs)
+    status = running(study, targets or [], jobs)
     if status:
         raise typer.Exit(status)
     if not targets:
@@ -103,7 +123,7 @@ def predict(
 
         pocketface predict me.jpg --draw out.png
 
-        pocketface predict me.jpg --model variants/expression/float32
+        pocketface predict me.jpg --model attributes --model expression
     """
     from pocketface.evaluation import predict as predicting
     from pocketface.evaluation.variants import open_variants
@@ -111,11 +131,11 @@ def predict(
     files = predicting.pictures_in(pictures)
     drawn = _drawn(files, draw)
     variants = open_variants(_models(model), threads)
-    rows = list(predicting.predict(variants, files))
+    rows = list(predicting.predict(variants, files, multiprocessing.cpu_count()))
     for row, place in zip(rows, drawn, strict=False):
         _draw(row, place)
     if as_json:
-        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(rows, indent=2))
     else:
         for row in rows:
             typer.echo("\n".join(_described(row)))
@@ -150,13 +170,18 @@ def evaluate(
 ) -> None:
     """Measures models on labelled pictures of your own.
 
-    LABELS.csv has a column `path`, relative to its folder, and any of `age` (years), `age_group` (young,
-    elderly), `age_band` (20-29, more than 70), `gender` (male, female), `race`, `expression` (only happy and
-    sad means: which of the two) and CelebA's attribute names (0, 1). An empty cell is a missing label.
+    LABELS.csv has a column `path` or `file`, relative to its folder, and any of `age` (years, or bands as in
+    age_band), `age_group` (young, elderly), `age_band` (0-2, 3-9, 10-19, 20-29 ... 60-69, more than 70),
+    `gender` (male, female), `expression` (angry, disgust, fear, happy, sad, surprise, neutral; only happy and
+    sad means: which of the two) and CelebA's attribute names (0, 1). `race` and every further column may hold
+    any words: the JSON file has the figures of each such group. An empty cell is a missing label. Commas,
+    semicolons or tabs separate. FairFace's csv is read as it is.
 
     Examples:
 
         pocketface evaluate --data labels.csv --json figures.json
+
+        pocketface evaluate --data fairface/fairface_label_val.csv --json figures.json
 
         pocketface evaluate --model my.tflite --data faces.csv --detect none
     """
@@ -166,10 +191,11 @@ def evaluate(
     from pocketface.files import write_json
 
     variants = open_variants(_models(model), threads)
-    found = evaluate_pictures(variants, labels, Search(detect=detect, centre_if_none=no_face == "center"))
+    search = Search(detect=detect, centre_if_none=no_face == "center")
+    found = evaluate_pictures(variants, labels, search, multiprocessing.cpu_count())
     typer.echo("\n".join(_figures(found)))
-    if found["unanswered"]:
-        typer.echo(f"note: none of the models answers {', '.join(found['unanswered'])}", err=True)
+    for note in _notes(found):
+        typer.echo(f"note: {note}", err=True)
     if out is not None:
         try:
             write_json(out, found)
@@ -182,7 +208,10 @@ def evaluate(
 def explain(
     picture: Annotated[Path, typer.Argument(help="A picture that shows a face; the largest one is taken.")],
     model: Annotated[
-        Path, typer.Option("--model", metavar="DIR", help="A trained model's folder: weights and card.")
+        Path,
+        typer.Option(
+            "--model", help="A trained model's folder, weights and card; or a published model: `age_gender`."
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", metavar="OUT.png", dir_okay=False)] = Path("maps.png"),
     maps: Annotated[int, typer.Option(min=1, help="Feature maps to draw of a layer, at most.")] = 16,
@@ -194,12 +223,13 @@ def explain(
         pocketface explain me.jpg --model models/age_gender --out maps.png
     """
     from pocketface import explain as explaining
-    from pocketface.cards import ModelCard, read_card
+    from pocketface.published import model_card, named
     from pocketface.training.fit import load
 
-    card = read_card(model, ModelCard)
+    folder = named(model)
+    card = model_card(folder)
     face = explaining.see(card, picture)
-    outputs = explaining.layer_outputs(load(card, model), face)
+    outputs = explaining.layer_outputs(load(card, folder), face)
     explaining.write(out, explaining.draw(outputs, card.outputs, maps))
     typer.echo(f"{out}: {len(outputs)} layers")
 
@@ -338,18 +368,18 @@ def track() -> None:
     The store is mlflow.db in this folder, or what MLFLOW_TRACKING_URI names.
     """
     from pocketface.study import load_study
+    from pocketface.tracking import track as publish
 
-    with _pipeline_extra():
-        from pocketface.tracking import track as publish
-
-        published = publish(load_study())
-    typer.echo(published.text())
+    typer.echo(publish(load_study()).text())
 
 
 @export.command("c")
 @exit_cleanly
 def export_c(
-    variant: Annotated[Path, typer.Argument(metavar="VARIANT", help="A variant's folder: file and card.")],
+    variant: Annotated[
+        Path,
+        typer.Argument(metavar="VARIANT", help="A variant's folder, or a published model: `expression`."),
+    ],
     out: Annotated[Path, typer.Option("--out", metavar="OUT.h", dir_okay=False)] = Path("model.h"),
     npu: Annotated[
         bool, typer.Option("--npu", help="Take the file that Vela compiled for an Ethos-U65.")
@@ -362,9 +392,10 @@ def export_c(
         pocketface export c variants/expression/int8_io --out model.h
     """
     from pocketface.files import written_whole
+    from pocketface.published import named_variant
     from pocketface.tflite.c_array import c_header
 
-    text = c_header(variant, npu)
+    text = c_header(named_variant(variant), npu)
     try:
         with written_whole(out) as partial:
             partial.write_text(text, encoding="utf-8")
@@ -417,8 +448,7 @@ def publish(
 @exit_cleanly
 def list_data() -> None:
     """Says of every dataset: what it holds, its licence, where it would come from, what is here."""
-    with _pipeline_extra():
-        from pocketface.fetching.status import status
+    from pocketface.fetching.status import status
 
     for row in status():
         pictures = "? pictures" if row.pictures is None else f"{row.pictures:,} pictures"
@@ -429,19 +459,8 @@ def list_data() -> None:
         typer.echo(f"    from {row.origin}; {row.archives} archives here, {packed}")
 
 
-@contextmanager
-def _pipeline_extra() -> Iterator[None]:
-    """Says how to get a package that only the pipeline needs, if an import in the block misses it."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise PocketfaceError(
-            f"{error.name} is not installed; `pip install 'pocketface[pipeline]'` brings it"
-        ) from None
-
-
 def _models(named: Sequence[Path] | None) -> list[Path]:
-    """The models to open: those named, patterns among them filled in, or the published ones.
+    """The models to open: those named, patterns among them filled in, or the published default ones.
 
     Raises:
         PocketfaceError: there is none.
@@ -456,9 +475,10 @@ def _models(named: Sequence[Path] | None) -> list[Path]:
 def _matching(name: Path) -> list[Path]:
     """The folders of variants that a pattern names, but for those that could not be made."""
     from pocketface.cards import CARD, VariantCard, read_card
+    from pocketface.published import named_variant
 
     if "*" not in str(name):
-        return [name]
+        return [named_variant(name)]
     root, pattern = (
         (Path(name.anchor), name.relative_to(name.anchor)) if name.is_absolute() else (Path(), name)
     )
@@ -490,8 +510,10 @@ def _draw(row: dict[str, Any], place: Path) -> None:
 
 def _described(row: dict[str, Any]) -> list[str]:
     """A picture's answers as lines for a person."""
+    from pocketface.evaluation.finding import REASONS
+
     if not row["faces"]:
-        return [f"{row['path']}: {row['status']}"]
+        return [f"{row['path']}: {REASONS[row['status']]}"]
     return [f"{row['path']}: {_face(face)}" for face in row["faces"]]
 
 
@@ -509,12 +531,28 @@ def _face(face: dict[str, Any]) -> str:
 
 
 def _figures(found: dict[str, Any]) -> Sequence[str]:
-    """Figures as lines for a person: all pictures, and why some have none."""
+    """Figures as lines for a person: all pictures, and which have none and why."""
     lines = [f"{'pictures answered':28} {found['n']:>8}"]
-    reasons = [row["reason"] for row in found["rejected"]]
-    lines += [f"{'rejected: ' + reason:28} {reasons.count(reason):>8}" for reason in sorted(set(reasons))]
+    for reason in sorted({row["reason"] for row in found["rejected"]}):
+        paths = [row["path"] for row in found["rejected"] if row["reason"] == reason]
+        more = f" and {len(paths) - NAMED} more, see --json" if len(paths) > NAMED else ""
+        lines.append(f"{'rejected: ' + reason:28} {len(paths):>8}   {', '.join(paths[:NAMED])}{more}")
     for metric, value in found["metrics"].items():
         (low, high), blind = found["intervals"][metric], found["baseline"][metric]
         sure = f"{low:.4f} to {high:.4f}"
         lines.append(f"{metric:28} {value:8.4f}   (95%: {sure}; best constant answer: {blind:.4f})")
     return lines
+
+
+def _notes(found: dict[str, Any]) -> Iterator[str]:
+    """What became of columns that are not measured."""
+    from pocketface.evaluation.label_csv import hint
+    from pocketface.evaluation.labelled import MOST_GROUPS
+
+    if found["unanswered"]:
+        yield f"none of the models answers {', '.join(found['unanswered'])}"
+    for column in found["further"]:
+        meant = f"; did you mean {label!r}?" if (label := hint(column)) else ""
+        yield f"no label, so its words are groups: {column}{meant}"
+    for column in found["ignored"]:
+        yield f"neither a label nor, with over {MOST_GROUPS} words, groups: {column}"

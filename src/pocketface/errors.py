@@ -6,8 +6,11 @@ Anything else that escapes is a defect of ours and keeps its traceback.
 """
 
 import functools
+import io
+import re
 import sys
 from collections.abc import Callable
+from importlib.metadata import requires
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -21,14 +24,36 @@ class PocketfaceError(Exception):
 
 
 def exit_cleanly(main: Callable[P, T]) -> Callable[P, T]:
-    """Decorates an entry point: a `PocketfaceError` becomes a line on stderr and exit status 2."""
+    """Decorates an entry point.
+
+    A `PocketfaceError` becomes a line on stderr and exit status 2; so does a missing package that an extra
+    brings. What the encoding of stdout cannot say, as in a file's name, is printed as an escape.
+    """
 
     @functools.wraps(main)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")
         try:
             return main(*args, **kwargs)
         except PocketfaceError as error:
-            print(f"error: {error}", file=sys.stderr)
-            sys.exit(EXIT_BAD_INPUT)
+            told = str(error)
+        except ModuleNotFoundError as error:
+            if (extra := _extra_with(error.name or "")) is None:
+                raise
+            remedy = f"`pip install 'pocketface[{extra}]'`"
+            told = f"this needs the extra `{extra}`, for {error.name} is not installed: {remedy}"
+        print(f"error: {told}", file=sys.stderr)
+        sys.exit(EXIT_BAD_INPUT)
 
     return wrapped
+
+
+def _extra_with(module: str) -> str | None:
+    """The extra of this package that brings a module, by the names of its requirements."""
+    for requirement in requires("pocketface") or ():
+        package, _, marker = requirement.replace("-", "_").partition(";")
+        extra = re.search(r"extra == ['\"](\w+)", marker)
+        if extra and module in re.split(r"\W+", package):
+            return extra[1]
+    return None
