@@ -25,7 +25,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from pocketface.datasets import OLDEST, Record, hashed_split, holds, lines, pictures
+from pocketface.datasets import OLDEST, Record, holds, lines, pictures
 
 LABELS = ("age", "age_real", "age_apparent")
 NAMES = (
@@ -58,9 +58,9 @@ def read(archive: zipfile.ZipFile) -> Iterator[Record]:
         folder = FOLDERS.get(path.parent.name)
         found = [split for split in ([folder] if folder in truth else truth) if name in truth[split]]
         if found:
-            yield _record(image, found[0] or hashed_split(name), truth[found[0]][name])
+            yield _record(image, found[0], truth[found[0]][name])
         else:
-            yield Record(image, split=folder or "train", problem="no_label")
+            yield Record(image, split=folder, problem="no_label")
 
 
 def _truth(archive: zipfile.ZipFile) -> dict[str | None, Rows]:
@@ -77,7 +77,7 @@ def _rows(archive: zipfile.ZipFile, *filenames: str) -> Rows:
     return rows
 
 
-def _record(image: str, split: str, rows: Sequence[Mapping[str, str]]) -> Record:
+def _record(image: str, split: str | None, rows: Sequence[Mapping[str, str]]) -> Record:
     given = {
         label: [row[column] for row in rows for column in columns if row.get(column)]
         for label, columns in COLUMNS.items()

@@ -5,7 +5,7 @@ It comes in two layouts, and either will do:
 - pictures in folders of their expressions, whose words may be others (`WORDS`) and upper case. Of Kaggle's
   `train/happy/Training_10019449.jpg` and `test/happy/PublicTest_10077120.jpg` the name tells the official
   split; of others (`images/validation/happy/123.jpg`) a folder does (`FOLDERS`). Where nothing is for
-  validation, a part of train is, by hash;
+  validation, a part of train is, by content;
 - the original `fer2013.csv`, also called `icml_face_data.csv`, with the columns `emotion` (0 to 6, in the
   order of `EXPRESSIONS`), `pixels` (2,304 numbers) and `Usage`. Its records are named `fer2013.csv:00042`, by
   row, counted from 0.
@@ -26,7 +26,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from pocketface.datasets import Record, hashed_split, lines, listed, pictures
+from pocketface.datasets import Record, lines, listed, pictures
 from pocketface.errors import PocketfaceError
 from pocketface.labels import EXPRESSIONS
 
@@ -87,7 +87,7 @@ def _from_pictures(archive: zipfile.ZipFile) -> Iterator[Record]:
             yield Record(image, problem="no_split")
             continue
         if split == "train" and not validated:
-            split = hashed_split(image)
+            split = None  # by content
         if expression is None:
             yield Record(image, split=split, problem="bad_label")
         else:
