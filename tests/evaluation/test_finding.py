@@ -11,6 +11,7 @@ from colours import png
 from pocketface.errors import PocketfaceError
 from pocketface.evaluation import finding
 from pocketface.evaluation.finding import REASONS, Search, aligned, find, look, look_at
+from pocketface.faces.picture import decode_reduced
 from pocketface.faces.view import view, window
 from pocketface.study import Crop, Input
 
@@ -64,6 +65,21 @@ def test_auto_takes_small_pictures_as_faces_and_searches_others():
     assert find(wall, Search()) == []
     assert find(wall, Search(centre_if_none=True)) == [None]
     assert find(wall, Search(detect="none")) == [None]
+
+
+def test_boxes_of_a_reduced_picture_are_in_the_files_own_pixels(two_people, monkeypatch):
+    searched = [(CHIP, SMALL)], Search(every=True, detect="dlib")
+    whole = look(two_people, *searched)
+    monkeypatch.setattr("pocketface.faces.picture.MAX_PIXELS", 480 * 360 - 1)
+    halved = look(two_people, *searched)
+    assert decode_reduced(two_people.read_bytes())[1] == 2
+    np.testing.assert_allclose(halved.boxes, whole.boxes, atol=16)
+    for seen, reduced in zip(whole.faces, halved.faces, strict=True):
+        assert np.abs(seen[0].astype(int) - reduced[0]).mean() < 16, "the same face"
+    monkeypatch.setattr("pocketface.faces.picture.MAX_JPEG_PIXELS", 480 * 360 - 1)
+    too_large = look(two_people, *searched)
+    assert (too_large.reason, too_large.boxes) == ("too_large", ())
+    assert "480x360" in too_large.detail
 
 
 def test_the_middle_of_the_frame_keeps_its_shape(tmp_path):

@@ -131,6 +131,16 @@ class TestOut:
         assert faces.crop == ONE.crop and faces.dataset == "utkface"
 
 
+def test_a_box_in_a_reduced_picture_is_in_the_files_own_pixels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = "UTKFace/30_0_0_20170109000000000.jpg.chip.jpg"
+    archive = making.make_raw(tmp_path / "files.zip", {image: making.jpeg(making.scene())})
+    monkeypatch.setattr("pocketface.faces.picture.MAX_PIXELS", 480 * 360 - 1)
+    index = build("utkface", archive, AS_IS, tmp_path / "out", workers=1)
+    assert index["box"].tolist() == [[60, 0, 420, 360]], "its middle square"
+
+
 def test_attributes_are_small_integers(tmp_path: Path) -> None:
     archive = making.make_raw(tmp_path / "files.zip", making.celeba(6))
     build("celeba", archive, AS_IS, tmp_path / "celeba", workers=1)

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from pocketface.errors import PocketfaceError
+from pocketface.faces.detect import scaled
 from pocketface.files import written_whole
 
 BOX, INK, PAPER = (255, 196, 0), (255, 255, 255), (30, 30, 30)
@@ -35,12 +36,13 @@ def described(face: dict[str, Any]) -> list[str]:
     return lines
 
 
-def draw(picture: np.ndarray, faces: Sequence[dict[str, Any]]) -> np.ndarray:
+def draw(picture: np.ndarray, faces: Sequence[dict[str, Any]], reduction: int = 1) -> np.ndarray:
     """The picture with a box round every face, and what it was answered beside it.
 
     Args:
         picture: uint8 `[H, W, 3]`, RGB; it is not changed.
         faces: as `pocketface.evaluation.predict` gives them.
+        reduction: of the picture against the pixels that the boxes are in, as `decode_reduced` gives it.
 
     Returns:
         uint8 `[H, W, 3]`, RGB.
@@ -48,7 +50,7 @@ def draw(picture: np.ndarray, faces: Sequence[dict[str, Any]]) -> np.ndarray:
     drawn = np.ascontiguousarray(picture)
     drawn = drawn.copy() if drawn is picture else drawn
     for face in faces:
-        left, top, right, bottom = face["box"]
+        left, top, right, bottom = scaled(face["box"], 1 / reduction)
         line = int(np.clip((bottom - top) / LINES_A_FACE, SMALLEST, LARGEST))
         cv2.rectangle(drawn, (left, top), (right, bottom), BOX, max(1, line // 10))
         _write_lines(drawn, described(face), left, bottom, line)

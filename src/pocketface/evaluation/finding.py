@@ -25,8 +25,8 @@ from tqdm import tqdm
 from pocketface.errors import PocketfaceError
 from pocketface.faces import picture as pictures
 from pocketface.faces.crop import crop_picture, cut_face
-from pocketface.faces.detect import Box, Face, detect
-from pocketface.faces.picture import Rejected, decode
+from pocketface.faces.detect import Box, Face, detect, scaled
+from pocketface.faces.picture import Rejected, decode_reduced
 from pocketface.faces.view import view
 from pocketface.study import Crop, Input
 
@@ -75,14 +75,16 @@ class Looked:
     Attributes:
         path: the file.
         reason: why there is no face, one of `REASONS`; else None.
-        boxes: of each face, in picture pixels.
+        boxes: of each face, in the file's own pixels, turned upright.
         faces: per face and per model, what the model sees: uint8 `[size, size, channels]`.
+        detail: of a picture that could not be read, what was found and what to do, in a sentence.
     """
 
     path: Path
     reason: str | None
     boxes: tuple[Box, ...] = ()
     faces: tuple[tuple[np.ndarray, ...], ...] = ()
+    detail: str = ""
 
 
 def look_at(
@@ -135,19 +137,19 @@ def _ended(workers: Sequence[BaseProcess]) -> str:
 def look(path: Path, wanted: Sequence[Wanted], search: Search) -> Looked:
     """Looks at one picture file."""
     try:
-        picture = decode(path.read_bytes())
+        picture, reduction = decode_reduced(path.read_bytes())
     except FileNotFoundError:
         return Looked(path, "address" if re.match(r"\w[\w+.-]+:/", path.as_posix()) else "no_such_file")
     except OSError:
         return Looked(path, "unreadable")
     except Rejected as rejected:
-        return Looked(path, rejected.reason)
+        return Looked(path, rejected.reason, detail=rejected.told)
     found = find(picture, search)
     if not found:
         return Looked(path, NO_FACE)
-    boxes = tuple(_central_square(picture) if face is None else face.box for face in found)
+    boxes = (_central_square(picture) if face is None else face.box for face in found)
     faces = tuple(tuple(_seen(picture, face, *model) for model in wanted) for face in found)
-    return Looked(path, None, boxes, faces)
+    return Looked(path, None, tuple(scaled(box, reduction) for box in boxes), faces)
 
 
 def find(picture: np.ndarray, search: Search) -> list[Face | None]:

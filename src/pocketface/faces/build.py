@@ -40,9 +40,9 @@ from pocketface.datasets import Record
 from pocketface.errors import PocketfaceError
 from pocketface.faces import duplicates
 from pocketface.faces.crop import crop_picture
-from pocketface.faces.detect import Box
+from pocketface.faces.detect import Box, scaled
 from pocketface.faces.index import COLUMNS, CROP, FACES, INDEX, OK
-from pocketface.faces.picture import Rejected, decode
+from pocketface.faces.picture import Rejected, decode_reduced, pillow_heif
 from pocketface.files import remove, write_json, written_whole
 from pocketface.labels import CELEBA_ATTRIBUTES, CLASSES
 from pocketface.study import Crop, Dataset
@@ -58,7 +58,7 @@ SCRATCH = ".shards"
 LABELS = ("age", "gender", "race", "expression")
 """Label columns that every index has, first and in this order."""
 
-LIBRARIES = (cv2, dlib, imagehash, np, PIL)
+LIBRARIES = (cv2, dlib, imagehash, np, PIL, pillow_heif)
 """What, besides our own code, decides the pixels and which of them are copies."""
 
 CONNECT_SECONDS = 20
@@ -218,10 +218,11 @@ def _crop_one(data: bytes, crop: Crop) -> tuple[str, np.ndarray | None, Box | No
     """Status, face, box and hash of one picture."""
     source_sha = hashlib.sha256(data).hexdigest()
     try:
-        face, box = crop_picture(decode(data), crop)
+        picture, reduction = decode_reduced(data)
+        face, box = crop_picture(picture, crop)
     except Rejected as rejected:
         return rejected.reason, None, None, source_sha
-    return OK, face, box, source_sha
+    return OK, face, scaled(box, reduction), source_sha
 
 
 def _perceptual_hash(face: np.ndarray | None, crop: Crop) -> int:
@@ -326,7 +327,7 @@ def _key(dataset: str, archive: Path, records: Iterable[Record], crop: Crop) -> 
         [(record.image, record.problem) for record in records],
         crop.model_dump(mode="json"),
         [hashlib.sha256(path.read_bytes()).hexdigest() for path in code],
-        [library.__version__ for library in LIBRARIES],
+        [getattr(library, "__version__", None) for library in LIBRARIES],
     ]
     return hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:16]
 

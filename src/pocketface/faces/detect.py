@@ -81,7 +81,7 @@ def detect(picture: np.ndarray, detector: Literal["hog", "cnn"] = "hog", upsampl
     for look in looks[detector]:
         boxes = look(searched, upsample)
         if boxes:
-            faces = [_with_points(picture, _scaled(box, 1 / scale)) for box in boxes]
+            faces = [_with_points(picture, scaled(box, 1 / scale)) for box in boxes]
             return sorted(faces, key=lambda face: (-face.side, face.box))
     return []
 
@@ -96,7 +96,7 @@ def _hog_framed(picture: np.ndarray, upsample: int) -> list[Box]:
     frame = round(max(picture.shape[:2]) * SECOND_LOOK_FRAME)
     framed = cv2.copyMakeBorder(picture, frame, frame, frame, frame, cv2.BORDER_REPLICATE)
     small, scale = _reduced(framed, round(max(framed.shape[:2]) * HALF))
-    return [_moved(_scaled(box, 1 / scale), -frame) for box in _hog(small, upsample)]
+    return [_moved(scaled(box, 1 / scale), -frame) for box in _hog(small, upsample)]
 
 
 def _cnn(picture: np.ndarray, upsample: int) -> list[Box]:
@@ -111,7 +111,7 @@ def _cnn_last(picture: np.ndarray, upsample: int) -> list[Box]:
     for longer in (round(side * HALF), side):
         small, scale = _reduced(picture, longer)
         if found := _cnn(small, 0):
-            return [_scaled(box, 1 / scale) for box in found]
+            return [scaled(box, 1 / scale) for box in found]
     return []
 
 
@@ -135,7 +135,8 @@ def _box(found: dlib.rectangle) -> Box:
     return found.left(), found.top(), found.right() + 1, found.bottom() + 1
 
 
-def _scaled(box: Box, scale: float) -> Box:
+def scaled(box: Box, scale: float) -> Box:
+    """The box in a copy of the picture that is `scale` times as large."""
     left, top, right, bottom = (round(edge * scale) for edge in box)
     return left, top, right, bottom
 

@@ -1,44 +1,72 @@
 """From the bytes of a picture file to pixels, or to the reason why not.
 
-    pixels = decode(path.read_bytes())         # uint8 [H, W, 3], RGB
+    pixels = decode(path.read_bytes())                        # uint8 [H, W, 3], RGB
+    pixels, reduction = decode_reduced(path.read_bytes())     # where places in the picture matter
 
 Pillow decodes, because it says when a file is cut short: OpenCV fills the rest of a JPEG with grey and
-returns it. What is not one whole still picture of a usable size is `Rejected`, for one of `REASONS`.
+returns it, and so does Pillow with JPEG 2000, which is therefore not read. What is not one whole still
+picture of a usable size is `Rejected`, for one of `REASONS`.
 """
 
 import io
+import re
 import struct
 import warnings
 import zlib
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, features
+from PIL.ImageFile import ImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 
+try:
+    import pillow_heif
+except ImportError:  # the extra `heif`
+    pillow_heif = None  # type: ignore[assignment]
+
+RAW = "RAW"
 SIGNATURES = {
-    "JPEG": (b"\xff\xd8\xff",),
-    "PNG": (b"\x89PNG\r\n\x1a\n",),
-    "GIF": (b"GIF87a", b"GIF89a"),
-    "WEBP": (b"RIFF",),
-    "BMP": (b"BM",),
-    "TIFF": (b"II*\0", b"MM\0*"),
-    "PPM": (b"P4", b"P5", b"P6"),
+    "JPEG": rb"\xff\xd8\xff",
+    "PNG": rb"\x89PNG\r\n\x1a\n",
+    "GIF": rb"GIF8[79]a",
+    "WEBP": rb"RIFF.{4}WEBP",
+    "BMP": rb"BM.{13}\0\0\0",
+    RAW: rb"II\*\0.{4}CR|IIRO|IIU\0|FUJIFILMCCD-RAW|.{4}ftypcrx ",
+    "TIFF": rb"II\*\0|MM\0\*",
+    "PPM": rb"P[456]\s",
+    "AVIF": rb".{4}ftyp(?!he[iv])(.{4}){0,9}?avi[fs]",
+    "HEIF": rb".{4}ftyp(he[iv][cmsx]|mif[12]|msf1)",
 }
-"""Pillow's name of each format that is read -> how such a file begins."""
+"""Pillow's name of each format -> how such a file begins, a regular expression; the first that fits. Raw
+files that begin as TIFFs do are told from them by their tags."""
+SIGNATURE_BYTES = 64
+"""At the beginning of a file; so many are enough for `is_picture`."""
+
+DNG_VERSION, SUBFILE = 50706, 254
+"""TIFF tags of raw files: the one that makes it a DNG; of a page, bit 0, that it is a smaller copy of the
+picture, as is the first page of NEF, ARW and their like."""
 
 MIN_SIDE = 16
 """Pixels. The smallest faces of any dataset here are 20 pixels wide."""
 MAX_PIXELS = 100_000_000
 """A picture takes about ten bytes a pixel while it is decoded, however small its file is."""
+MAX_JPEG_PIXELS = 2 * MAX_PIXELS
+"""Phones have up to 200 megapixels. A JPEG above `MAX_PIXELS` is decoded at half its size."""
 
 REASONS = {
     "empty": "the file has no bytes",
-    "unsupported": "not a JPEG, PNG, GIF, WebP, BMP, TIFF or PPM file, or a kind of it that has no colours",
+    "unsupported": "not a JPEG, PNG, GIF, WebP, AVIF, HEIC, BMP, TIFF or PPM file, or a kind without colours",
+    "raw": "a camera's raw file; export it as JPEG",
+    "needs_heif": "a HEIC or HEIF file; `pip install 'pocketface[heif]'` brings its decoder",
+    "needs_codec": "this Pillow was built without its decoder; `pip install --upgrade pillow` brings it",
     "unreadable": "the file is damaged",
     "truncated": "the file ends before the picture does",
     "too_small": f"a side is shorter than {MIN_SIDE} pixels",
-    "too_large": f"more than {MAX_PIXELS} pixels",
+    "too_large": f"more than {MAX_PIXELS:,} pixels, or {MAX_JPEG_PIXELS:,} in a JPEG file: make it smaller, "
+    "for example with `magick PICTURE -resize 4000x4000 SMALLER.jpg`",
     "animated": "several frames or pages, and none of them is the picture",
 }
+"""Reason -> what it means, and the remedy where there is one."""
 
 # What Pillow's decoders raise on damaged files, beside its own errors, which are OSErrors.
 _DAMAGED = (
@@ -50,6 +78,7 @@ _DAMAGED = (
     EOFError,
     ArithmeticError,
     MemoryError,
+    RuntimeError,
     struct.error,
     zlib.error,
 )
@@ -68,68 +97,110 @@ class Rejected(Exception):
         self.reason = reason
         self.detail = detail
 
+    @property
+    def told(self) -> str:
+        """The reason, the remedy and what was found, for a person, in one line."""
+        found = " ".join(self.detail.split())
+        return REASONS.get(self.reason, self.reason) + (f" ({found})" if found else "")
+
     def __reduce__(self) -> tuple[type["Rejected"], tuple[str, str]]:
         return type(self), (self.reason, self.detail)  # so that it survives the way back from a worker
 
 
+def is_picture(beginning: bytes) -> bool:
+    """Whether a file is a picture, by its signature: its first `SIGNATURE_BYTES` decide."""
+    return _format(beginning[:SIGNATURE_BYTES]) is not None
+
+
 def decode(data: bytes) -> np.ndarray:
-    """The pixels of a picture file, upright as its EXIF data say.
+    """The pixels of a picture file, as `decode_reduced` gives them, where their scale does not matter."""
+    return decode_reduced(data)[0]
+
+
+def decode_reduced(data: bytes) -> tuple[np.ndarray, int]:
+    """The pixels of a picture file, upright as its metadata say, and their scale.
 
     Grey pictures become RGB, 16-bit ones 8-bit (the upper byte), CMYK and palettes RGB; transparent parts
-    show white. Of the several pictures in a camera's MPO file the first, the full one, is taken;
-    animations and multi-page files are rejected, for nothing says which frame was labelled. Wrong bytes
-    inside a JPEG that is otherwise whole cannot be told from a picture.
+    show white. Of the several pictures in a camera's MPO or HEIC file the main one is taken; animations and
+    multi-page files are rejected, for nothing says which frame was labelled. Wrong bytes inside a JPEG that
+    is otherwise whole cannot be told from a picture.
 
     Args:
         data: the file's content.
 
     Returns:
-        uint8 `[H, W, 3]`, RGB, writable.
+        uint8 `[H, W, 3]`, RGB, writable; and the pixels of the file that a side of one of them stands for: 2
+        in a JPEG of more than `MAX_PIXELS`, which is reduced while it is decoded, else 1. A place in
+        the picture times this is the place in the file's own pixels.
 
     Raises:
         Rejected: for one of `REASONS`.
     """
     if not data:
         raise Rejected("empty")
-    kind = _format(data)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd metadata; the size is checked below
-            with Image.open(io.BytesIO(data), formats=[kind]) as image:
+            with _open(data) as image:
+                reduction = _reduce(image)
                 _check(image)
                 image.load()
                 _check_end(image, data)
-                return _upright_rgb(image)
-    except Image.DecompressionBombError as error:
-        raise Rejected("too_large", str(error)) from None
-    except UnidentifiedImageError:
-        raise Rejected("unreadable", f"not a whole {kind} header") from None
+                return _upright_rgb(image), reduction
+    except Image.DecompressionBombError:  # a frame that is larger than the header says
+        raise Rejected("too_large") from None
     except _DAMAGED as error:
-        cut = "truncated" in str(error).lower() or isinstance(error, EOFError)
+        cut = re.search("truncated|end of file", str(error), re.IGNORECASE) or isinstance(error, EOFError)
         raise Rejected("truncated" if cut else "unreadable", str(error)) from None
 
 
-def _format(data: bytes) -> str:
-    for kind, beginnings in SIGNATURES.items():
-        if data.startswith(beginnings) and (kind != "WEBP" or data[8:12] == b"WEBP"):
-            return kind
-    raise Rejected("unsupported", f"begins with {data[:8]!r}")
+def _format(beginning: bytes) -> str | None:
+    matches = (kind for kind, signature in SIGNATURES.items() if re.match(signature, beginning, re.DOTALL))
+    return next(matches, None)
 
 
-def _check(image: Image.Image) -> None:
+def _open(data: bytes) -> ImageFile:
+    """The picture with its header read; by its plugin, for `Image.open` has limits of its own."""
+    kind = _format(data[:SIGNATURE_BYTES])
+    if kind is None:
+        raise Rejected("unsupported", f"begins with {data[:8]!r}")
+    if kind == RAW:
+        raise Rejected("raw")
+    if kind in ("AVIF", "WEBP") and not features.check(kind.lower()):
+        raise Rejected("needs_codec", kind)
+    if kind == "HEIF":
+        if pillow_heif is None:
+            raise Rejected("needs_heif")
+        return pillow_heif.HeifImageFile(io.BytesIO(data))
+    Image.init()
+    return Image.OPEN[kind][0](io.BytesIO(data), "")
+
+
+def _reduce(image: ImageFile) -> int:
+    """Has a JPEG of more than `MAX_PIXELS` decoded at half its size; by what its sides are divided."""
+    width, height = image.size
+    if image.format in ("JPEG", "MPO") and MAX_PIXELS < width * height <= MAX_JPEG_PIXELS:
+        image.draft(None, (width // 2, height // 2))
+        return 2
+    return 1
+
+
+def _check(image: ImageFile) -> None:
     """Rejects by what the header says, before any pixel is decoded."""
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise Rejected("too_large", f"{width}x{height}")
     if min(width, height) < MIN_SIDE:
         raise Rejected("too_small", f"{width}x{height}")
-    if image.format != "MPO" and getattr(image, "is_animated", False):
+    if isinstance(image, TiffImageFile) and (DNG_VERSION in image.tag_v2 or image.tag_v2.get(SUBFILE, 0) & 1):
+        raise Rejected("raw")
+    if image.format not in ("MPO", "HEIF") and getattr(image, "is_animated", False):
         raise Rejected("animated", f"{getattr(image, 'n_frames', 'several')} frames")
     if image.mode in ("I", "F"):
         raise Rejected("unsupported", "pixels of 32 bits have no agreed range")
 
 
-def _check_end(image: Image.Image, data: bytes) -> None:
+def _check_end(image: ImageFile, data: bytes) -> None:
     """Rejects a JPEG whose end was never written: zeros are valid picture data, and decode to grey.
 
     The thumbnail in the EXIF data has an end marker too.
