@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
+from PIL import Image
+from pillow_heif import from_pillow
 from typer.testing import CliRunner, Result
 
 import making
@@ -15,6 +17,7 @@ from colours import paint, variant_folder
 from fake_outs import STUDY, write_sources
 from pocketface.cards import MODEL_FILE
 from pocketface.cli import app
+from pocketface.evaluation.draw import BOX
 from pocketface.faces.picture import decode
 
 ANN, BOB = making.people(2)
@@ -215,6 +218,38 @@ def test_predict_draws_what_it_says(colour_model, tmp_path):
     refused = run("predict", tmp_path / "in", "--model", colour_model, "--draw", tmp_path / "out.png")
     assert refused.exit_code == 2
     assert "give a folder" in refused.stderr
+
+
+def test_predict_counts_what_it_skipped_of_a_folder(colour_model, tmp_path, monkeypatch):
+    monkeypatch.setattr("pocketface.faces.picture.pillow_heif", None)
+    picture = Image.fromarray(making.scene(width=120, height=100))
+    picture.save(tmp_path / "wall.avif")
+    from_pillow(picture).save(tmp_path / "phone.heic")
+    (tmp_path / "film.mov").write_bytes(b"")
+    result = run("predict", tmp_path, "--model", colour_model, "--json")
+    assert result.exit_code == 0, result.output
+    phone, wall = json.loads(result.stdout)
+    assert (wall["status"], phone["status"]) == ("no_face", "needs_heif")
+    assert "pocketface[heif]" in phone["detail"]
+    assert result.stderr.count("\n") == 1
+    assert result.stderr.startswith("note: skipped 2 files: 1 .heic (")
+    one = run("predict", tmp_path / "wall.avif", tmp_path / "phone.heic", "--model", colour_model)
+    assert f"phone.heic: {phone['detail']}\n" in one.stdout
+    assert "skipped" not in one.stderr
+
+
+def test_predict_draws_boxes_into_a_reduced_picture(colour_model, tmp_path, monkeypatch):
+    (tmp_path / "ann.jpg").write_bytes(making.jpeg(making.scene(ANN)))
+    monkeypatch.setattr("pocketface.faces.picture.MAX_PIXELS", 480 * 360 - 1)
+    result = run(
+        "predict", tmp_path / "ann.jpg", "--model", colour_model, "--json", "--draw", tmp_path / "out.png"
+    )
+    left, top, right, bottom = json.loads(result.stdout)[0]["faces"][0]["box"]
+    assert right - left > 80, "in the file's own pixels"
+    drawn = decode((tmp_path / "out.png").read_bytes())
+    assert drawn.shape == (180, 240, 3)
+    assert tuple(drawn[(top + bottom) // 4, left // 2]) == BOX
+    assert tuple(drawn[top // 2, (left + right) // 4]) == BOX
 
 
 def test_predict_fails_if_no_picture_could_be_read(colour_model, tmp_path):

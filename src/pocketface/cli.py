@@ -106,14 +106,19 @@ def predict(
         Path | None,
         typer.Option(
             metavar="OUT.png",
-            help="Write the picture with boxes and answers in it; of several pictures, name a folder.",
+            help="Write the picture with boxes and answers in it; of several pictures, name a folder. "
+            "Of a JPEG above 100 megapixels half its size is written.",
         ),
     ] = None,
     threads: Threads = 1,
 ) -> None:
     """Says age, gender and expression of every face in pictures.
 
-    A picture that cannot be read is reported and the rest goes on; exit status 2 if none could be read.
+    Boxes are in the file's own pixels, turned upright. A picture that cannot be read has a `status` and a
+    `detail` that say why, and the rest goes on; exit status 2 if none could be read.
+
+    Of a folder, every file is taken that is a picture by its content or its name, but no hidden one. A line
+    on stderr counts the files that were not read, by ending and reason.
 
     Examples:
 
@@ -139,6 +144,9 @@ def predict(
     else:
         for row in rows:
             typer.echo("\n".join(_described(row)))
+    folders = [path for path in pictures if path.is_dir()]
+    if folders and (note := predicting.skipped(rows, predicting.others_in(folders))):
+        typer.echo(f"note: {note}", err=True)
     if not any(row["status"] in ("ok", "no_face") for row in rows):
         typer.echo("error: none of the pictures could be read", err=True)
         raise typer.Exit(EXIT_BAD_INPUT)
@@ -503,9 +511,10 @@ def _draw(row: dict[str, Any], place: Path) -> None:
     if row["status"] not in ("ok", "no_face"):
         return
     from pocketface.evaluation.draw import draw, write
-    from pocketface.faces.picture import decode
+    from pocketface.faces.picture import decode_reduced
 
-    write(place, draw(decode(Path(row["path"]).read_bytes()), row["faces"]))
+    picture, reduction = decode_reduced(Path(row["path"]).read_bytes())
+    write(place, draw(picture, row["faces"], reduction))
 
 
 def _described(row: dict[str, Any]) -> list[str]:
@@ -513,7 +522,7 @@ def _described(row: dict[str, Any]) -> list[str]:
     from pocketface.evaluation.finding import REASONS
 
     if not row["faces"]:
-        return [f"{row['path']}: {REASONS[row['status']]}"]
+        return [f"{row['path']}: {row.get('detail') or REASONS[row['status']]}"]
     return [f"{row['path']}: {_face(face)}" for face in row["faces"]]
 
 

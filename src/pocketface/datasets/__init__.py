@@ -33,7 +33,12 @@ from pocketface.errors import PocketfaceError
 SPLITS = ("train", "val", "test")
 VALIDATION_SHARE = 0.15
 """Of a dataset that has no split of its own."""
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
+PICTURE_SUFFIXES = tuple(
+    ".jpg .jpeg .jpe .jif .jfif .mpo .png .apng .gif .webp .avif .avifs .heic .heif .hif .bmp .tif .tiff "
+    ".pbm .pgm .ppm .pnm .pfm".split()
+)
+"""How names of picture files end. Whether one can be read is judged by its content, see
+`pocketface.faces.picture`."""
 OLDEST = 122
 """Years. Nobody is known to have lived longer; a label beyond it is a mistake."""
 

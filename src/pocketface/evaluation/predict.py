@@ -4,20 +4,23 @@ for row in predict(open_variants(folders), pictures_in([Path("holiday/")])):
     row["path"], row["status"], row["faces"][0]["age"]
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from pocketface.datasets import PICTURE_SUFFIXES
 from pocketface.errors import PocketfaceError
-from pocketface.evaluation.finding import Search, look_at
+from pocketface.evaluation.finding import NO_FACE, REASONS, Search, look_at
 from pocketface.evaluation.variants import Variant
+from pocketface.faces.picture import SIGNATURE_BYTES, is_picture
 
-ENDINGS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
-"""Of a folder's files, those taken for pictures. A file that is named itself is always tried."""
+OTHER = "not a picture, or of a kind that is not read"
 
 
 def pictures_in(paths: Sequence[Path]) -> list[Path]:
-    """The picture files that paths name: files as they are, and those below folders, sorted.
+    """The picture files that paths name: files as they are, and below folders, sorted, those that are not
+    hidden and that their content or their name says to be pictures.
 
     Raises:
         PocketfaceError: there is no picture at all.
@@ -25,12 +28,32 @@ def pictures_in(paths: Sequence[Path]) -> list[Path]:
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            files += sorted(file for file in path.rglob("*") if _is_picture(file, path))
+            files += filter(_is_picture, _files_below(path))
         else:
             files.append(path)
     if not files:
-        raise PocketfaceError(f"no pictures in {', '.join(map(str, paths))} ({', '.join(sorted(ENDINGS))})")
+        others = skipped([], others_in(paths)) or "no files there"
+        raise PocketfaceError(f"no pictures in {', '.join(map(str, paths))}: {others}")
     return list(dict.fromkeys(files))
+
+
+def others_in(paths: Sequence[Path]) -> list[Path]:
+    """The files below folders that `pictures_in` leaves out, but for hidden ones."""
+    below = (file for path in paths if path.is_dir() for file in _files_below(path))
+    return [file for file in dict.fromkeys(below) if not _is_picture(file)]
+
+
+def skipped(rows: Sequence[dict[str, Any]], others: Sequence[Path]) -> str:
+    """A line that counts the pictures of `rows` that could not be read, and `others`, by ending and reason.
+
+    It is empty if there are none.
+    """
+    unread = [row for row in rows if row["status"] not in ("ok", NO_FACE)]
+    why = [(Path(row["path"]), REASONS[row["status"]]) for row in unread]
+    why += [(file, OTHER) for file in others]
+    counts = Counter((file.suffix.lower() or "without an ending", told) for file, told in why)
+    listed = ", ".join(f"{count} {ending} ({told})" for (ending, told), count in counts.most_common())
+    return f"skipped {len(why)} file{'s' * (len(why) > 1)}: {listed}" if why else ""
 
 
 def predict(variants: Sequence[Variant], files: Sequence[Path], workers: int = 1) -> Iterator[dict[str, Any]]:
@@ -43,8 +66,9 @@ def predict(variants: Sequence[Variant], files: Sequence[Path], workers: int = 1
 
     Yields:
         Per file `path`, `status` (`ok`, or one of `pocketface.evaluation.finding.REASONS`) and `faces`,
-        largest first: `box` [left, top, right, bottom] in pixels, and per head its answer, and for classes
-        `HEAD_probability`, the share given to that answer.
+        largest first: `box` [left, top, right, bottom] in the file's own pixels, turned upright, and per head
+        its answer, and for classes `HEAD_probability`, the share given to that answer. Of a picture that could
+        not be read `detail` says what was found, and the remedy.
     """
     wanted = [(variant.crop, variant.input) for variant in variants]
     for looked in look_at(files, wanted, Search(every=True, detect="dlib"), workers):
@@ -54,7 +78,8 @@ def predict(variants: Sequence[Variant], files: Sequence[Path], workers: int = 1
             for variant, pixels in zip(variants, seen, strict=True):
                 face |= _answers(variant, pixels)
             faces.append(face)
-        yield {"path": str(looked.path), "status": looked.reason or "ok", "faces": faces}
+        detail = {"detail": looked.detail} if looked.detail else {}
+        yield {"path": str(looked.path), "status": looked.reason or "ok", **detail, "faces": faces}
 
 
 def _answers(variant: Variant, pixels: Any) -> dict[str, Any]:
@@ -70,6 +95,17 @@ def _answers(variant: Variant, pixels: Any) -> dict[str, Any]:
     return face
 
 
-def _is_picture(file: Path, folder: Path) -> bool:
-    hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
-    return file.suffix.lower() in ENDINGS and not hidden and file.is_file()
+def _files_below(folder: Path) -> list[Path]:
+    """The files below a folder, sorted, without hidden ones and those in hidden folders."""
+    shown = (file for file in folder.rglob("*") if "/." not in f"/{file.relative_to(folder).as_posix()}")
+    return sorted(file for file in shown if file.is_file())
+
+
+def _is_picture(file: Path) -> bool:
+    if file.suffix.lower() in PICTURE_SUFFIXES:
+        return True
+    try:
+        with file.open("rb") as opened:
+            return is_picture(opened.read(SIGNATURE_BYTES))
+    except OSError:
+        return True  # so that it is told that it cannot be opened

@@ -1,0 +1,87 @@
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import making
+from pocketface.errors import PocketfaceError
+from pocketface.evaluation.predict import others_in, pictures_in, skipped
+from pocketface.faces.picture import SIGNATURES
+
+JPEG = making.jpeg(making.scene(width=32, height=32))
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """Pictures and other files; those whose name has an x are no pictures."""
+    for name, content in {
+        "a.jpg": JPEG,
+        "b.JFIF": JPEG,
+        "c.heic": b"",
+        "d": JPEG,
+        "e.dat": JPEG,
+        "f/g.avif": b"not a picture",
+        "f/h.dng": b"II*\0" + bytes(9),
+        "x.mov": b"\0\0\0\x14ftypqt  ",
+        "x.txt": b"BMW",
+        "f/x.txt": b"",
+        "x": b"text",
+        ".hidden.jpg": JPEG,
+        ".thumbs/i.jpg": JPEG,
+        "f/.DS_Store": b"",
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    return tmp_path
+
+
+def names(files: list[Path], folder: Path) -> list[str]:
+    return [file.relative_to(folder).as_posix() for file in files]
+
+
+def test_pictures_of_a_folder_are_those_by_content_or_name(folder):
+    assert names(pictures_in([folder]), folder) == [
+        "a.jpg",
+        "b.JFIF",
+        "c.heic",
+        "d",
+        "e.dat",
+        "f/g.avif",
+        "f/h.dng",
+    ]
+    assert names(others_in([folder, folder]), folder) == ["f/x.txt", "x", "x.mov", "x.txt"]
+
+
+def test_a_file_that_is_named_is_tried_whatever_it_is(folder):
+    assert pictures_in([folder / "x.txt", folder / "x.txt"]) == [folder / "x.txt"]
+    assert others_in([folder / "x.txt"]) == []
+
+
+def test_every_ending_that_pillow_knows_of_a_format_is_taken(tmp_path):
+    Image.init()
+    read = [ending for ending, kind in Image.registered_extensions().items() if kind in SIGNATURES]
+    assert ".jfif" in read
+    for ending in read:
+        (tmp_path / f"picture{ending}").write_bytes(b"damaged")
+    assert others_in([tmp_path]) == []
+
+
+def test_a_line_counts_what_was_not_read_by_ending_and_reason(folder):
+    rows = [{"path": f"{i}.heic", "status": "needs_heif"} for i in range(3)]
+    rows += [{"path": "a.jpg", "status": "ok"}, {"path": "b.jpg", "status": "no_face"}]
+    line = skipped(rows, others_in([folder]))
+    assert line.startswith("skipped 7 files: 3 .heic (")
+    assert "`pip install 'pocketface[heif]'`" in line
+    assert "2 .txt (not a picture" in line
+    assert "1 .mov (not a picture" in line
+    assert "1 without an ending (not a picture" in line
+    assert skipped(rows[3:], []) == ""
+    assert skipped(rows[:1], []).startswith("skipped 1 file: 1 .heic")
+
+
+def test_a_folder_without_pictures_says_what_is_there(tmp_path):
+    with pytest.raises(PocketfaceError, match=r"no pictures in .*: no files there"):
+        pictures_in([tmp_path])
+    (tmp_path / "a.mov").write_bytes(b"")
+    with pytest.raises(PocketfaceError, match=r"skipped 1 file: 1 \.mov"):
+        pictures_in([tmp_path])
