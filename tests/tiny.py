@@ -1,5 +1,6 @@
 """Tiny learnable things: face sets without faces, and models that train in seconds."""
 
+import hashlib
 from pathlib import Path
 
 import keras
@@ -8,6 +9,7 @@ import pandas as pd
 
 from pocketface import models
 from pocketface.cards import write_card
+from pocketface.faces.duplicates import perceptual_hash, thumbnail
 from pocketface.faces.index import FaceSet
 from pocketface.files import sha256
 from pocketface.labels import EXPRESSIONS, GENDERS
@@ -31,6 +33,7 @@ def face_set(
     half = crop.size // 2
     for face, side in zip(pixels, gender, strict=True):
         face[:, half * side : half * (side + 1)] += 90
+    pixels = pixels.astype(np.uint8)
     rows = pd.DataFrame(
         {
             "image": [f"{i:05}.jpg" for i in range(count)],
@@ -38,17 +41,21 @@ def face_set(
             "status": "ok",
             "face": pd.array(range(count), dtype="Int64"),
             "box": [[0, 0, 10, 10]] * count,
-            "source_sha": "0" * 64,
+            "source_sha": [
+                hashlib.sha256(f"{seed} {dataset} {i}".encode()).hexdigest() for i in range(count)
+            ],
+            "phash": pd.array([perceptual_hash(thumbnail(face, crop)) for face in pixels], dtype="UInt64"),
+            "same_as": pd.Series([None] * count, dtype="str"),
             "age": age,
             "gender": [GENDERS[i] for i in gender],
             "expression": [EXPRESSIONS[i % len(EXPRESSIONS)] for i in range(count)],
         }
     )
     rejected = rows.iloc[:2].assign(
-        image=["a.jpg", "b.jpg"], status="no_face", face=pd.NA, box=None, split="val"
+        image=["a.jpg", "b.jpg"], status="no_face", face=pd.NA, box=None, phash=pd.NA, split="val"
     )
-    index = pd.concat([rejected.astype({"face": "Int64"}), rows], ignore_index=True)
-    return FaceSet(dataset, pixels.astype(np.uint8), index, crop)
+    index = pd.concat([rejected.astype({"face": "Int64", "phash": "UInt64"}), rows], ignore_index=True)
+    return FaceSet(dataset, pixels, index, crop)
 
 
 def study(**changes: object) -> Study:

@@ -287,10 +287,10 @@ def test_folders_tell_the_split_where_names_do_not(records: Reader) -> None:
     }
 
 
-def test_a_part_of_train_is_for_validation_where_nothing_else_is(records: Reader) -> None:
+def test_train_is_split_by_content_where_nothing_is_for_validation(records: Reader) -> None:
     found = records("fer2013", numbered({"train": "train", "test": "test"}))
     assert {record.split for image, record in found.items() if image.startswith("test")} == {"test"}
-    assert {record.split for image, record in found.items() if image.startswith("train")} == {"train", "val"}
+    assert {record.split for image, record in found.items() if image.startswith("train")} == {None}
 
 
 def test_names_that_are_no_archives_are_in_the_message(tmp_path: Path) -> None:

@@ -125,7 +125,8 @@ class TestOut:
         assert faces.index["age"].dtype == np.float64
         assert set(faces.rows()["gender"]) == {"male", "female"}
         assert faces.index.loc[faces.index["status"] == "bad_name", "age"].isna().all()
-        assert set(faces.index["split"]) <= {"train", "val"}
+        assert set(faces.rows()["split"]) <= {"train", "val"}
+        assert faces.index.loc[faces.index["status"] == "bad_name", "split"].isna().all()
 
     def test_it_says_how_it_was_cropped(self, faces: FaceSet) -> None:
         assert faces.crop == ONE.crop and faces.dataset == "utkface"
@@ -207,7 +208,15 @@ class TestBadInput:
         )
         with pytest.raises(PocketfaceError, match=r"no face was accepted in 2 pictures.*utkface\.crop"):
             build("utkface", archive, ONE, tmp_path / "out", workers=1)
-        assert not (tmp_path / "out").exists()
+        assert FaceSet.load(tmp_path / "out").index["status"].tolist() == ["no_face", "no_face"]
+
+    def test_no_name_that_can_be_read(self, tmp_path: Path) -> None:
+        archive = making.make_raw(tmp_path / "files.zip", {f"{i}.jpg": b"-" for i in range(3)})
+        with pytest.raises(
+            PocketfaceError, match=r"3 of them: bad_name, e\.g\. 0\.jpg; the names of utkface are AGE_"
+        ):
+            build("utkface", archive, ONE, tmp_path / "out", workers=1)
+        assert FaceSet.load(tmp_path / "out").index["status"].tolist() == ["bad_name"] * 3
 
     def test_an_empty_sample(self, fer2013: Path, tmp_path: Path) -> None:
         with pytest.raises(PocketfaceError, match="take a larger `sample`"):

@@ -6,8 +6,8 @@
 
 A picture that is measured must not be one that was learned from, and no picture counts twice. Copies are
 found by the hash of the file, and by a perceptual hash of the face (`imagehash.phash`, 64 bits) whose
-candidates are then compared pixel by pixel: another size, another compression, another brightness or a shift
-of a few pixels is the same picture, another picture of the same person is not.
+candidates are then compared pixel by pixel: another size, another compression, another brightness or a small
+shift is the same picture, another picture of the same person is not.
 
 The two bounds on the correlation were set by looking at pairs of FER2013 and UTKFace: above them all pairs
 that were looked at were the same picture; below, aligned faces of different people begin.
