@@ -358,7 +358,9 @@ def checked(tmp_path, monkeypatch) -> Path:
 
 
 def test_check_compares_with_the_baseline_and_takes_it_over(checked):
-    assert run("check").exit_code == 2, "there is no baseline yet"
+    refused = run("check")
+    assert refused.exit_code == 2
+    assert "no baseline for study tiny; make one with `pocketface check --update`" in refused.stderr
     assert "+    int8:" in run("check", "--update").stdout
     assert run("check").exit_code == 0
     checked.write_text('{"age_gender": {"int8": {"utkface.age_mae": 7.5}}}')
@@ -378,7 +380,28 @@ def test_check_update_does_not_bless_what_breaks_a_limit(checked):
     assert "is 6.5, allowed at most 6" in refused.stdout
 
 
-def test_track_says_what_it_is_missing(checked):
+def test_commands_find_the_repository_from_a_folder_in_it(checked, tmp_path, monkeypatch):
+    (tmp_path / ".dvc").mkdir()
+    write_sources(tmp_path / "data/sources.yaml")
+    (tmp_path / "own/figures").mkdir(parents=True)
+
+    def within(*arguments: object) -> Result:
+        monkeypatch.chdir(tmp_path / "own/figures")
+        result = run(*arguments)
+        assert f"in {tmp_path}:" in result.stderr
+        return result
+
+    assert within("check", "--update", "--junit", "check.xml").exit_code == 0
+    assert (tmp_path / "baselines/tiny.yaml").is_file()
+    assert (tmp_path / "own/figures/check.xml").is_file(), "what a person names is where they are"
+    assert "utkface: " in within("data", "list").stdout
+    assert "no variant is evaluated yet" in within("track").stderr
+    assert "no such file; `dvc repro" in within("choose").stderr
+    chosen = within("choose", "--study", "../../params.yaml", "--from", "../../reports/tiny")
+    assert f"{tmp_path}/reports/tiny/" in chosen.stderr
+
+
+def test_track_says_what_it_is_missing(checked, monkeypatch):
     refused = run("track")
     assert refused.exit_code == 2
     assert "no variant is evaluated yet; run `dvc repro` first" in refused.stderr
@@ -411,22 +434,50 @@ def test_every_command_explains_itself():
         assert "Usage" in result.stdout
 
 
-@pytest.mark.parametrize(
-    "stages, told", [([], ["tracked", "open reports/tiny/index.html"]), (["report"], [])]
-)
-def test_run_publishes_what_a_whole_run_made(tmp_path, monkeypatch, stages, told):
-    ran = []
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(STUDY))
-    monkeypatch.setattr(
-        "pocketface.running.run", lambda study, targets, jobs: ran.append((study.study, targets, jobs))
-    )
+@pytest.fixture
+def ran(checked, monkeypatch) -> list:
+    """Every call of what runs the graph, which here does nothing; publishing only says so."""
+    calls = []
+
+    def running(study, targets, jobs):
+        calls.append((study.study, targets, jobs))
+        return 0
+
+    monkeypatch.setattr("pocketface.running.run", running)
     monkeypatch.setattr("pocketface.cli.track", lambda: print("tracked"))
-    result = run("run", *stages, "--jobs", 3)
-    assert result.exit_code == 0, result.output
-    assert ran == [("tiny", stages, 3)]
-    assert all(line in result.output for line in told)
-    assert ("tracked" in result.output) == (not stages)
+    return calls
+
+
+def test_run_up_to_a_stage_does_nothing_besides(ran):
+    result = run("run", "report", "--jobs", 3)
+    assert (result.exit_code, result.output) == (0, "")
+    assert ran == [("tiny", ["report"], 3)]
+
+
+PUBLISHED = "report: open reports/tiny/index.html\ntracked\n"
+
+
+def test_run_checks_and_publishes_and_a_new_study_has_no_baseline(ran):
+    result = run("run")
+    assert result.exit_code == 0
+    assert "no baseline for study tiny; make one with `pocketface check --update`" in result.stdout
+    assert result.stdout.endswith(PUBLISHED)
+    run("check", "--update")
+    result = run("run")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("check: tiny: all ") and result.stdout.endswith(PUBLISHED)
+
+
+def test_run_publishes_what_the_gate_refuses(ran, checked):
+    run("check", "--update")
+    checked.write_text('{"age_gender": {"int8": {"utkface.age_mae": 7.5}}}')
+    result = run("run")
+    assert result.exit_code == 1
+    assert "was 6.5, is 7.5" in result.stdout and result.stdout.endswith(PUBLISHED)
+    Path("baselines/tiny.yaml").write_text("models: [")
+    result = run("run")
+    assert result.exit_code == 2
+    assert "baselines/tiny.yaml: not valid YAML" in result.stderr and result.stdout.endswith(PUBLISHED)
 
 
 def test_run_ends_as_dvc_does(tmp_path, monkeypatch):

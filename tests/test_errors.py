@@ -17,6 +17,17 @@ def test_bad_input_ends_with_status_2_and_one_line(capsys) -> None:
     assert capsys.readouterr().err == "error: params.yaml: no such file\n"
 
 
+def test_ctrl_c_ends_with_130_and_no_traceback(capsys) -> None:
+    @exit_cleanly
+    def main() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == ""
+
+
 def test_a_defect_of_ours_keeps_its_traceback() -> None:
     @exit_cleanly
     def main() -> None:

@@ -1,15 +1,21 @@
+import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
+import time
 from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
+import yaml
 
-from pocketface.running import FORKS, lanes, phases, warm
-from pocketface.study import load_study
+from fake_outs import STUDY
+from pocketface.errors import PocketfaceError
+from pocketface.running import FORKS, lanes, phases, run, warm
+from pocketface.study import Study, load_study
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -51,6 +57,15 @@ def test_it_prints_where_the_stage_was_started(stages, capfd):
     assert "42" in printed, "what is no stage is Python as usual"
 
 
+def test_the_folder_for_temporary_files_may_have_a_long_name(stages, monkeypatch):
+    """A socket's path has at most 107 bytes."""
+    long = stages / ("x" * 120)
+    long.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(long))
+    assert warm([["sh", "-c", "python stages/hello.py 0"]]) == 0
+    assert (stages / "hello.txt").exists()
+
+
 def test_a_stage_that_dies_is_a_failure_and_the_next_one_runs(stages):
     assert warm([["sh", "-c", "python stages/crash.py; test $? -ne 0 && python stages/hello.py 0"]]) == 0
     assert (stages / "hello.txt").exists()
@@ -73,6 +88,82 @@ def test_commands_run_side_by_side(stages):
     assert warm([["sh", "-c", shlex.join(command)] for command in commands]) == 0
 
 
+GRAPH = {"stages": {"sleep": {"cmd": "python stages/sleep.py"}, "fail": {"cmd": "python stages/hello.py 3"}}}
+
+
+@pytest.fixture
+def graph(stages, monkeypatch) -> Path:
+    """A repository of git and DVC with two stages, nothing preloaded."""
+    (stages / "dvc.yaml").write_text(yaml.safe_dump(GRAPH))
+    (stages / "params.yaml").write_text(yaml.safe_dump(STUDY))
+    for tool in (["git"], [sys.executable, "-m", "dvc"]):
+        subprocess.run([*tool, "init", "-q"], check=True)
+    monkeypatch.setattr("pocketface.running.PRELOADED", ())
+    return stages
+
+
+def break_graph(root: Path) -> None:
+    (root / "dvc.yaml").write_text("stages: [")
+
+
+def break_lock(root: Path) -> None:
+    (root / "dvc.lock").write_text("<<<<<<< HEAD\nschema: '2.0'\n=======\nstages: {}\n>>>>>>> other\n")
+
+
+def lose_dvc(root: Path) -> None:
+    (root / ".dvc").rename(root / "dvc")
+
+
+def run_twice(root: Path) -> None:
+    """Leaves what another run would that is at a stage's out."""
+    graph = {"stages": {"sleep": GRAPH["stages"]["sleep"] | {"outs": ["pid"]}}}
+    (root / "dvc.yaml").write_text(yaml.safe_dump(graph))
+    holds = {str(root / "pid"): {"pid": os.getpid(), "cmd": "dvc repro"}}
+    (root / ".dvc/tmp/rwlock").write_text(json.dumps({"write": holds, "read": {}}))
+
+
+@pytest.mark.parametrize(
+    ("prepare", "targets", "told"),
+    [
+        (lambda root: None, ["trian"], "'trian' not found"),
+        (lambda root: None, ["fail"], "failed to run: python stages/hello.py 3"),
+        (break_graph, [], "dvc.yaml' is invalid"),
+        (break_lock, [], "dvc.lock' is invalid (possible merge conflicts)"),
+        (lose_dvc, [], "not inside of a DVC repository"),
+        (run_twice, [], "pid' is busy, it is being blocked by"),
+    ],
+)
+def test_what_fails_says_why(graph, capfd, prepare, targets, told):
+    prepare(graph)
+    assert run(Study.model_validate(STUDY), targets) > 2
+    printed = capfd.readouterr()
+    assert printed.err.count(told) == 1
+    assert "Traceback" not in printed.err and "Running stage" not in printed.out
+
+
+def test_without_git_it_says_what_to_do(graph):
+    (graph / ".git").rename(graph / "git")
+    with pytest.raises(PocketfaceError, match=r"is not a git repository.*git init"):
+        run(Study.model_validate(STUDY))
+
+
+def test_ctrl_c_says_that_the_next_run_goes_on(graph):
+    code = (
+        "import pocketface.running as running; running.PRELOADED = (); from pocketface.cli import app; app()"
+    )
+    command = [sys.executable, "-c", code, "run", "sleep"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while not (graph / "pid").is_file() or not (graph / "pid").read_text():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    printed = process.communicate()[1]
+    assert printed == "interrupted; the next `pocketface run` goes on from here\n"
+    assert process.returncode == 130
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((graph / "pid").read_text()), 0)
+
+
 def test_the_phases_make_all_but_latencies_and_the_report():
     """What the patterns of the lanes leave to plain `dvc repro`."""
     study = load_study(REPOSITORY / "studies/starter.yaml")
@@ -82,7 +173,7 @@ def test_the_phases_make_all_but_latencies_and_the_report():
     ).stdout.split()
     patterns = [stage for chains in phases(study) for chain in chains for stage in chain]
     left = {stage.partition("@")[0] for stage in listed if not any(fnmatch(stage, p) for p in patterns)}
-    assert left == {"benchmark", "benchmark_fetched", "report", "check", "export_app"}
+    assert left == {"benchmark", "benchmark_fetched", "report", "export_app"}
 
 
 def test_a_chain_is_in_one_lane_in_order():

@@ -52,7 +52,7 @@ def test_a_study_resolves_to_a_graph(repository, name):
     for model in study.models:
         fetched = "_fetched" if model in study.fetched else ""
         expected |= {f"evaluate{fetched}@{model}-{level}" for level in study.levels}
-    expected |= {f"crop_faces@{dataset}" for dataset in study.datasets} | {"check"}
+    expected |= {f"crop_faces@{dataset}" for dataset in study.datasets} | {"report"}
     assert expected <= stages
 
 
@@ -66,7 +66,7 @@ def test_no_parameter_is_overlooked_by_the_run_cache(repository, name):
     shutil.copy(REPOSITORY / f"studies/{name}.yaml", repository / "params.yaml")
     with Repo(repository) as repo:
         for stage in repo.index.stages:
-            if stage.name.partition("@")[0] in {"harness", "report", "check", "export_app"}:
+            if stage.name.partition("@")[0] in {"harness", "report", "export_app"}:
                 continue
             for params in stage.params:
                 named = params.read_params()

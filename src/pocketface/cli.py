@@ -5,15 +5,19 @@ Each command imports what it needs when it runs, so that `pocketface --help` ans
 
 import json
 import multiprocessing
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from pocketface.errors import EXIT_BAD_INPUT, PocketfaceError, exit_cleanly
+from pocketface.errors import EXIT_BAD_INPUT, EXIT_INTERRUPTED, PocketfaceError, exit_cleanly
+
+if TYPE_CHECKING:
+    from pocketface.study import Study
 
 app = typer.Typer(
     help="Face attributes that fit in a pocket: age, gender and expression from quantized TFLite models.",
@@ -63,7 +67,7 @@ def door(
 def run(
     targets: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[STAGE...]", help="Stop at these; nothing is then published."),
+        typer.Argument(metavar="[STAGE...]", help="Stop at these; nothing is then checked or published."),
     ] = None,
     jobs: Annotated[
         int,
@@ -74,8 +78,9 @@ def run(
 ) -> None:
     """Runs the study in params.yaml: data to gated comparison, then MLflow.
 
-    `dvc repro` and `pocketface track` in one, and faster: stages share what they import, and models go
-    side by side.
+    `dvc repro`, then `pocketface check`, then `pocketface track`, and faster: stages share what they import,
+    and models go side by side. What was made is published whatever the gate says; exit status 1 if it fails.
+    A study that has no baseline yet passes.
 
     Examples:
 
@@ -85,15 +90,37 @@ def run(
     """
     from pocketface.study import load_study
 
+    _enter_repository()
     study = load_study()
     from pocketface.running import run as running
 
-    status = running(study, targets or [], jobs)
-    if status:
+    try:
+        status = running(study, targets or [], jobs)
+    except KeyboardInterrupt:
+        typer.echo("interrupted; the next `pocketface run` goes on from here", err=True)
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    if status or targets:
         raise typer.Exit(status)
-    if not targets:
-        track()
-        typer.echo(f"report: open reports/{study.study}/index.html")
+    status = _gate(study)
+    typer.echo(f"report: open reports/{study.study}/index.html")
+    track()
+    raise typer.Exit(status)
+
+
+def _gate(study: "Study") -> int:
+    """Says what the gate says; the exit status."""
+    from pocketface import gate
+
+    try:
+        verdict = gate.check(study)
+    except gate.NoBaseline as missing:
+        typer.echo(f"check: {missing}")
+        return 0
+    except PocketfaceError as error:
+        typer.echo(f"error: {error}", err=True)
+        return EXIT_BAD_INPUT
+    typer.echo(verdict.text())
+    return 0 if verdict.passed else 1
 
 
 @app.command()
@@ -247,7 +274,8 @@ def explain(
 def serve_app(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8765,
     bundle: Annotated[
-        Path | None, typer.Option("--bundle", metavar="DIR", help="What `dvc repro export_app` wrote.")
+        Path | None,
+        typer.Option("--bundle", metavar="DIR", resolve_path=True, help="What `dvc repro export_app` wrote."),
     ] = None,
 ) -> None:
     """Serves the web app on this machine: faces by camera or file, in a browser, with no picture leaving it.
@@ -257,6 +285,7 @@ def serve_app(
     from pocketface.app import BUNDLE
     from pocketface.app.serve import ADDRESS, PAGE, server
 
+    _enter_repository()
     with server(PAGE, bundle or BUNDLE, port) as running:
         typer.echo(f"http://{ADDRESS}:{running.server_address[1]}/  (Ctrl-C ends it)")
         with suppress(KeyboardInterrupt):
@@ -272,12 +301,22 @@ def check(
     ] = False,
     junit: Annotated[
         Path | None,
-        typer.Option("--junit", metavar="OUT.xml", dir_okay=False, help="Write it as JUnit XML, for a CI."),
+        typer.Option(
+            "--junit",
+            metavar="OUT.xml",
+            dir_okay=False,
+            resolve_path=True,
+            help="Write it as JUnit XML, for a CI.",
+        ),
     ] = None,
     markdown: Annotated[
         Path | None,
         typer.Option(
-            "--markdown", metavar="OUT.md", dir_okay=False, help="Write it as Markdown, for a pull request."
+            "--markdown",
+            metavar="OUT.md",
+            dir_okay=False,
+            resolve_path=True,
+            help="Write it as Markdown, for a pull request.",
         ),
     ] = None,
 ) -> None:
@@ -295,6 +334,7 @@ def check(
     from pocketface.files import written_whole
     from pocketface.study import load_study
 
+    _enter_repository()
     study = load_study()
     if update:
         typer.echo(gate.update(study) or "nothing changed\n", nl=False)
@@ -329,11 +369,20 @@ def choose(
         str | None, typer.Option(help="What to compare by, for example macro_f1 or photos.gender_accuracy.")
     ] = None,
     study: Annotated[
-        Path | None, typer.Option(metavar="PARAMS.yaml", help="A study; by default that of params.yaml.")
+        Path | None,
+        typer.Option(
+            metavar="PARAMS.yaml", resolve_path=True, help="A study; by default that of params.yaml."
+        ),
     ] = None,
     place: Annotated[
-        Path, typer.Option("--from", metavar="DIR", help="A repository with outs, or a report's folder.")
-    ] = Path(),
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="DIR",
+            resolve_path=True,
+            help="A repository with outs, or a report's folder; by default this repository.",
+        ),
+    ] = None,
 ) -> None:
     """Says which variant to take for a task, within limits of size and time, and why.
 
@@ -351,9 +400,10 @@ def choose(
     from pocketface.choosing.limits import limits_of
     from pocketface.study import PARAMS, load_study
 
+    _enter_repository()
     chosen = load_study(study or PARAMS)
     limits = limits_of(chosen, max_size, max_latency)
-    evidence = choosing.open_evidence(chosen, place)
+    evidence = choosing.open_evidence(chosen, place or Path())
     found = []
     for name in task or choosing.tasks(chosen):
         choice = choosing.choose(chosen, name, evidence.variants, limits, metric)
@@ -378,6 +428,7 @@ def track() -> None:
     from pocketface.study import load_study
     from pocketface.tracking import track as publish
 
+    _enter_repository()
     typer.echo(publish(load_study()).text())
 
 
@@ -442,6 +493,7 @@ def publish(
     from pocketface.reporting.overview import overview
     from pocketface.study import load_study
 
+    _enter_repository()
     study, known = load_study(), load_sources()
     sources = attributions(study, model, known) if model in study.models else {}
     card = publishing(study, model, Path(PREFIX) / name, levels.split(","), sources, half=half)
@@ -458,6 +510,7 @@ def list_data() -> None:
     """Says of every dataset: what it holds, its licence, where it would come from, what is here."""
     from pocketface.fetching.status import status
 
+    _enter_repository()
     for row in status():
         pictures = "? pictures" if row.pictures is None else f"{row.pictures:,} pictures"
         packed = "not packed" if row.raw is None else f"packed, {row.raw / 1e6:.0f} MB"
@@ -465,6 +518,15 @@ def list_data() -> None:
         typer.echo(f"    {pictures}, labelled {', '.join(row.labels)}")
         typer.echo(f"    licence: {row.licence}")
         typer.echo(f"    from {row.origin}; {row.archives} archives here, {packed}")
+
+
+def _enter_repository() -> None:
+    """Goes up to the root of the repository, as DVC finds it, and says so; outside one, stays."""
+    here = Path.cwd()
+    root = next((folder for folder in (here, *here.parents) if (folder / ".dvc").is_dir()), here)
+    if root != here:
+        os.chdir(root)
+        typer.echo(f"in {root}:", err=True)
 
 
 def _models(named: Sequence[Path] | None) -> list[Path]:

@@ -17,6 +17,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
+"""As a shell has it after Ctrl-C."""
 
 
 class PocketfaceError(Exception):
@@ -28,6 +30,7 @@ def exit_cleanly(main: Callable[P, T]) -> Callable[P, T]:
 
     A `PocketfaceError` becomes a line on stderr and exit status 2; so does a missing package that an extra
     brings. What the encoding of stdout cannot say, as in a file's name, is printed as an escape.
+    Ctrl-C ends it without a traceback.
     """
 
     @functools.wraps(main)
@@ -43,6 +46,8 @@ def exit_cleanly(main: Callable[P, T]) -> Callable[P, T]:
                 raise
             remedy = f"`pip install 'pocketface[{extra}]'`"
             told = f"this needs the extra `{extra}`, for {error.name} is not installed: {remedy}"
+        except KeyboardInterrupt:
+            sys.exit(EXIT_INTERRUPTED)
         print(f"error: {told}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
 

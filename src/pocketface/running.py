@@ -15,9 +15,11 @@ been started yet. Where processes cannot fork, the stages run cold.
 DVC runs one stage after another, and most of them keep one core busy. So datasets, and then models with their
 variants, are made in as many *lanes* as there are `jobs`, each a DVC of its own, with datasets and models of
 its own. Plain `dvc repro` follows and does what is left: latencies, for which the machine should be quiet,
-the report, the gate, and what a lane failed at.
+the report, and what a lane failed at. A lane's DVC is silent; what fails for good, the last one explains.
 
 A lane names its stages by patterns, since DVC reads all of dvc.lock once for every name that it is given.
+
+Ctrl-C ends the stages and DVC. What was done stays done, so the next run goes on from there.
 """
 
 import importlib
@@ -33,13 +35,14 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import chdir, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import NoReturn
 
+from pocketface.errors import EXIT_INTERRUPTED, PocketfaceError
 from pocketface.study import Study
 
 STAGES = "stages"
@@ -57,18 +60,29 @@ PRELOADED = (
 
 SOCKET, CLIENT = "socket", "client.py"
 POLL_SECONDS = 0.02
-NEEDS_ALL = {"report", "check"}
+NEEDS_ALL = {"report"}
 """Stages that depend on every variant."""
 FORKS = hasattr(os, "fork") and hasattr(socket, "send_fds")
+
+DVC_CODE = """\
+import logging, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+logging.disable(logging.INFO)
+sys.argv[0] = "dvc"
+from dvc.cli import main
+sys.exit(main())
+"""
+"""DVC with its warnings and errors, but without a word on what it does; Ctrl-C is for `warm` to act on."""
 
 CLIENT_CODE = f"""\
 import json, os, socket, sys
 folder, interpreter, arguments = sys.argv[1], sys.argv[2], sys.argv[3:]
 if not (arguments and os.path.dirname(arguments[0]) == {STAGES!r}):
     os.execv(interpreter, [interpreter, *arguments])
-connection = socket.socket(socket.AF_UNIX)
-connection.connect(os.path.join(folder, {SOCKET!r}))
 request = {{"arguments": arguments, "folder": os.getcwd(), "environment": dict(os.environ)}}
+connection = socket.socket(socket.AF_UNIX)
+os.chdir(folder)  # a socket's path may have about a hundred bytes
+connection.connect({SOCKET!r})
 socket.send_fds(connection, [b"\\n"], [0, 1, 2])
 connection.sendall(json.dumps(request).encode() + b"\\n")
 status = connection.recv(1)
@@ -99,7 +113,7 @@ class Request:
 
 
 def run(study: Study, targets: Sequence[str] = (), jobs: int = 2) -> int:
-    """Runs `dvc repro`, with one line a stage; those that have not changed have none.
+    """Runs `dvc repro` in the working folder, with one line a stage; those that have not changed have none.
 
     Args:
         study: what is in params.yaml.
@@ -107,21 +121,43 @@ def run(study: Study, targets: Sequence[str] = (), jobs: int = 2) -> int:
         jobs: lanes.
 
     Returns:
-        DVC's exit status.
+        DVC's exit status; it has said why if that is not 0.
+
+    Raises:
+        PocketfaceError: there is no git repository.
     """
-    if not FORKS:
+    if not (FORKS and _readable(targets)):
         return subprocess.run(_dvc(*targets), check=False).returncode
     for module in PRELOADED:
         importlib.import_module(module)
     started = time.monotonic()
     if jobs > 1 and set(targets) <= NEEDS_ALL:
         for chains in phases(study):
-            warm([_dvc("--single-item", "--glob", *lane) for lane in lanes(chains, jobs)], started)
+            silent = ("--quiet", "--single-item", "--glob")
+            if warm([_dvc(*silent, *lane) for lane in lanes(chains, jobs)], started):
+                break
     return warm([_dvc(*targets)], started)
 
 
+def _readable(targets: Sequence[str]) -> bool:
+    """Whether DVC finds the stages. If not, it says why, which need not wait for what is preloaded."""
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+    from dvc.scm import SCMError
+
+    try:
+        with Repo() as repo:
+            for target in targets or ["dvc.yaml"]:
+                repo.stage.collect(target)
+    except SCMError as error:
+        raise PocketfaceError(f"{error}, and DVC needs one: `git init` makes it one") from None
+    except DvcException:
+        return False
+    return True
+
+
 def _dvc(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--quiet", *arguments]
+    return [sys.executable, "-c", DVC_CODE, "--wait-for-lock", "repro", *arguments]
 
 
 def phases(study: Study) -> list[list[list[str]]]:
@@ -171,6 +207,7 @@ def warm(commands: Sequence[Sequence[str]], started: float | None = None) -> int
         except BaseException:
             for command in running:
                 command.terminate()
+                command.wait()
             raise
         return max((command.wait() for command in running), default=0)
 
@@ -184,7 +221,8 @@ def _listening(folder: Path) -> Iterator[socket.socket]:
     command.write_text(f'#!/bin/sh\nexec {client} "$@"\n', encoding="utf-8")
     command.chmod(0o700)
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(folder / SOCKET))
+        with chdir(folder):  # a socket's path may have about a hundred bytes
+            listener.bind(SOCKET)
         listener.listen()
         yield listener
 
@@ -208,9 +246,18 @@ def _serve(listener: socket.socket, running: Sequence[subprocess.Popen[bytes]], 
                 if ended:
                     _answer(stages.pop(stage), os.waitstatus_to_exitcode(status))
     except BaseException:
-        for stage in stages:
-            os.kill(stage, signal.SIGKILL)
+        _end(stages)
         raise
+
+
+def _end(stages: Iterable[int], seconds: float = 5) -> None:
+    """Waits for stages to end, which Ctrl-C reaches too, but no longer than so."""
+    patience = time.monotonic() + seconds
+    for stage in stages:
+        while not os.waitpid(stage, os.WNOHANG)[0]:
+            if time.monotonic() > patience:
+                os.kill(stage, signal.SIGKILL)
+            time.sleep(POLL_SECONDS)
 
 
 def _answer(connection: socket.socket, status: int) -> None:
@@ -254,6 +301,8 @@ def _become(request: Request) -> NoReturn:
         status = 0
     except SystemExit as ended:
         status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except KeyboardInterrupt:
+        status = EXIT_INTERRUPTED
     except BaseException:
         traceback.print_exc()
     finally:

@@ -66,9 +66,9 @@ def predict(variants: Sequence[Variant], files: Sequence[Path], workers: int = 1
 
     Yields:
         Per file `path`, `status` (`ok`, or one of `pocketface.evaluation.finding.REASONS`) and `faces`,
-        largest first: `box` [left, top, right, bottom] in the file's own pixels, turned upright, and per head
-        its answer, and for classes `HEAD_probability`, the share given to that answer. Of a picture that could
-        not be read `detail` says what was found, and the remedy.
+        largest first: `box` [left, top, right, bottom] in the file's own pixels, turned upright, and per
+        head its answer, and for classes `HEAD_probability`, the share given to that answer. Of a picture that
+        could not be read `detail` says what was found, and the remedy.
     """
     wanted = [(variant.crop, variant.input) for variant in variants]
     for looked in look_at(files, wanted, Search(every=True, detect="dlib"), workers):

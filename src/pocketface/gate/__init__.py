@@ -1,6 +1,6 @@
 """The gate: a study's figures against its baseline.
 
-    verdict = check(study, root)               # reads reports/STUDY/metrics.json, writes check.json beside it
+    verdict = check(study, root)               # reads reports/STUDY/metrics.json
     verdict.passed, verdict.text(), verdict.markdown(), verdict.junit()
     print(update(study, root))                 # rewrites the baseline, returns what changed as a diff
 
@@ -10,33 +10,26 @@ is meant, `pocketface check --update` takes the new figures over, and the diff i
 `baseline` reads and writes `baselines/STUDY.yaml` and its rules, `compare` applies them, `verdict` tells.
 """
 
-from dataclasses import asdict
 from pathlib import Path
 
-from pocketface.files import write_json
-from pocketface.gate.baseline import read_baseline, read_figures
+from pocketface.gate.baseline import NoBaseline, read_baseline, read_figures
 from pocketface.gate.baseline import update as update_baseline
 from pocketface.gate.compare import compare
 from pocketface.gate.verdict import Verdict
 from pocketface.study import Study
 
-__all__ = ["Verdict", "check", "update"]
+__all__ = ["NoBaseline", "Verdict", "check", "update"]
 
 
 def check(study: Study, root: Path = Path()) -> Verdict:
-    """Compares and writes `reports/STUDY/check.json`, when passing and when failing.
+    """Compares.
 
     Raises:
-        PocketfaceError: there is no report, or no baseline, or one of them is damaged.
+        NoBaseline: there is none yet.
+        PocketfaceError: there is no report, or it or the baseline is damaged.
     """
     now = read_figures(study.study, root)
-    verdict = Verdict(study.study, tuple(compare(read_baseline(study.study, root, now), now)))
-    wrong = [{name.rstrip("_"): value for name, value in asdict(row).items()} for row in verdict.wrong]
-    write_json(
-        root / "reports" / study.study / "check.json",
-        {"passed": verdict.passed, "summary": verdict.summary(), "wrong": wrong},
-    )
-    return verdict
+    return Verdict(study.study, tuple(compare(read_baseline(study.study, root, now), now)))
 
 
 def update(study: Study, root: Path = Path()) -> str:

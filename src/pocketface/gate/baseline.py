@@ -67,6 +67,10 @@ Variants = dict[str, dict[str, Figures | Failed]]
 _VARIANTS: TypeAdapter[Variants] = TypeAdapter(Variants, config=ConfigDict(allow_inf_nan=False))
 
 
+class NoBaseline(PocketfaceError):
+    """A study has none yet."""
+
+
 class Rule(Strict):
     """What is asked of a figure; what is null is not asked.
 
@@ -166,13 +170,14 @@ def read_baseline(study: str, root: Path = Path(), now: Variants | None = None) 
         now: figures that rules may name besides the baseline's own.
 
     Raises:
-        PocketfaceError: there is none, it is not one, or a rule fits no figure.
+        NoBaseline: there is none.
+        PocketfaceError: it is not one, or a rule fits no figure.
     """
     path = baseline_path(study, root)
     try:
         baseline = Baseline.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
-        raise PocketfaceError(
+        raise NoBaseline(
             f"{path}: no baseline for study {study}; make one with `pocketface check --update` and commit it"
         ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
