@@ -6,6 +6,7 @@ copy.run("dvc", "repro", "report")
 copy.outs()                        # {'models/expression/card.json': 'a3f...', ...}
 """
 
+import copy
 import hashlib
 import os
 import shutil
@@ -117,6 +118,14 @@ class Copy:
         self._environment.pop("MLFLOW_TRACKING_URI", None)
         self.run("git", "init", "-q")
         self.run("dvc", "init", "-q")
+
+    def clone(self, root: Path) -> "Copy":
+        """What `git clone` makes of it."""
+        self.run("git", "clone", "-q", str(self.root), str(root))
+        other = copy.copy(self)
+        other.root = root
+        other._environment = self._environment | {"PYTHONPATH": str(root / "src")}
+        return other
 
     def params(self, params: Mapping[str, Any]) -> None:
         """Writes the params file."""
