@@ -113,7 +113,9 @@ def write_index(folder: Path) -> None:
     folder.mkdir(parents=True)
     status = ["ok"] * 17 + ["no_face", "no_face", "bad_name"]
     split = ["train"] * 15 + ["val"] * 5
-    pd.DataFrame({"split": split, "status": status}).to_parquet(folder / "index.parquet")
+    same_as = pd.Series([None] * len(status), dtype="str")
+    table = pd.DataFrame({"split": split, "status": status, "same_as": same_as})
+    table.to_parquet(folder / "index.parquet")
 
 
 def model_card(study: Study, model: str) -> ModelCard:

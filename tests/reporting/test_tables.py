@@ -105,6 +105,26 @@ def test_what_a_level_does_to_every_group_is_against_float32(results, found):
     assert black[3].text.startswith(change("age_mae", one.change, 0.0))
 
 
+def test_copies_are_told_and_what_became_of_them(results):
+    assert tables.copies(results) == ""
+    index = results.faces["utkface"].assign(image=[f"{i}.jpg" for i in range(20)])
+    index.loc[:2, ["status", "same_as"]] = ["measured_too", "15.jpg"]
+    index.loc[3, ["status", "same_as"]] = ["duplicate", "4.jpg"]
+    index.loc[5:6, ["status", "same_as"]] = ["contradictory", "5.jpg"]
+    told = tables.copies(replace(results, faces={"utkface": index}))
+    assert "1 of the measured pictures were also in its other splits (3 files)" in told
+    assert "1 files are copies of a picture in the same split" in told
+    assert "2 files show 1 pictures that have contradictory labels" in told
+
+
+def test_pictures_that_were_not_read_have_no_split_and_are_counted(results):
+    index = results.faces["utkface"].copy()
+    index.loc[index["status"] == "bad_name", "split"] = None
+    counts = reject_counts(index)
+    assert counts.loc["none", "bad_name"] == 1
+    assert counts.loc["all"].sum() == len(index)
+
+
 def test_rejects_are_counted_per_split_and_reason(results):
     counts = reject_counts(results.faces["utkface"])
     assert list(counts.columns) == ["ok", "bad_name", "no_face"]

@@ -19,7 +19,6 @@ from functools import lru_cache
 from itertools import combinations
 
 import cv2
-import imagehash
 import numpy as np
 import pandas as pd
 from PIL import Image
@@ -53,6 +52,8 @@ def thumbnail(face: np.ndarray, crop: Crop) -> np.ndarray:
 
 def perceptual_hash(thumbnail: np.ndarray) -> int:
     """64 bits that pictures which look alike share but for a few."""
+    import imagehash  # of the extra `pipeline`; who only measures does without
+
     bits = imagehash.phash(Image.fromarray(thumbnail)).hash
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 

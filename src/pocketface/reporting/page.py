@@ -84,6 +84,7 @@ def render(results: Results, found: Compareds, drawn: Mapping[str, Markup], coun
         latencies=latencies,
         timed_on=timed_on(results) if latencies else "",
         faces=tables.faces(results),
+        copies=tables.copies(results),
         about_models=tables.models(results),
         licences=tables.licences(results),
     )

@@ -129,7 +129,7 @@ def comparison(results: Results, found: Compareds, figures: list[str], timed: li
         *(_model(results, found, model, figures) for model in results.study.models),
         _section("Size against accuracy", *(_picture("plots", n) for n in figures if n.endswith("_size"))),
         _latency(results, timed),
-        _section("Faces found and rejected", tables.faces(results).markdown()),
+        _section("Faces found and rejected", tables.faces(results).markdown(), tables.copies(results)),
         _section("Models", tables.models(results).markdown()),
         _section("Data and licence", tables.licences(results).markdown()),
         _section("What these figures are not", ETHICS),

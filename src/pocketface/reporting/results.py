@@ -23,6 +23,8 @@ from pocketface.study import Study, main_metric
 
 FLOAT32 = "float32"
 """The level that every other is compared with."""
+NO_SPLIT = "none"
+"""What stands for the split of pictures that were not read, where it goes by their content."""
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -261,9 +263,9 @@ def read_predictions(variant: Variant) -> pd.DataFrame:
 
 def reject_counts(index: pd.DataFrame) -> pd.DataFrame:
     """Pictures per split and status: rows are splits and `all`, columns `ok` first, then why not."""
-    counts = pd.crosstab(index["split"], index["status"])
+    counts = pd.crosstab(index["split"].fillna(NO_SPLIT), index["status"])
     rejected = sorted(status for status in counts.columns if status != OK)
-    order = [split for split in ("train", "val", "test") if split in counts.index]
+    order = [split for split in ("train", "val", "test", NO_SPLIT) if split in counts.index]
     counts = counts.reindex(index=order, columns=[OK, *rejected], fill_value=0)
     counts.loc["all"] = counts.sum()
     return counts
@@ -280,7 +282,7 @@ def _read(path: Path, kind: type[T], stage: str) -> T:
 
 def _read_index(folder: Path) -> pd.DataFrame:
     try:
-        return pd.read_parquet(folder / INDEX, columns=["split", "status"])
+        return pd.read_parquet(folder / INDEX, columns=["split", "status", "same_as"])
     except (OSError, ValueError) as error:
         raise PocketfaceError(
             f"{folder / INDEX}: not a face index ({error}); make it with `dvc repro crop_faces@{folder.name}`"

@@ -11,6 +11,7 @@ from importlib import metadata
 from pocketface.cards import ModelCard
 from pocketface.evaluation.confidence import Change
 from pocketface.evaluation.groups import GROUPINGS
+from pocketface.faces.index import CONTRADICTORY, DUPLICATE, MEASURED_TOO
 from pocketface.reporting.changes import Compareds, change_of, tone, verdict
 from pocketface.reporting.quantities import MISSING, SAME, change, label_of, shown, size, spread
 from pocketface.reporting.results import FLOAT32, GroupMetrics, Results, Variant, reject_counts
@@ -330,6 +331,27 @@ def faces(results: Results) -> Table:
             rows.append([dataset, str(split), rejected or "none", str(total), str(row.iloc[0]), share])
     header = ["dataset", "split", "rejected, and why", "pictures", "faces", "faces (%)"]
     return Table(header, rows, text_columns=3)
+
+
+def copies(results: Results) -> str:
+    """What became of pictures that a dataset holds more than once, in sentences; empty if there are none."""
+    said = []
+    for dataset, index in results.faces.items():
+        of = index.groupby("status")["same_as"]
+        pictures, files = of.nunique(), of.size()
+        if MEASURED_TOO in pictures:
+            said.append(
+                f"{dataset}: {pictures[MEASURED_TOO]} of the measured pictures were also in its other splits "
+                f"({files[MEASURED_TOO]} files); these are left out of training."
+            )
+        if DUPLICATE in files:
+            said.append(f"{dataset}: {files[DUPLICATE]} files are copies of a picture in the same split.")
+        if CONTRADICTORY in files:
+            said.append(
+                f"{dataset}: {files[CONTRADICTORY]} files show {pictures[CONTRADICTORY]} pictures that have "
+                f"contradictory labels; `datasets.{dataset}.contradictory: true` would use them."
+            )
+    return " ".join(said)
 
 
 def models(results: Results) -> Table:
