@@ -56,6 +56,8 @@ class LevelFigures(Strict):
         included: whether the file is in this folder.
         metrics: dataset -> metric -> value, on faces not trained on.
         groups: dataset -> grouping -> group -> figures.
+        faces: dataset -> how many were measured.
+        before: the metrics on faces among which copies of train faces were, where it was measured so once.
     """
 
     size_bytes: int | None
@@ -63,6 +65,8 @@ class LevelFigures(Strict):
     included: bool
     metrics: dict[str, dict[str, float]]
     groups: dict[str, dict[str, dict[str, Any]]]
+    faces: dict[str, int] = {}
+    before: dict[str, dict[str, float]] | None = None
 
 
 class PublishedCard(ModelCard):
@@ -296,6 +300,7 @@ def _figures(evaluation: Path, variant: VariantCard, included: bool) -> LevelFig
             included=included,
             metrics={name: found["metrics"] for name, found in datasets.items()},
             groups={name: found["by_group"] for name, found in datasets.items()},
+            faces={name: found["n"] for name, found in datasets.items()},
         )
     except (OSError, ValueError, KeyError) as error:
         raise PocketfaceError(

@@ -27,6 +27,11 @@ classes; it says nothing about how somebody sees themselves.
 """
 
 
+BEFORE = """Until copies of pictures were looked for, train faces were among those measured. The int8
+file, on the faces of then and on the clean ones:
+"""
+
+
 def overview(weights: Path) -> str:
     """A table of all models, and for each what its int8 file reaches per group.
 
@@ -42,6 +47,8 @@ def overview(weights: Path) -> str:
     parts += [_models(cards).markdown() + "\n"]
     for name, card in cards.items():
         parts += [f"## {name}\n", _figures(card).markdown() + "\n"]
+        if before := _before(card):
+            parts += [BEFORE, f"{before.markdown()}\n"]
         tables = [_groups(card, dataset) for dataset in _own_first(card, card.levels[DEFAULT_LEVEL].groups)]
         parts += [f"{table.markdown()}\n" for table in tables if table]
     return "\n".join(parts)
@@ -81,6 +88,17 @@ def _figures(card: PublishedCard) -> Table:
             told = [_told(metric, own, None if level == FLOAT32 else reference) for metric in metrics]
             rows.append([dataset, level, *told, size(levels[level].size_bytes)])
     return Table(["dataset", "level", *map(label_of, metrics), "size"], rows, text_columns=2)
+
+
+def _before(card: PublishedCard) -> Table:
+    """The main metrics of the int8 file with copies of train faces among those measured, and without."""
+    level, metrics = card.levels[DEFAULT_LEVEL], _metrics(card)
+    rows: list[Row] = []
+    for dataset, old in (level.before or {}).items():
+        clean, faces = level.metrics[dataset], str(level.faces[dataset])
+        for told, n, figures in (("before", MISSING, old), ("clean", faces, clean)):
+            rows.append([dataset, told, n, *(shown(metric, figures.get(metric)) for metric in metrics)])
+    return Table(["dataset", "measured", "faces", *map(label_of, metrics)], rows, text_columns=2)
 
 
 def _told(metric: str, own: dict[str, float], reference: dict[str, float] | None) -> str:
