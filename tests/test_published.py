@@ -35,6 +35,7 @@ def test_a_published_folder_says_what_it_is_and_how_to_rebuild_it(outs: Outs) ->
         "float16",
         "int8",
         "model.weights.h5",
+        "seen.npy",
     ]
     assert (folder / "int8/model.tflite").read_bytes() == b"age_gender at int8"
     assert read_card(folder / "int8", VariantCard).level == "int8"

@@ -1,3 +1,5 @@
+import hashlib
+
 import numpy as np
 import pandas as pd
 
@@ -6,7 +8,9 @@ from tiny import face_set
 
 
 def rows(count: int) -> pd.DataFrame:
-    return pd.DataFrame({"image": [f"{i}.jpg" for i in range(count)]})
+    images = [f"{i}.jpg" for i in range(count)]
+    shas = [hashlib.sha256(image.encode()).hexdigest() for image in images]
+    return pd.DataFrame({"image": images, "source_sha": shas})
 
 
 def test_together_keeps_accepted_faces_and_names_their_dataset() -> None:

@@ -1,7 +1,7 @@
 """Who is trained on, watched, validated: rows of face indexes, divided by hashes and never at random.
 
-A face's part depends on its identity where the dataset names it, else on its file name, so nobody is on both
-sides and a larger sample moves nobody.
+A face's part depends on its identity where the dataset names it, else on the picture's content, so nobody is
+on both sides and a larger sample moves nobody.
 """
 
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ def folds(rows: pd.DataFrame, count: int) -> np.ndarray:
 
 def _hashes(rows: pd.DataFrame, salt: str) -> np.ndarray:
     """A number in [0, 1) a row; the same for all rows of an identity."""
-    keys = rows["image"]
+    keys = rows["source_sha"]
     if "identity" in rows:
         keys = rows["identity"].where(rows["identity"].notna(), keys)
     return np.array([unit_hash(str(key), salt) for key in keys], dtype=np.float64)
