@@ -9,9 +9,9 @@ Whoever runs a model takes its preprocessing and its answers' meaning from here 
 
 import json
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from pocketface.errors import PocketfaceError
 from pocketface.files import write_json
@@ -178,6 +178,7 @@ class VariantCard(ModelCard):
         size_bytes, sha256: of `model.tflite`.
         weight_dtypes, activation_dtypes: tensor type -> number of elements (weights) or tensors.
         operators: operator name -> count.
+        min_runtime: the oldest TensorFlow or tflite-runtime that can run the file, as the file says.
         maker: what made the file, see `pocketface.tflite.levels`.
         size_ratio: to the float32 file.
         ports: `image` and the heads, as the file declares them.
@@ -201,6 +202,7 @@ class VariantCard(ModelCard):
     weight_dtypes: dict[str, int] = {}
     activation_dtypes: dict[str, int] = {}
     operators: dict[str, int] = {}
+    min_runtime: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")] | None = None
     maker: str | None = None
     size_ratio: float | None = None
     ports: dict[str, Port] = {}

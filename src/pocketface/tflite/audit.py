@@ -38,6 +38,8 @@ class Audit:
         macs: multiply-accumulate operations for one face.
         inputs, outputs: name in the signature -> type, scale and zero point.
         ranges: quantized activation tensor -> the values that it can hold, least and greatest.
+        min_runtime: the oldest TensorFlow whose runtime can run it, as the file says.
+        understated: what it says of its versions that is below the truth, see `pocketface.tflite.versions`.
     """
 
     weight_dtypes: dict[str, int]
@@ -48,6 +50,8 @@ class Audit:
     inputs: dict[str, Port]
     outputs: dict[str, Port]
     ranges: dict[str, Range]
+    min_runtime: str
+    understated: list[str]
 
 
 def read(file: bytes) -> Audit:
@@ -83,6 +87,8 @@ def read(file: bytes) -> Audit:
         _ports(model, signature.inputs),
         _ports(model, signature.outputs),
         ranges,
+        flatbuffer.min_runtime(model),
+        flatbuffer.understated(model),
     )
 
 
@@ -90,8 +96,11 @@ def check(audit: Audit, level: Level) -> None:
     """Fails a file that does not hold what its level's name says.
 
     Raises:
-        PocketfaceError: a large weight, an activation, the input or an output has another type.
+        PocketfaceError: a large weight, an activation, the input or an output has another type, or it says
+            that it runs where it is misread.
     """
+    if audit.understated:
+        raise PocketfaceError(f"level {level.name}: {'; '.join(audit.understated)}")
     _held(level.name, "weights", set(audit.large_weight_dtypes), level.weights)
     _held(level.name, "activations", set(audit.activation_dtypes), level.activations)
     _held(level.name, "inputs", {port.dtype for port in audit.inputs.values()}, (level.input,))

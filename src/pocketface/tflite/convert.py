@@ -189,6 +189,7 @@ def _checked(
         "weight_dtypes": held.weight_dtypes,
         "activation_dtypes": held.activation_dtypes,
         "operators": held.operators,
+        "min_runtime": held.min_runtime,
         "macs": held.macs,
         "ports": held.inputs | held.outputs,
         "parity": {head: parity(card.outputs[head], expected[head], actual[head]) for head in card.outputs},

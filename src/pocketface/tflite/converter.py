@@ -12,6 +12,7 @@ import tensorflow as tf
 from tensorflow.lite.python.convert import ConverterError
 
 from pocketface.errors import PocketfaceError
+from pocketface.tflite import flatbuffer
 from pocketface.tflite.levels import LEVELS, Level
 
 INT16X8 = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
@@ -33,8 +34,12 @@ def to_tflite(
         calibration: uint8 `[N, H, W, C]`, for levels that need it.
         per_channel: whether each output channel of a weight tensor has its own scale.
 
+    Returns:
+        The file as the converter wrote it, but for versions of operators that are below the true ones: it
+        understates those of int16 activations and of dense layers with a scale for each channel.
+
     Raises:
-        PocketfaceError: the level lacks an operator of the model.
+        PocketfaceError: the level lacks an operator of the model, or an operator's version is not known.
     """
     spec = tf.TensorSpec((1, *model.inputs[0].shape[1:]), tf.float32, name="image")
     with tempfile.TemporaryDirectory() as folder:
@@ -46,9 +51,11 @@ def to_tflite(
         if calibration is not None:
             converter.representative_dataset = _one_by_one(calibration)
         try:
-            return converter.convert()
+            file = converter.convert()
         except (ConverterError, RuntimeError, ValueError) as error:
             raise PocketfaceError(f"not convertible to {level.name}: {str(error).splitlines()[0]}") from None
+    made = flatbuffer.parse(file)
+    return flatbuffer.serialize(made) if flatbuffer.understated(made) else file
 
 
 def _configure(converter: tf.lite.TFLiteConverter, level: Level) -> None:

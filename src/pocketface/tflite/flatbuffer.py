@@ -11,10 +11,15 @@ from ai_edge_litert.interpreter import Interpreter
 from ai_edge_litert.tools import flatbuffer_utils
 
 from pocketface.errors import PocketfaceError
+from pocketface.tflite import versions
 
 IDENTIFIER = b"TFL3"
 TYPES = {value: name for name, value in vars(schema.TensorType).items() if not name.startswith("_")}
 OPERATORS = {value: name for name, value in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
+MIN_RUNTIME = b"min_runtime_version"
+"""Name of the metadata: the oldest TensorFlow whose runtime can run the file, in 16 bytes."""
+WEIGHTED = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"}
+"""Operators whose input 1 is their weights."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +58,12 @@ def serialize(model: schema.ModelT) -> bytes:
     """The bytes of a model, its weights inside the flatbuffer.
 
     The LiteRT quantizer puts them behind it, where TensorFlow Lite Micro does not look: it then computes
-    with whatever it finds, and says nothing.
+    with whatever it finds, and says nothing. Versions that are below the true ones are raised.
+
+    Raises:
+        PocketfaceError: an operator's version is not known, see `pocketface.tflite.versions`.
     """
+    _declare(model)
     builder = _Sharing(1024)
     builder.Finish(model.Pack(builder), file_identifier=IDENTIFIER)
     return bytes(builder.Output())
@@ -113,6 +122,87 @@ def elements(tensor: schema.TensorT) -> int:
 def text(name: bytes | str) -> str:
     """A tensor's name; the parser leaves bytes."""
     return name.decode() if isinstance(name, bytes) else name
+
+
+def min_runtime(model: schema.ModelT) -> str:
+    """The oldest TensorFlow whose runtime can run a file, as the file says; 0 where it says nothing."""
+    buffer = _runtime_buffer(model)
+    return "0" if buffer is None else bytes(buffer.data).rstrip(b"\0").decode() or "0"
+
+
+def understated(model: schema.ModelT) -> list[str]:
+    """What a file says of its versions that is below the truth; nothing if it tells the truth."""
+    return list(dict.fromkeys(_understated(model)))
+
+
+def _understated(model: schema.ModelT) -> Iterator[str]:
+    said = min_runtime(model)
+    for graph, operator in _operators(model):
+        name, code = kind(model, operator), model.operatorCodes[operator.opcodeIndex]
+        try:
+            need = _need(model, graph, operator)
+        except PocketfaceError as error:
+            yield str(error)
+            continue
+        if code.version < need.version:
+            yield f"{name} is declared as version {code.version} and needs {need.version}"
+        if versions.order(said) < versions.order(need.runtime):
+            yield f"{name} needs runtime {need.runtime}, and the file says {said}"
+        if need.guarded and not _guarded(model):
+            yield f"{name} needs {' version '.join(map(str, versions.GUARD))} in the list of operators"
+
+
+def _declare(model: schema.ModelT) -> None:
+    """Raises what a model says of its versions to what its operators need."""
+    runtime = min_runtime(model)
+    for graph, operator in _operators(model):
+        need, code = _need(model, graph, operator), model.operatorCodes[operator.opcodeIndex]
+        code.version = max(code.version, need.version)
+        code.deprecatedBuiltinCode = min(max(code.builtinCode, code.deprecatedBuiltinCode), 127)
+        runtime = max(runtime, need.runtime, key=versions.order)
+        if need.guarded and not _guarded(model):
+            name, version = versions.GUARD
+            builtin = getattr(schema.BuiltinOperator, name)
+            model.operatorCodes.append(schema.OperatorCodeT(min(builtin, 127), None, version, builtin))
+    buffer = _runtime_buffer(model)
+    if buffer is None:
+        buffer = schema.BufferT()
+        model.metadata = [*(model.metadata or []), schema.MetadataT(MIN_RUNTIME, len(model.buffers))]
+        model.buffers.append(buffer)
+    buffer.data = np.frombuffer(runtime.encode().ljust(16, b"\0"), np.uint8)
+
+
+def _runtime_buffer(model: schema.ModelT) -> schema.BufferT | None:
+    found = (model.buffers[entry.buffer] for entry in model.metadata or [] if entry.name == MIN_RUNTIME)
+    return next((buffer for buffer in found if buffer.data is not None), None)
+
+
+def _operators(model: schema.ModelT) -> Iterator[tuple[schema.SubGraphT, schema.OperatorT]]:
+    return ((graph, operator) for graph in model.subgraphs for operator in graph.operators)
+
+
+def _guarded(model: schema.ModelT) -> bool:
+    return any((OPERATORS[code.builtinCode], code.version) == versions.GUARD for code in model.operatorCodes)
+
+
+def _need(model: schema.ModelT, graph: schema.SubGraphT, operator: schema.OperatorT) -> versions.Need:
+    """Of an operator: by the type of its first input that is no constant, and of its weights."""
+    name, inputs = kind(model, operator), list(_inputs(graph, operator))
+    data = next((tensor for tensor in inputs if not is_constant(model, tensor)), inputs[0])
+    data = graph.tensors[operator.outputs[0]] if name == "QUANTIZE" else data
+    types = TYPES[data.type]
+    if name in WEIGHTED:
+        weights = graph.tensors[operator.inputs[1]]
+        types += f" x {TYPES[weights.type]}" if weights.type != data.type else ""
+        types += versions.PER_CHANNEL if _per_channel(name, weights) else ""
+    return versions.needed(name, types)
+
+
+def _per_channel(kind: str, weights: schema.TensorT) -> bool:
+    """Whether each output channel has its own scale."""
+    channels = weights.shape[3 if kind == "DEPTHWISE_CONV_2D" else 0]
+    scale = None if weights.quantization is None else weights.quantization.scale
+    return scale is not None and len(scale) == channels
 
 
 def own(model: schema.ModelT, operator: schema.OperatorT, place: int) -> schema.TensorT:
