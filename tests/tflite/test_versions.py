@@ -64,7 +64,7 @@ def declared(file: bytes) -> dict[str, int]:
 
 
 def by_tensorflow(file: bytes) -> dict[str, int]:
-    """Operator -> version, as TensorFlow's exporter declares it when it reads the file and writes it again."""
+    """Operator -> version, as TensorFlow's exporter declares it: it reads the file and writes it again."""
     from tensorflow.lite.python.convert import mlir_sparsify
 
     return declared(mlir_sparsify(file))
@@ -87,7 +87,7 @@ def test_no_version_is_below_tensorflows(files, level: str) -> None:
 
 @pytest.mark.parametrize("level", ["int8", "int8_io", "uint8_io", "qat_int8"])
 def test_runtimes_that_know_one_scale_for_a_dense_layer_refuse_channels(files, level: str) -> None:
-    """tflite-runtime 2.7 to 2.9 know FULLY_CONNECTED up to version 9, and misread a scale for each channel."""
+    """tflite-runtime 2.7 to 2.9 know FULLY_CONNECTED up to version 9, and misread scales of channels."""
     assert declared(files[level])["FULLY_CONNECTED"] > 9
 
 
@@ -160,7 +160,7 @@ def test_a_file_that_understates_is_refused_and_writing_it_again_changes_no_answ
 
 
 def test_operators_of_one_code_get_the_highest_version_of_them(files) -> None:
-    """Operators of one kind share a code, and with it a version: in `mixed_int8` float and integer ones do."""
+    """Operators of one kind share a code and its version: in `mixed_int8` float and integer ones do."""
     pixels, found = painted()[0], flatbuffer.operators(flatbuffer.parse(files["float32"]))
     dense = [operator.name for operator in found if operator.kind == "FULLY_CONNECTED"]
     measured = ranges.measure(files["float32"], pixels[:9])
