@@ -24,7 +24,9 @@ RUN = ("pocketface", "run")
 STAGE = re.compile(r"(?:Running stage|Stage) '(\w+)|^\d+:\d\d (\w+)", re.MULTILINE)
 """A stage's beginning, as one or the other prints it."""
 LOCK = "dvc.lock"
-UNREADABLE = (f"{LOCK}' validation failed", f"{LOCK}', YAML file structure is corrupted")
+UNREADABLE = tuple(
+    f"{LOCK}'{words}" for words in (" validation failed", " is invalid", ", YAML file structure is corrupted")
+)
 KILLED = -signal.SIGKILL
 """Exit code."""
 WORDS = 6
