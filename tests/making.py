@@ -26,7 +26,7 @@ import cv2
 import numpy as np
 
 from pocketface.datasets import Record
-from pocketface.labels import CELEBA_ATTRIBUTES, EXPRESSIONS, GENDERS, RACES
+from pocketface.labels import CELEBA_ATTRIBUTES, EXPRESSIONS, FAIRFACE_RACES, GENDERS, RACES, age_band
 
 SIDE = 200
 """Pixels of a drawn face picture; the face itself is about 105 wide and 140 high."""
@@ -384,6 +384,20 @@ def afad(count: int = 12, seed: int = 0) -> Members:
         members[f"{folder}/{638660 + i // 2}-{i % 2}.jpg"] = jpeg(tight(person, 120))
         members[f"{folder}/Thumbs.db"] = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
     return dict(sorted(members.items()))
+
+
+def fairface(count: int = 14, seed: int = 0) -> Members:
+    """Pictures 224x224, every fifth for validation, and both csv files, which go on for one more."""
+    members: Members = {}
+    rows: dict[str, list[str]] = {part: ["file,age,gender,race,service_test"] for part in ("train", "val")}
+    for i, person in enumerate(people(count + 1, seed)):
+        part = "val" if i % 5 == 4 else "train"
+        name = f"{part}/{len(rows[part])}.jpg"
+        race = FAIRFACE_RACES[i % len(FAIRFACE_RACES)].title()
+        rows[part].append(f"{name},{age_band(person.age)},{person.gender.title()},{race},{i % 2 == 0}")
+        if i < count:
+            members[name] = jpeg(cv2.resize(face(person), (224, 224), interpolation=cv2.INTER_LINEAR))
+    return members | {f"fairface_label_{part}.csv": _text(lines) for part, lines in rows.items()}
 
 
 def _text(lines: list[str], end: str = "\n") -> bytes:

@@ -10,6 +10,17 @@ GENDERS = ("male", "female")
 RACES = ("white", "black", "asian", "indian", "other")
 """UTKFace's annotation. Used to report error per group, never as a model's output."""
 
+FAIRFACE_RACES = (
+    "white",
+    "black",
+    "east asian",
+    "southeast asian",
+    "indian",
+    "middle eastern",
+    "latino_hispanic",
+)
+"""FairFace's annotation, finer than UTKFace's: neither is mapped onto the other."""
+
 EXPRESSIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 """FER2013's seven classes in its own order (0 to 6)."""
 
@@ -19,6 +30,8 @@ ELDERLY_FROM = 65
 
 AGE_BANDS = ("0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "more than 70")
 """FairFace's bands; the last one starts at 70."""
+BAND_STARTS = (0, 3, 10, 20, 30, 40, 50, 60, 70)
+"""Years; each band reaches up to the next one's start."""
 
 CELEBA_ATTRIBUTES = tuple(
     "5_o_Clock_Shadow Arched_Eyebrows Attractive Bags_Under_Eyes Bald Bangs Big_Lips Big_Nose Black_Hair "
@@ -34,7 +47,7 @@ NO_YES = ("no", "yes")
 
 CLASSES = {
     "gender": GENDERS,
-    "race": RACES,
+    "race": tuple(dict.fromkeys(RACES + FAIRFACE_RACES)),
     "expression": EXPRESSIONS,
     "age_group": AGE_GROUPS,
     "age_band": AGE_BANDS,
@@ -58,6 +71,5 @@ def age_group(age: float) -> str:
 
 
 def age_band(age: float) -> str:
-    """The FairFace band of an age in years; each band reaches up to the next one's start."""
-    starts = (0, 3, 10, 20, 30, 40, 50, 60, 70)
-    return AGE_BANDS[max(sum(age >= start for start in starts) - 1, 0)]
+    """The FairFace band of an age in years."""
+    return AGE_BANDS[max(sum(age >= start for start in BAND_STARTS) - 1, 0)]

@@ -34,6 +34,7 @@ MAKERS = {
     "appa_real": making.appa_real,
     "cacd": making.cacd,
     "afad": making.afad,
+    "fairface": making.fairface,
     "starter": making.starter,
     "starter_test": making.starter,
 }

@@ -137,6 +137,13 @@ def lite(members: Members) -> Members:
     return {name.replace("AFAD-Full", "AFAD-Lite"): data for name, data in members.items()}
 
 
+def fairface_beside(zip_name: str, top: str = "") -> Members:
+    """FairFace's pictures in a zip, its lists beside it."""
+    members = making.fairface()
+    lists = {name: members.pop(name) for name in list(members) if name.endswith(".csv")}
+    return lists | {zip_name: making.zipped(moved(members, lambda p: f"{top}{p}"))}
+
+
 LAYOUTS: dict[str, tuple[str, Callable[[], Members], set[str]]] = {
     # dataset, the files in its folder, what differs from its release
     "three folders in one zip": (
@@ -236,6 +243,17 @@ LAYOUTS: dict[str, tuple[str, Callable[[], Members], set[str]]] = {
         set(),
     ),
     "afad-full.zip": ("afad", lambda: {"afad-full.zip": making.zipped(making.afad())}, set()),
+    "margin 0.25": ("fairface", lambda: fairface_beside("fairface-img-margin025-trainval.zip"), set()),
+    "margin 1.25 in a folder": (
+        "fairface",
+        lambda: fairface_beside("fairface-img-margin125-trainval.zip", "fairface/"),
+        set(),
+    ),
+    "pictures and lists in one zip": (
+        "fairface",
+        lambda: {"fairface-train.zip": making.zipped(making.fairface())},
+        set(),
+    ),
     "ages at the top": (
         "afad",
         lambda: {"a.zip": making.zipped(moved(making.afad(), lambda p: str(PurePosixPath(*p.parts[1:]))))},

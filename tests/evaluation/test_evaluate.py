@@ -57,6 +57,27 @@ def test_each_dataset_has_its_figures(colour_model, tmp_path):
     assert predictions["age_pred"].tolist() == pytest.approx([0, 0, 20, 80], abs=1e-3)
 
 
+def test_an_age_is_measured_by_its_band_where_the_dataset_has_no_years(colour_model, tmp_path):
+    faces = select(tmp_path / "faces")
+    rows = pd.read_parquet(faces / ROWS)
+    labels = {
+        "dataset": ["fairface"] * 5,
+        "age": np.nan,
+        "age_band": ["20-29", "3-9", "60-69", "0-2", None],
+        "race": ["middle eastern", "white", "latino_hispanic", "east asian", "white"],
+    }
+    rows.assign(**labels).to_parquet(faces / ROWS)
+    metrics, _ = evaluate_variant(variant_folder(tmp_path / "v", colour_model), faces)
+    found = metrics["datasets"]["fairface"]
+    assert found["metrics"]["age_band_accuracy"] == pytest.approx(2 / 3), "20 and 0 are right, 80 is not"
+    assert found["metric_n"]["age_band_accuracy"] == 3
+    assert found["baseline"]["age_band_accuracy"] == pytest.approx(1 / 3)
+    assert "age_mae" not in found["metrics"]
+    assert list(found["by_group"]["race"]) == ["white", "east asian", "middle eastern", "latino_hispanic"]
+    assert found["by_group"]["race"]["latino_hispanic"]["age_band_accuracy"] == 0
+    assert found["by_group"]["age_band"]["60-69"]["n"] == 1
+
+
 def test_a_failed_variant_is_a_row_with_its_reason(colour_model, tmp_path):
     faces = select(tmp_path / "faces")
     failed = variant_folder(tmp_path / "v", colour_model, status="failed", reason="no kernel")

@@ -9,7 +9,10 @@ from pocketface.fetching.sources import Copy, File, Https, load_sources
 REPOSITORY = Path(__file__).parents[2]
 SHA = "a" * 64
 MD5 = "b" * 32
-DATASETS = ["utkface", "fer2013", "celeba", "appa_real", "cacd", "afad", "photos", "starter", "starter_test"]
+DATASETS = [
+    *("utkface", "fer2013", "celeba", "appa_real", "cacd", "afad", "fairface", "photos"),
+    *("starter", "starter_test"),
+]
 
 
 def one(**changes) -> dict:

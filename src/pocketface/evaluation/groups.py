@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 
 from pocketface.evaluation.metrics import comparisons, score, tallies, with_ages_in
-from pocketface.labels import AGE_BANDS, AGE_GROUPS, GENDERS, RACES, age_band
+from pocketface.labels import CLASSES, age_band
 
-GROUPINGS = {"gender": GENDERS, "race": RACES, "age_band": AGE_BANDS, "age_group": AGE_GROUPS}
+GROUPINGS = {label: CLASSES[label] for label in ("gender", "race", "age_band", "age_group")}
 """Label column -> its groups, in order; a race of another word is a group after these. Ages make bands where
 no band is given, but no coarse age groups."""
 
