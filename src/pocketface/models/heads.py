@@ -21,6 +21,9 @@ The last two learn from more than the years. A model that is trained has a secon
     model = build(...)                        # what is saved, converted, evaluated
     trained = training_model(model)           # the same layers and weights, with the extra outputs
     training_outputs(model)                   # ['age_distribution']
+
+So they learn from a face of which only a band of ages is known, too, as FairFace's are: see
+`pocketface.training.age`.
 """
 
 from collections.abc import Mapping, Sequence

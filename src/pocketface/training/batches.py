@@ -87,6 +87,10 @@ class Batches(keras.utils.PyDataset):
             self._y[head] = ((1 - theirs) * self._y[head] + theirs * answer).astype(np.float32)
             self._weight[head] = np.where(unknown, 1, self._weight[head]).astype(np.float32)
 
+    def labelled(self, head: str) -> bool:
+        """Whether any of the faces has a label of this head."""
+        return bool(self._weight[head].any())
+
     def __len__(self) -> int:
         return -(-self._count() // self._batch_size)
 

@@ -59,6 +59,12 @@ class Steer(keras.callbacks.Callback):
         assert recipe.watch is not None
         self._recipe, self._watch, self._batches = recipe, recipe.watch, batches
         self._metric, self._sign = watchable(outputs, recipe.watch.metric)
+        head = recipe.watch.metric.rpartition("_")[0]
+        if head and not batches.labelled(head):
+            raise PocketfaceError(
+                f"training.watch.metric: no watched face has the label {head!r} of {recipe.watch.metric}; "
+                "watch `loss`"
+            )
         self._costs = [self._sign * value for value in start.history.get(WATCH + self._metric, [])]
         self.best: list[np.ndarray] | None = start.best
 

@@ -1,11 +1,16 @@
 """Labels as training targets, with a weight of zero where a label is missing."""
 
+from collections import Counter
+
 import numpy as np
 import pandas as pd
 
 from pocketface.errors import PocketfaceError
-from pocketface.labels import CELEBA_ATTRIBUTES, NO_YES, TRAINING_OUTPUTS
-from pocketface.models.heads import meaning
+from pocketface.labels import AGE_BANDS, BAND_STARTS, CELEBA_ATTRIBUTES, NO_YES, TRAINING_OUTPUTS
+from pocketface.models.heads import OLDEST, meaning
+
+BAND_YEARS = np.array([BAND_STARTS, [*(start - 1 for start in BAND_STARTS[1:]), OLDEST]], np.float32).T
+"""First and last year of each of `AGE_BANDS`, `[bands, 2]`."""
 
 
 def targets(rows: pd.DataFrame, heads: list[str], dataset: str) -> tuple[dict, dict]:
@@ -13,27 +18,36 @@ def targets(rows: pd.DataFrame, heads: list[str], dataset: str) -> tuple[dict, d
 
     Args:
         rows: N rows with label columns.
-        heads: the model's heads, and its training-only outputs, which take their head's labels.
+        heads: the model's heads, and its training-only outputs, which learn from `age`, or from `age_band`
+            where a face has that alone.
         dataset: its name, for the message.
 
     Returns:
         `(y, weight)`: head -> float32 `[N, 1]` (a number) or one-hot `[N, classes]`; head -> float32
-        `[N]`, 1 where labelled and 0 where not.
+        `[N]`, 1 where labelled and 0 where not. Of a training-only output years `[N, 1]`, or where some face
+        has a band alone, intervals `[N, 2]`, see `pocketface.training.age`.
 
     Raises:
-        PocketfaceError: a head has no label at all in these rows.
+        PocketfaceError: there is nothing at all in these rows that a head learns from.
     """
     y, weight = {}, {}
+    labelled: Counter[str] = Counter()
     for output in heads:
-        head = TRAINING_OUTPUTS.get(output, output)
-        if head not in rows or rows[head].isna().all():
+        if output in TRAINING_OUTPUTS:
+            y[output], known = _intervals(rows)
+        else:
+            labels = _column(rows, output)
+            y[output], known = _target(labels, output), labels.notna().to_numpy()
+        weight[output] = known.astype(np.float32)
+        labelled[TRAINING_OUTPUTS.get(output, output)] += int(known.sum())
+    for head, faces in labelled.items():
+        if not faces:
+            banded = head == "age" and _column(rows, "age_band").notna().any()
+            remedy = "learn from its age bands with `options: {age: expected}`, " if banded else ""
             raise PocketfaceError(
-                f"dataset {dataset} has no label {head!r}, which a head needs; "
+                f"dataset {dataset} has no label {head!r}, which a head needs; {remedy}"
                 f"take the head out of the model or choose another dataset in params.yaml"
             )
-        known = rows[head].notna().to_numpy()
-        weight[output] = known.astype(np.float32)
-        y[output] = _target(rows[head], head)
     return y, weight
 
 
@@ -54,6 +68,21 @@ def balance(y: np.ndarray, weight: np.ndarray, head: str) -> np.ndarray:
     present = counts > 0
     shares = np.divide(weight.sum(), present.sum() * counts, out=np.zeros_like(counts), where=present)
     return (weight * (y @ shares)).astype(np.float32)
+
+
+def _column(rows: pd.DataFrame, label: str) -> pd.Series:
+    return rows[label] if label in rows else pd.Series(np.nan, rows.index)
+
+
+def _intervals(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Years `[N, 1]` or intervals `[N, 2]`, and which faces `[N]` have any."""
+    age = _column(rows, "age")
+    years = _target(age, "age")
+    band = pd.Categorical(_column(rows, "age_band"), categories=AGE_BANDS).codes
+    banded = age.isna().to_numpy() & (band >= 0)
+    if banded.any():
+        years = np.where(banded[:, None], BAND_YEARS[band], years)
+    return years, age.notna().to_numpy() | banded
 
 
 def _target(column: pd.Series, head: str) -> np.ndarray:
