@@ -17,7 +17,7 @@ from pocketface.cards import ModelCard, Output, VariantCard, write_card
 from pocketface.evaluation.groups import by_group
 from pocketface.evaluation.metrics import measure
 from pocketface.files import sha256, write_json
-from pocketface.labels import EXPRESSIONS, GENDERS, RACES
+from pocketface.labels import EXPRESSIONS, FAIRFACE_RACES, GENDERS, RACES, age_band
 from pocketface.study import Study
 
 LEVELS = ("float32", "float16", "int8")
@@ -103,7 +103,7 @@ def write_publishable(root: Path) -> Outs:
 def write_sources(path: Path) -> None:
     datasets = {
         name: {"title": name.upper(), "licence": f"terms of {name}", "files": [{"mirror": f"{name}.zip"}]}
-        for name in STUDY["datasets"]
+        for name in (*STUDY["datasets"], "fairface")
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump({"datasets": datasets}))
@@ -211,6 +211,9 @@ def answers(dataset: str, n: int, noise: float) -> pd.DataFrame:
     ages = random.integers(1, 90, n)
     if dataset == "photos":
         table["age_group"] = np.where(ages >= 65, "elderly", "young")
+    elif dataset == "fairface":
+        table["age_band"] = [age_band(age) for age in ages]
+        table["race"] = random.choice(FAIRFACE_RACES, n)
     else:
         table["age"] = ages.astype(float)
         table["race"] = random.choice(RACES, n)

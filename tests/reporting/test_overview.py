@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ from fake_outs import write_publishable
 from pocketface import published
 from pocketface.labels import AGE_BANDS
 from pocketface.reporting.overview import overview
+from pocketface.reporting.quantities import MISSING, label_of
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -43,6 +45,23 @@ def test_groups_stand_in_their_own_order_with_their_faces(weights: Path) -> None
     assert bands == [band for band in AGE_BANDS if band in found]
     assert len(bands) > 2
     assert [row.split(" | ")[3] for row in rows] == [str(found[band]["n"]) for band in bands]
+
+
+def test_bands_of_ages_are_a_column_where_a_dataset_has_nothing_finer(weights: Path) -> None:
+    assert "age band accuracy" not in overview(weights)
+    path = weights / "pocket/card.json"
+    card = json.loads(path.read_text())
+    races = {"latino_hispanic": {"n": 7, "age_band_accuracy": 0.512}}
+    for level in card["levels"].values():
+        level["metrics"]["fairface"] = {"age_band_accuracy": 0.487, "gender_accuracy": 0.9}
+        level["groups"]["fairface"] = {"race": races}
+    path.write_text(json.dumps(card))
+    rows = [[cell.strip() for cell in line.split("|")] for line in overview(weights).splitlines()]
+    [header] = {tuple(row) for row in rows if row[1:3] == ["dataset", "level"]}
+    [row] = [row for row in rows if row[1:3] == ["fairface", "float32"]]
+    assert row[header.index(label_of("age_band_accuracy"))].startswith("48.7")
+    assert row[header.index(label_of("age_mae"))] == MISSING
+    assert [row for row in rows if row[1:5] == ["fairface", "race", "latino_hispanic", "7"]]
 
 
 def test_the_page_in_the_repository_is_that_of_its_cards() -> None:

@@ -5,10 +5,12 @@ import shutil
 import cv2
 import pandas as pd
 import pytest
+import yaml
 
-from fake_outs import FAILED, LEVELS, REASON, write_outs, write_timing
+from fake_outs import FAILED, LEVELS, REASON, STUDY, write_outs, write_timing
 from leaving import names_in, plant, strangers
 from pocketface.errors import PocketfaceError
+from pocketface.labels import CLASSES, FAIRFACE_RACES
 from pocketface.reporting.report import confusion_counts, write_report
 
 NAME = r"[a-z]\w*"
@@ -68,6 +70,18 @@ def test_a_variants_main_figures_have_a_file_for_dvc(reported):
     int8 = json.loads((folder / "age_gender/int8.json").read_text())
     assert set(int8) == {"utkface.age_mae", "utkface.gender_accuracy", "photos.gender_accuracy", "size_kb"}
     assert int8["size_kb"] == 331
+
+
+def test_an_age_of_which_bands_alone_are_known_is_told_by_their_accuracy(tmp_path):
+    params = yaml.safe_load(yaml.safe_dump(STUDY).replace("utkface", "fairface"))
+    outs = write_outs(tmp_path, params, faces=200)
+    write_report(outs.study, outs.root)
+    folder = tmp_path / "reports/tiny"
+    told = json.loads((folder / "figures/age_gender/int8.json").read_text())
+    assert set(told) == {"fairface.age_band_accuracy", "fairface.gender_accuracy", "size_kb"}
+    text = (folder / "comparison.md").read_text()
+    groups = [line.split("|")[1].strip() for line in text.splitlines() if line.count("|") > 3]
+    assert {race for race in groups if race in CLASSES["race"]} == set(FAIRFACE_RACES)
 
 
 def test_the_comparison_tells_all_that_it_should(reported):

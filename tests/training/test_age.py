@@ -174,6 +174,7 @@ def test_a_head_learns_the_age_from_bands_alone(kind: str, extra: str) -> None:
     trained = fit(with_age(kind, epochs=6), "small", [banded(faces)], "research only")
     assert trained.history[f"{extra}_loss"].iloc[-1] < trained.history[f"{extra}_loss"].iloc[0]
     assert (trained.history["age_loss"] == 0).all(), "no face has an age"
+    assert "val_age_mae" not in trained.history
     val = faces.rows("val")
     seen = np.stack([view(faces.pixels[face], faces.crop, Input(size=16)) for face in val["face"]])
     answer = np.asarray(trained.model.predict(seen.astype(np.float32), verbose=0)["age"])[:, 0]

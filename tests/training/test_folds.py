@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 
 from pocketface.errors import PocketfaceError
 from pocketface.files import sha256
+from pocketface.labels import age_band
 from pocketface.models.heads import meaning
 from pocketface.study import Study
 from pocketface.training.folds import cross_validate, references, save
@@ -57,6 +59,21 @@ def test_reference_estimators_answer_the_commonest_the_rarest_and_the_median() -
     found = references(train, 2, {head: meaning(head) for head in ("age", "gender")})
     assert found["majority"].to_dict("list") == {"age_pred": [30, 30], "gender_pred": ["female"] * 2}
     assert found["minority"].to_dict("list") == {"gender_pred": ["male"] * 2}
+
+
+def test_an_age_that_is_learned_from_bands_is_measured_by_them(tmp_path: Path) -> None:
+    faces = face_set(train=120)
+    index = faces.index.assign(age=np.nan, age_band=faces.index["age"].map(age_band, na_action="ignore"))
+    params = folded(2, epochs=1).model_dump(mode="json")
+    params["models"]["small"]["options"]["age"] = "expected"
+    plan = Study.model_validate(params)
+    scores = cross_validate(plan, "small", [replace(faces, index=index)], tmp_path, {}).scores
+    assert set(scores.loc[scores["estimator"] == "model", "metric"]) > {
+        "age_band_accuracy",
+        "gender_accuracy",
+    }
+    assert not scores["metric"].eq("age_mae").any()
+    assert not scores.loc[scores["estimator"] == "majority", "metric"].str.startswith("age").any()
 
 
 def test_a_model_without_folds_and_more_folds_than_faces_are_told(tmp_path: Path) -> None:

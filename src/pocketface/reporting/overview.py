@@ -139,7 +139,12 @@ def _own_first(card: PublishedCard, datasets: Iterable[str]) -> list[str]:
 
 
 def _metrics(card: PublishedCard) -> list[str]:
-    """The MAE of a number, the accuracy of classes; and coarse age, where only that is labelled."""
+    """The MAE of a number, the accuracy of classes; and coarse age, where only that is labelled.
+
+    Ages make bands and groups as well; a group is shown of all who have it, a band where it is all there is.
+    """
     measured = card.levels[DEFAULT_LEVEL].metrics.values()
     coarse = ["age_group_accuracy"] if any("age_group_accuracy" in found for found in measured) else []
+    if any("age_band_accuracy" in found and "age_mae" not in found for found in measured):
+        coarse.append("age_band_accuracy")
     return [*map(main_metric, card.outputs), *coarse]

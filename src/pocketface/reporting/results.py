@@ -207,13 +207,20 @@ class Results:
     def main_figures(self, model: str) -> list[str]:
         """What stands for each of a model's tasks: MAE of a number, accuracy of classes.
 
-        Of the model's own dataset; of a mix, the first one that has the label.
+        Of the model's own dataset; of a mix, the first one that has the label. Of an age that only bands are
+        known of, their accuracy.
         """
         measured, own = self.measured(model), self.study.trained_on(model)
         figures = []
-        for metric in map(main_metric, self.of(model)[0].card.outputs):
-            labelled = [name for name in own if name in measured and metric in measured[name].metrics]
-            figures.append(f"{(labelled or own)[0]}.{metric}")
+        for head in self.of(model)[0].card.outputs:
+            metrics = [main_metric(head), *(["age_band_accuracy"] if head == "age" else [])]
+            labelled = [
+                f"{name}.{metric}"
+                for metric in metrics
+                for name in own
+                if name in measured and metric in measured[name].metrics
+            ]
+            figures.append((labelled or [f"{own[0]}.{metrics[0]}"])[0])
         return figures
 
 

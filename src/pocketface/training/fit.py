@@ -185,7 +185,8 @@ def learn(
         if cluster:  # built anew, as all machines must make its variables together
             model = keras.models.clone_model(model)
         learner = training_model(model)
-        _compile(learner, stanza, training_outputs(model), steps=len(batches))
+        measured = [head for head in stanza.heads if batches.labelled(head)]
+        _compile(learner, stanza, training_outputs(model), measured, steps=len(batches))
         start.restore(learner)
     steer = Steer(recipe, outputs, watched, start) if watched else None
     keep = Keep(start, batches, checkpoints, steer)
@@ -305,7 +306,7 @@ def _batches(sets: Sequence[FaceSet], rows: pd.DataFrame, stanza: Model, outputs
     return Batches(sets, rows, stanza.input, outputs, stanza.recipe.batch_size)
 
 
-def _compile(model: keras.Model, stanza: Model, extra: list[str], steps: int) -> None:
+def _compile(model: keras.Model, stanza: Model, extra: list[str], measured: list[str], steps: int) -> None:
     recipe, heads = stanza.recipe, stanza.heads
     optimizer = keras.optimizers.AdamW(
         learning_rate(recipe, steps),
@@ -317,5 +318,5 @@ def _compile(model: keras.Model, stanza: Model, extra: list[str], steps: int) ->
         optimizer=optimizer,
         loss=losses.losses(heads, recipe) | age.losses(extra),
         loss_weights=losses.loss_weights(heads, recipe) | dict.fromkeys(extra, 1.0),
-        weighted_metrics=losses.metrics(heads),
+        weighted_metrics=losses.metrics(measured),
     )

@@ -22,7 +22,7 @@ from pocketface.evaluation.metrics import measure
 from pocketface.faces.index import FaceSet
 from pocketface.files import write_json, written_whole
 from pocketface.labels import NO_YES
-from pocketface.models.heads import meaning
+from pocketface.models.heads import meaning, training_outputs
 from pocketface.study import Study
 from pocketface.training import runtime
 from pocketface.training.batches import Batches
@@ -85,7 +85,8 @@ def cross_validate(
         kept = Checkpoints(checkpoints / str(number), {**identity, "folds": count, "fold": number})
         kept.start("auto")
         learned = learn(study, name, sets, others, own, checkpoints=kept)
-        batches = Batches(sets, own, stanza.input, stanza.heads, stanza.recipe.batch_size)
+        learned_from = [*stanza.heads, *training_outputs(learned.model)]
+        batches = Batches(sets, own, stanza.input, learned_from, stanza.recipe.batch_size)
         answers = decode(learned.model.predict(batches, verbose=0), outputs)
         for estimator, table in {MODEL: answers, **references(others, len(own), outputs)}.items():
             labelled = pd.concat([own.reset_index(drop=True), table], axis=1)
@@ -110,6 +111,8 @@ def references(train: pd.DataFrame, count: int, outputs: Mapping[str, Output]) -
     minority: dict[str, object] = {}
     for head, output in outputs.items():
         known = train[head].dropna()
+        if known.empty:  # an age that is learned from bands
+            continue
         if output.kind == "number":
             majority[f"{head}_pred"] = known.median()
             continue
