@@ -16,10 +16,10 @@ from tqdm import tqdm
 from pocketface.app.align import ALIGNMENT, fit, place_of
 from pocketface.app.blazeface import BlazeFace, overlap
 from pocketface.app.bundle import detector_file
-from pocketface.errors import exit_cleanly
-from pocketface.faces.detect import detect
-from pocketface.faces.picture import Rejected, decode
-from pocketface.files import write_json
+from pocketface.core.errors import exit_cleanly
+from pocketface.core.files import write_json
+from pocketface.cropping.detect import detect
+from pocketface.cropping.picture import Rejected, decode
 
 PICTURES = Path("data/raw/utkface/files.zip")
 EVERY = 14

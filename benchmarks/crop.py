@@ -27,13 +27,13 @@ import numpy as np
 from distributed import LocalCluster
 
 from pocketface import datasets
-from pocketface.faces import detect as detecting
-from pocketface.faces.build import build
-from pocketface.faces.crop import crop_picture
-from pocketface.faces.detect import Box
+from pocketface.cropping import detect as detecting
+from pocketface.cropping.build import build
+from pocketface.cropping.crop import crop_picture
+from pocketface.cropping.detect import Box
+from pocketface.cropping.picture import Rejected, decode
 from pocketface.faces.index import FACES
-from pocketface.faces.picture import Rejected, decode
-from pocketface.study import Crop, Dataset
+from pocketface.faces.settings import Crop, Dataset
 
 UTKFACE = Path("data/raw/utkface/files.zip")
 PHOTOS = Path("data/raw/photos/files.zip")

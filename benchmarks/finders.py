@@ -19,15 +19,15 @@ from tqdm import tqdm
 from pocketface.app.align import Finder, place_of
 from pocketface.app.blazeface import overlap
 from pocketface.app.bundle import detector_file
-from pocketface.errors import exit_cleanly
+from pocketface.core.errors import exit_cleanly
+from pocketface.core.files import write_json, written_whole
+from pocketface.cropping.crop import cut_face
+from pocketface.cropping.detect import Face, detect
+from pocketface.cropping.picture import decode
 from pocketface.evaluation.finding import aligned
 from pocketface.evaluation.variants import Variant, open_variant
-from pocketface.faces.crop import cut_face
-from pocketface.faces.detect import Face, detect
 from pocketface.faces.index import INDEX, OK
-from pocketface.faces.picture import decode
 from pocketface.faces.view import view
-from pocketface.files import write_json, written_whole
 from pocketface.study import Study, load_study
 from pocketface.tflite.run import KERNELS
 

@@ -24,10 +24,11 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from sections import write_rows
 
 from pocketface.cards import ModelCard, read_card
-from pocketface.errors import exit_cleanly
+from pocketface.core.errors import exit_cleanly
+from pocketface.faces import calibrate
 from pocketface.published import PublishedCard
 from pocketface.published import folder as weights
-from pocketface.tflite import calibrate, ethos, flatbuffer, ranges, runtimes
+from pocketface.tflite import ethos, flatbuffer, ranges, runtimes
 from pocketface.tflite.converter import to_tflite
 from pocketface.tflite.levels import LEVELS
 from pocketface.tflite.quantizer import quantize

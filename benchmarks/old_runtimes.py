@@ -22,16 +22,16 @@ import pandas as pd
 from keras import layers
 
 from pocketface import published
-from pocketface.cards import MODEL_FILE, Output
-from pocketface.errors import PocketfaceError, exit_cleanly
-from pocketface.labels import GENDERS
-from pocketface.study import Level as Settings
+from pocketface.cards import MODEL_FILE
+from pocketface.core.errors import PocketfaceError, exit_cleanly
+from pocketface.core.labels import GENDERS, Output
+from pocketface.faces.calibrate import Calibration
 from pocketface.tflite import audit
-from pocketface.tflite.calibrate import Calibration
 from pocketface.tflite.convert import make
 from pocketface.tflite.converter import to_tflite
 from pocketface.tflite.levels import LEVELS
 from pocketface.tflite.run import Runner
+from pocketface.tflite.settings import LevelSettings as Settings
 
 OLD = ("2.7.0", "2.8.0", "2.9.1", "2.10.0", "2.11.0", "2.12.0", "2.13.0", "2.14.0")
 """Of tflite-runtime."""

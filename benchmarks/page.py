@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pocketface.app import BUNDLE
 from pocketface.app.serve import PAGE, server
-from pocketface.errors import PocketfaceError, exit_cleanly
+from pocketface.core.errors import PocketfaceError, exit_cleanly
 
 DRIVE = Path("tests/app/drive.mjs")
 ENGINES = {"cpu": "one thread", "threads": "several threads"}

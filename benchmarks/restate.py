@@ -20,14 +20,14 @@ from tqdm import tqdm
 
 from pocketface import published
 from pocketface.cards import ModelCard, write_card
+from pocketface.core.files import sha256
 from pocketface.evaluation.evaluate import evaluate_variant
 from pocketface.faces import seen
 from pocketface.faces.index import OK, FaceSet
 from pocketface.faces.selection import Selection, save, select
-from pocketface.files import sha256
 from pocketface.reporting.overview import overview
-from pocketface.study import Level
 from pocketface.tflite.convert import convert
+from pocketface.tflite.settings import LevelSettings
 
 CONVERTED = ("float32", "float16", "dynamic_int8")
 WEIGHTS = Path("weights")
@@ -58,7 +58,7 @@ def restate(folder: Path) -> None:
             variant = folder / level
             if level in CONVERTED:
                 variant = Path(scratch, level)
-                convert(trained, views, level, Level(), variant)
+                convert(trained, views, level, LevelSettings(), variant)
             elif not old.included:
                 continue
             levels[level] = _measured(variant, views, old)

@@ -20,7 +20,7 @@ import keras
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from pocketface.errors import exit_cleanly
+from pocketface.core.errors import exit_cleanly
 from pocketface.tflite import ranges, runtimes
 from pocketface.tflite.converter import to_tflite
 from pocketface.tflite.levels import LEVELS

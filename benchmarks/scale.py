@@ -36,7 +36,7 @@ import fake_outs
 from pocketface.reporting.quantization import write_quantization
 from pocketface.reporting.report import write_report
 from pocketface.reporting.results import Results
-from pocketface.tracking import track
+from pocketface.tracking.publish import track
 
 PAGE, TITLE = Path("reports/reliability.md"), "Many variants"
 STEPS = ("report", "track", "track again", "search")

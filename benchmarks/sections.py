@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from pocketface.errors import PocketfaceError
-from pocketface.files import written_whole
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import written_whole
 
 
 def write_section(page: Path, title: str, body: str) -> None:

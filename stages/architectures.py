@@ -10,7 +10,7 @@ it where the study ran; `--out` may lie in another checkout. See `pocketface.rep
 import argparse
 from pathlib import Path
 
-from pocketface.errors import exit_cleanly
+from pocketface.core.errors import exit_cleanly
 
 
 @exit_cleanly

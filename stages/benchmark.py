@@ -6,7 +6,7 @@ python stages/benchmark.py MODEL      # writes timings/MODEL/LEVEL.json for ever
 import argparse
 from pathlib import Path
 
-from pocketface.errors import exit_cleanly
+from pocketface.core.errors import exit_cleanly
 
 
 @exit_cleanly
@@ -18,21 +18,22 @@ def main() -> None:
 
     from tqdm import tqdm
 
-    from pocketface.files import write_json, written_whole
+    from pocketface.core.files import write_json, written_whole
+    from pocketface.core.params import part
     from pocketface.latency.benchmark import benchmark
-    from pocketface.study import load_study
+    from pocketface.latency.settings import Benchmark
 
-    study = load_study()
-    variants, threads = Path("variants") / model, sorted({1, study.threads})
+    settings, levels = part(Benchmark, "benchmark"), part(dict[str, object], "levels")
+    variants, threads = Path("variants") / model, sorted({1, part(int, "threads")})
     with written_whole(Path("timings") / model) as folder:
-        for level in tqdm(study.levels, desc=f"benchmark {model}", unit="variant"):
+        for level in tqdm(levels, desc=f"benchmark {model}", unit="variant"):
             timing = benchmark(
                 variants / level,
                 variants / "float32",
                 threads,
-                study.benchmark.runs,
-                study.benchmark.warmup,
-                study.benchmark.profile,
+                settings.runs,
+                settings.warmup,
+                settings.profile,
             )
             write_json(folder / f"{level}.json", timing)
 

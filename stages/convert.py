@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from pocketface.errors import exit_cleanly
+from pocketface.core.errors import exit_cleanly
 
 
 @exit_cleanly
@@ -14,13 +14,13 @@ def main() -> None:
     parser.add_argument("level", help="a name under `levels:` in params.yaml")
     args = parser.parse_args()
 
-    from pocketface.study import load_study
+    from pocketface.core.params import part
     from pocketface.tflite.convert import convert
+    from pocketface.tflite.settings import LevelSettings
     from pocketface.training.runtime import limit_threads
 
-    study = load_study()
-    limit_threads(study.threads)  # the bytes of a fine-tuned level depend on it
-    settings = study.levels[args.level]
+    limit_threads(part(int, "threads"))  # the bytes of a fine-tuned level depend on it
+    settings = part(LevelSettings, "levels", args.level)
     trained, views = Path("models") / args.model, Path("data/views") / args.model
     card = convert(trained, views, args.level, settings, Path("variants") / args.model / args.level)
     made = f"{card.size_bytes:,} bytes" if card.status == "ok" else f"{card.status}: {card.reason}"

@@ -7,11 +7,12 @@ python stages/crop_faces.py utkface --workers 8 --contact-sheet
 import argparse
 from pathlib import Path
 
-from pocketface.errors import PocketfaceError, exit_cleanly
-from pocketface.faces.build import build
+from pocketface.core.errors import exit_cleanly
+from pocketface.core.params import part
+from pocketface.cropping.build import build
+from pocketface.cropping.sheets import write_sheets
 from pocketface.faces.index import FaceSet
-from pocketface.faces.sheets import write_sheets
-from pocketface.study import load_study
+from pocketface.faces.settings import Dataset
 
 
 @exit_cleanly
@@ -28,14 +29,10 @@ def main() -> None:
     )
     args = parser.parse_args()
 
-    known = load_study().datasets
-    if args.dataset not in known:
-        raise PocketfaceError(
-            f"params.yaml: no dataset {args.dataset!r} under `datasets`; there are {', '.join(known)}"
-        )
+    settings = part(Dataset, "datasets", args.dataset)
     archive = Path("data/raw") / args.dataset / "files.zip"
     out = Path("data/faces") / args.dataset
-    index = build(args.dataset, archive, known[args.dataset], out, args.workers, args.scheduler)
+    index = build(args.dataset, archive, settings, out, args.workers, args.scheduler)
     print(index.groupby("split")["status"].value_counts().unstack(fill_value=0).to_string())
     if args.contact_sheet:
         for sheet in write_sheets(FaceSet.load(out), archive, Path("data/contact_sheets")):

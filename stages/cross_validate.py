@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from pocketface.errors import exit_cleanly
+from pocketface.core.errors import exit_cleanly
 
 
 @exit_cleanly
@@ -13,23 +13,24 @@ def main() -> None:
     parser.add_argument("model", help="a name under `cross_validate:` in params.yaml")
     name = parser.parse_args().model
 
+    from pocketface.core.files import remove
+    from pocketface.core.params import part
     from pocketface.faces.duplicates import across
     from pocketface.faces.index import INDEX, FaceSet
     from pocketface.fetching.sources import load_sources
-    from pocketface.files import remove
     from pocketface.importing.pretrained import with_pretrained
-    from pocketface.study import load_study
     from pocketface.training.fit import identity
     from pocketface.training.folds import cross_validate, save
     from pocketface.training.runtime import limit_threads
+    from pocketface.training.settings import Plan
 
-    study = load_study()
-    limit_threads(study.threads)
-    folders = [Path("data/faces") / dataset for dataset in study.trained_on(name)]
+    plan = part(Plan)
+    limit_threads(plan.threads)
+    folders = [Path("data/faces") / dataset for dataset in plan.trained_on(name)]
     sets, runs = across([FaceSet.load(folder) for folder in folders]), Path("runs/folds") / name
-    what = identity(study, name, [folder / INDEX for folder in folders])
-    study = with_pretrained(study, name, load_sources())
-    save(cross_validate(study, name, sets, runs, what), Path("folds") / name)
+    what = identity(plan, name, [folder / INDEX for folder in folders])
+    plan = with_pretrained(plan, name, load_sources())
+    save(cross_validate(plan, name, sets, runs, what), Path("folds") / name)
     remove(runs)
 
 

@@ -6,7 +6,7 @@ python stages/evaluate.py MODEL LEVEL      # writes evaluation/MODEL/LEVEL/
 import argparse
 from pathlib import Path
 
-from pocketface.errors import exit_cleanly
+from pocketface.core.errors import exit_cleanly
 
 
 @exit_cleanly
@@ -17,8 +17,8 @@ def main() -> None:
     parser.add_argument("level", help="a name under `levels:` in params.yaml")
     wanted = parser.parse_args()
 
+    from pocketface.core.files import write_json, written_whole
     from pocketface.evaluation.evaluate import evaluate_variant
-    from pocketface.files import write_json, written_whole
 
     name = Path(wanted.model, wanted.level)
     metrics, predictions = evaluate_variant(Path("variants") / name, Path("data/views") / wanted.model)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from pocketface.app import BUNDLE
 from pocketface.app.bundle import detector_file, write
-from pocketface.errors import exit_cleanly
+from pocketface.core.errors import exit_cleanly
+from pocketface.core.files import written_whole
 from pocketface.fetching.obtain import Unavailable
-from pocketface.files import written_whole
 from pocketface.study import load_study
 
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from pocketface.errors import exit_cleanly
+from pocketface.core.errors import exit_cleanly
 from pocketface.fetching.archives import pack
 from pocketface.fetching.obtain import obtain_dataset
 from pocketface.fetching.sources import load_sources

@@ -6,7 +6,7 @@ A file that cannot be had is no error: the model's card says so, and its variant
 import argparse
 from pathlib import Path
 
-from pocketface.errors import PocketfaceError, exit_cleanly
+from pocketface.core.errors import PocketfaceError, exit_cleanly
 
 
 @exit_cleanly
@@ -16,16 +16,17 @@ def main() -> None:
     parser.add_argument("model", help="a name under `fetched:` in params.yaml")
     name = parser.parse_args().model
 
+    from pocketface.core.params import part
     from pocketface.fetching.sources import load_sources
     from pocketface.importing.fetch import fetch
-    from pocketface.study import load_study
+    from pocketface.training.settings import Plan
 
-    study = load_study()
-    if name not in study.fetched:
+    plan = part(Plan)
+    if name not in plan.fetched:
         raise PocketfaceError(
-            f"params.yaml: no model {name!r} under `fetched`; there are {list(study.fetched)}"
+            f"params.yaml: no model {name!r} under `fetched`; there are {list(plan.fetched)}"
         )
-    card = fetch(study, name, load_sources(), Path("models") / name)
+    card = fetch(plan, name, load_sources(), Path("models") / name)
     made = f"{card.parameters:,} weights" if card.status == "ok" else f"{card.status}: {card.reason}"
     print(f"{name}: {made}")
 

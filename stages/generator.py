@@ -11,7 +11,7 @@ import argparse
 import json
 from pathlib import Path
 
-from pocketface.errors import exit_cleanly
+from pocketface.core.errors import exit_cleanly
 
 FOLDER = Path("weights/faces-generator")
 SHEET = Path("docs/generator.png")
@@ -30,8 +30,8 @@ def main() -> None:
 
     from PIL import Image
 
+    from pocketface.core.files import rounded
     from pocketface.fetching.sources import load_sources
-    from pocketface.files import rounded
     from pocketface.generator import make
     from pocketface.generator.recipe import load_recipe
     from pocketface.training.runtime import limit_threads

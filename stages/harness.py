@@ -2,7 +2,7 @@
 
 import argparse
 
-from pocketface.errors import exit_cleanly
+from pocketface.core.errors import exit_cleanly
 from pocketface.reporting.harness import write_harness
 from pocketface.study import load_study
 

@@ -1,6 +1,6 @@
 """Stage `report`: turns what the graph measured into `reports/STUDY/`."""
 
-from pocketface.errors import exit_cleanly
+from pocketface.core.errors import exit_cleanly
 from pocketface.reporting.quantization import write_quantization
 from pocketface.reporting.report import write_report
 from pocketface.reporting.results import Results

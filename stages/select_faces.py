@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from pocketface.errors import exit_cleanly
+from pocketface.core.errors import exit_cleanly
 
 
 @exit_cleanly
@@ -13,14 +13,15 @@ def main() -> None:
     parser.add_argument("model", help="a name under `models:` in params.yaml")
     name = parser.parse_args().model
 
+    from pocketface.core.params import part
     from pocketface.faces import seen
     from pocketface.faces.index import FaceSet
     from pocketface.faces.selection import save, select
-    from pocketface.study import load_study
+    from pocketface.training.settings import Plan
 
-    study = load_study()
-    stanza = study.models[name]
-    parts = [*study.trained_on(name), study.holdout]
+    plan = part(Plan)
+    stanza = plan.models[name]
+    parts = [*plan.trained_on(name), part(str, "holdout")]
     main, *also, holdout = (FaceSet.load(Path("data/faces") / part) for part in parts)
     selection = select(main, holdout, stanza.input, also, seen.load(Path("models") / name))
     save(selection, Path("data/views") / name)

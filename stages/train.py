@@ -7,7 +7,7 @@ last checkpoints until it is done, and its curves for TensorBoard.
 import argparse
 from pathlib import Path
 
-from pocketface.errors import exit_cleanly
+from pocketface.core.errors import exit_cleanly
 
 
 @exit_cleanly
@@ -21,40 +21,41 @@ def main() -> None:
     arguments = parser.parse_args()
     name = arguments.model
 
+    from pocketface.core.files import sha256
+    from pocketface.core.params import part
     from pocketface.faces.duplicates import across
     from pocketface.faces.index import INDEX, FaceSet
     from pocketface.fetching.sources import load_sources
-    from pocketface.files import sha256
     from pocketface.importing.pretrained import terms, with_pretrained
     from pocketface.importing.teachers import asked
-    from pocketface.study import load_study
-    from pocketface.tracking import LiveCurves
+    from pocketface.tracking.live import LiveCurves
     from pocketface.training import machines
     from pocketface.training.callbacks import Curves
     from pocketface.training.checkpoints import Checkpoints
     from pocketface.training.fit import WEIGHTS, fit, identity, save, training_key
     from pocketface.training.runtime import limit_threads
+    from pocketface.training.settings import Plan
     from pocketface.training.tensorboard import TensorBoard
 
-    study = load_study()
-    limit_threads(study.threads)
+    plan = part(Plan)
+    limit_threads(plan.threads)
     cluster = machines.strategy()
-    datasets = study.trained_on(name)
+    datasets = plan.trained_on(name)
     folders = [Path("data/faces") / dataset for dataset in datasets]
     run, out = Path("runs") / name, Path("models") / name
-    what = identity(study, name, [folder / INDEX for folder in folders])
+    what = identity(plan, name, [folder / INDEX for folder in folders])
     checkpoints = Checkpoints(run / "checkpoints", what)
     checkpoints.start(arguments.how or "auto")
-    live = LiveCurves(study, name, training_key(what))
+    live = LiveCurves(plan, name, training_key(what))
     sources = load_sources()
-    licence = terms(study, name, sources)
+    licence = terms(plan, name, sources)
     curves: list[Curves] = [live, TensorBoard(run / "tensorboard")]
     sets = across([FaceSet.load(folder) for folder in folders])
-    study = with_pretrained(study, name, sources)
-    stanza = study.models[name]
+    plan = with_pretrained(plan, name, sources)
+    stanza = plan.models[name]
     teachers = stanza.recipe.teachers
     teach = asked(teachers.weights, sets, stanza.heads) if teachers else None
-    save(fit(study, name, sets, licence, curves, checkpoints, cluster, teach), out)
+    save(fit(plan, name, sets, licence, curves, checkpoints, cluster, teach), out)
     checkpoints.clear()
     live.finish(weights_sha256=sha256(out / WEIGHTS))
 

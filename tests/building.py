@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from pocketface import models
-from pocketface.study import Input
+from pocketface.faces.settings import Input
 
 ATTRIBUTES = ["Male", "Mustache", "Eyeglasses", "No_Beard", "Wearing_Hat", "Bald"]
 """Of the FaceNet report, in its order."""

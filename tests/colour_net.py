@@ -11,15 +11,15 @@ import numpy as np
 import pandas as pd
 from keras import layers
 
-from pocketface.cards import Output, VariantCard, write_card
-from pocketface.files import sha256
-from pocketface.labels import GENDERS
-from pocketface.study import Crop, Input
-from pocketface.study import Level as Settings
-from pocketface.tflite.calibrate import Calibration
+from pocketface.cards import VariantCard, write_card
+from pocketface.core.files import sha256
+from pocketface.core.labels import GENDERS, Output
+from pocketface.faces.calibrate import Calibration
+from pocketface.faces.settings import Crop, Input
 from pocketface.tflite.convert import make
 from pocketface.tflite.converter import to_tflite
 from pocketface.tflite.levels import LEVELS
+from pocketface.tflite.settings import LevelSettings as Settings
 
 SIDE, FACES, WIDTH = 16, 150, 129
 OUTPUTS = {"age": Output(kind="number", unit="years"), "gender": Output(kind="classes", labels=GENDERS)}

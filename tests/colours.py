@@ -6,9 +6,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pocketface.cards import MODEL_FILE, Output, VariantCard, write_card
-from pocketface.labels import EXPRESSIONS, GENDERS
-from pocketface.study import Crop, Input
+from pocketface.cards import MODEL_FILE, VariantCard, write_card
+from pocketface.core.labels import EXPRESSIONS, GENDERS, Output
+from pocketface.faces.settings import Crop, Input
 
 
 def png(pixels: np.ndarray) -> bytes:

@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from pocketface.cards import ModelCard, Output, VariantCard, write_card
+from pocketface.cards import ModelCard, VariantCard, write_card
+from pocketface.core.files import sha256, write_json
+from pocketface.core.labels import EXPRESSIONS, FAIRFACE_RACES, GENDERS, RACES, Output, age_band
 from pocketface.evaluation.groups import by_group
-from pocketface.evaluation.metrics import measure
-from pocketface.files import sha256, write_json
-from pocketface.labels import EXPRESSIONS, FAIRFACE_RACES, GENDERS, RACES, age_band
+from pocketface.metrics.measures import measure
 from pocketface.study import Study
 
 LEVELS = ("float32", "float16", "int8")

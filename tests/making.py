@@ -25,8 +25,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from pocketface.core.labels import CELEBA_ATTRIBUTES, EXPRESSIONS, FAIRFACE_RACES, GENDERS, RACES, age_band
 from pocketface.datasets import Record
-from pocketface.labels import CELEBA_ATTRIBUTES, EXPRESSIONS, FAIRFACE_RACES, GENDERS, RACES, age_band
 
 SIDE = 200
 """Pixels of a drawn face picture; the face itself is about 105 wide and 140 high."""

@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from pocketface.cards import CARD, ModelCard, Output, VariantCard, read_card, write_card
-from pocketface.errors import PocketfaceError
-from pocketface.study import Crop, Input
+from pocketface.cards import CARD, ModelCard, VariantCard, read_card, write_card
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.labels import Output
+from pocketface.faces.settings import Crop, Input
 
 MODEL = ModelCard(
     model="small",

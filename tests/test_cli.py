@@ -17,8 +17,8 @@ from colours import paint, variant_folder
 from fake_outs import STUDY, write_sources
 from pocketface.cards import MODEL_FILE
 from pocketface.cli import app
+from pocketface.cropping.picture import decode
 from pocketface.evaluation.draw import BOX
-from pocketface.faces.picture import decode
 
 ANN, BOB = making.people(2)
 
@@ -221,7 +221,7 @@ def test_predict_draws_what_it_says(colour_model, tmp_path):
 
 
 def test_predict_counts_what_it_skipped_of_a_folder(colour_model, tmp_path, monkeypatch):
-    monkeypatch.setattr("pocketface.faces.picture.pillow_heif", None)
+    monkeypatch.setattr("pocketface.cropping.picture.pillow_heif", None)
     picture = Image.fromarray(making.scene(width=120, height=100))
     picture.save(tmp_path / "wall.avif")
     from_pillow(picture).save(tmp_path / "phone.heic")
@@ -240,7 +240,7 @@ def test_predict_counts_what_it_skipped_of_a_folder(colour_model, tmp_path, monk
 
 def test_predict_draws_boxes_into_a_reduced_picture(colour_model, tmp_path, monkeypatch):
     (tmp_path / "ann.jpg").write_bytes(making.jpeg(making.scene(ANN)))
-    monkeypatch.setattr("pocketface.faces.picture.MAX_PIXELS", 480 * 360 - 1)
+    monkeypatch.setattr("pocketface.cropping.picture.MAX_PIXELS", 480 * 360 - 1)
     result = run(
         "predict", tmp_path / "ann.jpg", "--model", colour_model, "--json", "--draw", tmp_path / "out.png"
     )

@@ -8,9 +8,9 @@ from typer.testing import CliRunner, Result
 
 import making
 from pocketface import explain
-from pocketface.cards import Output
 from pocketface.cli import app
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.labels import Output
 from pocketface.explain import GAP, LINE, TILE, WIDTH, LayerOutput, draw, layer_outputs
 from pocketface.training.fit import fit, save
 from tiny import face_set, study

@@ -9,10 +9,10 @@ from typer.testing import CliRunner
 
 from colours import variant_folder
 from fake_outs import STUDY, Outs, write_publishable
-from pocketface import published
+from pocketface import published, publishing
 from pocketface.cards import MODEL_FILE, VariantCard, read_card
 from pocketface.cli import app
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def outs(tmp_path: Path) -> Outs:
 def test_a_published_folder_says_what_it_is_and_how_to_rebuild_it(outs: Outs) -> None:
     folder = outs.root / "weights/pocket"
     sources = {"utkface": "UTKFace, no home page: research"}
-    card = published.publish(outs.study, "age_gender", folder, ["int8", "float16"], sources, outs.root)
+    card = publishing.publish(outs.study, "age_gender", folder, ["int8", "float16"], sources, outs.root)
     assert published.read(folder) == card
     published.check(folder, card)
     assert (card.study, card.seed, card.dataset) == ("tiny", 1, "utkface")
@@ -51,8 +51,8 @@ def test_a_published_folder_says_what_it_is_and_how_to_rebuild_it(outs: Outs) ->
 
 def test_kernels_at_half_precision_load_as_they_are(outs: Outs) -> None:
     whole, halved = outs.root / "weights/whole", outs.root / "weights/halved"
-    assert published.publish(outs.study, "age_gender", whole, root=outs.root).weights_dtype == "float32"
-    card = published.publish(outs.study, "age_gender", halved, root=outs.root, half=True)
+    assert publishing.publish(outs.study, "age_gender", whole, root=outs.root).weights_dtype == "float32"
+    card = publishing.publish(outs.study, "age_gender", halved, root=outs.root, half=True)
     assert card.weights_dtype == "float16"
     published.check(halved, card)
     with h5py.File(whole / "model.weights.h5") as was, h5py.File(halved / "model.weights.h5") as is_:
@@ -66,7 +66,7 @@ def test_kernels_at_half_precision_load_as_they_are(outs: Outs) -> None:
 
 def test_published_weights_are_the_trained_ones_in_fewer_bytes(outs: Outs) -> None:
     folder = outs.root / "weights/pocket"
-    published.publish(outs.study, "age_gender", folder, root=outs.root)
+    publishing.publish(outs.study, "age_gender", folder, root=outs.root)
     trained, packed = outs.root / "models/age_gender/model.weights.h5", folder / "model.weights.h5"
     with h5py.File(trained) as was:
         assert "optimizer" in was
@@ -88,7 +88,7 @@ def test_published_weights_are_the_trained_ones_in_fewer_bytes(outs: Outs) -> No
 )
 def test_what_cannot_be_published_is_told(outs: Outs, model: str, levels: list[str], complaint: str) -> None:
     with pytest.raises(PocketfaceError, match=complaint):
-        published.publish(outs.study, model, outs.root / "weights/x", levels, root=outs.root)
+        publishing.publish(outs.study, model, outs.root / "weights/x", levels, root=outs.root)
     assert not (outs.root / "weights/x").exists()
 
 
@@ -96,15 +96,15 @@ def test_others_must_be_able_to_rebuild_it(tmp_path: Path) -> None:
     outs = write_publishable(tmp_path / "my faces")
     (outs.root / "studies/tiny.yaml").write_text(yaml.safe_dump(STUDY | {"seed": 2}))
     with pytest.raises(PocketfaceError, match=r"studies/tiny\.yaml: must .* `cp params.yaml '/.*tiny.yaml'`"):
-        published.publish(outs.study, "age_gender", outs.root / "weights/x", root=outs.root)
+        publishing.publish(outs.study, "age_gender", outs.root / "weights/x", root=outs.root)
 
 
 def test_a_folder_that_is_too_large_is_refused_and_the_earlier_one_stays(outs: Outs, monkeypatch) -> None:
     folder = outs.root / "weights/pocket"
-    published.publish(outs.study, "age_gender", folder, root=outs.root)
-    monkeypatch.setattr(published, "LARGEST", 100)
+    publishing.publish(outs.study, "age_gender", folder, root=outs.root)
+    monkeypatch.setattr(publishing, "LARGEST", 100)
     with pytest.raises(PocketfaceError, match=r"100 may be \(.*int8/model\.tflite 18"):
-        published.publish(outs.study, "age_gender", folder, ["int8", "float32"], root=outs.root)
+        publishing.publish(outs.study, "age_gender", folder, ["int8", "float32"], root=outs.root)
     assert not (folder / "float32").exists()
     assert (folder / "int8").exists()
 
@@ -142,7 +142,7 @@ def test_a_model_is_named_by_its_path_or_as_published(tmp_path: Path, colour_mod
 
 def test_a_published_model_is_read_with_its_weights(outs: Outs) -> None:
     folder = outs.root / "weights/pocket"
-    card = published.publish(outs.study, "age_gender", folder, root=outs.root)
+    card = publishing.publish(outs.study, "age_gender", folder, root=outs.root)
     assert published.model_card(folder) == card
     assert published.model_card(outs.root / "models/age_gender").model == "age_gender"
     for variant in (folder / "int8", folder / "int8/model.tflite"):

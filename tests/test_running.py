@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from fake_outs import STUDY
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 from pocketface.running import FORKS, lanes, phases, run, warm
 from pocketface.study import Study, load_study
 

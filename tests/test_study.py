@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 from pocketface.study import Study, load_study
 from tiny import study
 

@@ -9,13 +9,14 @@ import pandas as pd
 
 from pocketface import models
 from pocketface.cards import write_card
+from pocketface.core.files import sha256
+from pocketface.core.labels import EXPRESSIONS, GENDERS
 from pocketface.faces.duplicates import perceptual_hash, thumbnail
 from pocketface.faces.index import FaceSet
-from pocketface.files import sha256
-from pocketface.labels import EXPRESSIONS, GENDERS
-from pocketface.models.heads import meaning
+from pocketface.faces.settings import Crop
+from pocketface.layers.heads import meaning
 from pocketface.published import WEIGHTS, PublishedCard
-from pocketface.study import Crop, Study
+from pocketface.study import Study
 
 CROP = Crop(policy="one", margin=0.25, size=24, channels=3)
 

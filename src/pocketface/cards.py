@@ -13,27 +13,15 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
-from pocketface.errors import PocketfaceError
-from pocketface.files import write_json
-from pocketface.study import Crop, Input, Strict
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import write_json
+from pocketface.core.labels import Output
+from pocketface.core.settings import Strict
+from pocketface.faces.settings import Crop, Input
 
 CARD = "card.json"
 MODEL_FILE = "model.tflite"
 """What stands beside the card of a variant that was made."""
-
-
-class Output(Strict):
-    """One answer of a model.
-
-    Attributes:
-        kind: `number`: float `[N, 1]` in `unit`; `classes`: float `[N, len(labels)]` probabilities.
-        unit: of a number, e.g. `years`.
-        labels: of classes, in output order.
-    """
-
-    kind: Literal["number", "classes"]
-    unit: str | None = None
-    labels: tuple[str, ...] = ()
 
 
 class ModelCard(Strict):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from pocketface.errors import EXIT_BAD_INPUT, EXIT_INTERRUPTED, PocketfaceError, exit_cleanly
+from pocketface.core.errors import EXIT_BAD_INPUT, EXIT_INTERRUPTED, PocketfaceError, exit_cleanly
 
 if TYPE_CHECKING:
     from pocketface.study import Study
@@ -220,10 +220,10 @@ def evaluate(
 
         pocketface evaluate --model my.tflite --data faces.csv --detect none
     """
+    from pocketface.core.files import write_json
     from pocketface.evaluation.finding import Search
     from pocketface.evaluation.labelled import evaluate_pictures
     from pocketface.evaluation.variants import open_variants
-    from pocketface.files import write_json
 
     variants = open_variants(_models(model), threads)
     search = Search(detect=detect, centre_if_none=no_face == "center")
@@ -331,7 +331,7 @@ def check(
         pocketface check --update && git diff baselines/
     """
     from pocketface import gate
-    from pocketface.files import written_whole
+    from pocketface.core.files import written_whole
     from pocketface.study import load_study
 
     _enter_repository()
@@ -426,7 +426,7 @@ def track() -> None:
     The store is mlflow.db in this folder, or what MLFLOW_TRACKING_URI names.
     """
     from pocketface.study import load_study
-    from pocketface.tracking import track as publish
+    from pocketface.tracking.publish import track as publish
 
     _enter_repository()
     typer.echo(publish(load_study()).text())
@@ -450,7 +450,7 @@ def export_c(
 
         pocketface export c variants/expression/int8_io --out model.h
     """
-    from pocketface.files import written_whole
+    from pocketface.core.files import written_whole
     from pocketface.published import named_variant
     from pocketface.tflite.c_array import c_header
 
@@ -489,7 +489,7 @@ def publish(
     from pocketface.fetching.sources import load_sources
     from pocketface.importing.pretrained import attributions
     from pocketface.published import PREFIX
-    from pocketface.published import publish as publishing
+    from pocketface.publishing import publish as publishing
     from pocketface.reporting.overview import overview
     from pocketface.study import load_study
 
@@ -572,8 +572,8 @@ def _draw(row: dict[str, Any], place: Path) -> None:
     """Draws the answers of a picture that could be read."""
     if row["status"] not in ("ok", "no_face"):
         return
+    from pocketface.cropping.picture import decode_reduced
     from pocketface.evaluation.draw import draw, write
-    from pocketface.faces.picture import decode_reduced
 
     picture, reduction = decode_reduced(Path(row["path"]).read_bytes())
     write(place, draw(picture, row["faces"], reduction))

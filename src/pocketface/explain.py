@@ -17,10 +17,11 @@ import cv2
 import keras
 import numpy as np
 
-from pocketface.cards import ModelCard, Output
-from pocketface.errors import PocketfaceError
+from pocketface.cards import ModelCard
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import written_whole
+from pocketface.core.labels import Output
 from pocketface.evaluation.finding import REASONS, Search, look
-from pocketface.files import written_whole
 
 UNSEEN = ("InputLayer", "Dropout", "Flatten", "ZeroPadding2D", "Rescaling", "GetItem", "Concatenate")
 WIDE, TILE, GAP = 8, 72, 4

@@ -42,13 +42,13 @@ from itertools import chain
 from pathlib import Path
 from typing import NoReturn
 
-from pocketface.errors import EXIT_INTERRUPTED, PocketfaceError
+from pocketface.core.errors import EXIT_INTERRUPTED, PocketfaceError
 from pocketface.study import Study
 
 STAGES = "stages"
 PRELOADED = (
     "pocketface.evaluation.evaluate",
-    "pocketface.faces.build",
+    "pocketface.cropping.build",
     "pocketface.faces.selection",
     "pocketface.importing.fetch",
     "pocketface.reporting.report",
@@ -161,27 +161,30 @@ def _dvc(*arguments: str) -> list[str]:
 
 
 def phases(study: Study) -> list[list[list[str]]]:
-    """Chains of stages to be made in order, those of a phase side by side: datasets, their mix, models.
+    """Chains of stages to be made in order, those of a phase side by side: datasets, then models.
 
     A model's latencies are not among them. Patterns stand for its levels.
     """
     crops = [[f"fetch_data@{name}", f"crop_faces@{name}"] for name in study.datasets]
-    mixed = [[f"mix@{name}"] for name in study.mix]
     models = [
         [
-            f"fetch_weights@{name}" if name in study.fetched else f"train@{name}",
+            *(f"{stage}@{name}" for stage in _first_stages(study, name)),
             f"{_stage('select_faces', study, name)}@{name}",
             f"{_stage('convert', study, name)}@{name}-*",
             f"{_stage('evaluate', study, name)}@{name}-*",
         ]
         for name in study.models
     ]
-    return [crops, mixed, models]
+    return [crops, models]
 
 
 def lanes(chains: Sequence[list[str]], jobs: int) -> list[list[str]]:
     """Shares chains out; each is in one lane."""
     return [list(chain.from_iterable(chains[lane::jobs])) for lane in range(min(jobs, len(chains)))]
+
+
+def _first_stages(study: Study, model: str) -> list[str]:
+    return ["fetch_weights"] if model in study.fetched else ["learns_from", "train"]
 
 
 def _stage(stage: str, study: Study, model: str) -> str:

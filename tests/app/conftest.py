@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pocketface.app.bundle import detector_file
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 
 REPOSITORY = Path(__file__).parents[2]
 APP = REPOSITORY / "app"

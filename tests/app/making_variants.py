@@ -7,16 +7,16 @@ import keras
 import pandas as pd
 
 from building import Plan, enliven
-from pocketface.cards import MODEL_FILE, Output, VariantCard, write_card
-from pocketface.files import sha256
-from pocketface.labels import EXPRESSIONS, GENDERS
-from pocketface.study import Crop, Input
-from pocketface.study import Level as Settings
+from pocketface.cards import MODEL_FILE, VariantCard, write_card
+from pocketface.core.files import sha256
+from pocketface.core.labels import EXPRESSIONS, GENDERS, Output
+from pocketface.faces.calibrate import Calibration
+from pocketface.faces.settings import Crop, Input
 from pocketface.tflite import audit
-from pocketface.tflite.calibrate import Calibration
 from pocketface.tflite.convert import make
 from pocketface.tflite.converter import to_tflite
 from pocketface.tflite.levels import LEVELS
+from pocketface.tflite.settings import LevelSettings as Settings
 
 MADE = ("float32", "int8", "uint8_io", "int16x8")
 SMALL = {"widths": [8, 16], "depths": [1, 1], "dropout": 0.0}

@@ -4,10 +4,10 @@ import pytest
 import making
 from pocketface.app import align
 from pocketface.app.align import Finder
-from pocketface.faces.crop import cut_face
-from pocketface.faces.detect import detect
-from pocketface.faces.geometry import MEAN_FACE
-from pocketface.study import Crop
+from pocketface.cropping.crop import cut_face
+from pocketface.cropping.detect import detect
+from pocketface.cropping.geometry import MEAN_FACE
+from pocketface.faces.settings import Crop
 
 
 def test_a_place_and_its_points_are_each_others_inverse():

@@ -4,8 +4,8 @@ import pytest
 import making
 from pocketface.app import blazeface
 from pocketface.app.blazeface import ANCHORS, SIDE, BlazeFace, Found
-from pocketface.errors import PocketfaceError
-from pocketface.faces.detect import detect
+from pocketface.core.errors import PocketfaceError
+from pocketface.cropping.detect import detect
 
 
 @pytest.fixture(scope="module")

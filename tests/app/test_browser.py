@@ -20,10 +20,10 @@ import making
 from pocketface.app import bundle
 from pocketface.app.align import Finder
 from pocketface.app.serve import server
+from pocketface.cropping.crop import cut_face
+from pocketface.cropping.picture import decode
 from pocketface.evaluation.finding import aligned
 from pocketface.evaluation.variants import open_variant
-from pocketface.faces.crop import cut_face
-from pocketface.faces.picture import decode
 from pocketface.faces.view import view
 
 DRIVE = Path(__file__).with_name("drive.mjs")

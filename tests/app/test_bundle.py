@@ -6,9 +6,9 @@ from fake_outs import FAILED, LEVELS, REASON, write_outs
 from leaving import names_in, plant, strangers
 from pocketface.app import INDEX, bundle
 from pocketface.cards import Port, VariantCard, read_card, write_card
-from pocketface.errors import PocketfaceError
-from pocketface.files import sha256
-from pocketface.study import Crop
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import sha256
+from pocketface.faces.settings import Crop
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from pocketface.app.serve import server
 from pocketface.cli import app
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 
 
 @pytest.fixture

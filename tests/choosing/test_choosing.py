@@ -12,7 +12,7 @@ from fake_outs import FAILED, LEVELS, STUDY, write_evaluation, write_outs
 from pocketface.choosing import answer, choose, open_evidence, tasks
 from pocketface.choosing.limits import limits_of
 from pocketface.cli import app
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 from pocketface.reporting.report import write_report
 from pocketface.study import Champion, Study
 

@@ -1,7 +1,7 @@
 import pytest
 
 from making import Reader, appa_real
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 
 ROOT = "appa-real-release"
 TRUTH = f"{ROOT}/gt_avg_train.csv"

@@ -1,8 +1,8 @@
 import pytest
 
 from making import Reader, celeba, jpeg, scene
-from pocketface.errors import PocketfaceError
-from pocketface.labels import CELEBA_ATTRIBUTES, CLASSES
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.labels import CELEBA_ATTRIBUTES, CLASSES
 
 ATTRIBUTES, PARTITION = "list_attr_celeba.txt", "list_eval_partition.txt"
 FIRST = "img_align_celeba/000001.jpg"

@@ -7,23 +7,22 @@ from pathlib import Path
 import pytest
 
 import making
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.hashing import hashed_split, unit_hash
+from pocketface.core.labels import CELEBA_ATTRIBUTES, CLASSES
+from pocketface.cropping.picture import decode
 from pocketface.datasets import (
     OLDEST,
     SPLITS,
     Record,
     expected_names,
-    hashed_split,
     in_sample,
     labels,
     names,
     open_picture,
     read,
-    unit_hash,
 )
-from pocketface.errors import PocketfaceError
-from pocketface.faces.picture import decode
 from pocketface.fetching.archives import Archive, pack
-from pocketface.labels import CELEBA_ATTRIBUTES, CLASSES
 
 COUNT = 20
 MAKERS = {

@@ -2,7 +2,7 @@ import pytest
 
 import making
 from making import Reader
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 
 TRAIN = "fairface_label_train.csv"
 HEADER = "file,age,gender,race,service_test"

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from making import Reader, fer2013, fer2013_csv, make_raw
+from pocketface.core.errors import PocketfaceError
+from pocketface.cropping.picture import Rejected, decode
 from pocketface.datasets import Record, open_picture, read
-from pocketface.errors import PocketfaceError
-from pocketface.faces.picture import Rejected, decode
 
 HEADER = b"emotion,pixels,Usage\n"
 PIXELS = b" ".join(b"%d" % (i % 256) for i in range(48 * 48))

@@ -11,9 +11,9 @@ import pytest
 
 import making
 from making import Members, Reader
+from pocketface.core.errors import PocketfaceError
+from pocketface.cropping.picture import decode
 from pocketface.datasets import Record, open_picture, read
-from pocketface.errors import PocketfaceError
-from pocketface.faces.picture import decode
 from pocketface.fetching.archives import pack
 from pocketface.fetching.obtain import MIRROR, obtain_dataset
 from pocketface.fetching.sources import load_sources

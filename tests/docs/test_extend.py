@@ -11,12 +11,13 @@ from sklearn.metrics import cohen_kappa_score
 
 import making
 from pocketface import datasets, models
-from pocketface.evaluation import metrics
-from pocketface.faces.build import build
+from pocketface.cropping.build import build
 from pocketface.faces.selection import select
+from pocketface.faces.settings import Dataset
 from pocketface.fetching.sources import SOURCES, load_sources
+from pocketface.metrics import measures as metrics
 from pocketface.reporting import quantities
-from pocketface.study import Dataset, Study
+from pocketface.study import Study
 from pocketface.tflite import audit, convert, levels
 from pocketface.tflite.converter import to_tflite
 from pocketface.training.fit import fit
@@ -110,7 +111,7 @@ def test_a_metric(monkeypatch):
     added(quantities, found["src/pocketface/reporting/quantities.py"])
     before = dict(metrics.MEANS)
     try:
-        added(metrics, found["src/pocketface/evaluation/metrics.py"])
+        added(metrics, found["src/pocketface/metrics/measures.py"])
         table = pd.DataFrame({"gender": ["male"] * 6 + ["female"] * 4, "gender_pred": ["male", "female"] * 5})
         measured = metrics.measure(table).values["gender_kappa"]
     finally:

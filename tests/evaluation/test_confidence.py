@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 from pocketface.evaluation.confidence import RESAMPLES, draws, mcnemar, paired, resample, resample_groups
 
 

@@ -3,9 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
+from pocketface.cropping.picture import decode
 from pocketface.evaluation.draw import BOX, PAPER, described, draw, places, write
-from pocketface.faces.picture import decode
 
 FACE = {"box": [20, 10, 80, 70], "age": 33.6, "gender": "female", "gender_probability": 0.984}
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from colours import variant_folder
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 from pocketface.evaluation.evaluate import evaluate_variant
 from pocketface.faces.selection import PIXELS, ROWS
 

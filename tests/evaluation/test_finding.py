@@ -8,12 +8,12 @@ import pytest
 
 import making
 from colours import png
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
+from pocketface.cropping.picture import decode_reduced
 from pocketface.evaluation import finding
 from pocketface.evaluation.finding import REASONS, Search, aligned, find, look, look_at
-from pocketface.faces.picture import decode_reduced
+from pocketface.faces.settings import Crop, Input
 from pocketface.faces.view import view, window
-from pocketface.study import Crop, Input
 
 ANN, BOB = making.people(2)
 CHIP = Crop(policy="one", margin=0.25, size=96)
@@ -38,8 +38,8 @@ def test_every_face_is_seen_by_every_model(two_people):
 
 def test_a_model_sees_what_it_was_trained_on(two_people):
     """The same crop and the same window as `crop_faces` and training make of this picture."""
-    from pocketface.faces.crop import crop_picture
-    from pocketface.faces.picture import decode
+    from pocketface.cropping.crop import crop_picture
+    from pocketface.cropping.picture import decode
 
     largest = CHIP.model_copy(update={"policy": "largest"})
     stored, box = crop_picture(decode(two_people.read_bytes()), largest)
@@ -70,13 +70,13 @@ def test_auto_takes_small_pictures_as_faces_and_searches_others():
 def test_boxes_of_a_reduced_picture_are_in_the_files_own_pixels(two_people, monkeypatch):
     searched = [(CHIP, SMALL)], Search(every=True, detect="dlib")
     whole = look(two_people, *searched)
-    monkeypatch.setattr("pocketface.faces.picture.MAX_PIXELS", 480 * 360 - 1)
+    monkeypatch.setattr("pocketface.cropping.picture.MAX_PIXELS", 480 * 360 - 1)
     halved = look(two_people, *searched)
     assert decode_reduced(two_people.read_bytes())[1] == 2
     np.testing.assert_allclose(halved.boxes, whole.boxes, atol=16)
     for seen, reduced in zip(whole.faces, halved.faces, strict=True):
         assert np.abs(seen[0].astype(int) - reduced[0]).mean() < 16, "the same face"
-    monkeypatch.setattr("pocketface.faces.picture.MAX_JPEG_PIXELS", 480 * 360 - 1)
+    monkeypatch.setattr("pocketface.cropping.picture.MAX_JPEG_PIXELS", 480 * 360 - 1)
     too_large = look(two_people, *searched)
     assert (too_large.reason, too_large.boxes) == ("too_large", ())
     assert "480x360" in too_large.detail

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from colours import paint
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 from pocketface.evaluation import labelled
 from pocketface.evaluation.finding import Search
 from pocketface.evaluation.labelled import evaluate_pictures

@@ -4,9 +4,9 @@ import pytest
 from PIL import Image
 
 import making
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
+from pocketface.cropping.picture import SIGNATURES
 from pocketface.evaluation.predict import others_in, pictures_in, skipped
-from pocketface.faces.picture import SIGNATURES
 
 JPEG = making.jpeg(making.scene(width=32, height=32))
 

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 import making
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 from pocketface.evaluation import squeezed
 from pocketface.evaluation.variants import open_variant
-from pocketface.study import Input
+from pocketface.faces.settings import Input
 
 
 def test_the_whole_frame_is_squeezed_and_its_colours_may_change_places() -> None:

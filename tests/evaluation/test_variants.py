@@ -2,10 +2,10 @@ import pytest
 
 from colours import card, variant_folder
 from pocketface.cards import CARD, MODEL_FILE
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import sha256
 from pocketface.evaluation.variants import open_variant, open_variants
-from pocketface.files import sha256
-from pocketface.study import Input
+from pocketface.faces.settings import Input
 
 
 def test_a_folder_and_the_file_in_it_are_the_same_model(colour_model, tmp_path):

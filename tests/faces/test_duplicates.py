@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import making
-from pocketface.faces.build import build
+from pocketface.cropping.build import build
 from pocketface.faces.duplicates import (
     across,
     judge,
@@ -19,7 +19,7 @@ from pocketface.faces.duplicates import (
     thumbnail,
 )
 from pocketface.faces.index import CONTRADICTORY, DUPLICATE, MEASURED_TOO, OK, FaceSet
-from pocketface.study import Crop, Dataset
+from pocketface.faces.settings import Crop, Dataset
 from tiny import face_set
 
 AS_IS = Crop(policy="as_is", size=48, channels=1)

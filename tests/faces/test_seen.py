@@ -3,10 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 from pocketface.faces import seen
 from pocketface.faces.selection import select
-from pocketface.study import Input
+from pocketface.faces.settings import Input
 from tiny import face_set
 
 

@@ -4,10 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 from pocketface.faces.selection import evaluation_split, load_evaluation, save, select
+from pocketface.faces.settings import Crop
 from pocketface.faces.view import view
-from pocketface.study import Crop
 from tiny import face_set, study
 
 INPUT = study().models["small"].input

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pocketface.faces.settings import Crop, Input
 from pocketface.faces.view import Jitter, detail_of, view, views, window
-from pocketface.study import Crop, Input
 
 
 def gradient(size: int, channels: int = 3) -> np.ndarray:

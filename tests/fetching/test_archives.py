@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 from pocketface.fetching.archives import Archive, pack, pack_folder
 from pocketface.fetching.sources import Limits
 
@@ -447,7 +447,7 @@ def test_a_folder_is_packed_sorted_and_its_links_refused(tmp_path: Path):
 PACK = (
     "import resource, sys; from pathlib import Path\n"
     "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), -1))\n"
-    "from pocketface.errors import exit_cleanly\n"
+    "from pocketface.core.errors import exit_cleanly\n"
     "from pocketface.fetching.archives import Archive, pack\n"
     "path = Path(sys.argv[1])\n"
     "exit_cleanly(pack)([Archive(path.name, (path,))], Path(sys.argv[2]))\n"

@@ -12,7 +12,7 @@ from pathlib import Path
 import gdown
 import pytest
 
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 from pocketface.fetching.clients import from_google_drive, from_kaggle, from_npm, from_pypi
 from pocketface.fetching.sources import GoogleDrive, Kaggle, Npm, Pypi
 

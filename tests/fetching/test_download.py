@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from loopback import Answer, Site
 
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 from pocketface.fetching.download import NotThere, Patience, download
 
 CONTENT = hashlib.shake_256(b"faces").digest(50_000)
@@ -159,7 +159,7 @@ def test_a_full_disk_is_told_and_the_download_goes_on_when_there_is_room(site: S
     script = (
         "import resource, sys; from pathlib import Path\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))\n"
-        "from pocketface.errors import exit_cleanly\n"
+        "from pocketface.core.errors import exit_cleanly\n"
         "from pocketface.fetching.download import download\n"
         "exit_cleanly(download)(sys.argv[1], Path(sys.argv[2]))\n"
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from loopback import Answer, Site
 
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 from pocketface.fetching import clients
 from pocketface.fetching.archives import Archive
 from pocketface.fetching.download import Patience

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 from pocketface.fetching.sources import Copy, File, Https, load_sources
 
 REPOSITORY = Path(__file__).parents[2]

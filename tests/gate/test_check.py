@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from fake_outs import STUDY
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 from pocketface.gate import check, update
 from pocketface.gate.baseline import Baseline, Rule, baseline_path, default_rules, noise_of
 from pocketface.study import Study

@@ -9,12 +9,12 @@ import pytest
 
 from colour_net import OUTPUTS, SIDE, colour_model, painted, write_variants
 from fake_outs import STUDY
-from pocketface.cards import Output, VariantCard, read_card, write_card
+from pocketface.cards import VariantCard, read_card, write_card
+from pocketface.core.files import write_json
+from pocketface.core.labels import GENDERS, Output
 from pocketface.evaluation.evaluate import evaluate_variant
 from pocketface.faces.selection import PIXELS, ROWS
-from pocketface.files import write_json
 from pocketface.gate import Verdict, check, update
-from pocketface.labels import GENDERS
 from pocketface.reporting.report import metrics
 from pocketface.reporting.results import Results, read_variant
 from pocketface.study import Study

@@ -1,10 +1,10 @@
 import numpy as np
 import pandas as pd
 
+from pocketface.core.labels import EXPRESSIONS
 from pocketface.faces.index import FaceSet
+from pocketface.faces.settings import Crop
 from pocketface.generator.canvases import LEFT, SIZE, TOP, load
-from pocketface.labels import EXPRESSIONS
-from pocketface.study import Crop
 
 CROP = 96
 

@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pocketface.core.labels import EXPRESSIONS, GENDERS
 from pocketface.generator.conditions import AGES, FEELINGS, KNOTS, WIDTH, draw, encode, join
-from pocketface.labels import EXPRESSIONS, GENDERS
 
 
 def test_a_condition_says_the_age_the_gender_and_the_expression() -> None:

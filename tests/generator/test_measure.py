@@ -6,8 +6,8 @@ import pytest
 
 from pocketface.evaluation.variants import open_variant
 from pocketface.faces.index import FaceSet
+from pocketface.faces.settings import Crop
 from pocketface.generator import measure
-from pocketface.study import Crop
 
 
 def test_found_counts_by_kind():

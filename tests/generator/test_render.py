@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from pocketface import published
+from pocketface.core.errors import PocketfaceError
+from pocketface.cropping.picture import decode
 from pocketface.datasets import read
-from pocketface.errors import PocketfaceError
-from pocketface.faces.picture import decode
 from pocketface.generator.decoder import FILE, Decoder
 from pocketface.generator.render import KINDS, kind_of, render
 

@@ -8,15 +8,17 @@ from writing import noise, weights_of, write_hdf5
 
 from pocketface import models
 from pocketface.cards import ModelCard, VariantCard, read_card
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import sha256
 from pocketface.evaluation.evaluate import evaluate_variant
 from pocketface.faces.selection import save, select
+from pocketface.faces.settings import Input
 from pocketface.fetching.sources import Sources
-from pocketface.files import sha256
 from pocketface.importing.fetch import fetch
 from pocketface.latency.benchmark import benchmark
-from pocketface.study import Input, Level, Study
+from pocketface.study import Study
 from pocketface.tflite.convert import convert
+from pocketface.tflite.settings import LevelSettings
 from pocketface.training.fit import load
 from tiny import face_set, study
 
@@ -104,7 +106,7 @@ def test_what_cannot_be_had_is_unavailable_all_the_way(tmp_path: Path, monkeypat
 
     views, variant = tmp_path / "views", tmp_path / "variants/theirs/float32"
     save(select(face_set(), face_set(dataset="photos", seed=1), Input(size=32)), views)
-    assert convert(trained, views, "float32", Level(), variant).status == "unavailable"
+    assert convert(trained, views, "float32", LevelSettings(), variant).status == "unavailable"
     assert read_card(variant, VariantCard).reason == card.reason
     metrics, predictions = evaluate_variant(variant, views)
     assert (metrics["status"], metrics["reason"], metrics["datasets"]) == ("unavailable", card.reason, {})

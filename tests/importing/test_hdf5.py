@@ -7,10 +7,10 @@ import pytest
 from writing import noise, weights_of, write_hdf5
 
 from pocketface import models
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
+from pocketface.faces.settings import Input
 from pocketface.importing import hdf5
 from pocketface.importing.layers import assign
-from pocketface.study import Input
 
 
 def small() -> keras.Model:

@@ -4,10 +4,10 @@ import pytest
 from writing import learned, noise, weights_of
 
 from pocketface import models
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.labels import GENDERS
+from pocketface.faces.settings import Input
 from pocketface.importing.layers import assign, mean_of
-from pocketface.labels import GENDERS
-from pocketface.study import Input
 
 
 def tiny(*heads: str, **options: object) -> keras.Model:

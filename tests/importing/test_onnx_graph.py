@@ -11,15 +11,15 @@ import pytest
 from writing import Graph, dlib_gender
 
 from pocketface import models
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 from pocketface.faces.index import FaceSet
+from pocketface.faces.settings import Input
 from pocketface.faces.view import views
 from pocketface.fetching.sources import load_sources
 from pocketface.importing.fetch import read_into
 from pocketface.importing.layers import assign
 from pocketface.importing.onnx_graph import read_layers
 from pocketface.models.dlib_age import MEAN
-from pocketface.study import Input
 
 REPOSITORY = Path(__file__).parents[2]
 FACES = Path(os.environ.get("POCKETFACE_FACES", REPOSITORY / "data/faces/utkface"))

@@ -6,10 +6,10 @@ import pytest
 from writing import tfjs_of
 
 from pocketface import models
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 from pocketface.fetching.sources import Sources
 from pocketface.importing.pretrained import attributions, terms, with_pretrained
-from pocketface.models.backbones import BACKBONES
+from pocketface.layers.backbones import BACKBONES
 from pocketface.study import Study
 from tiny import publish, study
 

@@ -4,9 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 from pocketface.importing.teachers import asked
-from pocketface.models.heads import meaning
+from pocketface.layers.heads import meaning
 from pocketface.study import Study
 from pocketface.training.fit import fit
 from pocketface.training.splits import together

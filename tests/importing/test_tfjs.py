@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from writing import TfjsGraph
 
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 from pocketface.importing import tfjs
 from pocketface.importing.tfjs import read_layers
 

@@ -10,7 +10,7 @@ import yaml
 
 from fake_outs import STUDY, model_card
 from pocketface.cards import VariantCard, write_card
-from pocketface.files import sha256
+from pocketface.core.files import sha256
 from pocketface.latency.benchmark import benchmark, summary, take_turns
 from pocketface.reporting.results import Timing
 from pocketface.study import Study

@@ -1,6 +1,6 @@
 import pytest
 
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 from pocketface.latency.profile import profile
 
 RUNS = 4

@@ -11,13 +11,13 @@ import pandas as pd
 import pytest
 
 from building import LARGE, SMALL, Plan, enliven
-from pocketface.study import Level as Settings
+from pocketface.faces.calibrate import Calibration
 from pocketface.tflite import audit
-from pocketface.tflite.calibrate import Calibration
 from pocketface.tflite.convert import make
 from pocketface.tflite.converter import to_tflite
 from pocketface.tflite.levels import LEVELS
 from pocketface.tflite.run import Runner
+from pocketface.tflite.settings import LevelSettings as Settings
 
 USUAL = ("float32", "float16", "dynamic_int8", "int8")
 PLANS = [
@@ -63,7 +63,7 @@ VGG = """
 import json, resource, sys
 import keras
 from pocketface import models
-from pocketface.study import Input
+from pocketface.faces.settings import Input
 from pocketface.tflite import audit
 from pocketface.tflite.converter import to_tflite
 from pocketface.tflite.levels import LEVELS

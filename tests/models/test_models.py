@@ -6,11 +6,11 @@ import pytest
 
 from building import ATTRIBUTES, SMALL, Plan
 from pocketface import models
-from pocketface.errors import PocketfaceError
-from pocketface.labels import CELEBA_ATTRIBUTES, EXPRESSIONS, HEADS, NO_YES
-from pocketface.models import heads
-from pocketface.models.macs import macs
-from pocketface.study import Input
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.labels import CELEBA_ATTRIBUTES, EXPRESSIONS, HEADS, NO_YES
+from pocketface.faces.settings import Input
+from pocketface.layers import heads
+from pocketface.layers.macs import macs
 
 FIGURES = [
     # Keras' own table of MobileNetV2 and V3, without classifier and with one output.

@@ -7,10 +7,10 @@ import pytest
 
 from building import Plan
 from pocketface import models
-from pocketface.errors import PocketfaceError
-from pocketface.models import backbones
+from pocketface.core.errors import PocketfaceError
+from pocketface.faces.settings import Input
+from pocketface.layers import backbones
 from pocketface.models.transfer import BACKBONES
-from pocketface.study import Input
 
 MIRROR = os.environ.get("POCKETFACE_MIRROR", "")
 SIZE = 32

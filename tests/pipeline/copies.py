@@ -21,7 +21,7 @@ import yaml
 
 import making
 from pocketface.app.bundle import DETECTOR
-from pocketface.files import remove
+from pocketface.core.files import remove
 
 REPOSITORY = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pocketface.cards import ModelCard, Output, write_card
-from pocketface.errors import PocketfaceError
-from pocketface.labels import GENDERS
+from pocketface.cards import ModelCard, write_card
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.labels import GENDERS, Output
 from pocketface.reporting.architectures import save
 from pocketface.reporting.records import comment_of, make_record, read_records, read_sweep
 from pocketface.study import Study

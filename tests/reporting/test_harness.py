@@ -7,7 +7,7 @@ import pytest
 import making
 from colours import card, variant_folder
 from pocketface.cards import write_card
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 from pocketface.reporting.harness import page, write_harness
 from pocketface.study import Study
 from tiny import study

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from fake_outs import write_publishable
-from pocketface import published
-from pocketface.labels import AGE_BANDS
+from pocketface import published, publishing
+from pocketface.core.labels import AGE_BANDS
 from pocketface.reporting.overview import overview
 from pocketface.reporting.quantities import MISSING, label_of
 
@@ -16,7 +16,7 @@ REPOSITORY = Path(__file__).parents[2]
 def weights(tmp_path: Path) -> Path:
     """A published model, and a folder that holds something else."""
     outs = write_publishable(tmp_path)
-    published.publish(outs.study, "age_gender", tmp_path / "weights/pocket", root=tmp_path)
+    publishing.publish(outs.study, "age_gender", tmp_path / "weights/pocket", root=tmp_path)
     (tmp_path / "weights/generator").mkdir()
     (tmp_path / "weights/generator/card.json").write_text("{}")
     return tmp_path / "weights"

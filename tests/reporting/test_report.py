@@ -9,8 +9,8 @@ import yaml
 
 from fake_outs import FAILED, LEVELS, REASON, STUDY, write_outs, write_timing
 from leaving import names_in, plant, strangers
-from pocketface.errors import PocketfaceError
-from pocketface.labels import CLASSES, FAIRFACE_RACES
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.labels import CLASSES, FAIRFACE_RACES
 from pocketface.reporting.report import confusion_counts, write_report
 
 NAME = r"[a-z]\w*"

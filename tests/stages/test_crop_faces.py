@@ -48,7 +48,7 @@ def test_it_crops_counts_and_shows(repository: Path, monkeypatch, capsys) -> Non
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["mnist"], "params.yaml: no dataset 'mnist' under `datasets`; there are fer2013, photos"),
+        (["mnist"], "params.yaml: no 'mnist' under `datasets`; there are fer2013, photos"),
         (["photos"], "data/raw/photos/files.zip"),
     ],
 )

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from pocketface.models.heads import attach
+from pocketface.layers.heads import attach
 from pocketface.tflite import affine, audit, ranges
 from pocketface.tflite.converter import to_tflite
 from pocketface.tflite.levels import LEVELS

@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 from fake_outs import STUDY, model_card
 from pocketface.cards import VariantCard, write_card
 from pocketface.cli import app
-from pocketface.errors import PocketfaceError
-from pocketface.files import sha256
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import sha256
 from pocketface.study import Study
 from pocketface.tflite.c_array import c_header
 from pocketface.tflite.runtimes import MICRO

@@ -8,28 +8,30 @@ import keras
 import numpy as np
 import pytest
 
-from pocketface.cards import MODEL_FILE, ModelCard, Output, VariantCard, read_card
+from pocketface.cards import MODEL_FILE, ModelCard, VariantCard, read_card
+from pocketface.core.files import sha256
+from pocketface.core.labels import Output
+from pocketface.faces import calibrate
 from pocketface.faces.selection import save as save_selection
 from pocketface.faces.selection import select
-from pocketface.files import sha256
-from pocketface.study import Level as Settings
-from pocketface.tflite import audit, calibrate, runtimes
+from pocketface.tflite import audit, runtimes
 from pocketface.tflite.convert import convert, make, parity
 from pocketface.tflite.converter import to_tflite
 from pocketface.tflite.levels import LEVELS
 from pocketface.tflite.run import Runner
+from pocketface.tflite.settings import LevelSettings as Settings
 from pocketface.training.fit import fit, load, save
 from tiny import face_set, study
 
 CONVERT = """
 import sys
 from pathlib import Path
-from pocketface.study import Level
+from pocketface.tflite.settings import LevelSettings
 from pocketface.tflite.convert import convert
 from pocketface.tflite.levels import LEVELS
 trained, views, out = map(Path, sys.argv[1:])
 for level in LEVELS:
-    convert(trained, views, level, Level(**SETTINGS), out / level)
+    convert(trained, views, level, LevelSettings(**SETTINGS), out / level)
 """
 SETTINGS = {"calibration": 8, "epochs": 2, "max_drop": {"age_mae": 5, "gender_accuracy": 0.5}}
 

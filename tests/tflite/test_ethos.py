@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from building import Plan
-from pocketface.files import sha256
+from pocketface.core.files import sha256
 from pocketface.tflite import ethos, ranges
 from pocketface.tflite.converter import to_tflite
 from pocketface.tflite.levels import LEVELS

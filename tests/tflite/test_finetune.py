@@ -3,10 +3,10 @@ import numpy as np
 import pytest
 from keras import layers
 
-from pocketface.errors import PocketfaceError
-from pocketface.study import Level as Settings
+from pocketface.core.errors import PocketfaceError
 from pocketface.tflite import audit, finetune
 from pocketface.tflite.levels import LEVELS
+from pocketface.tflite.settings import LevelSettings as Settings
 
 LEVEL = LEVELS["qat_int8"]
 

@@ -6,7 +6,7 @@ from ai_edge_litert.interpreter import Interpreter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 from pocketface.tflite.flatbuffer import parse, serialize
 
 INT8 = Path(__file__).parents[2] / "weights/expression_compact/int8/model.tflite"

@@ -3,9 +3,10 @@ import numpy as np
 import pytest
 from keras import layers
 
-from pocketface.errors import PocketfaceError
-from pocketface.models.heads import meaning
-from pocketface.tflite import audit, calibrate, mixed, ranges
+from pocketface.core.errors import PocketfaceError
+from pocketface.faces import calibrate
+from pocketface.layers.heads import meaning
+from pocketface.tflite import audit, mixed, ranges
 from pocketface.tflite.converter import to_tflite
 from pocketface.tflite.levels import LEVELS
 from pocketface.tflite.quantizer import quantize

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 from pocketface.tflite import audit, rounding
 from pocketface.tflite.converter import to_tflite
 from pocketface.tflite.levels import LEVELS

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 from pocketface.tflite.run import RESOLVERS, Runner, dequantized, quantized
 
 PIXELS = np.array([[0, 1, 128, 255]], np.uint8)

@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 from keras import layers
 
 from colour_net import OUTPUTS, colour_model, painted
-from pocketface.errors import PocketfaceError
-from pocketface.study import Level as Settings
+from pocketface.core.errors import PocketfaceError
+from pocketface.faces.calibrate import Calibration
 from pocketface.tflite import audit, flatbuffer, ranges, versions
-from pocketface.tflite.calibrate import Calibration
 from pocketface.tflite.convert import make
 from pocketface.tflite.converter import to_tflite
 from pocketface.tflite.levels import LEVELS
 from pocketface.tflite.quantizer import quantize
 from pocketface.tflite.run import answers
+from pocketface.tflite.settings import LevelSettings as Settings
 
 PUBLISHED = sorted((Path(__file__).parents[2] / "weights").glob("*/*/model.tflite"))
 OLDEST = {

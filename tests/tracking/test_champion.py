@@ -2,7 +2,8 @@
 
 from fake_outs import write_timing
 from pocketface.study import Champion
-from pocketface.tracking import store, track
+from pocketface.tracking import store
+from pocketface.tracking.publish import track
 
 AGE, EXPRESSION = "pocketface-tiny-age", "pocketface-tiny-expression"
 

@@ -11,11 +11,13 @@ import pytest
 from fake_outs import FAILED, LEVELS, REASON, STUDY, write_evaluation, write_timing
 from leaving import names_in, plant, strangers
 from pocketface.cards import Npu, VariantCard, read_card, write_card
-from pocketface.errors import PocketfaceError
-from pocketface.files import sha256
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import sha256
 from pocketface.reporting.report import write_report
 from pocketface.study import Study
-from pocketface.tracking import LiveCurves, Summary, live, store, track
+from pocketface.tracking import live, store
+from pocketface.tracking.live import LiveCurves
+from pocketface.tracking.publish import Summary, track
 
 VARIANTS = {f"{model}/{level}" for model in STUDY["models"] for level in LEVELS}
 PICTURE = r"\.png|\+compressed\.webp"

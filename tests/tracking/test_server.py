@@ -20,8 +20,9 @@ from typer.testing import CliRunner
 
 from fake_outs import LEVELS, STUDY, write_outs
 from pocketface.cli import app
-from pocketface.errors import PocketfaceError
-from pocketface.tracking import store, track
+from pocketface.core.errors import PocketfaceError
+from pocketface.tracking import store
+from pocketface.tracking.publish import track
 
 pytestmark = pytest.mark.slow
 

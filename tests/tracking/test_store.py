@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from fake_outs import STUDY, Outs, write_evaluation, write_outs
-from pocketface.errors import PocketfaceError
-from pocketface.files import sha256
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import sha256
 from pocketface.published import folder as published
 from pocketface.tracking import contents as contents_of_runs
-from pocketface.tracking import store, track
+from pocketface.tracking import store
+from pocketface.tracking.publish import track
 
 ODD = "a b's & é @x"
 """A folder that goes wrong where a path is not quoted, or is quoted twice."""

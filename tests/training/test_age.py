@@ -5,11 +5,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.labels import AGE_BANDS, age_band
 from pocketface.faces.index import FaceSet
+from pocketface.faces.settings import Input
 from pocketface.faces.view import view
-from pocketface.labels import AGE_BANDS, age_band
-from pocketface.study import Input, Study
+from pocketface.study import Study
 from pocketface.training import age
 from pocketface.training.augment import mixup
 from pocketface.training.fit import fit

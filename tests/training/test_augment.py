@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from pocketface.faces.view import STILL
-from pocketface.study import Augment
 from pocketface.training.augment import jitter, mixup, recolour
+from pocketface.training.settings import Augment
 
 
 def test_nothing_asked_changes_nothing() -> None:

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 from pocketface.faces.index import FaceSet
 from pocketface.faces.view import Jitter, view
-from pocketface.study import Augment
 from pocketface.training.augment import blur
 from pocketface.training.batches import Batches
+from pocketface.training.settings import Augment
 from pocketface.training.splits import together
 from tiny import face_set, study
 

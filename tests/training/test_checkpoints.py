@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pocketface.errors import PocketfaceError
-from pocketface.files import sha256
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import sha256
 from pocketface.training.checkpoints import Checkpoints
 from pocketface.training.fit import HISTORY, WEIGHTS, Trained, fit
 from tiny import face_set, study

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from pocketface.cards import ModelCard, read_card, write_card
-from pocketface.errors import PocketfaceError
-from pocketface.files import sha256
-from pocketface.published import _pack, read
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import sha256
+from pocketface.published import read
+from pocketface.publishing import _pack
 from pocketface.training.fit import HISTORY, WEIGHTS, fit, identity, load, save, training_key
 from tiny import face_set, publish, study
 

@@ -5,10 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pocketface.errors import PocketfaceError
-from pocketface.files import sha256
-from pocketface.labels import age_band
-from pocketface.models.heads import meaning
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import sha256
+from pocketface.core.labels import age_band
+from pocketface.layers.heads import meaning
 from pocketface.study import Study
 from pocketface.training.folds import cross_validate, references, save
 from tiny import face_set, study

@@ -1,8 +1,8 @@
 import pytest
 
-from pocketface.errors import PocketfaceError
-from pocketface.study import Training
+from pocketface.core.errors import PocketfaceError
 from pocketface.training.losses import loss_weights, losses, watchable
+from pocketface.training.settings import Training
 
 
 @pytest.mark.parametrize("kind, slope", [("mae", 0.1), ("mse", 0.2), ("huber", 0.1)])

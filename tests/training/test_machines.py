@@ -8,11 +8,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pocketface.errors import PocketfaceError
-from pocketface.files import sha256
-from pocketface.study import Training
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import sha256
 from pocketface.training import machines
 from pocketface.training.fit import HISTORY, WEIGHTS
+from pocketface.training.settings import Training
 
 TESTS = Path(__file__).parent.parent
 

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pocketface import models
-from pocketface.errors import PocketfaceError
-from pocketface.study import Input
+from pocketface.core.errors import PocketfaceError
+from pocketface.faces.settings import Input
 from pocketface.training.priors import correct
 
 FACES = np.random.default_rng(0).integers(0, 256, (6, 36, 36, 1)).astype(np.float32)

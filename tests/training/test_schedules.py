@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from pocketface.study import Plateau, Training
 from pocketface.training.schedules import after_plateaus, epochs_since_best, learning_rate
+from pocketface.training.settings import Plateau, Training
 
 STEPS = 5
 

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 from pocketface.training.targets import balance, targets
 
 

@@ -1,7 +1,7 @@
 """From BlazeFace's points to the crop that training saw.
 
     find = Finder(detector_file)
-    for face in find(picture):                 # as `pocketface.faces.detect.detect` gives them
+    for face in find(picture):                 # as `pocketface.cropping.detect.detect` gives them
 
 Training cut faces along five points of dlib's. BlazeFace gives others: the middles of the eyes, the tip of
 the nose, the middle of the mouth. What a crop needs is where dlib's mean face lies, and that is a centre c
@@ -22,9 +22,9 @@ import numpy as np
 from pydantic import Field
 
 from pocketface.app.blazeface import MIRROR, BlazeFace
-from pocketface.faces.detect import Face
-from pocketface.faces.geometry import MEAN_FACE
-from pocketface.study import Strict
+from pocketface.core.settings import Strict
+from pocketface.cropping.detect import Face
+from pocketface.cropping.geometry import MEAN_FACE
 
 ALIGNMENT = Path(__file__).with_name("alignment.json")
 USED = 4

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 
 SIDE = 128
 """Pixels of the square that the network sees."""

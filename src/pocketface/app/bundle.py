@@ -19,12 +19,12 @@ from typing import Any
 
 from pocketface.app import INDEX, align
 from pocketface.cards import CARD, MODEL_FILE, VariantCard, read_card
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import sha256, write_json, written_whole
 from pocketface.evaluation.finding import aligned
 from pocketface.faces.view import window
 from pocketface.fetching.obtain import obtain
 from pocketface.fetching.sources import load_sources
-from pocketface.files import sha256, write_json, written_whole
 
 DETECTOR = "blazeface_short_range"
 PAGE_TYPES = ("FLOAT32", "UINT8")

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from pocketface.app import INDEX
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 
 ADDRESS = "127.0.0.1"
 PAGE = Path("app/dist")

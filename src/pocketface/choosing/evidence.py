@@ -17,7 +17,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from pocketface.choosing.rule import Measured
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 from pocketface.evaluation.confidence import Change, Sample, paired, resample
 from pocketface.reporting.results import FLOAT32, Timings, Variant, read_predictions, read_variant
 from pocketface.study import Study

@@ -6,7 +6,7 @@ limits_of(study, "500kB", None)      # of size 0.5 MB, of latency the one of the
 import re
 from collections.abc import Mapping
 
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 from pocketface.study import Champion, Study
 
 MEGABYTES = {"MB": 1.0, "kB": 1e-3, "B": 1e-6}

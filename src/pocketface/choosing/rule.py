@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.labels import main_metric
 from pocketface.reporting.quantities import label_of, loss, quantity_of, shown, size
-from pocketface.study import Champion, Study, main_metric
+from pocketface.study import Champion, Study
 
 
 class Measured(Protocol):

@@ -18,7 +18,6 @@ To add one: a module here, an entry in `data/sources.yaml`, a stanza under `data
 """
 
 import csv
-import hashlib
 import importlib
 import pkgutil
 import zipfile
@@ -28,17 +27,16 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Protocol, cast
 
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.hashing import unit_hash
 
 SPLITS = ("train", "val", "test")
-VALIDATION_SHARE = 0.15
-"""Of a dataset that has no split of its own."""
 PICTURE_SUFFIXES = tuple(
     ".jpg .jpeg .jpe .jif .jfif .mpo .png .apng .gif .webp .avif .avifs .heic .heif .hif .bmp .tif .tiff "
     ".pbm .pgm .ppm .pnm .pfm".split()
 )
 """How names of picture files end. Whether one can be read is judged by its content, see
-`pocketface.faces.picture`."""
+`pocketface.cropping.picture`."""
 OLDEST = 122
 """Years. Nobody is known to have lived longer; a label beyond it is a mistake."""
 
@@ -49,7 +47,7 @@ class Record:
 
     Attributes:
         image: its name in the dataset's archive, with forward slashes.
-        labels: column name -> value, see `pocketface.labels`; a label that is missing is left out.
+        labels: column name -> value, see `pocketface.core.labels`; a label that is missing is left out.
         split: `train`, `val` or `test`; None where the dataset names none, and the split goes by
             a hash of the picture's content.
         problem: why the picture cannot be used, known before opening it: `bad_name` (the labels cannot
@@ -168,21 +166,6 @@ def listed(names: Iterable[str], most: int = 12) -> str:
     once = list(dict.fromkeys(names))
     more = [f"{len(once) - most} more"] if len(once) > most else []
     return ", ".join(once[:most] + more) or "nothing"
-
-
-def unit_hash(text: str, salt: str = "") -> float:
-    """A number in [0, 1) that depends on the text alone: the same on every machine, for ever."""
-    digest = hashlib.sha256(f"{salt}:{text}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64
-
-
-def hashed_split(key: str) -> str:
-    """The split of a dataset that has none: 85% `train`, 15% `val`, by hash of `key`.
-
-    `key` is the SHA-256 of the picture, or the identity where the dataset names it, so that nobody is in two
-    splits.
-    """
-    return "val" if unit_hash(key, "split") < VALIDATION_SHARE else "train"
 
 
 def in_sample(image: str, fraction: float) -> bool:

@@ -12,7 +12,8 @@ import re
 import zipfile
 from collections.abc import Iterator
 
-from pocketface.datasets import OLDEST, Record, hashed_split, pictures
+from pocketface.core.hashing import hashed_split
+from pocketface.datasets import OLDEST, Record, pictures
 
 LABELS = ("age", "gender", "identity")
 NAMES = "AGE/111 (male) or 112 (female)/MEMBER-NUMBER.jpg, e.g. AFAD-Full/25/111/638660-1.jpg"

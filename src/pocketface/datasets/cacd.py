@@ -12,7 +12,8 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from pocketface.datasets import OLDEST, Record, hashed_split, pictures
+from pocketface.core.hashing import hashed_split
+from pocketface.datasets import OLDEST, Record, pictures
 
 LABELS = ("age", "identity")
 NAMES = "AGE_CELEBRITY_NUMBER.jpg, e.g. 14_Aaron_Johnson_0001.jpg"

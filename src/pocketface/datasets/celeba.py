@@ -16,9 +16,9 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.labels import CELEBA_ATTRIBUTES
 from pocketface.datasets import Record, lines, pictures
-from pocketface.errors import PocketfaceError
-from pocketface.labels import CELEBA_ATTRIBUTES
 
 LABELS = (*CELEBA_ATTRIBUTES, "gender")
 NAMES = "NUMBER.jpg as list_attr_celeba has it, e.g. img_align_celeba/000001.jpg"

@@ -16,8 +16,8 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
+from pocketface.core.labels import AGE_BANDS, FAIRFACE_RACES, GENDERS
 from pocketface.datasets import Record, holds, lines, pictures
-from pocketface.labels import AGE_BANDS, FAIRFACE_RACES, GENDERS
 
 LABELS = ("age_band", "gender", "race")
 NAMES = "train/NUMBER.jpg or val/NUMBER.jpg as the csv has it, e.g. train/1.jpg"

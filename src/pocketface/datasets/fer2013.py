@@ -26,9 +26,9 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.labels import EXPRESSIONS
 from pocketface.datasets import Record, lines, listed, pictures
-from pocketface.errors import PocketfaceError
-from pocketface.labels import EXPRESSIONS
 
 LABELS = ("expression",)
 NAMES = (

@@ -10,8 +10,9 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from pocketface.datasets import Record, hashed_split, pictures
-from pocketface.labels import EXPRESSIONS, GENDERS
+from pocketface.core.hashing import hashed_split
+from pocketface.core.labels import EXPRESSIONS, GENDERS
+from pocketface.datasets import Record, pictures
 
 LABELS = ("age", "gender", "expression")
 NAMES = "NUMBER_KIND_AGE_GENDER_EXPRESSION.jpg, e.g. 00017_single_34_female_happy.jpg"

@@ -13,8 +13,8 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
+from pocketface.core.labels import GENDERS, RACES
 from pocketface.datasets import OLDEST, Record, pictures
-from pocketface.labels import GENDERS, RACES
 
 LABELS = ("age", "gender", "race")
 NAMES = "AGE_GENDER_RACE_TIME.jpg.chip.jpg, or .jpg in the wild, e.g. 26_1_3_20170104023102422.jpg.chip.jpg"

@@ -24,8 +24,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from pocketface.errors import PocketfaceError
-from pocketface.evaluation.metrics import Tally, comparisons, score, tallies
+from pocketface.core.errors import PocketfaceError
+from pocketface.metrics.measures import Tally, comparisons, score, tallies
 
 RESAMPLES = 1000
 SEED = 95
@@ -94,7 +94,7 @@ def intervals(parts: Sequence[Tally], n: int) -> dict[str, Interval]:
 
 
 def resample(table: pd.DataFrame) -> Sample:
-    """The metrics of a table, see `pocketface.evaluation.metrics`, and of draws from it."""
+    """The metrics of a table, see `pocketface.metrics.measures`, and of draws from it."""
     return resample_groups(table, {})[0]
 
 

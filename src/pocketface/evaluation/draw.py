@@ -12,9 +12,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from pocketface.errors import PocketfaceError
-from pocketface.faces.detect import scaled
-from pocketface.files import written_whole
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import written_whole
+from pocketface.cropping.detect import scaled
 
 BOX, INK, PAPER = (255, 196, 0), (255, 255, 255), (30, 30, 30)
 """RGB."""

@@ -12,14 +12,14 @@ from typing import Any
 import pandas as pd
 
 from pocketface.cards import MODEL_FILE, VariantCard, read_card
-from pocketface.errors import PocketfaceError
-from pocketface.evaluation.answers import answerable, varies
+from pocketface.core.errors import PocketfaceError
 from pocketface.evaluation.confidence import intervals
 from pocketface.evaluation.groups import by_group
-from pocketface.evaluation.metrics import best_constant, comparisons, score, tallies
 from pocketface.evaluation.variants import Variant, open_variant
 from pocketface.faces.index import COLUMNS, OK
 from pocketface.faces.selection import Evaluation, load_evaluation
+from pocketface.metrics.answers import answerable, varies
+from pocketface.metrics.measures import best_constant, comparisons, score, tallies
 from pocketface.tflite.run import KERNELS
 
 
@@ -90,7 +90,7 @@ def evaluate_dataset(variant: Variant, faces: Evaluation) -> tuple[dict[str, Any
 
 
 def summary(table: pd.DataFrame, further: pd.DataFrame | None = None) -> dict[str, Any]:
-    """The figures of a table of labels and answers, see `pocketface.evaluation.metrics`.
+    """The figures of a table of labels and answers, see `pocketface.metrics.measures`.
 
     Args:
         table: one row a face.

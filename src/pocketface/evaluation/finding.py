@@ -22,13 +22,13 @@ from typing import Literal
 import numpy as np
 from tqdm import tqdm
 
-from pocketface.errors import PocketfaceError
-from pocketface.faces import picture as pictures
-from pocketface.faces.crop import crop_picture, cut_face
-from pocketface.faces.detect import Box, Face, detect, scaled
-from pocketface.faces.picture import Rejected, decode_reduced
+from pocketface.core.errors import PocketfaceError
+from pocketface.cropping import picture as pictures
+from pocketface.cropping.crop import crop_picture, cut_face
+from pocketface.cropping.detect import Box, Face, detect, scaled
+from pocketface.cropping.picture import Rejected, decode_reduced
+from pocketface.faces.settings import Crop, Input
 from pocketface.faces.view import view
-from pocketface.study import Crop, Input
 
 SMALLEST_SEARCHED = 80
 """Pixels. dlib's HOG detector finds no smaller face, so `auto` takes a picture with a shorter side as a

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from pocketface.evaluation.metrics import comparisons, score, tallies, with_ages_in
-from pocketface.labels import CLASSES, age_band
+from pocketface.core.labels import CLASSES, age_band
+from pocketface.metrics.measures import comparisons, score, tallies, with_ages_in
 
 GROUPINGS = {label: CLASSES[label] for label in ("gender", "race", "age_band", "age_group")}
 """Label column -> its groups, in order; a race of another word is a group after these. Ages make bands where
@@ -26,7 +26,7 @@ def by_group(table: pd.DataFrame, further: pd.DataFrame | None = None) -> Groups
     """Grouping -> group -> `n` and metrics; only groups that somebody is in.
 
     Args:
-        table: as `pocketface.evaluation.metrics.measure` takes it.
+        table: as `pocketface.metrics.measures.measure` takes it.
         further: groupings besides, a column of words each, null where unknown; the same faces.
     """
     parts = tallies(comparisons(table))

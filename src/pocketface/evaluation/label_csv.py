@@ -27,9 +27,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from pocketface.errors import PocketfaceError
-from pocketface.evaluation.answers import AGE_RANGE
-from pocketface.labels import AGE_BANDS, CELEBA_ATTRIBUTES, CLASSES
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.labels import AGE_BANDS, CELEBA_ATTRIBUTES, CLASSES
+from pocketface.metrics.answers import AGE_RANGE
 
 PATH = "path"
 COLUMNS = (PATH, "age", *CLASSES, *CELEBA_ATTRIBUTES)
@@ -44,7 +44,7 @@ def read_labels(path: Path) -> pd.DataFrame:
 
     Returns:
         One row a picture, in the file's order: `path` as written, then the file's other columns: `age` as
-        float, attributes as 0 or 1, words as in `pocketface.labels`, other races in lower case, further
+        float, attributes as 0 or 1, words as in `pocketface.core.labels`, other races in lower case, further
         columns as written; null where missing.
 
     Raises:

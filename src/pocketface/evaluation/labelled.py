@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pocketface.errors import PocketfaceError
-from pocketface.evaluation.answers import answerable, varies
+from pocketface.core.errors import PocketfaceError
 from pocketface.evaluation.evaluate import summary
 from pocketface.evaluation.finding import REASONS, Search, look_at
 from pocketface.evaluation.label_csv import COLUMNS, PATH, read_labels
 from pocketface.evaluation.variants import Variant
+from pocketface.metrics.answers import answerable, varies
 
 MOST_GROUPS = 100
 """Words of a further column, above which it is no grouping but, say, the pictures' numbers."""

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from pocketface.core.errors import PocketfaceError
+from pocketface.cropping.picture import SIGNATURE_BYTES, is_picture
 from pocketface.datasets import PICTURE_SUFFIXES
-from pocketface.errors import PocketfaceError
 from pocketface.evaluation.finding import NO_FACE, REASONS, Search, look_at
 from pocketface.evaluation.variants import Variant
-from pocketface.faces.picture import SIGNATURE_BYTES, is_picture
 
 OTHER = "not a picture, or of a kind that is not read"
 

@@ -18,10 +18,10 @@ import numpy as np
 import pandas as pd
 
 from pocketface import datasets
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
+from pocketface.cropping.picture import decode
 from pocketface.evaluation.variants import Variant
-from pocketface.faces.picture import decode
-from pocketface.study import Input
+from pocketface.faces.settings import Input
 
 
 def squeezed(picture: np.ndarray, input: Input, swapped: bool) -> np.ndarray:
@@ -60,6 +60,6 @@ def read(dataset: str, archive: Path, images: Sequence[str]) -> list[np.ndarray]
 
 
 def answers(variant: Variant, pictures: Sequence[np.ndarray], swapped: bool) -> pd.DataFrame:
-    """What a model answers about squeezed pictures, a row a picture, see `pocketface.evaluation.answers`."""
+    """What a model answers about squeezed pictures, a row a picture, see `pocketface.metrics.answers`."""
     pixels = np.stack([squeezed(picture, variant.input, swapped) for picture in pictures])
     return variant.decode(variant.runner(pixels))

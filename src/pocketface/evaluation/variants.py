@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pocketface.cards import CARD, MODEL_FILE, Output, VariantCard, read_card
-from pocketface.errors import PocketfaceError
-from pocketface.evaluation.answers import decode
-from pocketface.files import sha256
-from pocketface.labels import EXPRESSIONS, GENDERS
-from pocketface.study import Crop, Input
+from pocketface.cards import CARD, MODEL_FILE, VariantCard, read_card
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import sha256
+from pocketface.core.labels import EXPRESSIONS, GENDERS, Output
+from pocketface.faces.settings import Crop, Input
+from pocketface.metrics.answers import decode
 from pocketface.tflite.run import Runner
 
 IDENTIFIER = b"TFL3"
@@ -52,7 +52,7 @@ class Variant:
     runner: Runner
 
     def decode(self, outputs: dict[str, np.ndarray]) -> pd.DataFrame:
-        """The answers in raw outputs, see `pocketface.evaluation.answers`.
+        """The answers in raw outputs, see `pocketface.metrics.answers`.
 
         Raises:
             PocketfaceError: the outputs are not what the card says.

@@ -26,8 +26,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from pocketface.faces.index import CONTRADICTORY, DUPLICATE, MEASURED_TOO, OK, FaceSet
+from pocketface.faces.settings import Crop, Input
 from pocketface.faces.view import view
-from pocketface.study import Crop, Input
 
 SIDE = 48
 """Pixels of the grey thumbnails that are compared."""

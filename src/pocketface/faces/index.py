@@ -24,8 +24,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pocketface.errors import PocketfaceError
-from pocketface.study import Crop
+from pocketface.core.errors import PocketfaceError
+from pocketface.faces.settings import Crop
 
 OK = "ok"
 DUPLICATE = "duplicate"

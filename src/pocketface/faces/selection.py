@@ -5,7 +5,7 @@
 
 Chosen once per model, so that every level is measured on the same faces, and conversion is handed train
 faces only: it has no path to any other. A folder holds `calibration.npy` with `calibration.txt` (see
-`pocketface.tflite.calibrate`), and
+`pocketface.faces.calibrate`), and
 
 - `evaluation.npy`: uint8 `[N, H, W, C]`, raw 0..255.
 - `evaluation.parquet`: the rows of the face indexes, rejected ones too; a column `dataset` in front, and
@@ -19,14 +19,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pocketface.errors import PocketfaceError
-from pocketface.faces import seen
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import written_whole
+from pocketface.faces import calibrate, seen
 from pocketface.faces.duplicates import across
 from pocketface.faces.index import OK, FaceSet
+from pocketface.faces.settings import Input
 from pocketface.faces.view import detail_of, views
-from pocketface.files import written_whole
-from pocketface.study import Input
-from pocketface.tflite import calibrate
 
 PIXELS, ROWS = "evaluation.npy", "evaluation.parquet"
 

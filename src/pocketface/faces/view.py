@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from pocketface.study import Crop, Input
+from pocketface.faces.settings import Crop, Input
 
 
 @dataclass(frozen=True)

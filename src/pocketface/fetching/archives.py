@@ -29,10 +29,10 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import remove, written_whole
 from pocketface.fetching.disk import told_when_full
 from pocketface.fetching.sources import Limits
-from pocketface.files import remove, written_whole
 
 BLOCK = 2**18
 DATE = (1980, 1, 1, 0, 0, 0)

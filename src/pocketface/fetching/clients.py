@@ -14,11 +14,11 @@ import zipfile
 from pathlib import Path
 from typing import IO
 
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import written_whole
 from pocketface.fetching.archives import pack_folder
 from pocketface.fetching.disk import told_when_full
 from pocketface.fetching.sources import GoogleDrive, Kaggle, Npm, Pypi
-from pocketface.files import written_whole
 
 STALL = 60.0
 """Seconds to wait for the next bytes."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """No space left, quota exceeded, file larger than the file system or the process may write."""

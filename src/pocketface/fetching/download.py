@@ -18,9 +18,9 @@ import tenacity
 import urllib3
 from tqdm import tqdm
 
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import remove, written_whole
 from pocketface.fetching.disk import told_when_full
-from pocketface.files import remove, written_whole
 
 BLOCK = 2**16
 TRANSIENT = (408, 425, 429, 500, 502, 503, 504)

@@ -15,13 +15,13 @@ import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import alone, sha256, written_whole
 from pocketface.fetching import clients
 from pocketface.fetching.archives import Archive, archives_of, is_archive
 from pocketface.fetching.disk import told_when_full
 from pocketface.fetching.download import NotThere, Patience, download
 from pocketface.fetching.sources import AnyUpstream, Copy, File, GoogleDrive, Https, Kaggle, Npm, Pypi, Source
-from pocketface.files import alone, sha256, written_whole
 
 ARCHIVES = Path("data/archives")
 MIRROR = "POCKETFACE_MIRROR"

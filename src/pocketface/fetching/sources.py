@@ -15,8 +15,8 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
-from pocketface.errors import PocketfaceError
-from pocketface.study import Name, Strict
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.settings import Name, Strict
 
 SOURCES = Path("data/sources.yaml")
 
@@ -211,7 +211,7 @@ class Source(Strict):
         about: what it is, in a sentence or two.
         home: its page.
         licence: terms, in a few words.
-        labels: columns of `pocketface.labels` that a reader finds.
+        labels: columns of `pocketface.core.labels` that a reader finds.
         pictures: how many upstream has.
         notes: what a person who maintains this entry should know.
         trained_on: of weights: which faces they have seen.

@@ -26,10 +26,10 @@ from typing import Annotated
 import yaml
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
-from pocketface.errors import PocketfaceError
-from pocketface.files import rounded, written_whole
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import rounded, written_whole
+from pocketface.core.settings import Strict
 from pocketface.reporting.quantities import QUANTITIES, kind_of, quantity_of
-from pocketface.study import Strict
 
 FAILED = "failed"
 """In place of figures, with the reason behind it: this level cannot be made or run."""

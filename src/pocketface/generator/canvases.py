@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from pocketface.core.labels import EXPRESSIONS, GENDERS
 from pocketface.faces.index import FaceSet
-from pocketface.labels import EXPRESSIONS, GENDERS
 
 SIZE = 56
 CHIP = 64

@@ -10,7 +10,7 @@ are probabilities, for the labels that a dataset lacks are a network's guesses.
 import numpy as np
 import pandas as pd
 
-from pocketface.labels import EXPRESSIONS, GENDERS
+from pocketface.core.labels import EXPRESSIONS, GENDERS
 
 KNOTS = np.array([0, 4, 10, 18, 28, 40, 55, 70, 90], float)
 """Years. An age between two of them is a weighted mean of both."""

@@ -18,20 +18,21 @@ import numpy as np
 import pandas as pd
 
 from pocketface.cards import CARD
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import remove, sha256, write_json
+from pocketface.core.labels import EXPRESSIONS, GENDERS
+from pocketface.cropping.build import build
 from pocketface.evaluation.variants import open_variant
-from pocketface.faces.build import build
 from pocketface.faces.index import FaceSet
+from pocketface.faces.settings import Dataset, Input
 from pocketface.faces.view import views
 from pocketface.fetching.sources import Sources
-from pocketface.files import remove, sha256, write_json
 from pocketface.generator import measure as measures
 from pocketface.generator.conditions import KNOTS, encode
 from pocketface.generator.decoder import FILE, Decoder
 from pocketface.generator.recipe import Recipe
 from pocketface.generator.render import render
-from pocketface.labels import EXPRESSIONS, GENDERS
-from pocketface.study import Dataset, Input, Study
+from pocketface.study import Study
 
 WORKPLACE = Path("runs/generator")
 RAW = Path("data/raw")

@@ -20,12 +20,13 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from pocketface.evaluation.metrics import best_constant, comparisons, score, tallies
+from pocketface.core.labels import main_metric
+from pocketface.cropping.detect import model_file
 from pocketface.evaluation.variants import Variant
-from pocketface.faces.detect import model_file
 from pocketface.faces.index import FaceSet
 from pocketface.faces.view import detail_of, views
-from pocketface.study import Study, main_metric
+from pocketface.metrics.measures import best_constant, comparisons, score, tallies
+from pocketface.study import Study
 from pocketface.training.fit import learn
 from pocketface.training.runtime import seed_everything
 from pocketface.training.splits import together

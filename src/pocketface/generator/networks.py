@@ -10,9 +10,9 @@ kernels of TFLite have all of it.
 import keras
 from keras import layers
 
+from pocketface.core.labels import EXPRESSIONS, GENDERS
 from pocketface.generator.canvases import SIZE
 from pocketface.generator.conditions import SHOWN
-from pocketface.labels import EXPRESSIONS, GENDERS
 
 LATENT = 64
 WINDOW = 48

@@ -6,8 +6,10 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import Field, ValidationError
 
-from pocketface.errors import PocketfaceError
-from pocketface.study import Crop, Dataset, Model, Name, Strict
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.settings import Name, Strict
+from pocketface.faces.settings import Crop, Dataset
+from pocketface.training.settings import Model
 
 FILE = "recipe.yaml"
 

@@ -19,9 +19,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from pocketface.core.files import written_whole
 from pocketface.fetching.archives import DATE
 from pocketface.fetching.disk import told_when_full
-from pocketface.files import written_whole
 from pocketface.generator import scenes
 from pocketface.generator.conditions import draw, encode
 from pocketface.generator.decoder import Decoder

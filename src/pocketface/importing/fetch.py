@@ -15,20 +15,20 @@ import numpy as np
 
 from pocketface import models, published
 from pocketface.cards import ModelCard, write_card
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import written_whole
 from pocketface.faces import seen
 from pocketface.fetching.obtain import ARCHIVES, Unavailable, obtain
 from pocketface.fetching.sources import Source, Sources
-from pocketface.files import written_whole
 from pocketface.importing import hdf5, onnx_graph
 from pocketface.importing.layers import assign
-from pocketface.models.heads import meaning
-from pocketface.models.macs import macs
-from pocketface.study import Model, Study
+from pocketface.layers.heads import meaning
+from pocketface.layers.macs import macs
 from pocketface.training.fit import WEIGHTS, load
+from pocketface.training.settings import Model, Plan
 
 
-def fetch(study: Study, name: str, sources: Sources, out: Path, archives: Path = ARCHIVES) -> ModelCard:
+def fetch(study: Plan, name: str, sources: Sources, out: Path, archives: Path = ARCHIVES) -> ModelCard:
     """Fetches the weights of a model of the study.
 
     Args:

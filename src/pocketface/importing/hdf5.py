@@ -18,7 +18,7 @@ from pathlib import Path
 
 import h5py
 
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 from pocketface.importing.layers import Learned, Stored
 
 MOST_NAMES = 10_000

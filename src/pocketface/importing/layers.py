@@ -13,8 +13,8 @@ from typing import Protocol
 import keras
 import numpy as np
 
-from pocketface.errors import PocketfaceError
-from pocketface.models.heads import AGE_CENTRE, AGE_SPREAD, meaning
+from pocketface.core.errors import PocketfaceError
+from pocketface.layers.heads import AGE_CENTRE, AGE_SPREAD, meaning
 
 Answers = Mapping[str, Sequence[str | float]]
 """Head -> what the file's classes mean, in its order: words, or years."""

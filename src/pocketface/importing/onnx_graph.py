@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 from pocketface.importing.layers import Learned
 
 LARGEST = 2**30

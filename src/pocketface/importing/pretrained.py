@@ -12,22 +12,22 @@ import keras
 import numpy as np
 
 from pocketface import published
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import alone, written_whole
 from pocketface.fetching.obtain import ARCHIVES, obtain
 from pocketface.fetching.sources import Source, Sources
-from pocketface.files import alone, written_whole
 from pocketface.importing import tfjs
 from pocketface.importing.layers import Learned, assign
+from pocketface.layers.backbones import BACKBONES
 from pocketface.models import PRETRAINED
-from pocketface.models.backbones import BACKBONES
-from pocketface.study import Model, Study
 from pocketface.training.normalisation import passing
+from pocketface.training.settings import Model, Plan
 
 FILE = ".h5"
 GRAPH = ".json"
 
 
-def with_pretrained(study: Study, model: str, sources: Sources, folder: Path = ARCHIVES) -> Study:
+def with_pretrained(study: Plan, model: str, sources: Sources, folder: Path = ARCHIVES) -> Plan:
     """The study, with the file in place of the name of the weights that a model starts from; it is fetched.
 
     Args:
@@ -50,21 +50,21 @@ def with_pretrained(study: Study, model: str, sources: Sources, folder: Path = A
     return study.model_copy(update={"models": study.models | {model: started}})
 
 
-def _origins(study: Study, model: str, sources: Sources) -> dict[str, Source]:
+def _origins(study: Plan, model: str, sources: Sources) -> dict[str, Source]:
     """Name -> all that a model learns from: its datasets, and the published weights that it starts from."""
     found = {dataset: sources.dataset(dataset) for dataset in study.trained_on(model)}
     named = str(study.models[model].options.get(PRETRAINED, FILE))
     return found if named.endswith(FILE) else found | {named: sources.weight(named)}
 
 
-def terms(study: Study, model: str, sources: Sources) -> str:
+def terms(study: Plan, model: str, sources: Sources) -> str:
     """The terms of all that a model learns from, by way of published models, too; each once."""
     theirs = [card.licence for card in _learned_from(study, model)]
     known = [source.licence for source in _origins(study, model, sources).values()]
     return "; ".join(dict.fromkeys([*known, *theirs]))
 
 
-def attributions(study: Study, model: str, sources: Sources) -> dict[str, str]:
+def attributions(study: Plan, model: str, sources: Sources) -> dict[str, str]:
     """Name -> title, home and terms of all that a model learns from, by way of published models, too."""
     theirs = [card.sources for card in _learned_from(study, model)]
     known = {
@@ -74,7 +74,7 @@ def attributions(study: Study, model: str, sources: Sources) -> dict[str, str]:
     return {name: credit for found in [*theirs, known] for name, credit in found.items()}
 
 
-def _learned_from(study: Study, model: str) -> list[published.PublishedCard]:
+def _learned_from(study: Plan, model: str) -> list[published.PublishedCard]:
     """The cards of the published models that a model starts or learns from."""
     return [published.read(Path(folder)) for folder in study.models[model].recipe.published]
 

@@ -15,10 +15,10 @@ import pandas as pd
 from tqdm import tqdm
 
 from pocketface import published
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 from pocketface.faces.index import FaceSet
 from pocketface.faces.view import STILL, detail_of, view
-from pocketface.models.heads import meaning
+from pocketface.layers.heads import meaning
 from pocketface.training.fit import Teach, load
 
 BATCH = 128

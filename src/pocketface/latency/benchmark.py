@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from pocketface.cards import MODEL_FILE, VariantCard, read_card
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 from pocketface.latency.profile import profile
 from pocketface.tflite.run import KERNELS, Runner
 

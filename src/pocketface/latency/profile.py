@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 
 PROGRAM = Path(__file__).with_name("profile_run.py")
 SECONDS = 600

@@ -3,11 +3,11 @@
     model = build(study.models["age_gender"])       # a keras.Model
     model(image)                                     # {'age': [N, 1], 'gender': [N, 2]}
 
-A module of this package (but for `heads`, `backbones`, `macs`) *is* an architecture: its name is the name in
-`params.yaml`, and its function `features(image, **options)` maps raw pixels `[N, H, W, C]`, 0..255, to
-features `[N, D]`, or to a map `[N, H, W, D]`. Normalisation is the module's first layer, inside the graph, so
-nobody can do it twice or not at all. The options are those of `features`, and the kinds of the heads (`age:
-expected`), see `pocketface.models.heads`.
+A module of this package *is* an architecture: its name is the name in `params.yaml`, and its function
+`features(image, **options)` maps raw pixels `[N, H, W, C]`, 0..255, to features `[N, D]`, or to a map
+`[N, H, W, D]`. Normalisation is the module's first layer, inside the graph, so nobody can do it twice or not
+at all. The options are those of `features`, and the kinds of the heads (`age: expected`), see
+`pocketface.layers.heads`.
 To add one: a module here and its name under `models.NAME.architecture` in params.
 
 Keras is imported only when a model is built: `names` is cheap.
@@ -18,21 +18,20 @@ import inspect
 import pkgutil
 from typing import TYPE_CHECKING, Any
 
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 
 if TYPE_CHECKING:
     import keras
 
-    from pocketface.study import Input
+    from pocketface.faces.settings import Input
 
-NOT_ARCHITECTURES = {"backbones", "heads", "macs"}
 PRETRAINED = "weights"
 """Option of an architecture that names a file of weights to start training from."""
 
 
 def names() -> list[str]:
     """The architectures there are, sorted."""
-    return sorted({module.name for module in pkgutil.iter_modules(__path__)} - NOT_ARCHITECTURES)
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
 
 
 def build(
@@ -47,7 +46,7 @@ def build(
     Args:
         architecture: a module of this package.
         input: the size and channels of the faces.
-        heads: what it answers, see `pocketface.models.heads`.
+        heads: what it answers, see `pocketface.layers.heads`.
         options: keyword arguments of the architecture's `features`, and kinds of heads.
         pretrained: whether to load the weights that the options name; a model whose own weights are loaded
             next needs none.
@@ -61,7 +60,7 @@ def build(
     """
     import keras
 
-    from pocketface.models.heads import attach, split_options
+    from pocketface.layers.heads import attach, split_options
 
     if architecture not in names():
         raise PocketfaceError(f"no architecture {architecture!r}; there are {', '.join(names())}")

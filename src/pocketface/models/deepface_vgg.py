@@ -9,8 +9,8 @@ dropout. The dense layers are convolutions, as there; deepface shows it blue fir
 import keras
 from keras import layers
 
-from pocketface.errors import PocketfaceError
-from pocketface.models.backbones import to_bgr
+from pocketface.core.errors import PocketfaceError
+from pocketface.layers.backbones import to_bgr
 
 STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 """Filters and convolutions between two poolings."""

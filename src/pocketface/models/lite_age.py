@@ -3,7 +3,7 @@
 Blocks of convolution, batch normalisation, LeakyReLU and 2x2 max pooling; then dense layers with LeakyReLU
 and ever less dropout. Published for 200x200 RGB faces and one output, age/116 by mean absolute error:
 shubham0204, Age-Gender_Estimation_TF-Android. Our head of one output maps to years; see
-`pocketface.models.heads`. Unlike there, where dense layers have an L2 penalty of 0.1, all kernels have the
+`pocketface.layers.heads`. Unlike there, where dense layers have an L2 penalty of 0.1, all kernels have the
 same small one.
 """
 

@@ -17,8 +17,8 @@ from typing import Literal
 import keras
 from keras import layers
 
-from pocketface.errors import PocketfaceError
-from pocketface.models.backbones import BACKBONES, load
+from pocketface.core.errors import PocketfaceError
+from pocketface.layers.backbones import BACKBONES, load
 
 MOMENTUM = 0.95
 """Of the moving averages of batch normalisation, as in our other networks. Keras' MobileNets have 0.999, with

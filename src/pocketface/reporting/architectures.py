@@ -16,12 +16,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from pocketface.files import write_json, written_whole
-from pocketface.labels import HEADS
+from pocketface.core.files import write_json, written_whole
+from pocketface.core.labels import HEADS, main_metric
 from pocketface.reporting import plots
 from pocketface.reporting.quantities import MISSING, label_of, quantity_of, shown
 from pocketface.reporting.records import Curves, Figures, Record, Row, column_of, read_records
-from pocketface.study import main_metric
 
 PAGE, RECORDS, CURVES = "README.md", "records", "curves"
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 from pocketface.evaluation.confidence import Change, Interval, Sample, paired, resample_groups
 from pocketface.evaluation.groups import members
 from pocketface.reporting.quantities import SAME, loss, quantity_of

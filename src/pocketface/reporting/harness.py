@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd
 
 from pocketface.cards import VariantCard, read_card
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import write_json, written_whole
 from pocketface.evaluation import squeezed
-from pocketface.evaluation.metrics import measure
 from pocketface.evaluation.variants import open_variant
-from pocketface.files import write_json, written_whole
+from pocketface.metrics.measures import measure
 from pocketface.reporting.quantities import MISSING, change, shown, title_of
 from pocketface.reporting.tables import Row, Table
 from pocketface.study import Study

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from pocketface.cards import CARD
+from pocketface.core.labels import main_metric
 from pocketface.evaluation.groups import GROUPINGS
 from pocketface.published import DEFAULT_LEVEL, DEFAULT_MODELS, PublishedCard, read
 from pocketface.reporting.quantities import MISSING, change, label_of, shown, size
 from pocketface.reporting.results import FLOAT32
 from pocketface.reporting.tables import BUILT, Cell, Row, Table, built
-from pocketface.study import main_metric
 
 INTRODUCTION = """# Published models
 

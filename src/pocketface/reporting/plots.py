@@ -19,8 +19,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
-from pocketface.evaluation.metrics import BINS
-from pocketface.files import written_whole
+from pocketface.core.files import written_whole
+from pocketface.metrics.measures import BINS
 from pocketface.reporting.changes import Effect, Effects
 from pocketface.reporting.quantities import label_of, quantity_of, title_of
 

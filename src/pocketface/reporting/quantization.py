@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from pocketface.cards import Sensitivity
-from pocketface.files import written_whole
+from pocketface.core.files import written_whole
 from pocketface.reporting import plots
 from pocketface.reporting.plots import BLUE, GREY, INK, ORANGE, STYLE, Point
 from pocketface.reporting.quantities import MISSING, change, label_of, quantity_of, shown, size

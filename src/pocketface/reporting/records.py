@@ -17,14 +17,16 @@ import pandas as pd
 from pydantic import ValidationError
 
 from pocketface.cards import CARD, ModelCard, read_card
-from pocketface.errors import PocketfaceError
-from pocketface.evaluation.metrics import measure
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import rounded
+from pocketface.core.labels import main_metric
+from pocketface.core.settings import Strict
 from pocketface.faces.index import FaceSet
-from pocketface.files import rounded
-from pocketface.study import Strict, Study, main_metric
+from pocketface.metrics.measures import measure
+from pocketface.study import Study
 
 Figures = dict[str, float]
-"""Metric -> value, as in `pocketface.evaluation.metrics`."""
+"""Metric -> value, as in `pocketface.metrics.measures`."""
 
 Curves = Mapping[str, pd.DataFrame]
 """Model -> its history: a row an epoch, or, with a column `fold`, an epoch of a fold."""
@@ -259,7 +261,7 @@ def _references(
     study: Study, models: Sequence[str], sets: Mapping[str, FaceSet]
 ) -> dict[str, dict[str, Figures]]:
     # These import Keras, which reading records should not cost.
-    from pocketface.models.heads import meaning
+    from pocketface.layers.heads import meaning
     from pocketface.training.folds import references
     from pocketface.training.splits import together
 

@@ -23,8 +23,8 @@ import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from pocketface.evaluation.metrics import comparisons, reliability
-from pocketface.files import write_json, written_whole
+from pocketface.core.files import write_json, written_whole
+from pocketface.metrics.measures import comparisons, reliability
 from pocketface.reporting import changes, page, plots, tables
 from pocketface.reporting.changes import Compareds
 from pocketface.reporting.quantities import label_of

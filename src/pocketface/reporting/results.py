@@ -16,10 +16,11 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pocketface.cards import VariantCard, read_card
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.labels import main_metric
 from pocketface.faces.index import INDEX, OK
 from pocketface.fetching.sources import SOURCES, Source, load_sources
-from pocketface.study import Study, main_metric
+from pocketface.study import Study
 
 FLOAT32 = "float32"
 """The level that every other is compared with."""

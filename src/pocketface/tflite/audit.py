@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ai_edge_litert import schema_py_generated as schema
 
 from pocketface.cards import Port
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 from pocketface.tflite import flatbuffer
 from pocketface.tflite.flatbuffer import TYPES
 from pocketface.tflite.levels import Level

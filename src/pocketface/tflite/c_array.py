@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pocketface.cards import MODEL_FILE, Port, VariantCard, read_card
-from pocketface.errors import PocketfaceError
-from pocketface.files import sha256
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import sha256
 from pocketface.tflite.runtimes import MICRO
 
 ROW = 16

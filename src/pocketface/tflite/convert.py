@@ -12,16 +12,18 @@ from typing import Any
 import keras
 import numpy as np
 
-from pocketface.cards import MODEL_FILE, ModelCard, Output, Parity, VariantCard, read_card, write_card
-from pocketface.errors import PocketfaceError
-from pocketface.files import written_whole
-from pocketface.study import Level as Settings
-from pocketface.tflite import affine, audit, calibrate, ethos, finetune, mixed, ranges, rounding, runtimes
-from pocketface.tflite.calibrate import Calibration
+from pocketface.cards import MODEL_FILE, ModelCard, Parity, VariantCard, read_card, write_card
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import written_whole
+from pocketface.core.labels import Output
+from pocketface.faces import calibrate
+from pocketface.faces.calibrate import Calibration
+from pocketface.tflite import affine, audit, ethos, finetune, mixed, ranges, rounding, runtimes
 from pocketface.tflite.converter import to_tflite
 from pocketface.tflite.levels import LEVELS, Level
 from pocketface.tflite.quantizer import quantize
 from pocketface.tflite.run import Runner
+from pocketface.tflite.settings import LevelSettings as Settings
 from pocketface.training.fit import load
 
 PARITY_FACES = 200

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.lite.python.convert import ConverterError
 
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 from pocketface.tflite import flatbuffer
 from pocketface.tflite.levels import LEVELS, Level
 

@@ -21,15 +21,15 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from pocketface.errors import PocketfaceError
-from pocketface.study import Level as Settings
-from pocketface.study import Training
+from pocketface.core.errors import PocketfaceError
 from pocketface.tflite import audit, ranges
 from pocketface.tflite.converter import to_tflite
 from pocketface.tflite.levels import Level
 from pocketface.tflite.quantizer import quantize
 from pocketface.tflite.ranges import Range
+from pocketface.tflite.settings import LevelSettings as Settings
 from pocketface.training import losses, runtime
+from pocketface.training.settings import Training
 
 BATCH = 32
 SEED = 0

@@ -20,13 +20,13 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from pocketface.cards import Drop, Output, Sensitivity
-from pocketface.errors import PocketfaceError
-from pocketface.evaluation.answers import decode
-from pocketface.evaluation.metrics import measure
-from pocketface.study import main_metric
+from pocketface.cards import Drop, Sensitivity
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.labels import Output, main_metric
+from pocketface.faces.calibrate import Calibration
+from pocketface.metrics.answers import decode
+from pocketface.metrics.measures import measure
 from pocketface.tflite import flatbuffer
-from pocketface.tflite.calibrate import Calibration
 from pocketface.tflite.levels import Level
 from pocketface.tflite.quantizer import quantize
 from pocketface.tflite.ranges import Range

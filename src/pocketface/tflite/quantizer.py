@@ -13,7 +13,7 @@ from ai_edge_litert import schema_py_generated as schema
 from litert_quantizer import qtyping
 from litert_quantizer.quantizer import AlgorithmName, Quantizer
 
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 from pocketface.tflite import flatbuffer
 from pocketface.tflite.audit import SMALL
 from pocketface.tflite.levels import Level

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 from pocketface.tflite import flatbuffer
 
 Range = tuple[float, float]

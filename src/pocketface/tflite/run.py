@@ -17,7 +17,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from tqdm import tqdm
 
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 
 Answers = dict[str, np.ndarray]
 """Head -> float32 `[N, K]`."""

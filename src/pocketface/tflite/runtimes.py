@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from pocketface.cards import Port, Runtime
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 from pocketface.tflite import audit, flatbuffer
 from pocketface.tflite.run import Kernels, Runner, dequantized, quantized
 

@@ -10,7 +10,7 @@ higher, and the runtime is the first that was seen to take the version: `benchma
 
 from typing import NamedTuple
 
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 
 
 class Need(NamedTuple):

@@ -13,10 +13,10 @@ import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
-from pocketface.evaluation.metrics import comparisons
+from pocketface.core.files import sha256
 from pocketface.faces.index import INDEX
 from pocketface.fetching.sources import SOURCES, load_sources
-from pocketface.files import sha256
+from pocketface.metrics.measures import comparisons
 from pocketface.reporting import plots
 from pocketface.reporting.results import Variant, read_predictions
 from pocketface.study import Study

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from pocketface.files import sha256
+from pocketface.core.files import sha256
 from pocketface.study import Study
 from pocketface.tracking.live import curve_points, model_params, model_tags
 from pocketface.tracking.store import PARENT_TAG, Store

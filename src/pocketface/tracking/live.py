@@ -14,9 +14,9 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-from pocketface.errors import PocketfaceError
-from pocketface.study import Study
+from pocketface.core.errors import PocketfaceError
 from pocketface.tracking.store import Store, address_of, failures_told, flat, git_revision, open_store, shown
+from pocketface.training.settings import Plan
 
 FINISH_SECONDS = 30
 """How long `finish` waits for the store to take what is left. A new SQLite database takes some 10 s."""
@@ -37,7 +37,7 @@ class LiveCurves:
     """
 
     def __init__(
-        self, study: Study, model: str, training_key: str, root: Path = Path(), uri: str | None = None
+        self, study: Plan, model: str, training_key: str, root: Path = Path(), uri: str | None = None
     ):
         self._study, self._model, self._key, self._root = study, model, training_key, root
         self._uri = address_of(root, uri)
@@ -100,7 +100,7 @@ class LiveCurves:
         print(f"warning: no live curves of {self._model} in MLflow: {message}", file=sys.stderr)
 
 
-def model_tags(study: Study, model: str, revision: str | None) -> dict[str, str]:
+def model_tags(study: Plan, model: str, revision: str | None) -> dict[str, str]:
     """What a model's run, and those of its variants, are filtered by."""
     stanza = study.models[model]
     return {
@@ -119,6 +119,6 @@ def curve_points(epoch: Mapping[str, float]) -> dict[str, float]:
     return {f"training/{name}": float(value) for name, value in epoch.items()}
 
 
-def model_params(study: Study, model: str) -> dict[str, object]:
+def model_params(study: Plan, model: str) -> dict[str, object]:
     """A model's stanza of the params, flattened, and the seed."""
     return flat(study.models[model].model_dump(mode="json")) | {"seed": study.seed}

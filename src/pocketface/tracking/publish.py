@@ -18,8 +18,8 @@ import pandas as pd
 
 from pocketface.cards import CARD, MODEL_FILE
 from pocketface.choosing.rule import Choice, choose, name_of, tasks
-from pocketface.errors import PocketfaceError
-from pocketface.files import sha256
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import sha256
 from pocketface.reporting.results import FLOAT32, Variant, read_variant
 from pocketface.study import Study
 from pocketface.tflite.levels import LEVELS

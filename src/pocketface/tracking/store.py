@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from pocketface.errors import PocketfaceError
-from pocketface.study import Study
+from pocketface.core.errors import PocketfaceError
+from pocketface.training.settings import Plan
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -219,7 +219,7 @@ def _root_of(error: BaseException) -> BaseException:
     return error
 
 
-def open_store(study: Study, uri: str) -> Store:
+def open_store(study: Plan, uri: str) -> Store:
     """Opens a store and the study's experiment, which is made when it is new.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The losses of the outputs that an age head has in training only, see `pocketface.models.heads`.
+"""The losses of the outputs that an age head has in training only, see `pocketface.layers.heads`.
 
 Both learn from the same label as `age` itself, years `[N, 1]`, beside the loss on the years. Where a face has
 no age but a band of ages, the label of every face is an interval: its first and its last year, `[N, 2]`, the
@@ -13,7 +13,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from pocketface.models.heads import OLDEST
+from pocketface.layers.heads import OLDEST
 
 SIGMA = 2.0
 """Years. A label stands for the ages around it too: an annotator, or a birthday, is easily that far off."""

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from pocketface.faces.view import Jitter
-from pocketface.study import Augment
+from pocketface.training.settings import Augment
 
 ERASED_AREA = (0.02, 0.33)
 ERASED_ASPECT = (0.3, 3.3)

@@ -13,11 +13,12 @@ import keras
 import numpy as np
 import pandas as pd
 
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 from pocketface.faces.index import FaceSet
+from pocketface.faces.settings import Input
 from pocketface.faces.view import STILL, Jitter, view
-from pocketface.study import Augment, Input
 from pocketface.training.augment import blur, jitter, mixup, recolour
+from pocketface.training.settings import Augment
 from pocketface.training.targets import balance, targets
 
 FOURFOLD = 4

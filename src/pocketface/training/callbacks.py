@@ -7,13 +7,13 @@ from typing import Protocol
 import keras
 import numpy as np
 
-from pocketface.errors import PocketfaceError
-from pocketface.files import rounded
-from pocketface.study import Plateau, Training
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import rounded
 from pocketface.training.batches import Batches
 from pocketface.training.checkpoints import Checkpoint, Checkpoints
 from pocketface.training.losses import watchable
 from pocketface.training.schedules import after_plateaus, epochs_since_best
+from pocketface.training.settings import Plateau, Training
 
 WATCH = "watch_"
 """Before the names of the metrics on the faces that steer the training."""

@@ -19,8 +19,8 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
-from pocketface.errors import PocketfaceError
-from pocketface.files import remove, written_whole
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import remove, written_whole
 
 STATE, VARIABLES = "state.json", "variables.npz"
 BEST = "best "

@@ -20,23 +20,24 @@ import pandas as pd
 import pocketface
 from pocketface import models, published
 from pocketface.cards import ModelCard, write_card
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import written_whole
 from pocketface.faces import seen
 from pocketface.faces.index import OK, FaceSet
-from pocketface.files import written_whole
-from pocketface.models.heads import meaning, training_model, training_outputs
-from pocketface.models.macs import macs
-from pocketface.study import Model, Study
+from pocketface.layers.heads import meaning, training_model, training_outputs
+from pocketface.layers.macs import macs
 from pocketface.training import age, losses, machines, priors, runtime
 from pocketface.training.batches import Batches
 from pocketface.training.callbacks import Curves, Keep, Report, Steer, StopAtNaN
 from pocketface.training.checkpoints import START, Checkpoints
 from pocketface.training.normalisation import settle
 from pocketface.training.schedules import learning_rate
+from pocketface.training.settings import Model, Plan
 from pocketface.training.splits import set_apart, together
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
 
 WEIGHTS, HISTORY = "model.weights.h5", "history.csv"
 SETTLED_ON = 16
@@ -67,7 +68,7 @@ class Learned:
 
 
 def fit(
-    study: Study,
+    study: Plan,
     name: str,
     sets: Sequence[FaceSet],
     licence: str,
@@ -135,7 +136,7 @@ def left_out(faces: FaceSet) -> dict[str, int]:
 
 
 def learn(
-    study: Study,
+    study: Plan,
     name: str,
     sets: Sequence[FaceSet],
     train: pd.DataFrame,
@@ -267,7 +268,7 @@ def load(card: ModelCard, folder: Path) -> keras.Model:
     return model
 
 
-def identity(study: Study, name: str, indexes: Sequence[Path]) -> dict[str, object]:
+def identity(study: Plan, name: str, indexes: Sequence[Path]) -> dict[str, object]:
     """All that decides a training's result: setting -> value.
 
     Args:

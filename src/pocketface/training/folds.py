@@ -15,19 +15,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from pocketface.cards import Output
-from pocketface.errors import PocketfaceError
-from pocketface.evaluation.answers import decode
-from pocketface.evaluation.metrics import measure
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import write_json, written_whole
+from pocketface.core.labels import NO_YES, Output
 from pocketface.faces.index import FaceSet
-from pocketface.files import write_json, written_whole
-from pocketface.labels import NO_YES
-from pocketface.models.heads import meaning, training_outputs
-from pocketface.study import Study
+from pocketface.layers.heads import meaning, training_outputs
+from pocketface.metrics.answers import decode
+from pocketface.metrics.measures import measure
 from pocketface.training import runtime
 from pocketface.training.batches import Batches
 from pocketface.training.checkpoints import Checkpoints
 from pocketface.training.fit import learn
+from pocketface.training.settings import Plan
 from pocketface.training.splits import folds, together
 
 MODEL = "model"
@@ -53,7 +52,7 @@ class CrossValidation:
 
 
 def cross_validate(
-    study: Study, name: str, sets: Sequence[FaceSet], checkpoints: Path, identity: Mapping[str, object]
+    study: Plan, name: str, sets: Sequence[FaceSet], checkpoints: Path, identity: Mapping[str, object]
 ) -> CrossValidation:
     """Trains model `name` once per fold and measures each on the faces of its fold.
 

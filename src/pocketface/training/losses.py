@@ -2,10 +2,10 @@
 
 import keras
 
-from pocketface.errors import PocketfaceError
-from pocketface.labels import TRAINING_OUTPUTS
-from pocketface.models.heads import meaning
-from pocketface.study import Training
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.labels import TRAINING_OUTPUTS
+from pocketface.layers.heads import meaning
+from pocketface.training.settings import Training
 
 HUBER = 5.0
 """Years, up to which a Huber loss is quadratic."""

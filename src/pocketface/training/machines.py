@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from pocketface.errors import PocketfaceError
-from pocketface.study import Training
+from pocketface.core.errors import PocketfaceError
 from pocketface.training.batches import Batches
+from pocketface.training.settings import Training
 
 if TYPE_CHECKING:
     import tensorflow as tf

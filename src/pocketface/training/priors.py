@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from pocketface.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError
 
 
 def correct(model: keras.Model, rates: Mapping[str, float], train: pd.DataFrame, balanced: list[str]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import keras
 
-from pocketface.study import Cosine, OneCycle, Piecewise, Plateau, Training
+from pocketface.training.settings import Cosine, OneCycle, Piecewise, Plateau, Training
 
 
 def learning_rate(recipe: Training, steps: int) -> float | keras.optimizers.schedules.LearningRateSchedule:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from pocketface.datasets import unit_hash
+from pocketface.core.hashing import unit_hash
 from pocketface.faces.index import FaceSet
 
 

@@ -5,9 +5,9 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 
-from pocketface.errors import PocketfaceError
-from pocketface.labels import AGE_BANDS, BAND_STARTS, CELEBA_ATTRIBUTES, NO_YES, TRAINING_OUTPUTS
-from pocketface.models.heads import OLDEST, meaning
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.labels import AGE_BANDS, BAND_STARTS, CELEBA_ATTRIBUTES, NO_YES, TRAINING_OUTPUTS
+from pocketface.layers.heads import OLDEST, meaning
 
 BAND_YEARS = np.array([BAND_STARTS, [*(start - 1 for start in BAND_STARTS[1:]), OLDEST]], np.float32).T
 """First and last year of each of `AGE_BANDS`, `[bands, 2]`."""

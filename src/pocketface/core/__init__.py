@@ -1,0 +1,1 @@
+"""The ground floor, which every stage depends on: errors, files, words, params."""

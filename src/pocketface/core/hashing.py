@@ -1,0 +1,21 @@
+"""Choices that are the same on every machine: by hash, never at random."""
+
+import hashlib
+
+VALIDATION_SHARE = 0.15
+"""Of a dataset that has no split of its own."""
+
+
+def unit_hash(text: str, salt: str = "") -> float:
+    """A number in [0, 1) that depends on the text alone: the same on every machine, for ever."""
+    digest = hashlib.sha256(f"{salt}:{text}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def hashed_split(key: str) -> str:
+    """The split of a dataset that has none: 85% `train`, 15% `val`, by hash of `key`.
+
+    `key` is the SHA-256 of the picture, or the identity where the dataset names it, so that nobody is in two
+    splits.
+    """
+    return "val" if unit_hash(key, "split") < VALIDATION_SHARE else "train"

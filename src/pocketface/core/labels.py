@@ -1,0 +1,98 @@
+"""The vocabularies: what a label may say, and in which order a model's classes stand.
+
+The order of each tuple is the order of a model's outputs. It is written into every model card, so a
+deployed model never has to guess it.
+"""
+
+from typing import Literal
+
+from pocketface.core.settings import Strict
+
+GENDERS = ("male", "female")
+"""A binary annotation of appearance, as the datasets record it; not a person's gender identity."""
+
+RACES = ("white", "black", "asian", "indian", "other")
+"""UTKFace's annotation. Used to report error per group, never as a model's output."""
+
+FAIRFACE_RACES = (
+    "white",
+    "black",
+    "east asian",
+    "southeast asian",
+    "indian",
+    "middle eastern",
+    "latino_hispanic",
+)
+"""FairFace's annotation, finer than UTKFace's: neither is mapped onto the other."""
+
+EXPRESSIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+"""FER2013's seven classes in its own order (0 to 6)."""
+
+AGE_GROUPS = ("young", "elderly")
+ELDERLY_FROM = 65
+"""Years. The hold-out photographs know only young and elderly."""
+
+AGE_BANDS = ("0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "more than 70")
+"""FairFace's bands; the last one starts at 70."""
+BAND_STARTS = (0, 3, 10, 20, 30, 40, 50, 60, 70)
+"""Years; each band reaches up to the next one's start."""
+
+CELEBA_ATTRIBUTES = tuple(
+    "5_o_Clock_Shadow Arched_Eyebrows Attractive Bags_Under_Eyes Bald Bangs Big_Lips Big_Nose Black_Hair "
+    "Blond_Hair Blurry Brown_Hair Bushy_Eyebrows Chubby Double_Chin Eyeglasses Goatee Gray_Hair "
+    "Heavy_Makeup High_Cheekbones Male Mouth_Slightly_Open Mustache Narrow_Eyes No_Beard Oval_Face "
+    "Pale_Skin Pointy_Nose Receding_Hairline Rosy_Cheeks Sideburns Smiling Straight_Hair Wavy_Hair "
+    "Wearing_Earrings Wearing_Hat Wearing_Lipstick Wearing_Necklace Wearing_Necktie Young".split()
+)
+"""The 40 attributes of CelebA, spelled and ordered as in its `list_attr_celeba.txt`."""
+
+NO_YES = ("no", "yes")
+"""What an attribute's 0 and 1 say."""
+
+CLASSES = {
+    "gender": GENDERS,
+    "race": tuple(dict.fromkeys(RACES + FAIRFACE_RACES)),
+    "expression": EXPRESSIONS,
+    "age_group": AGE_GROUPS,
+    "age_band": AGE_BANDS,
+}
+"""Label column -> the words it may hold. `age` is a number in years, an attribute is 0 or 1."""
+
+NUMBERS = {"age": "years"}
+"""Label column that is a number -> its unit."""
+
+HEADS = ("age", "gender", "expression", *CELEBA_ATTRIBUTES)
+"""What a model may be asked to answer: each is a label column of the face index, of the same name."""
+
+TRAINING_OUTPUTS = {"age_distribution": "age", "age_ranks": "age"}
+"""Output that a model has while it is trained and not when it is exported -> the head it serves; see
+`pocketface.layers.heads`."""
+
+
+def age_group(age: float) -> str:
+    """The coarse group of an age in years: `young`, or `elderly` from 65 on."""
+    return AGE_GROUPS[int(age >= ELDERLY_FROM)]
+
+
+def age_band(age: float) -> str:
+    """The FairFace band of an age in years."""
+    return AGE_BANDS[max(sum(age >= start for start in BAND_STARTS) - 1, 0)]
+
+
+def main_metric(head: str) -> str:
+    """The metric that stands for a head, e.g. `age_mae`."""
+    return f"{head}_{'mae' if head in NUMBERS else 'accuracy'}"
+
+
+class Output(Strict):
+    """One answer of a model.
+
+    Attributes:
+        kind: `number`: float `[N, 1]` in `unit`; `classes`: float `[N, len(labels)]` probabilities.
+        unit: of a number, e.g. `years`.
+        labels: of classes, in output order.
+    """
+
+    kind: Literal["number", "classes"]
+    unit: str | None = None
+    labels: tuple[str, ...] = ()

@@ -1,0 +1,389 @@
+"""A dataset's zip of pictures to a folder of faces: in parallel, and the same bytes however many work.
+
+    archive, out = Path("data/raw/utkface/files.zip"), Path("data/faces/utkface")
+    index = build("utkface", archive, study.datasets["utkface"], out, workers=2)
+
+The pictures are cut into shards of 256 in the order of their names. A shard is the unit of work: whoever
+finishes it writes one file, whole, to a scratch folder beside the out, and nothing is sent around but
+counts. At the end the shards are strung together and the scratch folder goes. A run that was killed
+therefore goes on where it was; and since the scratch folder is named for all that decides the result (the
+pictures, the settings, the code, the libraries), it never goes on with stale work.
+
+The engine is Dask: a cluster of processes on this machine, or the one behind a scheduler's address, whose
+workers must see the same files at the same absolute paths. Should a worker die, its shard goes to another.
+"""
+
+import functools
+import hashlib
+import json
+import logging
+import uuid
+import zipfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from os import cpu_count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import dlib
+import imagehash
+import numpy as np
+import pandas as pd
+import PIL
+from tqdm import tqdm
+
+import pocketface
+from pocketface import datasets
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import remove, write_json, written_whole
+from pocketface.core.hashing import hashed_split
+from pocketface.core.labels import CELEBA_ATTRIBUTES, CLASSES
+from pocketface.cropping.crop import crop_picture
+from pocketface.cropping.detect import Box, scaled
+from pocketface.cropping.picture import Rejected, decode_reduced, pillow_heif
+from pocketface.datasets import Record
+from pocketface.faces import duplicates
+from pocketface.faces.index import COLUMNS, CROP, FACES, INDEX, OK
+from pocketface.faces.settings import Crop, Dataset
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+SHARD = 256
+"""Pictures. About a second of work, so that a lost shard is cheap and its overhead small."""
+
+SCRATCH = ".shards"
+
+LABELS = ("age", "gender", "race", "expression")
+"""Label columns that every index has, first and in this order."""
+
+LIBRARIES = (cv2, dlib, imagehash, np, PIL, pillow_heif)
+"""What, besides our own code, decides the pixels and which of them are copies."""
+
+CODE = ("core", "cropping", "datasets", "faces")
+"""The packages that decide them."""
+
+CONNECT_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A run of pictures to crop, and the file to write the result to.
+
+    Attributes:
+        dataset: its name.
+        archive: the dataset's zip.
+        images: names of the pictures.
+        problems: for each picture why it cannot be used, if that is known already; it is not opened then.
+        crop: how.
+        file: where `crop_shard` puts an `.npz`: `faces`, uint8 `[accepted, H, W, C]`, and per picture
+            `status`, `box` int32 `[4]` and `phash` uint64 (zeros without a face), `source_sha` (empty if not
+            opened).
+    """
+
+    dataset: str
+    archive: Path
+    images: tuple[str, ...]
+    problems: tuple[str | None, ...]
+    crop: Crop
+    file: Path
+
+
+def build(
+    dataset: str,
+    archive: Path,
+    settings: Dataset,
+    out: Path,
+    workers: int | None = None,
+    scheduler: str | None = None,
+) -> pd.DataFrame:
+    """Crops a dataset; writes the folder `out` as `pocketface.faces.index` describes it.
+
+    Args:
+        dataset: its name.
+        archive: the zip that holds its files.
+        settings: its stanza of the study.
+        out: the folder to write, whole or not at all.
+        workers: processes on this machine; as many as it has processors by default.
+        scheduler: address of a Dask scheduler whose workers do the work instead.
+
+    Returns:
+        The index.
+
+    Raises:
+        PocketfaceError: the archive is missing or damaged, no face was accepted, the disk is full, or the
+            workers cannot be reached or keep dying.
+    """
+    archive, out = Path(archive).absolute(), Path(out).absolute()
+    records = [
+        record
+        for record in datasets.read(dataset, archive)
+        if datasets.in_sample(record.image, settings.sample)
+    ]
+    if not records:
+        raise PocketfaceError(
+            f"{dataset}: no picture is in a sample of {settings.sample}; take a larger `sample`"
+        )
+    scratch = out.parent / SCRATCH / dataset
+    folder = scratch / _key(dataset, archive, records, settings.crop)
+    shards = [
+        _shard(dataset, archive, records[start : start + SHARD], settings.crop, folder)
+        for start in range(0, len(records), SHARD)
+    ]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for stale in set(scratch.iterdir()) - {folder}:
+            remove(stale)
+        accepted = _crop_all(shards, workers or cpu_count() or 1, scheduler)
+        index = _index(records, shards, datasets.labels(dataset))
+        with written_whole(out) as partial:
+            partial.mkdir()
+            _join_faces(shards, accepted, partial / FACES)
+            _settle(index, np.load(partial / FACES, mmap_mode="r"), settings)
+            index.to_parquet(partial / INDEX, index=False)
+            write_json(partial / CROP, {"dataset": dataset, "crop": settings.crop.model_dump(mode="json")})
+    except OSError as error:
+        raise PocketfaceError(
+            f"{error.filename or out}: {error.strerror or error}; what is done stays in {scratch}: "
+            "put it right and run again"
+        ) from None
+    remove(scratch)
+    with suppress(OSError):  # another dataset's shards may lie there
+        scratch.parent.rmdir()
+    if not (index["status"] == OK).any():
+        raise PocketfaceError(_why_none(dataset, archive, index))
+    return index
+
+
+def _settle(index: pd.DataFrame, faces: np.ndarray, settings: Dataset) -> None:
+    """Finds copies, gives a split by content to what has none, and a status to what does not count."""
+    found = index["face"].notna()
+    group = duplicates.same_picture(
+        index.loc[found, "phash"].to_numpy(np.uint64),
+        index.loc[found, "source_sha"].tolist(),
+        lambda face: duplicates.thumbnail(faces[face], settings.crop),
+        duplicates.least_correlation(settings.crop),
+    )
+    content = index["source_sha"].copy()
+    content[found] = content[found].groupby(group).transform("min")
+    by_content = content.map(hashed_split, na_action="ignore")
+    index["split"] = index["split"].where(index["split"].notna(), by_content)
+    labels = [str(column) for column in index if column not in COLUMNS]
+    judged = duplicates.judge(index[found], group, labels, settings.contradictory)
+    index.loc[found, ["status", "same_as"]] = judged
+
+
+def _why_none(dataset: str, archive: Path, index: pd.DataFrame) -> str:
+    """Names the most frequent reason, with an example."""
+    reason = index["status"].value_counts().idxmax()
+    rejected = index[index["status"] == reason]
+    remedy = f"look at `datasets.{dataset}.crop` in the params"
+    if reason == "bad_name":
+        remedy = f"the names of {dataset} are {datasets.expected_names(dataset)}"
+    return (
+        f"{archive}: no face was accepted in {len(index)} pictures; {len(rejected)} of them: {reason}, "
+        f"e.g. {rejected['image'].iloc[0]}; {remedy}"
+    )
+
+
+def crop_shard(shard: Shard) -> Counter[str]:
+    """Crops the pictures of a shard, writes its file, and counts them by status. Runs in a worker."""
+    if not shard.file.exists():
+        cv2.setNumThreads(1)
+        archive = _opened(shard.archive, shard.archive.stat().st_mtime_ns)
+        results = [
+            (problem, None, None, "")
+            if problem
+            else _crop_one(datasets.open_picture(shard.dataset, archive, image), shard.crop)
+            for image, problem in zip(shard.images, shard.problems, strict=True)
+        ]
+        statuses, faces, boxes, shas = zip(*results, strict=True)
+        side, channels = shard.crop.size, shard.crop.channels
+        accepted = [face for face in faces if face is not None]
+        # A name of its own: a worker that Dask gave up on may still be at the same shard.
+        unique = shard.file.with_name(f"{uuid.uuid4().hex}.npz")
+        with written_whole(unique) as partial, partial.open("wb") as file:
+            np.savez(
+                file,
+                faces=np.array(accepted, np.uint8).reshape(len(accepted), side, side, channels),
+                status=np.array(statuses),
+                box=np.array([box or (0, 0, 0, 0) for box in boxes], np.int32),
+                phash=np.array([_perceptual_hash(face, shard.crop) for face in faces], np.uint64),
+                source_sha=np.array(shas),
+            )
+        unique.replace(shard.file)
+    with np.load(shard.file) as done:
+        return Counter(done["status"].tolist())
+
+
+def _crop_one(data: bytes, crop: Crop) -> tuple[str, np.ndarray | None, Box | None, str]:
+    """Status, face, box and hash of one picture."""
+    source_sha = hashlib.sha256(data).hexdigest()
+    try:
+        picture, reduction = decode_reduced(data)
+        face, box = crop_picture(picture, crop)
+    except Rejected as rejected:
+        return rejected.reason, None, None, source_sha
+    return OK, face, scaled(box, reduction), source_sha
+
+
+def _perceptual_hash(face: np.ndarray | None, crop: Crop) -> int:
+    return 0 if face is None else duplicates.perceptual_hash(duplicates.thumbnail(face, crop))
+
+
+@functools.lru_cache(maxsize=1)
+def _opened(archive: Path, modified: int) -> zipfile.ZipFile:
+    """The archive, opened once a process: its directory of 200,000 names takes a second to read."""
+    return zipfile.ZipFile(archive)
+
+
+def _crop_all(shards: Sequence[Shard], workers: int, scheduler: str | None) -> int:
+    """Sees to it that every shard is done; returns how many faces were accepted."""
+    pictures = sum(len(shard.images) for shard in shards)
+    counts: Counter[str] = Counter()
+    with tqdm(total=pictures, desc=f"crop {shards[0].dataset}", unit="picture", mininterval=1) as bar:
+        for done in _run(shards, workers, scheduler):
+            counts += done
+            bar.set_postfix(rejected=counts.total() - counts[OK], refresh=False)
+            bar.update(done.total())
+    return counts[OK]
+
+
+def _run(shards: Sequence[Shard], workers: int, scheduler: str | None) -> Iterator[Counter[str]]:
+    """The counts of each shard, as they finish; those that were done before come first."""
+    to_do = [shard for shard in shards if not shard.file.exists()]
+    yield from map(crop_shard, (shard for shard in shards if shard.file.exists()))
+    if scheduler is None and min(workers, len(to_do)) <= 1:
+        yield from map(crop_shard, to_do)
+    else:
+        yield from _distribute(to_do, min(workers, len(to_do)), scheduler)
+
+
+def _distribute(shards: Sequence[Shard], workers: int, scheduler: str | None) -> Iterator[Counter[str]]:
+    """`crop_shard` of each shard on a Dask cluster."""
+    # Imported here: what needs no cluster does without, and it takes half a second.
+    from distributed import KilledWorker, as_completed
+
+    by_key = {f"crop-{shard.file.stem}-{shard.file.parent.name}": shard for shard in shards}
+    with _client(workers, scheduler) as client:
+        futures = client.map(crop_shard, list(by_key.values()), key=list(by_key), pure=False)
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except KilledWorker as error:
+            shard = by_key[str(error.task)]
+            raise PocketfaceError(
+                f"{shard.archive}: worker after worker died between {shard.images[0]} and "
+                f"{shard.images[-1]}; out of memory? Try fewer with --workers"
+            ) from None
+
+
+@contextmanager
+def _client(workers: int, scheduler: str | None) -> Iterator["Client"]:
+    """A cluster of `workers` processes on this machine, or the one behind `scheduler`."""
+    from distributed import Client, LocalCluster
+
+    if scheduler is None:
+        with (
+            LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                dashboard_address="127.0.0.1:0",
+                memory_limit=None,
+                silence_logs=logging.CRITICAL,  # what goes wrong is raised here, where a person reads it
+            ) as cluster,
+            Client(cluster) as client,
+        ):
+            yield client
+        return
+    try:
+        client = Client(scheduler, timeout=CONNECT_SECONDS)
+    except (OSError, ValueError) as error:
+        raise PocketfaceError(f"{scheduler}: no Dask scheduler answers there: {error}") from None
+    with client:
+        try:
+            client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+        except TimeoutError:
+            raise PocketfaceError(
+                f"{scheduler}: has no workers; start one with `dask worker {scheduler}`"
+            ) from None
+        yield client
+
+
+def _shard(dataset: str, archive: Path, records: Sequence[Record], crop: Crop, folder: Path) -> Shard:
+    images = tuple(record.image for record in records)
+    name = hashlib.sha256("\n".join(images).encode()).hexdigest()[:16]
+    return Shard(
+        dataset, archive, images, tuple(record.problem for record in records), crop, folder / f"{name}.npz"
+    )
+
+
+def _key(dataset: str, archive: Path, records: Iterable[Record], crop: Crop) -> str:
+    """A hash of all that decides the content of the shards."""
+    with zipfile.ZipFile(archive) as opened:
+        members = [(member.filename, member.file_size, member.CRC) for member in opened.infolist()]
+    code = sorted(path for part in CODE for path in (Path(pocketface.__file__).parent / part).glob("*.py"))
+    decides = [
+        dataset,
+        members,
+        [(record.image, record.problem) for record in records],
+        crop.model_dump(mode="json"),
+        [hashlib.sha256(path.read_bytes()).hexdigest() for path in code],
+        [getattr(library, "__version__", None) for library in LIBRARIES],
+    ]
+    return hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:16]
+
+
+def _join_faces(shards: Sequence[Shard], accepted: int, path: Path) -> None:
+    """Writes `faces.npy` shard by shard.
+
+    Written and not mapped: on a full disk a write fails with a message, a map kills the process.
+    """
+    crop = shards[0].crop
+    header = {
+        "descr": np.lib.format.dtype_to_descr(np.dtype(np.uint8)),
+        "fortran_order": False,
+        "shape": (accepted, crop.size, crop.size, crop.channels),
+    }
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for shard in shards:
+            with np.load(shard.file) as done:
+                file.write(done["faces"].data)
+
+
+def _index(records: Sequence[Record], shards: Sequence[Shard], labels: Sequence[str]) -> pd.DataFrame:
+    """The index: one row a record, columns as `pocketface.faces.index` says."""
+    columns: dict[str, list[np.ndarray]] = {"status": [], "box": [], "phash": [], "source_sha": []}
+    for shard in shards:
+        with np.load(shard.file) as done:
+            for name, parts in columns.items():
+                parts.append(done[name])
+    status, box, phash, source_sha = (np.concatenate(parts) for parts in columns.values())
+    accepted = pd.Series(status == OK)
+    index = pd.DataFrame(
+        {
+            "image": [record.image for record in records],
+            "split": pd.Series([record.split for record in records], dtype="str"),
+            "status": status,
+            "face": (accepted.cumsum() - 1).astype("Int64").where(accepted),
+            "box": [edges.tolist() if ok else None for edges, ok in zip(box, accepted, strict=True)],
+            "source_sha": [digest or None for digest in source_sha.tolist()],
+            "phash": pd.Series(phash, dtype="UInt64").where(accepted),
+            "same_as": pd.Series(index=range(len(records)), dtype="str"),
+        }
+    )
+    for label in dict.fromkeys([*LABELS, *labels]):
+        values = [record.labels.get(label) for record in records]
+        index[label] = pd.Series(values, dtype=_dtype(label))
+    return index
+
+
+def _dtype(label: str) -> str:
+    """The type of a label column: attributes are 0 or 1, ages are years, all else is a word."""
+    if label in CELEBA_ATTRIBUTES:
+        return "Int8"
+    return "float64" if label.startswith("age") and label not in CLASSES else "str"

@@ -1,0 +1,66 @@
+"""How faces are cut out of a dataset's pictures, and what a model sees of them."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pocketface.core.settings import Fraction, Strict
+
+
+class Crop(Strict):
+    """How faces are cut out of a dataset's pictures, and how they are stored.
+
+    Attributes:
+        policy: `one` rejects a picture unless it shows one face; `largest` takes the largest of
+            several; `as_is` takes the whole picture as a face crop, without detection.
+        detector: dlib's `hog` or `cnn`.
+        upsample: how often the picture is doubled before detection; 0 suits tight crops, 1 finds
+            faces from about 40 pixels on.
+        geometry: `chip` is aligned to the eyes and nose (rotation, scale); `type_a` and `type_b` are
+            the two of the FaceNet report.
+        margin: of a `chip`: how far it reaches beyond dlib's mean face on every side, as a share of
+            that face's width.
+        epsilon: of `type_a`: its scale; 0.5 as in the report.
+        shift: of `type_a`: how far the crop is moved up, as a share of the picture's height.
+        size: side of the stored crop, in pixels.
+        channels: 3 for RGB, 1 for grey.
+    """
+
+    policy: Literal["one", "largest", "as_is"] = "one"
+    detector: Literal["hog", "cnn"] = "hog"
+    upsample: Annotated[int, Field(ge=0, le=3)] = 0
+    geometry: Literal["chip", "type_a", "type_b"] = "chip"
+    margin: Annotated[float, Field(ge=0, le=2)] = 0.25
+    epsilon: Annotated[float, Field(gt=0, le=2)] = 0.5
+    shift: Annotated[float, Field(ge=-1, le=1)] = 0.2
+    size: Annotated[int, Field(ge=16, le=1024)] = 120
+    channels: Literal[1, 3] = 3
+
+
+class Dataset(Strict):
+    """One dataset of a study.
+
+    Attributes:
+        sample: keeps a fixed fraction of its pictures, chosen by a hash of the name.
+        crop: how faces are cut out.
+        contradictory: whether copies of a picture that have different labels are used, each with its own;
+            by default none of them is.
+    """
+
+    sample: Fraction = 1.0
+    crop: Crop
+    contradictory: bool = False
+
+
+class Input(Strict):
+    """What a model sees: a square window of the aligned face, `[size, size, channels]`, raw 0..255.
+
+    Attributes:
+        margin: as `Crop.margin`; at most that of the dataset, so the window lies inside the crop.
+        shift: how far the window is moved down, as a share of the mean face's width (negative: up).
+    """
+
+    size: Annotated[int, Field(ge=16, le=512)]
+    channels: Literal[1, 3] = 3
+    margin: Annotated[float, Field(ge=0, le=2)] = 0.2
+    shift: Annotated[float, Field(ge=-1, le=1)] = 0.0

@@ -1,0 +1,159 @@
+"""Heads: what a model answers, and what its outputs mean.
+
+Every head ends in its meaning: `age` in years, classes as probabilities. Denormalisation is inside the
+graph, as normalisation is. An attribute of CelebA is a head of its own, two classes `no` and `yes`.
+
+Age can be answered in three ways; an option of the model says which, `options: {age: expected}`:
+
+- `regression` (the default): one dense output and a fixed affine map to years. Mapping to years is the same
+  as training on a normalised age (the age/116 of others) with the loss scaled.
+- `expected`: softmax over the ages 0 to 100 and its mean, as DEX does (Rothe, Timofte, Van Gool, 2015) and
+  deepface after it.
+- `ordinal`: CORAL (Cao, Mirjalili, Raschka, 2020): one dense output and 100 biases give the probabilities
+  that the age is above 0, above 1, ... above 99; their sum is the expected age.
+
+The kind is an option because it is part of how a model is built: it travels in the card with the others, and
+the head keeps its name, so that whoever reads answers need not know how they came about.
+
+The last two learn from more than the years. A model that is trained has a second output besides `age`, the
+`age_distribution` `[N, 101]` or the `age_ranks` `[N, 100]`, which its export has not:
+
+    model = build(...)                        # what is saved, converted, evaluated
+    trained = training_model(model)           # the same layers and weights, with the extra outputs
+    training_outputs(model)                   # ['age_distribution']
+
+So they learn from a face of which only a band of ages is known, too, as FairFace's are: see
+`pocketface.training.age`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.labels import CELEBA_ATTRIBUTES, CLASSES, NO_YES, NUMBERS, TRAINING_OUTPUTS, Output
+
+AGE_CENTRE, AGE_SPREAD = 35.0, 25.0
+"""Years; a fixed affine map that lets the last dense layer work on numbers about 1."""
+
+OLDEST = 100
+"""Years. The classes of `expected` are 0 to this; `ordinal` has as many ranks."""
+
+KINDS = {"age": ("regression", "expected", "ordinal")}
+"""Head that can be answered in several ways -> the ways, the default first."""
+
+
+def meaning(head: str) -> Output:
+    """The `Output` of a head, as it stands in the card."""
+    if head in NUMBERS:
+        return Output(kind="number", unit=NUMBERS[head])
+    return Output(kind="classes", labels=NO_YES if head in CELEBA_ATTRIBUTES else CLASSES[head])
+
+
+def split_options(options: Mapping[str, Any], heads: Sequence[str]) -> tuple[dict[str, str], dict[str, Any]]:
+    """Parts a model's options into the kinds of its heads and the options of its architecture.
+
+    Raises:
+        PocketfaceError: a kind that there is not, or of a head that the model has not.
+    """
+    kinds = {name: value for name, value in options.items() if name in KINDS}
+    for head, kind in kinds.items():
+        if head not in heads:
+            raise PocketfaceError(f"option {head}: the model has no such head; its heads are {list(heads)}")
+        if kind not in KINDS[head]:
+            raise PocketfaceError(f"option {head}: no kind {kind!r}; there are {', '.join(KINDS[head])}")
+    return kinds, {name: value for name, value in options.items() if name not in KINDS}
+
+
+def attach(
+    features: keras.KerasTensor, heads: Sequence[str], kinds: Mapping[str, str] | None = None
+) -> dict[str, keras.KerasTensor]:
+    """The outputs of `heads`.
+
+    Args:
+        features: `[N, D]`; or a map `[N, H, W, D]`, of which a head is a 3x3 convolution and its mean.
+        heads: what to answer.
+        kinds: head -> kind, where it is not the default.
+
+    Returns:
+        head -> `[N, 1]` or `[N, classes]`.
+    """
+    return {head: _attach(features, head, (kinds or {}).get(head)) for head in heads}
+
+
+def training_outputs(model: keras.Model) -> list[str]:
+    """The names of the outputs that a model has in training only; each learns its head's labels."""
+    return [layer.name for layer in model.layers if layer.name in TRAINING_OUTPUTS]
+
+
+def training_model(model: keras.Model) -> keras.Model:
+    """The model to compile and fit: the layers and weights of `model`, and its training-only outputs."""
+    extra = training_outputs(model)
+    if not extra:
+        return model
+    outputs = model.output | {name: model.get_layer(name).output for name in extra}
+    return keras.Model(model.input, outputs, name=model.name)
+
+
+def _attach(features: keras.KerasTensor, head: str, kind: str | None) -> keras.KerasTensor:
+    output = meaning(head)
+    if output.kind == "classes":
+        if len(features.shape) == 2:
+            return layers.Dense(len(output.labels), activation="softmax", name=head)(features)
+        return layers.Softmax(name=head)(_linear(features, len(output.labels), f"{head}_logits"))
+    if kind == "expected":
+        logits = _linear(features, OLDEST + 1, f"{head}_logits")
+        probabilities = layers.Softmax(name=f"{head}_distribution")(logits)
+        # Ages about their middle: rounding errors of int8 probabilities then weigh half as much.
+        middle = OLDEST / 2
+        return WeightedSum([age - middle for age in range(OLDEST + 1)], middle, name=head)(probabilities)
+    if kind == "ordinal":
+        score = _linear(features, 1, f"{head}_score", use_bias=False)
+        above = RankProbabilities(OLDEST, AGE_CENTRE, name=f"{head}_ranks")(score)
+        return WeightedSum([1.0] * OLDEST, name=head)(above)
+    raw = _linear(features, 1, f"{head}_dense")
+    return layers.Rescaling(AGE_SPREAD, AGE_CENTRE, name=head)(raw)
+
+
+def _linear(features: keras.KerasTensor, units: int, name: str, use_bias: bool = True) -> keras.KerasTensor:
+    if len(features.shape) == 2:
+        return layers.Dense(units, use_bias=use_bias, name=name)(features)
+    scores = layers.Conv2D(units, 3, padding="same", use_bias=use_bias, name=f"{name}_map")(features)
+    return layers.GlobalAveragePooling2D(name=name)(scores)
+
+
+class WeightedSum(layers.Layer):
+    """`[N, K]` to `[N, 1]`: the sum with fixed weights, and an offset."""
+
+    def __init__(self, weights: list[float], offset: float = 0.0, **kwargs: Any):
+        super().__init__(**kwargs)
+        self._column = np.array(weights, np.float32)[:, None]
+        self._offset = offset
+
+    def call(self, values: Any) -> Any:
+        """The weighted sum of each row."""
+        return ops.matmul(values, self._column) + self._offset
+
+
+class RankProbabilities(layers.Layer):
+    """A score `[N, 1]` to the probabilities `[N, ranks]` of being above each rank.
+
+    The biases start as a logistic curve about `centre`, ten ranks wide, so that an untrained score of 0
+    answers about `centre`.
+    """
+
+    def __init__(self, ranks: int, centre: float, **kwargs: Any):
+        super().__init__(**kwargs)
+        self._start = (centre - np.arange(ranks, dtype=np.float32) - 0.5) / 10
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Makes the biases."""
+        start = keras.initializers.Constant(self._start)
+        self.bias = self.add_weight(shape=self._start.shape, initializer=start, name="bias")
+
+    def call(self, score: Any) -> Any:
+        """One probability a rank, falling from rank to rank as long as the biases do."""
+        return ops.sigmoid(score + self.bias)

@@ -1,0 +1,1 @@
+"""What answers are worth: their table, and the metrics of it."""

@@ -1,0 +1,162 @@
+"""How a model of a study gets into `weights/`.
+
+publish(study, "age_gender", Path("weights/pocket"), levels=["int8"])
+"""
+
+import json
+import shlex
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pocketface.cards import MODEL_FILE, ModelCard, VariantCard, read_card, write_card
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import sha256, written_whole
+from pocketface.faces import seen
+from pocketface.published import DEFAULT_LEVEL, WEIGHTS, LevelFigures, PublishedCard
+from pocketface.study import Study, load_study
+
+LARGEST = 6_000_000
+"""Bytes of a published folder: it lives in git."""
+OPTIMIZER = "optimizer"
+"""The part of Keras' weights that only a training needs."""
+SMALL = 256
+"""Numbers, below which compressing an array makes it larger."""
+
+
+def publish(
+    study: Study,
+    model: str,
+    out: Path,
+    levels: Sequence[str] = (DEFAULT_LEVEL,),
+    sources: dict[str, str] | None = None,
+    root: Path = Path(),
+    half: bool = False,
+) -> PublishedCard:
+    """Copies a model of the study that `dvc repro` has just run, and writes its card.
+
+    Args:
+        study: the params; `studies/STUDY.yaml` must say the same, for that is what the card tells to run.
+        model: its name in the study.
+        out: `weights/NAME`; one that is there is replaced.
+        levels: those whose files are copied.
+        sources: dataset -> where it comes from and its terms.
+        root: of the repository.
+        half: whether the kernels of the float weights are kept as float16.
+
+    Raises:
+        PocketfaceError: no such model or level, it was not made or not measured, it fails, it is fetched,
+            there is no such study to rebuild it, or the folder would be too large.
+    """
+    if model not in study.models or model in study.fetched:
+        trained = [name for name in study.models if name not in study.fetched]
+        raise PocketfaceError(f"study {study.study} trains no {model!r}; it trains {', '.join(trained)}")
+    if unknown := sorted(set(levels) - set(study.levels)):
+        raise PocketfaceError(f"study {study.study} has no level {unknown}; it has {list(study.levels)}")
+    _check_rebuilds(study, root)
+    card = read_card(root / "models" / model, ModelCard)
+    weights = root / "models" / model / WEIGHTS
+    made = {level: read_card(root / "variants" / model / level, VariantCard) for level in study.levels}
+    for level in levels:
+        if made[level].status != "ok":
+            raise PocketfaceError(f"variants/{model}/{level}: {made[level].status}: {made[level].reason}")
+    facts = {
+        **card.model_dump(),
+        "study": study.study,
+        "seed": study.seed,
+        "command": f"cp studies/{study.study}.yaml params.yaml && dvc repro",
+        "sources": sources or {},
+        "levels": {
+            level: _figures(root / "evaluation" / model / level, variant, level in levels)
+            for level, variant in made.items()
+            if variant.status == "ok"
+        },
+    }
+    with written_whole(out) as partial:
+        partial.mkdir(parents=True)
+        _pack(weights, partial / WEIGHTS, half)
+        packed = {
+            "weights_sha256": sha256(partial / WEIGHTS),
+            "weights_dtype": "float16" if half else "float32",
+        }
+        published = PublishedCard.model_validate(facts | packed)
+        write_card(partial, published)
+        seen.save(seen.load(root / "models" / model), partial)
+        for level in levels:
+            (partial / level).mkdir()
+            shutil.copyfile(root / "variants" / model / level / MODEL_FILE, partial / level / MODEL_FILE)
+            write_card(partial / level, _without_npu_file(made[level]))
+        _check_size(partial, out)
+    return published
+
+
+def _without_npu_file(card: VariantCard) -> VariantCard:
+    """The card of a variant whose compiled file stays behind: whoever has the NPU compiles for it."""
+    if card.npu is None:
+        return card
+    return card.model_copy(update={"npu": card.npu.model_copy(update={"file": None})})
+
+
+def _pack(source: Path, target: Path, half: bool = False) -> None:
+    """Copies HDF5 weights, losslessly compressed: a tenth less to clone, and Keras reads it as it is.
+
+    What an optimizer remembers, two numbers a weight, stays behind. With `half`, kernels are float16.
+    """
+    import h5py
+
+    with h5py.File(source) as old, h5py.File(target, "w", libver="latest") as new:
+
+        def copy(name: str, item: h5py.Group | h5py.Dataset) -> None:
+            if name.partition("/")[0] == OPTIMIZER:
+                return
+            if isinstance(item, h5py.Dataset):
+                packed = {"compression": "gzip", "shuffle": True} if item.size >= SMALL else {}
+                numbers = item[()]
+                if half and numbers.dtype == np.float32 and numbers.ndim > 1:
+                    numbers = numbers.astype(np.float16)
+                copied = new.create_dataset(name, data=numbers, **packed)
+            else:
+                copied = new.require_group(name)
+            copied.attrs.update(item.attrs)
+
+        new.attrs.update(old.attrs)
+        old.visititems(copy)
+
+
+def _check_rebuilds(study: Study, root: Path) -> None:
+    path = root / "studies" / f"{study.study}.yaml"
+    if not path.is_file() or load_study(path) != study:
+        raise PocketfaceError(
+            f"{path}: must be the study that made the model, so that others can rebuild it: "
+            f"`{shlex.join(['cp', 'params.yaml', str(path)])}`"
+        )
+
+
+def _figures(evaluation: Path, variant: VariantCard, included: bool) -> LevelFigures:
+    path = evaluation / "metrics.json"
+    try:
+        datasets = json.loads(path.read_text(encoding="utf-8"))["datasets"]
+        return LevelFigures(
+            size_bytes=variant.size_bytes,
+            sha256=variant.sha256,
+            included=included,
+            metrics={name: found["metrics"] for name, found in datasets.items()},
+            groups={name: found["by_group"] for name, found in datasets.items()},
+            faces={name: found["n"] for name, found in datasets.items()},
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise PocketfaceError(
+            f"{path}: not readable ({error!r}); `dvc repro evaluate@{variant.model}-{variant.level}`"
+        ) from None
+
+
+def _check_size(made: Path, out: Path) -> None:
+    sizes = {path: path.stat().st_size for path in sorted(made.rglob("*")) if path.is_file()}
+    if sum(sizes.values()) > LARGEST:
+        parts = ", ".join(f"{path.relative_to(made)} {size:,}" for path, size in sizes.items())
+        raise PocketfaceError(
+            f"{out}: {sum(sizes.values()):,} bytes, and {LARGEST:,} may be ({parts}); publish fewer levels, "
+            "the weights at half precision (--half), or train a smaller model"
+        )

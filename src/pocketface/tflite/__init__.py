@@ -1,0 +1,1 @@
+"""TFLite files: the levels, what they hold, running them."""

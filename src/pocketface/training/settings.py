@@ -1,0 +1,278 @@
+"""How models are trained, and on what."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
+
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.labels import CELEBA_ATTRIBUTES
+from pocketface.core.settings import Name, PublishedFolder, Strict
+from pocketface.faces.settings import Dataset, Input
+
+
+class Augment(Strict):
+    """Random changes of training faces. All off by default.
+
+    Attributes:
+        flip: mirror half of the faces.
+        translate: shift by up to this share of the side.
+        zoom: scale by up to this share, in or out.
+        rotate: turn by up to this many degrees.
+        brightness: add up to this share of 255.
+        contrast: scale the contrast by up to this share.
+        saturation: scale the saturation by up to this share; grey faces have none.
+        blur: average 2x2 pixels in this share of the faces.
+        erase: put noise over a random rectangle in this share of the faces (Zhong et al., 2020).
+        mixup: alpha of the beta distribution that weighs two faces laid over each other (Zhang et al., 2018).
+        fourfold: an epoch holds every face four times, as it is, mirrored, blurred 2x2, and both: the set of
+            the FaceNet report. Instead of `flip` and `blur`, which draw from the same four at random.
+    """
+
+    flip: bool = False
+    translate: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    zoom: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    rotate: Annotated[float, Field(ge=0, le=90)] = 0.0
+    brightness: Annotated[float, Field(ge=0, le=1)] = 0.0
+    contrast: Annotated[float, Field(ge=0, le=1)] = 0.0
+    saturation: Annotated[float, Field(ge=0, le=1)] = 0.0
+    blur: Annotated[float, Field(ge=0, le=1)] = 0.0
+    erase: Annotated[float, Field(ge=0, le=1)] = 0.0
+    mixup: Annotated[float, Field(ge=0)] = 0.0
+    fourfold: bool = False
+
+    @model_validator(mode="after")
+    def _fourfold_is_flip_and_blur(self) -> "Augment":
+        if self.fourfold and (self.flip or self.blur):
+            raise ValueError(
+                "fourfold holds every face mirrored and blurred already: leave out flip and blur"
+            )
+        return self
+
+
+class OneCycle(Strict):
+    """A linear rise over the first tenth, then a half cosine down to nothing."""
+
+    kind: Literal["one_cycle"] = "one_cycle"
+
+
+class Constant(Strict):
+    """The same learning rate throughout."""
+
+    kind: Literal["constant"]
+
+
+class Cosine(Strict):
+    """A half cosine from the learning rate down to nothing (Loshchilov, Hutter, 2017)."""
+
+    kind: Literal["cosine"]
+
+
+class Piecewise(Strict):
+    """The learning rate times a factor that changes at set shares of the training.
+
+    The four steps of the UTKFace project, a quarter of the training each, from a learning rate of 0.001:
+    `{kind: piecewise, at: [0.25, 0.5, 0.75], factors: [1, 0.5, 0.1, 0.095]}`.
+    """
+
+    kind: Literal["piecewise"]
+    at: list[Annotated[float, Field(gt=0, lt=1)]]
+    factors: list[Annotated[float, Field(gt=0)]]
+
+    @model_validator(mode="after")
+    def _a_factor_before_and_after_every_change(self) -> "Piecewise":
+        if len(self.factors) != len(self.at) + 1 or sorted(set(self.at)) != self.at:
+            raise ValueError("`at` must rise, and there is one factor more than there are changes")
+        return self
+
+
+class Plateau(Strict):
+    """The learning rate falls by `factor` after `patience` epochs without a better watched metric."""
+
+    kind: Literal["plateau"]
+    factor: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    patience: Annotated[int, Field(ge=1)] = 3
+
+
+Schedule = Annotated[OneCycle | Constant | Cosine | Piecewise | Plateau, Field(discriminator="kind")]
+
+
+class Watch(Strict):
+    """A metric that steers the training, measured after every epoch on faces kept out of it.
+
+    They are a share of the `train` split, chosen by hash, and never of `val` or `test`: what has chosen the
+    epoch or the learning rate cannot say how good the result is.
+
+    Attributes:
+        metric: `loss`, or `HEAD_mae` of a number, or `HEAD_accuracy` of classes.
+        share: of the train faces.
+        patience: the training ends after so many epochs without a better value, and the weights of the best
+            epoch are kept. Without it the training runs to its end and the last weights are kept.
+    """
+
+    metric: str = "loss"
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    patience: Annotated[int, Field(ge=1)] | None = None
+
+
+class Teachers(Strict):
+    """Published models that a model learns from, beside the labels (Hinton, Vinyals, Dean, 2015).
+
+    Attributes:
+        weights: folders that `pocketface publish` has made; what several answer is averaged.
+        share: of a face's target that is theirs; the label has the rest. A face without the label learns from
+            them alone: so the faces of other datasets, named in `mix`, can teach what nobody labelled there.
+    """
+
+    weights: Annotated[list[PublishedFolder], Field(min_length=1)]
+    share: Annotated[float, Field(gt=0, le=1)] = 0.5
+
+
+class Training(Strict):
+    """The training recipe: AdamW; by default under a one-cycle schedule, fixed length, no early stopping.
+
+    Attributes:
+        epochs: the length; with `watch.patience`, the longest.
+        batch_size: faces a step.
+        learning_rate: the highest.
+        schedule: how the learning rate changes.
+        weight_decay: decoupled from the gradient, as a share of the learning rate.
+        watch: what early stopping and the plateau schedule look at.
+        average: momentum of a moving average of the weights, which is what is kept and measured, for example
+            0.999 a step; 0 is off.
+        age_loss: of every head that answers a number: absolute, squared or Huber error (5 years).
+        label_smoothing: of classes.
+        balanced: heads whose classes weigh the same in training, however many faces each has.
+        loss_weights: head -> weight in the sum; by default 1, and for an age that ten years count as one nat.
+        priors: head of an attribute -> share of the faces that have it where the model will be used, if it is
+            another one in training; see `pocketface.training.priors`. Cross-validation, whose faces are those
+            of training, leaves it out. Not with `teachers`, whose answers have rates of their own.
+        augment: random changes of the faces.
+        teachers: of the classes, whose labels are partly wrong and tell nothing of what is alike.
+        start: a published model whose weights this training starts from; it has all layers of this one.
+    """
+
+    epochs: Annotated[int, Field(ge=1)]
+    batch_size: Annotated[int, Field(ge=1)] = 64
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
+    schedule: Schedule = OneCycle()
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    watch: Watch | None = None
+    average: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    age_loss: Literal["mae", "mse", "huber"] = "mae"
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    balanced: list[str] = []
+    loss_weights: dict[str, float] = {}
+    priors: dict[str, Annotated[float, Field(gt=0, lt=1)]] = {}
+    augment: Augment = Augment()
+    teachers: Teachers | None = None
+    start: PublishedFolder | None = None
+
+    @model_validator(mode="after")
+    def _what_is_steered_is_watched(self) -> "Training":
+        if isinstance(self.schedule, Plateau) and self.watch is None:
+            raise ValueError("a plateau schedule needs something to look at: add `watch: {metric: ...}`")
+        if self.average and self.watch and self.watch.patience:
+            raise ValueError(
+                "averaged weights are those of the last epoch: drop `average` or `watch.patience`"
+            )
+        if self.priors and self.teachers:
+            raise ValueError(
+                "priors: teachers answer at the rates that they were made for; give them the priors, "
+                "and leave these out"
+            )
+        if classless := sorted(set(self.priors) - set(CELEBA_ATTRIBUTES)):
+            raise ValueError(f"priors: {', '.join(classless)} is no attribute with a `yes` and a `no`")
+        return self
+
+    @property
+    def published(self) -> list[str]:
+        """The folders of published models that it starts or learns from."""
+        taught = self.teachers.weights if self.teachers else []
+        return list(dict.fromkeys([*([self.start] if self.start else []), *taught]))
+
+
+class Model(Strict):
+    """One model of a study: what it is built as, what it sees, what it answers, where its weights are from.
+
+    Attributes:
+        dataset: what it is trained on; of fetched weights, whose faces it is calibrated and measured on.
+        architecture, options: what builds it, see `pocketface.models`.
+        input: its window of a face.
+        heads: what it answers.
+        training: the recipe of a model that is trained here, under `models:`.
+        weights: of a model under `fetched:`: a name under `weights` in `data/sources.yaml`, or a folder of
+            this repository that `pocketface publish` has made, `weights/NAME`.
+    """
+
+    dataset: Name
+    architecture: Name
+    options: dict[str, Any] = {}
+    input: Input
+    heads: Annotated[list[str], Field(min_length=1)]
+    training: Training | None = None
+    weights: Annotated[str, StringConstraints(pattern=r"^(weights/)?\w[\w.+-]*$")] | None = None
+
+    @model_validator(mode="after")
+    def _trained_or_fetched(self) -> "Model":
+        if (self.training is None) == (self.weights is None):
+            raise ValueError("needs either `training` (under models:) or `weights` (under fetched:)")
+        return self
+
+    @property
+    def recipe(self) -> Training:
+        """How it is trained.
+
+        Raises:
+            PocketfaceError: it is not: its weights are fetched.
+        """
+        if self.training is None:
+            raise PocketfaceError(f"its weights are fetched ({self.weights}), it is not trained here")
+        return self.training
+
+
+MIX = "mix"
+"""What a model names as its dataset to be trained on all those of the study's `mix` at once."""
+
+
+class Plan(Strict):
+    """What training reads of a study.
+
+    Attributes:
+        study: its name, and that of its report and baseline.
+        seed: of every random choice.
+        threads: CPU threads of training; the weights' bytes depend on it.
+        datasets, models: what to make, by name. `models` are all of them, the fetched ones last.
+        fetched: those whose weights are fetched. They stand apart in the file because the graph, which is
+            drawn from it, has another first stage for them.
+        cross_validate: model -> in how many folds it is cross-validated.
+        mix: datasets that a model with the dataset `mix` is trained on together, the main one first. A label
+            that one of them lacks weighs nothing there.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    study: Name
+    seed: int
+    threads: Annotated[int, Field(ge=1)]
+    datasets: dict[Name, Dataset]
+    models: dict[Name, Model]
+    fetched: dict[Name, Model] = {}
+    cross_validate: dict[Name, Annotated[int, Field(ge=2)]] = {}
+    mix: list[Name] = []
+
+    @model_validator(mode="before")
+    @classmethod
+    def _models_are_all(cls, params: Any) -> Any:
+        """Adds the fetched models to `models`."""
+        if not (isinstance(params, dict) and isinstance(params.get("models"), dict)):
+            return params
+        models, fetched = params["models"], params.get("fetched") or {}
+        for name in models:
+            if name in fetched and models[name] != fetched[name]:
+                raise ValueError(f"fetched.{name}: there is a models.{name} too; give it another name")
+        return params | {"models": models | fetched, "fetched": fetched}
+
+    def trained_on(self, model: str) -> tuple[str, ...]:
+        """The datasets of a model, the main one first."""
+        dataset = self.models[model].dataset
+        return tuple(self.mix) if dataset == MIX else (dataset,)

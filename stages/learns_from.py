@@ -1,0 +1,34 @@
+"""Stage `learns_from@MODEL`: the faces and the published weights that a training uses, by their hashes.
+
+A dependency cannot be a list in dvc.yaml, and what a model learns from is one: its dataset or those of a mix,
+the weights that it starts from, its teachers. So their hashes are written to `data/learns_from/MODEL.json`,
+which changes when they do, and the training depends on it.
+"""
+
+import argparse
+from pathlib import Path
+
+from pocketface.core.errors import PocketfaceError, exit_cleanly
+from pocketface.core.files import sha256, write_json
+from pocketface.core.params import part
+from pocketface.training.settings import Plan
+
+
+@exit_cleanly
+def main() -> None:
+    """Writes data/learns_from/MODEL.json."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", help="a name under `models:` in params.yaml")
+    name = parser.parse_args().model
+
+    plan = part(Plan)
+    folders = [Path("data/faces") / dataset for dataset in plan.trained_on(name)]
+    folders += map(Path, plan.models[name].recipe.published)
+    if missing := [str(folder) for folder in folders if not folder.is_dir()]:
+        raise PocketfaceError(f"models.{name} learns from {', '.join(missing)}, which is not there")
+    files = [path for folder in folders for path in sorted(folder.iterdir()) if path.is_file()]
+    write_json(Path("data/learns_from") / f"{name}.json", {str(path): sha256(path) for path in files})
+
+
+if __name__ == "__main__":
+    main()

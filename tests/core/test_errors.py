@@ -1,0 +1,68 @@
+import io
+import sys
+
+import pytest
+
+from pocketface.core.errors import PocketfaceError, exit_cleanly
+
+
+def test_bad_input_ends_with_status_2_and_one_line(capsys) -> None:
+    @exit_cleanly
+    def main() -> None:
+        raise PocketfaceError("params.yaml: no such file")
+
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "error: params.yaml: no such file\n"
+
+
+def test_ctrl_c_ends_with_130_and_no_traceback(capsys) -> None:
+    @exit_cleanly
+    def main() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == ""
+
+
+def test_a_defect_of_ours_keeps_its_traceback() -> None:
+    @exit_cleanly
+    def main() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        main()
+
+
+def test_a_missing_package_of_an_extra_is_told_and_any_other_is_a_defect(capsys) -> None:
+    @exit_cleanly
+    def main(name: str) -> None:
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    for name, extra in [
+        ("keras", "pipeline"),
+        ("tensorflow", "pipeline"),
+        ("distributed", "pipeline"),
+        ("litert_quantizer", "pipeline"),
+        ("kagglehub", "kaggle"),
+        ("tflite_micro", "micro"),
+    ]:
+        with pytest.raises(SystemExit, match="2"):
+            main(name)
+        assert capsys.readouterr().err == (
+            f"error: this needs the extra `{extra}`, for {name} is not installed: "
+            f"`pip install 'pocketface[{extra}]'`\n"
+        )
+    for name in ("pocketface.nowhere", "numpy", "keras.nowhere"):
+        with pytest.raises(ModuleNotFoundError):
+            main(name)
+
+
+def test_what_stdout_cannot_encode_is_escaped(monkeypatch) -> None:
+    out = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, "cp1252"))
+    exit_cleanly(print)("한.jpg", "\udcff", "ö", flush=True)
+    assert out.getvalue() == "\\ud55c.jpg \\udcff ö\n".encode("cp1252")

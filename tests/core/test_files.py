@@ -1,0 +1,71 @@
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pocketface.core.files import alone, rounded, sha256, write_json, written_whole
+
+
+def test_a_failed_write_leaves_the_earlier_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "out.txt"
+    path.write_text("earlier")
+    with pytest.raises(RuntimeError), written_whole(path) as partial:
+        partial.write_text("half")
+        raise RuntimeError
+    assert [p.name for p in tmp_path.iterdir()] == ["out.txt"]
+    assert path.read_text() == "earlier"
+
+
+def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
+    out = tmp_path / "deep" / "out"
+    for name in ("first", "second"):
+        with written_whole(out) as partial:
+            partial.mkdir()
+            (partial / name).write_text(name)
+    assert [p.name for p in out.iterdir()] == ["second"]
+
+
+def test_what_a_killed_run_left_is_cleared(tmp_path: Path) -> None:
+    (tmp_path / ".out.partial").mkdir()
+    (tmp_path / ".out.partial" / "rubbish").write_text("")
+    with written_whole(tmp_path / "out") as partial:
+        partial.mkdir()
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_rounding_keeps_six_digits_and_is_stable(number: float) -> None:
+    once = rounded(number)
+    assert rounded(once) == once
+    assert once == pytest.approx(number, rel=1e-5)
+
+
+def test_json_bytes_do_not_depend_on_the_order_of_keys(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"b": 1 / 3, "a": [0.1 + 0.2]})
+    write_json(tmp_path / "b.json", {"a": [0.3], "b": 0.333333})
+    assert sha256(tmp_path / "a.json") == sha256(tmp_path / "b.json")
+    assert json.loads((tmp_path / "a.json").read_text())["a"] == [0.3]
+
+
+def test_one_at_a_time_works_for_a_path(tmp_path: Path) -> None:
+    path, seen = tmp_path / "new" / "weights.h5", []
+
+    def work(number: int) -> None:
+        with alone(path):
+            seen.append(("in", number))
+            path.write_text(str(number))
+            seen.append(("out", number))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(40)))
+    assert len(seen) == 80
+    assert all(a[1] == b[1] for a, b in zip(seen[::2], seen[1::2], strict=True))
+
+
+def test_a_failure_lets_the_next_one_in(tmp_path: Path) -> None:
+    for _ in range(2):
+        with pytest.raises(RuntimeError), alone(tmp_path / "x"):
+            raise RuntimeError

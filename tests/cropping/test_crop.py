@@ -1,0 +1,61 @@
+import cv2
+import numpy as np
+import pytest
+
+from making import Person, scene
+from pocketface.cropping.crop import crop_picture, cut_face
+from pocketface.cropping.detect import detect
+from pocketface.cropping.picture import Rejected
+from pocketface.faces.settings import Crop
+
+COUPLE = scene(Person(1), Person(2, gender="female"))
+
+
+def test_a_face_is_cut_as_the_params_say() -> None:
+    face, box = crop_picture(scene(Person(1)), Crop(policy="one", size=96, margin=0.3))
+    assert face.shape == (96, 96, 3) and face.dtype == np.uint8
+    assert box[2] - box[0] > 60
+
+
+def test_grey_is_the_grey_of_the_colours() -> None:
+    picture = scene(Person(1))
+    colour, _ = crop_picture(picture, Crop(size=64))
+    grey, _ = crop_picture(picture, Crop(size=64, channels=1))
+    assert grey.shape == (64, 64, 1)
+    np.testing.assert_array_equal(grey[:, :, 0], cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY))
+
+
+def test_two_people_are_too_many_for_one_and_no_matter_for_largest() -> None:
+    with pytest.raises(Rejected, match="many_faces"):
+        crop_picture(COUPLE, Crop(policy="one"))
+    _, box = crop_picture(COUPLE, Crop(policy="largest"))
+    assert box == detect(COUPLE)[0].box
+
+
+@pytest.mark.parametrize("policy", ["one", "largest", "as_is"])
+def test_every_face_that_is_found_can_be_cut_whatever_the_policy(policy: str) -> None:
+    crop = Crop(policy=policy, size=48, channels=1)
+    left, right = (cut_face(COUPLE, face, crop) for face in sorted(detect(COUPLE), key=lambda f: f.box))
+    assert left.shape == right.shape == (48, 48, 1)
+    assert (left != right).mean() > 0.5
+
+
+class TestAsIs:
+    def test_a_crop_of_the_right_size_keeps_its_pixels(self) -> None:
+        grey = np.random.default_rng(0).integers(0, 256, (48, 48)).astype(np.uint8)
+        picture = np.repeat(grey[:, :, None], 3, axis=2)
+        face, box = crop_picture(picture, Crop(policy="as_is", size=48, channels=1))
+        np.testing.assert_array_equal(face[:, :, 0], grey)
+        assert box == (0, 0, 48, 48)
+
+    @pytest.mark.parametrize(
+        ("shape", "box"), [((218, 178), (0, 20, 178, 198)), ((48, 100), (26, 0, 74, 48))]
+    )
+    def test_of_an_oblong_picture_the_middle_is_taken(
+        self, shape: tuple[int, int], box: tuple[int, ...]
+    ) -> None:
+        picture = np.zeros((*shape, 3), np.uint8)
+        picture[box[1] : box[3], box[0] : box[2]] = 90
+        face, where = crop_picture(picture, Crop(policy="as_is", size=32))
+        assert where == box
+        assert (face == 90).all() and face.shape == (32, 32, 3)

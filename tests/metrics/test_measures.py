@@ -1,0 +1,156 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as sklearn
+
+from pocketface.core.labels import EXPRESSIONS
+from pocketface.metrics.measures import (
+    BINS,
+    bin_of,
+    comparisons,
+    measure,
+    reliability,
+    score,
+    tallies,
+)
+
+
+def test_age_error_in_years_and_share_within_five():
+    table = pd.DataFrame({"age": [20, 30, 40, None], "age_pred": [25.0, 36.0, 40.0, 99.0]})
+    measured = measure(table)
+    assert measured.values["age_mae"] == pytest.approx(11 / 3)
+    assert measured.values["age_cs5"] == pytest.approx(2 / 3), "five years off is still close"
+    assert measured.counts["age_mae"] == 3, "a face without an age is left out"
+
+
+def test_elderly_starts_at_65_answered_years_not_rounded():
+    table = pd.DataFrame({"age_group": ["young", "elderly", "elderly"], "age_pred": [64.9, 65.0, 64.9]})
+    assert measure(table).values == {
+        "age_group_accuracy": pytest.approx(2 / 3),
+        "age_group_balanced_accuracy": pytest.approx(3 / 4),
+    }
+
+
+def test_bands_come_from_the_label_or_else_from_the_age():
+    table = pd.DataFrame(
+        {"age_band": ["20-29", None, None], "age": [None, 71, None], "age_pred": [29.9, 70.0, 1.0]}
+    )
+    measured = measure(table)
+    assert measured.values["age_band_accuracy"] == 1.0
+    assert measured.counts["age_band_accuracy"] == 2
+    assert measured.counts["age_mae"] == 1
+
+
+ANSWERS = {
+    "expression_pred": ["neutral", "neutral", "sad", "happy"],
+    "expression_prob_happy": [0.3, 0.1, 0.2, 0.9],
+    "expression_prob_sad": [0.1, 0.3, 0.7, 0.0],
+}
+
+
+def test_happy_and_sad_alone_are_a_choice_of_two():
+    table = pd.DataFrame({"expression": ["happy", "sad", "sad", None], **ANSWERS})
+    assert measure(table).values["expression_accuracy"] == 1.0
+
+
+def test_other_expressions_make_it_a_choice_of_all():
+    table = pd.DataFrame({"expression": ["happy", "neutral", "sad", None], **ANSWERS})
+    measured = measure(table)
+    assert measured.values["expression_accuracy"] == pytest.approx(2 / 3)
+    assert measured.values["expression_macro_f1"] == pytest.approx((0 + 2 / 3 + 1) / 3)
+
+
+@pytest.mark.parametrize(("truth", "f1", "weighted"), [([1, 1, 0, 0], 0.5, 0.5), ([0, 0, 0, 0], 0.0, 2 / 3)])
+def test_attributes_count_the_faces_that_have_it(truth, f1, weighted):
+    table = pd.DataFrame({"Bald": truth, "Bald_pred": ["yes", "no", "yes", "no"]})
+    measured = measure(table)
+    assert measured.values == {
+        "Bald_accuracy": 0.5,
+        "Bald_balanced_accuracy": 0.5,
+        "Bald_f1": f1,
+        "Bald_weighted_f1": pytest.approx(weighted),
+    }
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(EXPRESSIONS), st.sampled_from(EXPRESSIONS)), min_size=1))
+def test_classes_are_scored_as_by_scikit_learn(pairs):
+    truth, answer = zip(*[("angry", "angry"), *pairs], strict=True)  # not only happy and sad
+    values = measure(pd.DataFrame({"expression": truth, "expression_pred": answer})).values
+    occurring = sorted(set(truth))
+    recalls = sklearn.recall_score(truth, answer, labels=occurring, average="macro", zero_division=0)
+    assert values == pytest.approx(
+        {
+            "expression_accuracy": sklearn.accuracy_score(truth, answer),
+            "expression_balanced_accuracy": recalls,
+            "expression_macro_f1": sklearn.f1_score(
+                truth, answer, labels=occurring, average="macro", zero_division=0
+            ),
+            "expression_weighted_f1": sklearn.f1_score(truth, answer, average="weighted", zero_division=0),
+        }
+    )
+
+
+def test_calibration_error_is_the_gap_between_confidence_and_right_answers():
+    """Ten answers given 0.9 of which 6 are right, ten given 0.6 of which all are: gaps of 0.3 and 0.4."""
+    female = [0.1] * 10 + [0.4] * 10
+    table = pd.DataFrame(
+        {
+            "gender": ["male"] * 6 + ["female"] * 4 + ["male"] * 10 + [None],
+            "gender_pred": "male",
+            "gender_prob_male": [1 - p for p in female] + [1.0],
+            "gender_prob_female": [*female, 0.0],
+        }
+    )
+    assert measure(table).values["gender_ece"] == pytest.approx((0.3 + 0.4) / 2)
+    found = reliability(comparisons(table)["gender"])
+    assert found["confidence"].tolist() == pytest.approx([0.6, 0.9])
+    assert found["accuracy"].tolist() == pytest.approx([1.0, 0.6])
+    assert found["faces"].tolist() == [10, 10]
+
+
+def test_a_bin_of_confidence_holds_its_upper_edge():
+    assert bin_of(np.array([0, 1 / BINS, 1.01 / BINS, 1])).tolist() == [0, 0, 1, BINS - 1]
+
+
+def test_a_choice_of_two_is_as_sure_as_its_share_of_both():
+    table = pd.DataFrame({"expression": ["happy", "sad", "sad", None], **ANSWERS})
+    confidence = comparisons(table)["expression"].confidence
+    assert confidence is not None
+    assert confidence[:3].tolist() == pytest.approx([0.75, 0.75, 7 / 9])
+
+
+def test_a_part_of_the_faces_is_scored_as_a_table_of_its_own():
+    random = np.random.default_rng(0)
+    table = pd.DataFrame(
+        {
+            "age": random.integers(1, 90, 60).astype(float),
+            "age_pred": random.uniform(1, 90, 60),
+            "gender": random.choice(["male", "female"], 60),
+            "gender_pred": random.choice(["male", "female"], 60),
+        }
+    )
+    inside = random.random(60) < 0.4
+    part = score(tallies(comparisons(table)), inside)
+    assert part.values == pytest.approx(measure(table[inside]).values)
+    assert part.counts["age_mae"] == inside.sum()
+
+
+def test_what_has_no_label_or_no_answer_has_no_metric():
+    table = pd.DataFrame(
+        {"gender": [None, None], "gender_pred": ["male", "male"], "race": ["white", "black"]}
+    )
+    assert measure(table).values == {}
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 116), st.floats(0, 120)), min_size=1, max_size=30), st.randoms())
+def test_metrics_do_not_depend_on_the_order_of_faces(pairs, random):
+    shuffled = random.sample(pairs, len(pairs))
+    one, other = (
+        measure(pd.DataFrame(rows, columns=["age", "age_pred"])).values for rows in (pairs, shuffled)
+    )
+    assert one == pytest.approx(other)
+    assert one["age_mae"] == pytest.approx(np.mean([abs(age - answer) for age, answer in pairs]))
