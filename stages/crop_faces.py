@@ -33,7 +33,8 @@ def main() -> None:
     archive = Path("data/raw") / args.dataset / "files.zip"
     out = Path("data/faces") / args.dataset
     index = build(args.dataset, archive, settings, out, args.workers, args.scheduler)
-    print(index.groupby("split")["status"].value_counts().unstack(fill_value=0).to_string())
+    counts = index.assign(split=index["split"].fillna("none")).groupby("split")["status"]
+    print(counts.value_counts().unstack(fill_value=0).to_string())
     if args.contact_sheet:
         for sheet in write_sheets(FaceSet.load(out), archive, Path("data/contact_sheets")):
             print(f"wrote {sheet}")

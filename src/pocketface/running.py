@@ -126,8 +126,11 @@ def run(study: Study, targets: Sequence[str] = (), jobs: int = 2) -> int:
     Raises:
         PocketfaceError: there is no git repository.
     """
-    if not (FORKS and _readable(targets)):
+    changed = _changed(targets)
+    if changed is None or not FORKS:
         return subprocess.run(_dvc(*targets), check=False).returncode
+    if not changed:
+        return 0
     for module in PRELOADED:
         importlib.import_module(module)
     started = time.monotonic()
@@ -139,21 +142,22 @@ def run(study: Study, targets: Sequence[str] = (), jobs: int = 2) -> int:
     return warm([_dvc(*targets)], started)
 
 
-def _readable(targets: Sequence[str]) -> bool:
-    """Whether DVC finds the stages. If not, it says why, which need not wait for what is preloaded."""
+def _changed(targets: Sequence[str]) -> bool | None:
+    """Whether a stage is to be run; None where DVC cannot tell, and will say why.
+
+    Asked first: for an answer, or for nothing to do, nobody need wait until TensorFlow is imported.
+    """
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
     from dvc.scm import SCMError
 
     try:
         with Repo() as repo:
-            for target in targets or ["dvc.yaml"]:
-                repo.stage.collect(target)
+            return bool(repo.status(targets=list(targets) or None))
     except SCMError as error:
         raise PocketfaceError(f"{error}, and DVC needs one: `git init` makes it one") from None
     except DvcException:
-        return False
-    return True
+        return None
 
 
 def _dvc(*arguments: str) -> list[str]:
