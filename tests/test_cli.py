@@ -231,8 +231,10 @@ def test_predict_counts_what_it_skipped_of_a_folder(colour_model, tmp_path, monk
     phone, wall = json.loads(result.stdout)
     assert (wall["status"], phone["status"]) == ("no_face", "needs_heif")
     assert "pocketface[heif]" in phone["detail"]
-    assert result.stderr.count("\n") == 1
-    assert result.stderr.startswith("note: skipped 2 files: 1 .heic (")
+    terms, skipped = result.stderr.splitlines()
+    assert skipped.startswith("note: skipped 2 files: 1 .heic (")
+    assert terms.startswith("note: weights have the terms of what they learned from")
+    assert Path(terms.rpartition(": ")[2]).read_text().startswith("# Terms of the published weights")
     one = run("predict", tmp_path / "wall.avif", tmp_path / "phone.heic", "--model", colour_model)
     assert f"phone.heic: {phone['detail']}\n" in one.stdout
     assert "skipped" not in one.stderr
@@ -432,6 +434,8 @@ def test_every_command_explains_itself():
         result = run(*command, "--help")
         assert result.exit_code == 0
         assert "Usage" in result.stdout
+    for command in ("predict", "app"):
+        assert "non-commercial research only" in " ".join(run(command, "--help").stdout.split())
 
 
 @pytest.fixture

@@ -39,6 +39,7 @@ PACKAGE = (
     r"pocketface/reporting/template/page\.(css|js|html\.j2)",
 )
 WEIGHTS = (
+    r"weights/WEIGHTS\.md",
     r"weights/\w+/card\.json",
     r"weights/\w+/\w+/(card\.json|model\.tflite)",
     r"weights/faces-generator/(card\.json|decoder\.tflite|recipe\.yaml)",
@@ -51,7 +52,7 @@ SDIST = (
 WHEEL = (
     *PACKAGE,
     *(f"pocketface/{name}" for name in WEIGHTS),
-    r"pocketface-[\d.]+\.dist-info/(METADATA|WHEEL|RECORD|entry_points\.txt|licenses/LICENSE)",
+    r"pocketface-[\d.]+\.dist-info/(METADATA|WHEEL|RECORD|entry_points\.txt|licenses/(LICENSE|weights/WEIGHTS\.md))",
 )
 
 
@@ -114,3 +115,7 @@ def test_a_wheel_is_the_same_from_the_clone_and_from_the_sdist(clone, sdist):
     code = {f"pocketface/{name}" for name in content(clone / "src/pocketface") if name.endswith(".py")}
     models = {f"pocketface/weights/{name}/int8/model.tflite" for name in ("age_gender", "expression")}
     assert code | models <= set(wheels[0])
+    assert wheels[0]["pocketface/weights/WEIGHTS.md"] == (REPOSITORY / "weights/WEIGHTS.md").read_bytes()
+    (metadata,) = (said.decode() for name, said in wheels[0].items() if name.endswith("/METADATA"))
+    assert "\nLicense-Expression: Apache-2.0 AND LicenseRef-research-only-WEIGHTS.md\n" in metadata
+    assert "\nLicense-File: weights/WEIGHTS.md\n" in metadata

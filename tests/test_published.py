@@ -14,6 +14,8 @@ from pocketface.cards import MODEL_FILE, VariantCard, read_card
 from pocketface.cli import app
 from pocketface.core.errors import PocketfaceError
 
+REPOSITORY = Path(__file__).parents[1]
+
 
 @pytest.fixture
 def outs(tmp_path: Path) -> Outs:
@@ -47,6 +49,19 @@ def test_a_published_folder_says_what_it_is_and_how_to_rebuild_it(outs: Outs) ->
     measured = json.loads((outs.root / "evaluation/age_gender/int8/metrics.json").read_text())["datasets"]
     assert card.levels["int8"].metrics["utkface"]["age_mae"] == measured["utkface"]["metrics"]["age_mae"]
     assert "race" in card.levels["int8"].groups["utkface"]
+
+
+@pytest.mark.parametrize("path", sorted(REPOSITORY.glob("weights/*/int8")), ids=lambda path: path.parent.name)
+def test_the_card_of_a_published_model_names_all_that_it_learned_from(path: Path) -> None:
+    card = published.read(path.parent)
+    start, teachers = (card.training.get(key) or {} for key in ("start", "teachers"))
+    backbones = [Path(file).name.partition(".")[0] for file in [card.options.get("weights")] if file]
+    models = [*([start["weights"]] if start else []), *teachers.get("weights", [])]
+    learned = {*card.dataset.split(", "), *backbones}
+    learned |= {name for model in models for name in published.read(REPOSITORY / model).sources}
+    assert set(card.sources) == learned
+    for said in card.sources.values():
+        assert said.partition(": ")[2] in card.licence
 
 
 def test_kernels_at_half_precision_load_as_they_are(outs: Outs) -> None:

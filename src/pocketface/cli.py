@@ -147,6 +147,9 @@ def predict(
     Of a folder, every file is taken that is a picture by its content or its name, but no hidden one. A line
     on stderr counts the files that were not read, by ending and reason.
 
+    The published models are for non-commercial research only; the Apache licence is the code's. Another line
+    on stderr names the file with their terms, WEIGHTS.md.
+
     Examples:
 
         pocketface predict me.jpg
@@ -159,10 +162,12 @@ def predict(
     """
     from pocketface.evaluation import predict as predicting
     from pocketface.evaluation.variants import open_variants
+    from pocketface.published import terms
 
     files = predicting.pictures_in(pictures)
     drawn = _drawn(files, draw)
     variants = open_variants(_models(model), threads)
+    typer.echo(f"note: {terms()}", err=True)
     rows = list(predicting.predict(variants, files, multiprocessing.cpu_count()))
     for row, place in zip(rows, drawn, strict=False):
         _draw(row, place)
@@ -281,13 +286,18 @@ def serve_app(
     """Serves the web app on this machine: faces by camera or file, in a browser, with no picture leaving it.
 
     Needs the page built once, with Node: `npm ci --prefix app && npm run build --prefix app`.
+
+    It answers to 127.0.0.1 and localhost only. The published models are for non-commercial research only: a
+    line on stderr names the file with their terms, WEIGHTS.md.
     """
     from pocketface.app import BUNDLE
     from pocketface.app.serve import ADDRESS, PAGE, server
+    from pocketface.published import terms
 
     _enter_repository()
     with server(PAGE, bundle or BUNDLE, port) as running:
         typer.echo(f"http://{ADDRESS}:{running.server_address[1]}/  (Ctrl-C ends it)")
+        typer.echo(f"note: {terms()}", err=True)
         with suppress(KeyboardInterrupt):
             running.serve_forever()
 
@@ -480,7 +490,7 @@ def publish(
 
     The card says what data and terms are behind it, which study, seed and command rebuild it, and what every
     level reached, whole and per group. The folder goes into git and into the package. weights/README.md, with
-    the figures of all published models, is written anew.
+    the figures of all published models, and weights/WEIGHTS.md, with their terms, are written anew.
 
     Examples:
 
@@ -490,14 +500,14 @@ def publish(
     from pocketface.importing.pretrained import attributions
     from pocketface.published import PREFIX
     from pocketface.publishing import publish as publishing
-    from pocketface.reporting.overview import overview
+    from pocketface.reporting import overview
     from pocketface.study import load_study
 
     _enter_repository()
     study, known = load_study(), load_sources()
     sources = attributions(study, model, known) if model in study.models else {}
     card = publishing(study, model, Path(PREFIX) / name, levels.split(","), sources, half=half)
-    (Path(PREFIX) / "README.md").write_text(overview(Path(PREFIX)), encoding="utf-8", newline="\n")
+    overview.write(Path(PREFIX))
     for level, figures in card.levels.items():
         if figures.included:
             found = [f"{d}.{m} {v:.4g}" for d, metrics in figures.metrics.items() for m, v in metrics.items()]

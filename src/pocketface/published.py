@@ -11,7 +11,7 @@ A folder `weights/NAME` holds
 - `seen.npy`: which pictures they have learned from, see `pocketface.faces.seen`;
 - `LEVEL/model.tflite` and `LEVEL/card.json`: the variants that people want, as the pipeline made them.
 
-It ships with the package, without the float weights.
+It ships with the package, without the float weights. `weights/WEIGHTS.md` has the terms of all of them.
 """
 
 from pathlib import Path
@@ -24,6 +24,7 @@ from pocketface.core.files import sha256
 from pocketface.core.settings import Strict
 
 PREFIX = "weights/"
+NOTICE = "WEIGHTS.md"
 WEIGHTS = "model.weights.h5"
 DEFAULT_LEVEL = "int8"
 DEFAULT_MODELS = ("age_gender", "expression")
@@ -82,6 +83,14 @@ def folder() -> Path:
     package = Path(pocketface.__file__).parent
     inside = package / "weights"
     return inside if inside.is_dir() else package.parents[1] / "weights"
+
+
+def terms() -> str:
+    """The line that a command says of the weights that it uses."""
+    return (
+        "weights have the terms of what they learned from, the published ones non-commercial research only: "
+        f"{folder() / NOTICE}"
+    )
 
 
 def default_models(root: Path | None = None) -> list[Path]:

@@ -187,3 +187,18 @@ def test_a_missing_bundle_and_a_taken_port_are_told(folders, tmp_path):
         server(folders[0], tmp_path / "none", 0)
     with running(*folders) as address, pytest.raises(PocketfaceError, match="--port"):
         server(*folders, address[1])
+
+
+def test_the_command_tells_its_address_and_the_terms_of_the_weights(folders, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(serve, "PAGE", folders[0])
+
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(serve._Server, "serve_forever", interrupted)
+    result = CliRunner().invoke(app, ["app", "--port", "0", "--bundle", str(folders[1])])
+    assert result.exit_code == 0, result.output
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/  \(Ctrl-C ends it\)\n", result.stdout)
+    [terms] = result.stderr.splitlines()
+    assert Path(terms.rpartition(": ")[2]).read_text().startswith("# Terms of the published weights")

@@ -6,7 +6,7 @@ import pytest
 from fake_outs import write_publishable
 from pocketface import published, publishing
 from pocketface.core.labels import AGE_BANDS
-from pocketface.reporting.overview import overview
+from pocketface.reporting.overview import notice, overview
 from pocketface.reporting.quantities import MISSING, label_of
 
 REPOSITORY = Path(__file__).parents[2]
@@ -67,3 +67,20 @@ def test_bands_of_ages_are_a_column_where_a_dataset_has_nothing_finer(weights: P
 def test_the_page_in_the_repository_is_that_of_its_cards() -> None:
     text = (REPOSITORY / "weights/README.md").read_text(encoding="utf-8")
     assert text == overview(REPOSITORY / "weights"), "`pocketface publish` writes it"
+    text = (REPOSITORY / "weights" / published.NOTICE).read_text(encoding="utf-8")
+    assert text == notice(REPOSITORY / "weights"), "`pocketface publish` writes it"
+
+
+def test_the_notice_names_every_network_its_sources_and_their_terms() -> None:
+    lines = notice(REPOSITORY / "weights").splitlines()
+    cards = {
+        card.parent.name: json.loads(card.read_text()) for card in REPOSITORY.glob("weights/*/card.json")
+    }
+    assert len(cards) > 6
+    for name, card in cards.items():
+        [line] = [line for line in lines if line.startswith(f"- `{name}`: ")]
+        learned = line.partition(": ")[2].split(", ")
+        assert learned == sorted(card.get("sources") or card["trained_on"])
+        for source in learned:
+            [said] = [line.partition(": ")[2] for line in lines if line.startswith(f"- `{source}`: ")]
+            assert said.partition(": ")[2] in card["licence"]

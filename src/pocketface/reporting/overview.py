@@ -1,16 +1,25 @@
-"""What the published models reach, as text for `weights/README.md`: all of it from their cards.
+"""What the published models reach and under which terms they are: all of it from their cards.
 
-Path("weights/README.md").write_text(overview(Path("weights")))
+write(Path("weights"))      # README.md and WEIGHTS.md
 """
 
+import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from pocketface.cards import CARD
 from pocketface.core.labels import main_metric
 from pocketface.evaluation.groups import GROUPINGS
-from pocketface.published import DEFAULT_LEVEL, DEFAULT_MODELS, PublishedCard, read
+from pocketface.published import (
+    DEFAULT_LEVEL,
+    DEFAULT_MODELS,
+    LICENCE_NOTE,
+    NOTICE,
+    PublishedCard,
+    read,
+)
 from pocketface.reporting.quantities import MISSING, change, label_of, shown, size
 from pocketface.reporting.results import FLOAT32
 from pocketface.reporting.tables import BUILT, Cell, Row, Table, built
@@ -19,8 +28,8 @@ INTRODUCTION = """# Published models
 
 Written by `pocketface publish` from the `card.json` of every folder, which says more: all levels and metrics,
 the recipe, the command that trains the model again, the sources of the faces and their terms, which travel
-with the weights. What was tried to get there is in [LAB.md](LAB.md). `pocketface predict` opens {defaults}
-on its own.
+with the weights: [WEIGHTS.md](WEIGHTS.md). What was tried to get there is in [LAB.md](LAB.md).
+`pocketface predict` opens {defaults} on its own.
 
 All figures are on faces that were not trained on. *Gender* is what annotators read from a face, in two
 classes; it says nothing about how somebody sees themselves.
@@ -30,6 +39,47 @@ classes; it says nothing about how somebody sees themselves.
 BEFORE = """Until copies of pictures were looked for, train faces were among those measured. The int8
 file, on the faces of then and on the clean ones:
 """
+
+
+NOTICE_INTRODUCTION = f"""# Terms of the published weights
+
+The models in this folder are for **non-commercial research only**: each learned from pictures that are given
+for research. Apache-2.0 is the licence of pocketface's code and not theirs.
+
+{fill(LICENCE_NOTE, 110)}
+
+Written by `pocketface publish` from the `card.json` of every folder.
+"""
+
+
+def write(weights: Path) -> None:
+    """Writes both pages into the folder of published models; raises as they do."""
+    for name, text in (("README.md", overview(weights)), (NOTICE, notice(weights))):
+        (weights / name).write_text(text, encoding="utf-8", newline="\n")
+
+
+def notice(weights: Path) -> str:
+    """What every published network learned from, that which draws faces too, and the terms of each source.
+
+    Args:
+        weights: the folder of published models.
+    """
+    cards = {
+        card.parent.name: json.loads(card.read_text(encoding="utf-8"))
+        for card in sorted(weights.glob(f"*/{CARD}"))
+    }
+    learned = {name: sorted(card.get("sources", card.get("trained_on", {}))) for name, card in cards.items()}
+    sources = {name: said for card in cards.values() for name, said in card.get("sources", {}).items()}
+    return "\n".join(
+        [
+            NOTICE_INTRODUCTION,
+            "## What each learned from\n",
+            *(f"- `{name}`: {', '.join(named)}" for name, named in learned.items()),
+            "\n## The terms of those\n",
+            *(f"- `{name}`: {said}" for name, said in sorted(sources.items())),
+            "",
+        ]
+    )
 
 
 def overview(weights: Path) -> str:
