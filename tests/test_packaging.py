@@ -1,5 +1,6 @@
 """What sdist and wheel hold, built in a clone that has run."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -118,4 +119,5 @@ def test_a_wheel_is_the_same_from_the_clone_and_from_the_sdist(clone, sdist):
     assert wheels[0]["pocketface/weights/WEIGHTS.md"] == (REPOSITORY / "weights/WEIGHTS.md").read_bytes()
     (metadata,) = (said.decode() for name, said in wheels[0].items() if name.endswith("/METADATA"))
     assert "\nLicense-Expression: Apache-2.0 AND LicenseRef-research-only-WEIGHTS.md\n" in metadata
+    assert re.search(r"\nSummary: .* research only, see WEIGHTS.md\.\n", metadata)
     assert "\nLicense-File: weights/WEIGHTS.md\n" in metadata
