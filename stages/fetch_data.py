@@ -19,7 +19,7 @@ def main() -> None:
     source = load_sources().dataset(name)
     target = Path("data/raw", name, "files.zip")
     if source.rendered:
-        from pocketface.generator.render import render  # it loads a good deal
+        from pocketface.synthetic.render import render  # it loads a good deal
 
         rendered = source.rendered
         count = render(target, rendered.photographs, rendered.seed, Path(rendered.generator))

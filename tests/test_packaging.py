@@ -43,7 +43,7 @@ WEIGHTS = (
     r"weights/WEIGHTS\.md",
     r"weights/\w+/card\.json",
     r"weights/\w+/\w+/(card\.json|model\.tflite)",
-    r"weights/faces-generator/(card\.json|decoder\.tflite|recipe\.yaml)",
+    r"weights/faces-generator/(card\.json|decoder\.tflite)",
 )
 SDIST = (
     *(f"src/{name}" for name in PACKAGE),

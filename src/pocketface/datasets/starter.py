@@ -1,4 +1,4 @@
-"""Photographs of nobody: rendered around generated faces, see `pocketface.generator`.
+"""Photographs of nobody: rendered around generated faces, see `pocketface.synthetic`.
 
 Labels stand in the file name, `00017_single_34_female_happy.jpg`: what the face was drawn to look like. A
 `cut` face has them too; a photograph that shows `none` or `two` has no one to label. The split goes by a

@@ -188,7 +188,7 @@ class Limits(Strict):
 
 
 class Rendered(Strict):
-    """Photographs that are made here and not fetched, see `pocketface.generator`.
+    """Photographs that are made here and not fetched, see `pocketface.synthetic`.
 
     Attributes:
         generator: the published folder that draws the faces, relative to the root of the repository.

@@ -16,9 +16,9 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from pocketface.generator.canvases import Canvases
-from pocketface.generator.conditions import SHOWN, WIDTH
-from pocketface.generator.networks import LATENT, LEFT, TOP, WINDOW
+from pocketface.synthetic.conditions import WIDTH
+from research.generator.canvases import Canvases
+from research.generator.networks import LATENT, LEFT, SHOWN, TOP, WINDOW
 
 RIDGE = 1e-3
 """Of the regression: two labels may come together in every face."""

@@ -9,8 +9,8 @@ from pocketface import published
 from pocketface.core.errors import PocketfaceError
 from pocketface.cropping.picture import decode
 from pocketface.datasets import read
-from pocketface.generator.decoder import FILE, Decoder
-from pocketface.generator.render import KINDS, kind_of, render
+from pocketface.synthetic.decoder import FILE, Decoder
+from pocketface.synthetic.render import KINDS, kind_of, render
 
 PUBLISHED = published.folder() / "faces-generator"
 
@@ -18,7 +18,7 @@ PUBLISHED = published.folder() / "faces-generator"
 def test_any_number_of_processes_and_any_length_give_the_same_bytes(tmp_path: Path, monkeypatch):
     count = 12
     assert render(tmp_path / "a.zip", count, 7, PUBLISHED, workers=1) == count
-    monkeypatch.setattr("pocketface.generator.render.BLOCK", 5)
+    monkeypatch.setattr("pocketface.synthetic.render.BLOCK", 5)
     render(tmp_path / "b.zip", count, 7, PUBLISHED, workers=2)
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
     render(tmp_path / "more.zip", count + 3, 7, PUBLISHED, workers=1)

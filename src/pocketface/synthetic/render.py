@@ -22,9 +22,9 @@ from PIL import Image
 from pocketface.core.files import written_whole
 from pocketface.fetching.archives import DATE
 from pocketface.fetching.disk import told_when_full
-from pocketface.generator import scenes
-from pocketface.generator.conditions import draw, encode
-from pocketface.generator.decoder import Decoder
+from pocketface.synthetic import scenes
+from pocketface.synthetic.conditions import draw, encode
+from pocketface.synthetic.decoder import Decoder
 
 KINDS = {"single": 0.96, "none": 0.01, "two": 0.02, "cut": 0.01}
 """What a photograph shows -> share of the photographs."""

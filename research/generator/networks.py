@@ -11,8 +11,12 @@ import keras
 from keras import layers
 
 from pocketface.core.labels import EXPRESSIONS, GENDERS
-from pocketface.generator.canvases import SIZE
-from pocketface.generator.conditions import SHOWN
+from pocketface.synthetic.conditions import KNOTS
+from research.generator.canvases import SIZE
+
+SHOWN = len(KNOTS) + len(GENDERS)
+"""How many of a condition's numbers, the first, the networks see. An expression lies in the latents alone:
+a decoder that is told of it paints a sign of it, which no real face has."""
 
 LATENT = 64
 WINDOW = 48

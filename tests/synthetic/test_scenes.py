@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from pocketface.generator import scenes
-from pocketface.generator.canvases import SIZE
+from pocketface.synthetic import scenes
 
+SIZE = 56
 RED = np.full((SIZE, SIZE, 3), (255, 0, 0), np.uint8)
 BLUE = np.full((SIZE, SIZE, 3), (0, 0, 255), np.uint8)
 

@@ -17,10 +17,6 @@ KNOTS = np.array([0, 4, 10, 18, 28, 40, 55, 70, 90], float)
 
 WIDTH = len(KNOTS) + len(GENDERS) + len(EXPRESSIONS)
 
-SHOWN = len(KNOTS) + len(GENDERS)
-"""How many of these numbers, the first, the networks are shown. An expression lies in the latents alone: a
-decoder that is told of it paints a sign of it, which no real face has."""
-
 AGES = {
     (1, 2): 0.06,
     (3, 9): 0.08,

@@ -10,7 +10,7 @@ with the latents of one person, and the age and gender of others: the critic mus
 that they are obeyed when they are drawn independently of all else.
 
 Of an expression the networks are told nothing: a decoder that is told paints signs that the critic reads, and
-no real face has. It lies in the latents, see `pocketface.generator.density`.
+no real face has. It lies in the latents, see `research.generator.density`.
 
 Ages and genders that a dataset lacks are the critic's answers.
 """
@@ -25,11 +25,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pocketface.generator import networks
-from pocketface.generator.canvases import Canvases
-from pocketface.generator.conditions import KNOTS, SHOWN, join
-from pocketface.generator.networks import LEFT, TOP, WINDOW
-from pocketface.generator.recipe import Training
+from pocketface.synthetic.conditions import KNOTS, join
+from research.generator import networks
+from research.generator.canvases import Canvases
+from research.generator.networks import LEFT, SHOWN, TOP, WINDOW
+from research.generator.recipe import Training
 
 SHIFT = 3
 """Pixels that the critic's window is moved by, at most."""

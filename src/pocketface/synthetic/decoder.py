@@ -10,7 +10,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from pocketface.core.errors import PocketfaceError
-from pocketface.generator.conditions import WIDTH
+from pocketface.synthetic.conditions import WIDTH
 
 FILE = "decoder.tflite"
 

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from pocketface.core.labels import EXPRESSIONS, GENDERS
-from pocketface.generator.conditions import AGES, FEELINGS, KNOTS, WIDTH, draw, encode, join
+from pocketface.synthetic.conditions import AGES, FEELINGS, KNOTS, WIDTH, draw, encode, join
 
 
 def test_a_condition_says_the_age_the_gender_and_the_expression() -> None:

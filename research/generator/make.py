@@ -5,7 +5,7 @@
     train(recipe, folder)                  # decoder.tflite and card.json
     measure(recipe, folder, PARTS)         # what the faces are worth, into card.json
 
-`stages/generator.py` is the command. The steps leave what they made in `runs/generator`.
+`python -m research.generator` is the command. The steps leave what they made in `runs/generator`.
 """
 
 import itertools
@@ -27,12 +27,12 @@ from pocketface.faces.index import FaceSet
 from pocketface.faces.settings import Dataset, Input
 from pocketface.faces.view import views
 from pocketface.fetching.sources import Sources
-from pocketface.generator import measure as measures
-from pocketface.generator.conditions import KNOTS, encode
-from pocketface.generator.decoder import FILE, Decoder
-from pocketface.generator.recipe import Recipe
-from pocketface.generator.render import render
 from pocketface.study import Study
+from pocketface.synthetic.conditions import KNOTS, encode
+from pocketface.synthetic.decoder import FILE, Decoder
+from pocketface.synthetic.render import render
+from research.generator import measure as measures
+from research.generator.recipe import Recipe
 
 WORKPLACE = Path("runs/generator")
 RAW = Path("data/raw")
@@ -69,10 +69,10 @@ def train(recipe: Recipe, sources: Sources, folder: Path, workplace: Path = WORK
     """
     import keras
 
-    from pocketface.generator import density, networks
-    from pocketface.generator.canvases import load
-    from pocketface.generator.learn import guess, learn, learn_critic
     from pocketface.training.runtime import seed_everything
+    from research.generator import density, networks
+    from research.generator.canvases import load
+    from research.generator.learn import guess, learn, learn_critic
 
     facts = seed_everything(recipe.training.seed)
     canvases = load([FaceSet.load(workplace / "faces" / name) for name in recipe.faces], "train")
@@ -107,7 +107,7 @@ def card(file: Path, about: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "model": "faces-generator",
         "file": {"name": file.name, "size_bytes": file.stat().st_size, "sha256": sha256(file)},
-        "command": "python stages/generator.py crop && python stages/generator.py train",
+        "command": "python -m research.generator crop && python -m research.generator train",
         "inputs": {
             "noise": "standard normal",
             "condition": {"age_knots": KNOTS.tolist(), "gender": GENDERS, "expression": EXPRESSIONS},
@@ -166,7 +166,7 @@ def _note(folder: Path, figures: Mapping[str, Any]) -> dict[str, Any]:
     known = json.loads(path.read_text(encoding="utf-8"))
     if known["file"]["sha256"] != sha256(Path(folder) / FILE):
         raise PocketfaceError(
-            f"{path}: describes another {FILE}; run `python stages/generator.py train` first"
+            f"{path}: describes another {FILE}; run `python -m research.generator train` first"
         )
     measured = known.get("measured", {}) | figures
     write_json(path, known | {"measured": measured})

@@ -1,4 +1,4 @@
-"""How the generator is made and measured: `weights/faces-generator/recipe.yaml`, read and checked."""
+"""How the generator is made and measured: `recipe.yaml`, read and checked."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -25,8 +25,8 @@ class Training(Strict):
         divergence: weight of the latents' divergence from the normal distribution, a nat.
         features: weight of the difference between two faces as the critic sees them.
         labels: weight of the critic's reading of the labels.
-        clarity: of the expressions, 1 as in life, see `pocketface.generator.density.regress`.
-        sharpness: of the faces, 0 as they are drawn, see `pocketface.generator.density.generator`.
+        clarity: of the expressions, 1 as in life, see `research.generator.density.regress`.
+        sharpness: of the faces, 0 as they are drawn, see `research.generator.density.generator`.
         average: momentum of the decoder's moving average, which is kept.
     """
 
@@ -46,7 +46,7 @@ class Training(Strict):
 
 
 class Measures(Strict):
-    """What the faces are measured with, see `pocketface.generator.measure`.
+    """What the faces are measured with, see `research.generator.measure`.
 
     Attributes:
         seed: of the photographs, and of the networks that are trained on them.
@@ -78,7 +78,7 @@ class Recipe(Strict):
 
 
 def load_recipe(folder: Path) -> Recipe:
-    """Reads and checks the recipe in a published folder.
+    """Reads and checks the recipe in a folder.
 
     Raises:
         PocketfaceError: it is missing, is not YAML, or a field is unknown or impossible.

@@ -1,10 +1,12 @@
-"""Makes and measures the face generator, weights/faces-generator; no stage of a study, see docs/generator.md.
+"""Makes and measures the face generator, weights/faces-generator; see README.md beside this file.
 
-python stages/generator.py crop        # data/raw/{utkface,fer2013}/files.zip -> runs/generator/faces
-python stages/generator.py train       # -> decoder.tflite, card.json
-python stages/generator.py measure     # what the faces are worth, into card.json; or a part of it:
-python stages/generator.py measure photographs | kept | distance
-python stages/generator.py sheet       # some faces to look at -> docs/generator.png
+Run from the root of the repository, with the project installed:
+
+python -m research.generator crop        # data/raw/{utkface,fer2013}/files.zip -> runs/generator/faces
+python -m research.generator train       # -> decoder.tflite, card.json
+python -m research.generator measure     # what the faces are worth, into card.json; or a part of it:
+python -m research.generator measure photographs | kept | distance
+python -m research.generator sheet       # some faces to look at -> research/generator/faces.png
 """
 
 import argparse
@@ -13,8 +15,9 @@ from pathlib import Path
 
 from pocketface.core.errors import exit_cleanly
 
+HERE = Path(__file__).parent
 FOLDER = Path("weights/faces-generator")
-SHEET = Path("docs/generator.png")
+SHEET = HERE / "faces.png"
 
 
 @exit_cleanly
@@ -32,11 +35,11 @@ def main() -> None:
 
     from pocketface.core.files import rounded
     from pocketface.fetching.sources import load_sources
-    from pocketface.generator import make
-    from pocketface.generator.recipe import load_recipe
     from pocketface.training.runtime import limit_threads
+    from research.generator import make
+    from research.generator.recipe import load_recipe
 
-    recipe = load_recipe(FOLDER)
+    recipe = load_recipe(HERE)
     limit_threads(recipe.training.threads if step == "train" else recipe.measures.threads)
     if step == "sheet":
         Image.fromarray(make.sheet(FOLDER)).save(SHEET)

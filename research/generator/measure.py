@@ -1,6 +1,6 @@
 """What generated faces are worth: found, obeying their labels, of use in training, nobody's.
 
-`pocketface.generator.make.measure` puts these into the card:
+`research.generator.make.measure` puts these into the card:
 
 - `found`: of the photographs of each kind, the share that became a crop.
 - `obeyed`: what published models read from the crops, beside the labels that were asked for.
