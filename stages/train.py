@@ -29,7 +29,6 @@ def main() -> None:
     from pocketface.importing.pretrained import terms, with_pretrained
     from pocketface.importing.teachers import asked
     from pocketface.tracking.live import LiveCurves
-    from pocketface.training import machines
     from pocketface.training.callbacks import Curves
     from pocketface.training.checkpoints import Checkpoints
     from pocketface.training.fit import WEIGHTS, fit, identity, save, training_key
@@ -39,7 +38,6 @@ def main() -> None:
 
     plan = part(Plan)
     limit_threads(plan.threads)
-    cluster = machines.strategy()
     datasets = plan.trained_on(name)
     folders = [Path("data/faces") / dataset for dataset in datasets]
     run, out = Path("runs") / name, Path("models") / name
@@ -55,7 +53,7 @@ def main() -> None:
     stanza = plan.models[name]
     teachers = stanza.recipe.teachers
     teach = asked(teachers.weights, sets, stanza.heads) if teachers else None
-    save(fit(plan, name, sets, licence, curves, checkpoints, cluster, teach), out)
+    save(fit(plan, name, sets, licence, curves, checkpoints, teach), out)
     checkpoints.clear()
     live.finish(weights_sha256=sha256(out / WEIGHTS))
 

@@ -40,7 +40,6 @@ class Batches(keras.utils.PyDataset):
 
     Attributes:
         epoch: how many are finished.
-        machine, machines: which part of every batch this machine takes, and of how many.
 
     Raises:
         PocketfaceError: there are fewer faces than one batch needs, or a label is missing altogether.
@@ -73,7 +72,6 @@ class Batches(keras.utils.PyDataset):
         self._batch_size, self._seed = batch_size, seed
         self.epoch = 0
         self._kept = (-1, np.arange(0))
-        self.machine, self.machines = 0, 1
 
     def teach(self, answers: Mapping[str, np.ndarray], share: float) -> None:
         """Makes `share` of the targets what teachers answer; all of it where a label is missing.
@@ -102,7 +100,6 @@ class Batches(keras.utils.PyDataset):
     def __getitem__(self, batch: int) -> tuple[np.ndarray, dict, dict]:
         """Batch number `batch`: float32 `[B, size, size, channels]` in 0..255, targets, weights."""
         chosen = self._order()[batch * self._batch_size : (batch + 1) * self._batch_size]
-        chosen = chosen[self.machine :: self.machines]
         random = np.random.default_rng([self._seed, self.epoch, batch])
         image = np.stack([self._see(i, random) for i in chosen]).astype(np.float32)
         face = chosen % len(self._face)
@@ -111,11 +108,6 @@ class Batches(keras.utils.PyDataset):
         if self._augment and self._augment.mixup:
             return mixup(image, y, weight, self._augment.mixup, random)
         return image, y, weight
-
-    @property
-    def whole(self) -> int:
-        """Batches an epoch that are not cut short."""
-        return self._count() // self._batch_size
 
     def _count(self) -> int:
         """Pictures an epoch."""

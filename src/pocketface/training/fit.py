@@ -8,10 +8,8 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -26,7 +24,7 @@ from pocketface.faces import seen
 from pocketface.faces.index import OK, FaceSet
 from pocketface.layers.heads import meaning, training_model, training_outputs
 from pocketface.layers.macs import macs
-from pocketface.training import age, losses, machines, priors, runtime
+from pocketface.training import age, losses, priors, runtime
 from pocketface.training.batches import Batches
 from pocketface.training.callbacks import Curves, Keep, Report, Steer, StopAtNaN
 from pocketface.training.checkpoints import START, Checkpoints
@@ -34,10 +32,6 @@ from pocketface.training.normalisation import settle
 from pocketface.training.schedules import learning_rate
 from pocketface.training.settings import Model, Plan
 from pocketface.training.splits import set_apart, together
-
-if TYPE_CHECKING:
-    import tensorflow as tf
-
 
 WEIGHTS, HISTORY = "model.weights.h5", "history.csv"
 SETTLED_ON = 16
@@ -74,7 +68,6 @@ def fit(
     licence: str,
     curves: Sequence[Curves] = (),
     checkpoints: Checkpoints | None = None,
-    cluster: "tf.distribute.Strategy | None" = None,
     teach: Teach | None = None,
 ) -> Trained:
     """Trains model `name` of a study on the train split of `sets`.
@@ -89,7 +82,6 @@ def fit(
         licence: the datasets' terms, which travel with the weights.
         curves: told of every epoch.
         checkpoints: where to keep them; a training that stands there is continued.
-        cluster: the strategy of several machines, see `machines`.
         teach: asks the recipe's teachers, see `importing.teachers`.
 
     Raises:
@@ -104,7 +96,7 @@ def fit(
             f"dataset {sets[0].dataset} has no accepted face to validate on; raise its `sample`"
         )
     train = together(sets, "train")
-    learned = learn(study, name, sets, train, val, curves, checkpoints, cluster, teach)
+    learned = learn(study, name, sets, train, val, curves, checkpoints, teach)
     model = learned.model
     priors.correct(model, stanza.recipe.priors, train, stanza.recipe.balanced)
     card = ModelCard(
@@ -143,7 +135,6 @@ def learn(
     val: pd.DataFrame,
     curves: Sequence[Curves] = (),
     checkpoints: Checkpoints | None = None,
-    cluster: "tf.distribute.Strategy | None" = None,
     teach: Teach | None = None,
 ) -> Learned:
     """Trains model `name` on the faces `train` of `sets`; those of `val` only give curves.
@@ -152,8 +143,6 @@ def learn(
     """
     stanza = study.models[name]
     recipe = stanza.recipe
-    if cluster:
-        machines.check(recipe, cluster.num_replicas_in_sync)
     start = (checkpoints and checkpoints.latest()) or START
     model = models.build(
         stanza.architecture, stanza.input, stanza.heads, stanza.options, pretrained=recipe.start is None
@@ -182,13 +171,10 @@ def learn(
     if recipe.teachers and teach:
         batches.teach(teach(train), recipe.teachers.share)
     settle(model, (batches[i][0] for i in range(min(SETTLED_ON, len(batches)))))
-    with cluster.scope() if cluster else nullcontext():
-        if cluster:  # built anew, as all machines must make its variables together
-            model = keras.models.clone_model(model)
-        learner = training_model(model)
-        measured = [head for head in stanza.heads if batches.labelled(head)]
-        _compile(learner, stanza, training_outputs(model), measured, steps=len(batches))
-        start.restore(learner)
+    learner = training_model(model)
+    measured = [head for head in stanza.heads if batches.labelled(head)]
+    _compile(learner, stanza, training_outputs(model), measured, steps=len(batches))
+    start.restore(learner)
     steer = Steer(recipe, outputs, watched, start) if watched else None
     keep = Keep(start, batches, checkpoints, steer)
     callbacks = [
@@ -198,17 +184,14 @@ def learn(
         keep,
         Report(curves),
     ]
-    if cluster:
-        machines.fit(cluster, learner, batches, start.epochs, recipe.epochs, callbacks)
-    else:
-        learner.fit(
-            batches,
-            validation_data=_batches(sets, val, stanza, outputs),
-            initial_epoch=recipe.epochs if steer and steer.finished else start.epochs,
-            epochs=recipe.epochs,
-            callbacks=callbacks,
-            verbose=1 if sys.stdout.isatty() else 2,
-        )
+    learner.fit(
+        batches,
+        validation_data=_batches(sets, val, stanza, outputs),
+        initial_epoch=recipe.epochs if steer and steer.finished else start.epochs,
+        epochs=recipe.epochs,
+        callbacks=callbacks,
+        verbose=1 if sys.stdout.isatty() else 2,
+    )
     if steer and steer.best:
         learner.set_weights(steer.best)
     history = pd.DataFrame(keep.history).rename_axis("epoch").reset_index()
