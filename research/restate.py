@@ -1,7 +1,7 @@
 """Measures published models again, on the faces that they have not learned from.
 
     cp studies/pocket.yaml params.yaml && dvc repro crop_faces
-    python benchmarks/restate.py age_gender expression
+    python research/restate.py age_gender expression
 
 with the params of the study that a model's card names. It was needed once: what was published before pictures
 were compared had been measured on copies of train faces too. A card keeps the figures of then as `before` and
