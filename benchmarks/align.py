@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from blazeface import BlazeFace, overlap
+from finder import ALIGNMENT, fit, place_of
 from tqdm import tqdm
 
-from pocketface.app.align import ALIGNMENT, fit, place_of
-from pocketface.app.blazeface import BlazeFace, overlap
 from pocketface.app.bundle import detector_file
 from pocketface.core.errors import exit_cleanly
 from pocketface.core.files import write_json

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from blazeface import overlap
+from finder import Finder, place_of
 from tqdm import tqdm
 
-from pocketface.app.align import Finder, place_of
-from pocketface.app.blazeface import overlap
 from pocketface.app.bundle import detector_file
 from pocketface.core.errors import exit_cleanly
 from pocketface.core.files import write_json, written_whole
@@ -153,7 +153,7 @@ def told(study: Study, figures: dict[str, Any]) -> str:
         f"# Study `{study.study}`: the web app's face finder against dlib's",
         "",
         "`python benchmarks/finders.py` wrote this. dlib is what training and `pocketface predict` use; the "
-        "page uses BlazeFace, aligned to the same crop (`src/pocketface/app/align.py`). The box is each "
+        "page uses BlazeFace, aligned to the same crop (`benchmarks/finder.py`). The box is each "
         "detector's own; the crop is the mean face's square, what a model's window is placed on. "
         f"Kernels: {KERNELS}.",
     ]

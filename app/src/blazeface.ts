@@ -1,4 +1,4 @@
-// BlazeFace. The same as src/pocketface/app/blazeface.py, which explains it; a test holds the two together.
+// BlazeFace. The same as benchmarks/blazeface.py, which explains it; a test holds the two together.
 import { blank, resized, type Pixels } from "./pixels";
 
 const SIDE = 128;

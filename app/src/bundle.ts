@@ -34,7 +34,7 @@ export interface Variant {
 
 export type Complex = [number, number];
 
-/** Weights of eye, eye, nose, mouth; see src/pocketface/app/align.py. */
+/** Weights of eye, eye, nose, mouth; see benchmarks/finder.py. */
 export interface Alignment {
   size: Complex[];
   centre: Complex[];

@@ -1,5 +1,5 @@
 // From a face's points to what a model sees, as training cut it: dlib's chip, then the model's window of it.
-// In Python: src/pocketface/app/align.py, faces/geometry.py and faces/view.py.
+// In Python: benchmarks/finder.py, pocketface.cropping.geometry and pocketface.faces.view.
 import type { Point } from "./blazeface";
 import type { Alignment, Complex, Variant } from "./bundle";
 import { blank, grey, type Pixels } from "./pixels";

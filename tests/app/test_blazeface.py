@@ -1,9 +1,9 @@
+import blazeface
 import numpy as np
 import pytest
+from blazeface import ANCHORS, SIDE, BlazeFace, Found
 
 import making
-from pocketface.app import blazeface
-from pocketface.app.blazeface import ANCHORS, SIDE, BlazeFace, Found
 from pocketface.core.errors import PocketfaceError
 from pocketface.cropping.detect import detect
 

@@ -15,10 +15,10 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from finder import Finder
 
 import making
 from pocketface.app import bundle
-from pocketface.app.align import Finder
 from pocketface.app.serve import server
 from pocketface.cropping.crop import cut_face
 from pocketface.cropping.picture import decode

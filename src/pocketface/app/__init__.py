@@ -1,4 +1,4 @@
-"""The web app: its face finder, its bundle, its server."""
+"""The web app: its bundle, its server."""
 
 from pathlib import Path
 

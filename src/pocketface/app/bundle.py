@@ -12,12 +12,13 @@ one for a new one. How a model's faces are cut is worked out here, by the same c
 in numbers.
 """
 
+import json
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pocketface.app import INDEX, align
+from pocketface.app import INDEX
 from pocketface.cards import CARD, MODEL_FILE, VariantCard, read_card
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import sha256, write_json, written_whole
@@ -27,6 +28,8 @@ from pocketface.fetching.obtain import obtain
 from pocketface.fetching.sources import load_sources
 
 DETECTOR = "blazeface_short_range"
+ALIGNMENT = Path(__file__).with_name("alignment.json")
+"""From BlazeFace's points to dlib's mean face; fitted by `benchmarks/align.py`."""
 PAGE_TYPES = ("FLOAT32", "UINT8")
 """Types of inputs and outputs that LiteRT.js 2.5 can hand over."""
 
@@ -64,7 +67,7 @@ def write(folder: Path, study: str, variants: Iterable[Path], detector: Path) ->
         index = {
             "study": study,
             "detector": {"file": _copied(partial, detector, "detector")},
-            "alignment": align.load().model_dump(mode="json"),
+            "alignment": json.loads(ALIGNMENT.read_text(encoding="utf-8")),
             "variants": rows,
         }
         write_json(partial / INDEX, index)

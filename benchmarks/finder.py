@@ -1,4 +1,4 @@
-"""From BlazeFace's points to the crop that training saw.
+"""From BlazeFace's points to the crop that training saw: in Python what `app/src/crop.ts` does in the page.
 
     find = Finder(detector_file)
     for face in find(picture):                 # as `pocketface.cropping.detect.detect` gives them
@@ -11,7 +11,7 @@ linear in the points p,
     a = sum of size[k] p[k],  sum of size[k] = 0,        c = sum of centre[k] p[k],  sum of centre[k] = 1,
 
 which turns, grows and moves with the face. The weights are fitted on real faces by `benchmarks/align.py` and
-kept in `alignment.json` beside this module; the page reads the same.
+kept in `pocketface/app/alignment.json`, which the page reads.
 """
 
 import json
@@ -19,14 +19,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from blazeface import MIRROR, BlazeFace
 from pydantic import Field
 
-from pocketface.app.blazeface import MIRROR, BlazeFace
+import pocketface.app
 from pocketface.core.settings import Strict
 from pocketface.cropping.detect import Face
 from pocketface.cropping.geometry import MEAN_FACE
 
-ALIGNMENT = Path(__file__).with_name("alignment.json")
+ALIGNMENT = Path(pocketface.app.__file__).with_name("alignment.json")
 USED = 4
 """Points: the eyes, the nose and the mouth. With the ears a fit is worse on turned heads."""
 
@@ -52,7 +53,7 @@ class Alignment(Strict):
 
 
 def load() -> Alignment:
-    """The weights beside this module."""
+    """The weights that the page has."""
     return Alignment.model_validate(json.loads(ALIGNMENT.read_text(encoding="utf-8")))
 
 

@@ -1,9 +1,9 @@
+import finder
 import numpy as np
 import pytest
+from finder import Finder
 
 import making
-from pocketface.app import align
-from pocketface.app.align import Finder
 from pocketface.cropping.crop import cut_face
 from pocketface.cropping.detect import detect
 from pocketface.cropping.geometry import MEAN_FACE
@@ -12,17 +12,17 @@ from pocketface.faces.settings import Crop
 
 def test_a_place_and_its_points_are_each_others_inverse():
     size, centre = 80 - 9j, 120 + 70j
-    assert align.place_of(align.mean_face(size, centre)) == pytest.approx((size, centre))
-    upright = align.mean_face(100, 50 + 50j)
+    assert finder.place_of(finder.mean_face(size, centre)) == pytest.approx((size, centre))
+    upright = finder.mean_face(100, 50 + 50j)
     assert upright == pytest.approx(100 * MEAN_FACE - 0.5), "dlib counts from a pixel's centre"
 
 
 def test_a_fit_finds_the_weights_that_made_the_data():
     random = np.random.default_rng(0)
-    true = align.load()
+    true = finder.load()
     points = random.uniform(0, 200, (40, 6, 2))
     places = [true.place(face) for face in points]
-    found = align.fit(points, places)
+    found = finder.fit(points, places)
     assert found.faces == 40
     for face in random.uniform(0, 200, (5, 6, 2)):
         assert found.place(face) == pytest.approx(true.place(face), rel=1e-3)
@@ -30,9 +30,9 @@ def test_a_fit_finds_the_weights_that_made_the_data():
 
 def test_what_is_found_turns_grows_and_moves_with_the_face():
     points = np.random.default_rng(1).uniform(0, 100, (6, 2))
-    size, centre = align.load().place(points)
+    size, centre = finder.load().place(points)
     turned = (points[:, 0] + 1j * points[:, 1]) * (2 + 1j) + (5 - 3j)
-    new_size, new_centre = align.load().place(np.column_stack([turned.real, turned.imag]))
+    new_size, new_centre = finder.load().place(np.column_stack([turned.real, turned.imag]))
     assert new_size == pytest.approx(size * (2 + 1j), rel=1e-5)
     assert new_centre == pytest.approx(centre * (2 + 1j) + (5 - 3j), rel=1e-4)
 
@@ -42,7 +42,7 @@ def test_the_crop_is_near_the_one_that_training_would_have_cut(detector):
     for person in making.people(4):
         picture = making.scene(person)
         (ours,), (dlibs, *_) = find(picture), detect(picture)
-        (size, centre), (true_size, true_centre) = align.place_of(ours.points), align.place_of(dlibs.points)
+        (size, centre), (true_size, true_centre) = finder.place_of(ours.points), finder.place_of(dlibs.points)
         assert abs(size / true_size) == pytest.approx(1, abs=0.2)
         assert abs(np.degrees(np.angle(size / true_size))) < 6
         assert abs(centre - true_centre) < 0.12 * abs(true_size)
