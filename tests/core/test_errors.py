@@ -1,5 +1,8 @@
 import io
+import re
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +18,16 @@ def test_bad_input_ends_with_status_2_and_one_line(capsys) -> None:
         main()
     assert ended.value.code == 2
     assert capsys.readouterr().err == "error: params.yaml: no such file\n"
+
+
+@pytest.mark.parametrize("size", [1, 100_000])
+def test_output_to_a_full_disk_is_an_error(size: int) -> None:
+    """Whether it is written at once or when the command ends."""
+    code = f"from pocketface.core.errors import exit_cleanly; exit_cleanly(lambda: print('x' * {size}))()"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2
+    assert re.fullmatch(r"error: no room to write \(.*No space left on device\); make room .*\n", done.stderr)
 
 
 def test_ctrl_c_ends_with_130_and_no_traceback(capsys) -> None:

@@ -254,10 +254,44 @@ def test_doubles_that_a_slow_server_made_are_deleted(outs):
     assert runs(outs, "variant")["age_gender/int8"].info.run_id == original.info.run_id
 
 
-def test_passwords_are_not_printed(outs):
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://me:pl4nted@127.0.0.1:9/runs",
+        "postgresql://me:a/pl4nted@127.0.0.1:9/runs",
+        "postgresql://127.0.0.1:9/runs?user=me&password=pl4nted",
+        "http://me:pl4nted@127.0.0.1:9",
+        "http://me: pl4nted @127.0.0.1:9",
+        "http://127.0.0.1:9/?token=pl4nted",
+        "http://[pl4nted@127.0.0.1:9",
+        "nonsense://me:pl4nted@127.0.0.1",
+        "sqlite://me:pl4nted@127.0.0.1/x?password=pl4nted",
+    ],
+)
+def test_a_secret_in_the_address_of_a_store_that_fails_is_shown_nowhere(outs, monkeypatch, capfd, address):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    trained(outs, "expression", EPOCHS)
     with pytest.raises(PocketfaceError) as caught:
-        track(outs.study, outs.root, "postgresql://me:secret@127.0.0.1:1/runs")
-    assert "secret" not in str(caught.value) and "127.0.0.1:1/runs" in str(caught.value)
+        track(outs.study, outs.root)
+    printed = "".join([*capfd.readouterr(), str(caught.value)])
+    assert printed.count(f"{address.partition('/')[0]}//") >= 2, "of the warning and of the error"
+    assert "pl4nted" not in printed
+
+
+def test_a_secret_is_neither_printed_nor_kept_in_the_store(whole_outs, capfd):
+    """SQLite has no password; the number stands for one, since SQLite takes this part of a query."""
+    root, secrets = whole_outs.root, [b"pl4nted", b"31337.25"]
+    sources = root / "data/sources.yaml"
+    home = "    home: https://me:pl4nted@host/x\n    licence:"
+    sources.write_text(sources.read_text().replace("    licence:", home))
+    address = f"{store.address_of(root)}?timeout=31337.25"
+    live.LiveCurves(whole_outs.study, "expression", "key", root, address).finish("weights")
+    print(track(whole_outs.study, root, address).text())
+    kept = [path for path in [root / "mlflow.db", *(root / "mlartifacts").rglob("*")] if path.is_file()]
+    contents = ["".join(capfd.readouterr()).encode(), *(path.read_bytes() for path in kept)]
+    assert b"mlflow.db?***" in contents[0] and b"https://***@" in contents[1] and len(kept) > 10
+    for secret in secrets:
+        assert not any(secret in content for content in contents)
 
 
 def test_a_deleted_experiment_is_told(outs):

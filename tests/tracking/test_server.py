@@ -37,6 +37,7 @@ class Server:
     def __init__(self, database: str, folder: Path) -> None:
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
+        self.with_secret = f"http://me:pl4nted@127.0.0.1:{self.port}"
         self._command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", database]
         self._command += ["--artifacts-destination", str(folder / "artifacts")]
         self._command += ["--port", str(self.port), "--workers", "1"]
@@ -120,10 +121,10 @@ def published(outs) -> list[str]:
 def test_a_server_that_is_down_or_killed_loses_nothing(server, tmp_path, monkeypatch):
     outs = write_outs(tmp_path)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.address)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.with_secret)
     down = CliRunner().invoke(app, ["track"])
     assert down.exit_code == 2
-    assert f"error: {server.address}: the MLflow store cannot be used" in down.stderr
+    assert f"error: http://***@127.0.0.1:{server.port}: the MLflow store cannot be used" in down.stderr
     assert "nothing is lost" in down.stderr
 
     server.start()
@@ -146,8 +147,12 @@ def test_a_server_that_is_down_or_killed_loses_nothing(server, tmp_path, monkeyp
     assert caught_up.created and caught_up.skipped, "it was killed between two variants"
     expected = sorted([*VARIANTS, *STUDY["models"]])
     assert published(outs) == expected
-    assert set(track(outs.study, outs.root).skipped) == VARIANTS
+    again = CliRunner().invoke(app, ["track"])
+    assert f"{len(VARIANTS)} already there" in again.stdout
     assert published(outs) == expected
+    kept = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not [path for path in kept if b"pl4nted" in path.read_bytes()]
+    assert "pl4nted" not in down.output + again.output
     opened = store.open_store(outs.study, server.address).client
     for model in opened.search_registered_models():
         assert model.aliases == {"champion": "1"}

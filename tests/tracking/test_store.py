@@ -122,9 +122,3 @@ def test_a_folder_from_which_mlflow_loads_nothing_is_refused(outs, tmp_path, nam
     with pytest.raises(PocketfaceError, match=rf"{re.escape(str(root))}/mlflow.db: .* rename the folder"):
         track(outs.study, root)
     assert contents(tmp_path) == before
-
-
-def test_only_passwords_are_hidden():
-    plain = f"sqlite:////home/{ODD}/mlflow.db"
-    assert store.shown(plain) == plain
-    assert store.shown("postgresql://me:secret@host:1/runs") == "postgresql://***@host:1/runs"

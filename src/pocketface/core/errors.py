@@ -5,13 +5,17 @@ raised as `PocketfaceError`. Its message says what was wrong, with which file, a
 Anything else that escapes is a defect of ours and keeps its traceback.
 """
 
+import errno
 import functools
 import io
+import os
 import re
 import sys
 from collections.abc import Callable
 from importlib.metadata import requires
 from typing import ParamSpec, TypeVar
+
+from pocketface.core.addresses import without_secrets
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -19,18 +23,25 @@ T = TypeVar("T")
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 """As a shell has it after Ctrl-C."""
+FULL = re.compile(
+    "|".join(map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))) + r"|\d+ requested and \d+ written"
+)
+"""How a full disk, a spent quota or a file beyond what the process may write is told; the last by NumPy."""
 
 
 class PocketfaceError(Exception):
-    """Bad input, told in one message: what, where, and the remedy."""
+    """Bad input, told in one message: what, where, and the remedy. Addresses in it keep no secret."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(without_secrets(message))
 
 
 def exit_cleanly(main: Callable[P, T]) -> Callable[P, T]:
     """Decorates an entry point.
 
     A `PocketfaceError` becomes a line on stderr and exit status 2; so does a missing package that an extra
-    brings. What the encoding of stdout cannot say, as in a file's name, is printed as an escape.
-    Ctrl-C ends it without a traceback.
+    brings, and a full disk, wherever it is met. What the encoding of stdout cannot say, as in a file's name,
+    is printed as an escape. Ctrl-C ends it without a traceback.
     """
 
     @functools.wraps(main)
@@ -38,9 +49,16 @@ def exit_cleanly(main: Callable[P, T]) -> Callable[P, T]:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")
         try:
-            return main(*args, **kwargs)
+            result = main(*args, **kwargs)
+            sys.stdout.flush()
+            return result
         except PocketfaceError as error:
             told = str(error)
+        except OSError as error:
+            if FULL.search(str(error)) is None:
+                raise
+            told = f"no room to write ({error}); make room and run again"
+            sys.stdout = io.StringIO()  # else Python writes once more when it ends
         except ModuleNotFoundError as error:
             if (extra := _extra_with(error.name or "")) is None:
                 raise

@@ -1,9 +1,9 @@
 """What `pocketface data list` shows: every dataset, its terms, and what of it is already here."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from pocketface.core.addresses import address_in
 from pocketface.fetching.obtain import ARCHIVES, MIRROR, held, is_address, present
 from pocketface.fetching.sources import SOURCES, Source, load_sources
 
@@ -62,7 +62,7 @@ def _row(name: str, source: Source, archives: Path, raw: Path) -> Row:
 def _origin(name: str, source: Source) -> str:
     if source.rendered:
         return "rendered"
-    mirror = os.environ.get(MIRROR, "")
+    mirror = address_in(MIRROR)
     parts = [part for file in source.files for part in file.parts()]
     if is_address(mirror):
         return "mirror"

@@ -14,8 +14,9 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
+from pocketface.core.addresses import without_secrets
 from pocketface.core.errors import PocketfaceError
-from pocketface.tracking.store import Store, address_of, failures_told, flat, git_revision, open_store, shown
+from pocketface.tracking.store import Store, address_of, failures_told, flat, git_revision, open_store
 from pocketface.training.settings import Plan
 
 FINISH_SECONDS = 30
@@ -58,7 +59,7 @@ class LiveCurves:
         self._thread.join(FINISH_SECONDS)
         if self._thread.is_alive():
             self._warn(
-                f"{shown(self._uri)}: the MLflow store did not answer within {FINISH_SECONDS} s; "
+                f"{without_secrets(self._uri)}: the MLflow store did not answer within {FINISH_SECONDS} s; "
                 "`pocketface track` adds them"
             )
 

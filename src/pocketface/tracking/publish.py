@@ -18,6 +18,7 @@ import pandas as pd
 
 from pocketface.cards import CARD, MODEL_FILE
 from pocketface.choosing.rule import Choice, choose, name_of, tasks
+from pocketface.core.addresses import without_secrets
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import sha256
 from pocketface.reporting.results import FLOAT32, Variant, read_variant
@@ -37,7 +38,6 @@ from pocketface.tracking.store import (
     flat,
     git_revision,
     open_store,
-    shown,
 )
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def track(study: Study, root: Path = Path(), uri: str | None = None) -> Summary:
             publishing.model(model)
         champions = publishing.champions()
     done = {what: tuple(names) for what, names in publishing.done.items()}
-    return Summary(shown(address), **done, missing=missing, champions=champions)
+    return Summary(without_secrets(address), **done, missing=missing, champions=champions)
 
 
 def _local(study: Study, root: Path) -> tuple[list[Variant], tuple[str, ...]]:

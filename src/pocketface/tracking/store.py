@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from pocketface.core.addresses import address_in, without_secrets
 from pocketface.core.errors import PocketfaceError
 from pocketface.training.settings import Plan
 
@@ -104,7 +105,7 @@ class Store:
 
     def create(self, name: str, tags: Mapping[str, str]) -> str:
         """Starts a run and returns its id."""
-        about = {"mlflow.source.name": "pocketface", "mlflow.source.type": "LOCAL", **tags}
+        about = {"mlflow.source.name": "pocketface", "mlflow.source.type": "LOCAL"} | _told(tags)
         return self.client.create_run(self.experiment, tags=about, run_name=name).info.run_id
 
     def log(
@@ -124,8 +125,8 @@ class Store:
         self.client.log_batch(
             run,
             [Metric(name, value, now, step, model_id=model_id) for name, value in (metrics or {}).items()],
-            [Param(name, str(value)) for name, value in (params or {}).items()],
-            [RunTag(name, value) for name, value in (tags or {}).items()],
+            [Param(name, value) for name, value in _told(params or {}).items()],
+            [RunTag(name, value) for name, value in _told(tags or {}).items()],
         )
 
     def delete(self, run: str) -> None:
@@ -157,26 +158,22 @@ class Store:
         told = []
         for one in inputs:
             source = ("http", {"url": one.home}) if one.home else ("local", {"uri": f"data/raw/{one.name}"})
-            dataset = Dataset(
-                one.name, one.digest, source[0], json.dumps(source[1]), profile=json.dumps(dict(one.profile))
-            )
+            place = json.dumps(_told(source[1]))
+            dataset = Dataset(one.name, one.digest, source[0], place, profile=json.dumps(_told(one.profile)))
             told.append(DatasetInput(dataset, [InputTag("mlflow.data.context", one.context)]))
         if told:
             self.client.log_inputs(run, told)
 
 
+def _told(values: Mapping[str, Any]) -> dict[str, str]:
+    """Tags or params as they are recorded."""
+    return {name: without_secrets(str(value)) for name, value in values.items()}
+
+
 def address_of(root: Path, uri: str | None = None) -> str:
     """Where the store is: `uri`, else `MLFLOW_TRACKING_URI`, else `mlflow.db` below `root`."""
     default = str((root / DATABASE).resolve()).replace("%", "%25").replace("?", "%3F")
-    return uri or os.environ.get(URI_VARIABLE) or f"sqlite:///{default}"
-
-
-def shown(uri: str) -> str:
-    """An address as it may be printed: without user and password."""
-    parts = urlsplit(uri)
-    if "@" not in parts.netloc:
-        return uri
-    return parts._replace(netloc=f"***@{parts.netloc.rpartition('@')[2]}").geturl()
+    return uri or address_in(URI_VARIABLE) or f"sqlite:///{default}"
 
 
 @contextmanager
@@ -191,7 +188,7 @@ def failures_told(uri: str) -> Iterator[None]:
     except (MlflowException, SQLAlchemyError, OSError) as error:
         why = (str(_root_of(error)).strip() or type(error).__name__).splitlines()[0]
         raise PocketfaceError(
-            f"{shown(uri)}: the MLflow store cannot be used ({why}). Start it, or name another with "
+            f"{uri}: the MLflow store cannot be used ({why}). Start it, or name another with "
             f"{URI_VARIABLE}; nothing is lost, `pocketface track` publishes it all when the store is back"
         ) from None
 
@@ -223,19 +220,26 @@ def open_store(study: Plan, uri: str) -> Store:
     """Opens a store and the study's experiment, which is made when it is new.
 
     Raises:
-        PocketfaceError: the experiment was deleted, the database does not answer, is in a folder that MLflow
-            cannot use, or was moved without its artifacts. What else goes wrong is for `failures_told`,
-            around the call.
+        PocketfaceError: the address is none, the experiment was deleted, the database does not answer, is in
+            a folder that MLflow cannot use, or was moved without its artifacts. What else goes wrong is for
+            `failures_told`, around the call.
     """
     _prepare()
     from mlflow import MlflowClient
 
-    parts, database = urlsplit(uri), _database(uri)
+    try:
+        parts, database = urlsplit(uri), _database(uri)
+        host, port = parts.hostname or "localhost", parts.port
+    except ValueError:
+        raise PocketfaceError(
+            f"{uri}: not an address; in a user's name or a password, `:` is written %3A, `/` %2F and so on. "
+            f"Correct {URI_VARIABLE}"
+        ) from None
     if database:
         _create_database(database)
-    if port := DATABASE_PORTS.get(parts.scheme.partition("+")[0]):
+    if usual := DATABASE_PORTS.get(parts.scheme.partition("+")[0]):
         # MLflow itself would retry for minutes.
-        socket.create_connection((parts.hostname or "localhost", parts.port or port), CONNECT_SECONDS).close()
+        socket.create_connection((host, port or usual), CONNECT_SECONDS).close()
     client = MlflowClient(tracking_uri=uri)
     name = f"{EXPERIMENT_PREFIX}{study.study}"
     experiment = client.get_experiment_by_name(name)
@@ -245,11 +249,11 @@ def open_store(study: Plan, uri: str) -> Store:
         artifacts = (database.parent / ARTIFACTS).as_uri() if database else None
         return Store(client, client.create_experiment(name, artifacts, EXPERIMENT_TAGS))
     if experiment.lifecycle_stage != "active":
-        store = f"{URI_VARIABLE}={shlex.quote(shown(uri))}"
+        store = f"{URI_VARIABLE}={shlex.quote(without_secrets(uri))}"
         raise PocketfaceError(
-            f"{shown(uri)}: experiment {name} was deleted; bring it back with "
+            f"{uri}: experiment {name} was deleted; bring it back with "
             f"`{store} mlflow experiments restore -x {experiment.experiment_id}`, or empty the bin with "
-            f"`mlflow gc --backend-store-uri {shlex.quote(shown(uri))}`"
+            f"`mlflow gc --backend-store-uri {shlex.quote(without_secrets(uri))}`"
         )
     return Store(client, experiment.experiment_id)
 
