@@ -1,11 +1,22 @@
+import argparse
+import errno
 import json
+import os
+import shutil
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import h5py
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
+from full_disk import largest_file
+from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import alone, rounded, sha256, write_json, written_whole
 
 
@@ -34,6 +45,48 @@ def test_what_a_killed_run_left_is_cleared(tmp_path: Path) -> None:
     with written_whole(tmp_path / "out") as partial:
         partial.mkdir()
     assert list((tmp_path / "out").iterdir()) == []
+
+
+VALUES = np.random.default_rng(1).random(20_000)
+WRITERS: list[Callable[[Path], object]] = [
+    lambda path: path.write_bytes(bytes(160_000)),
+    lambda path: path.write_text("0" * 160_000),
+    lambda path: shutil.copyfile(argparse.__file__, path),
+    lambda path: np.save(path.open("wb"), VALUES),
+    lambda path: np.savez(path.open("wb"), VALUES),
+    lambda path: pd.DataFrame({"a": VALUES}).to_parquet(path),
+    lambda path: pd.DataFrame({"a": VALUES}).to_csv(path),
+    lambda path: Image.fromarray(VALUES.view(np.uint8).reshape(400, 400)).save(path, "PNG"),
+    lambda path: h5py.File(path, "w").create_dataset("a", data=VALUES).file.close(),
+    lambda path: (path.mkdir(), (path / "file").write_bytes(bytes(160_000))),
+]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # files that cannot be closed
+@pytest.mark.parametrize("write", WRITERS)
+def test_a_full_disk_is_told_whoever_writes_and_nothing_is_left(tmp_path: Path, write) -> None:
+    path = tmp_path / "out"
+    path.write_text("earlier")
+    told = rf"{path}: no room to write it \(.*free: \d+ MB in {tmp_path}.*\); make room"
+    with largest_file(20_000), pytest.raises(PocketfaceError, match=told), written_whole(path) as partial:
+        write(partial)
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+    assert path.read_text() == "earlier"
+
+
+def test_a_folder_that_cannot_be_made_is_told_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: object, **kwargs: object) -> None:
+        raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    with pytest.raises(PocketfaceError, match=f"Disk quota exceeded; free: .* in {tmp_path}"):
+        write_json(tmp_path / "new/deep/out.json", {})
+
+
+def test_other_failures_stay_what_they_are(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError), written_whole(tmp_path / "out") as partial:
+        partial.mkdir()
+        partial.write_text("")
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))

@@ -8,7 +8,9 @@ import keras
 import numpy as np
 import pytest
 
+from full_disk import largest_file
 from pocketface.cards import MODEL_FILE, ModelCard, VariantCard, read_card
+from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import sha256
 from pocketface.core.labels import Output
 from pocketface.faces import calibrate
@@ -211,6 +213,20 @@ def test_a_level_that_fails_its_audit_is_a_card_with_the_reason(folders, tmp_pat
     assert card.status == "failed"
     assert "should have INT8 inputs, the file has ['FLOAT32']" in (card.reason or "")
     assert [path.name for path in (tmp_path / "float32").iterdir()] == ["card.json"]
+
+
+@pytest.mark.parametrize("place", ["temporary folder", "out"])
+def test_a_full_disk_is_told_and_leaves_no_variant(folders, tmp_path: Path, monkeypatch, place: str) -> None:
+    """And no card that says `failed`: the level can be made where there is room."""
+    trained, views, out = folders
+    if place == "out":
+        float32 = (out / "float32" / MODEL_FILE).read_bytes()
+        monkeypatch.setattr("pocketface.tflite.convert.to_tflite", lambda model: float32)
+    made = tmp_path / "variants/float32"
+    with largest_file(2_000), pytest.raises(PocketfaceError, match=f"{made}: no room to write it"):
+        convert(trained, views, "float32", Settings(**SETTINGS), made)
+    assert list(made.parent.iterdir()) == []
+    assert convert(trained, views, "float32", Settings(**SETTINGS), made).status == "ok"
 
 
 def test_parity_measures_difference_agreement_and_variety() -> None:

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from building import Plan
+from full_disk import largest_file
+from pocketface.core.errors import FULL
 from pocketface.core.files import sha256
 from pocketface.tflite import ethos, ranges
 from pocketface.tflite.converter import to_tflite
@@ -50,6 +52,12 @@ def test_a_file_that_vela_refuses_has_a_reason(tmp_path) -> None:
     pytest.importorskip("ethosu")
     (tmp_path / "model.tflite").write_bytes(b"no model")
     assert ethos.compile_for(tmp_path / "model.tflite").reason
+
+
+def test_a_full_disk_is_no_reason_of_vela_s(copied) -> None:
+    pytest.importorskip("ethosu")
+    with largest_file(100), pytest.raises(OSError, match=FULL):
+        ethos.compile_for(copied)
 
 
 def test_without_vela_there_is_no_report(copied, monkeypatch) -> None:

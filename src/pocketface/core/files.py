@@ -3,10 +3,29 @@
 import hashlib
 import json
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from pocketface.core.errors import FULL, PocketfaceError
+
+
+@contextmanager
+def told_when_full(path: Path) -> Iterator[None]:
+    """Turns a full disk, met while writing `path` or a temporary file, into a `PocketfaceError`."""
+    try:
+        yield
+    except OSError as error:
+        if (found := FULL.search(str(error))) is None:
+            raise
+        folder = next(parent for parent in path.absolute().parents if parent.is_dir())
+        places = dict.fromkeys((folder, Path(tempfile.gettempdir())))
+        free = " and ".join(f"{shutil.disk_usage(place).free / 1e6:.0f} MB in {place}" for place in places)
+        raise PocketfaceError(
+            f"{path}: no room to write it ({found[0]}; free: {free}); make room and run again"
+        ) from None
 
 
 @contextmanager
@@ -15,16 +34,20 @@ def written_whole(path: Path) -> Iterator[Path]:
 
     Works for a file or a folder. When the block raises, what was written is removed and an earlier
     `path` is left as it was.
+
+    Raises:
+        PocketfaceError: the disk is full.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
-    remove(partial)
     try:
-        yield partial
-        if path.is_dir():
-            remove(path)
-        partial.replace(path)
+        with told_when_full(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            remove(partial)
+            yield partial
+            if path.is_dir():
+                remove(path)
+            partial.replace(path)
     except BaseException:
         remove(partial)
         raise

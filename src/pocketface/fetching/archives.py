@@ -31,7 +31,6 @@ from typing import IO, Any, cast
 
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import remove, written_whole
-from pocketface.fetching.disk import told_when_full
 from pocketface.fetching.sources import Limits
 
 BLOCK = 2**18
@@ -140,7 +139,7 @@ def pack(archives: Iterable[Archive], target: Path, limits: Limits | None = None
             member is not a plain file under a safe and new name; a limit is exceeded; the disk is full.
             `target` is then left as it was.
     """
-    with told_when_full(target), written_whole(target) as partial:
+    with written_whole(target) as partial:
         return _pack(archives, partial, limits or Limits())
 
 
@@ -151,11 +150,7 @@ def pack_folder(folder: Path, target: Path) -> int:
         PocketfaceError: as `pack`; a link is not followed but refused.
     """
     paths = sorted(path for path in folder.rglob("*") if path.is_symlink() or path.is_file())
-    with (
-        told_when_full(target),
-        written_whole(target) as partial,
-        zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as packed,
-    ):
+    with written_whole(target) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as packed:
         for path in paths:
             name = safe_name(path.relative_to(folder).as_posix(), str(folder))
             if path.is_symlink():

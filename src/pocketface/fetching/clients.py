@@ -17,7 +17,6 @@ from typing import IO
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import written_whole
 from pocketface.fetching.archives import pack_folder
-from pocketface.fetching.disk import told_when_full
 from pocketface.fetching.sources import GoogleDrive, Kaggle, Npm, Pypi
 
 STALL = 60.0
@@ -109,7 +108,7 @@ def from_npm(upstream: Npm, target: Path) -> None:
 
 
 def _write(content: IO[bytes], target: Path) -> None:
-    with told_when_full(target), written_whole(target) as partial, partial.open("wb") as file:
+    with written_whole(target) as partial, partial.open("wb") as file:
         shutil.copyfileobj(content, file)
 
 

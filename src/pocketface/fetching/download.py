@@ -19,8 +19,7 @@ import urllib3
 from tqdm import tqdm
 
 from pocketface.core.errors import PocketfaceError
-from pocketface.core.files import remove, written_whole
-from pocketface.fetching.disk import told_when_full
+from pocketface.core.files import remove, told_when_full, written_whole
 
 BLOCK = 2**16
 TRANSIENT = (408, 425, 429, 500, 502, 503, 504)

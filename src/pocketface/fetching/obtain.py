@@ -19,7 +19,6 @@ from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import alone, sha256, written_whole
 from pocketface.fetching import clients
 from pocketface.fetching.archives import Archive, archives_of, is_archive
-from pocketface.fetching.disk import told_when_full
 from pocketface.fetching.download import NotThere, Patience, download
 from pocketface.fetching.sources import AnyUpstream, Copy, File, GoogleDrive, Https, Kaggle, Npm, Pypi, Source
 
@@ -152,7 +151,7 @@ def _from_mirror(mirror: str, copy: Copy, target: Path, patience: Patience | Non
     origin = Path(mirror) / copy.path
     if not origin.is_file():
         raise NotThere(f"{origin}: no such file")
-    with told_when_full(target), written_whole(target) as partial:
+    with written_whole(target) as partial:
         shutil.copyfile(origin, partial)
         check(partial, copy, str(origin))
     return target

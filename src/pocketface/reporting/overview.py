@@ -10,6 +10,7 @@ from textwrap import fill
 from typing import Any
 
 from pocketface.cards import CARD
+from pocketface.core.files import written_whole
 from pocketface.core.labels import main_metric
 from pocketface.evaluation.groups import GROUPINGS
 from pocketface.published import (
@@ -55,7 +56,8 @@ Written by `pocketface publish` from the `card.json` of every folder.
 def write(weights: Path) -> None:
     """Writes both pages into the folder of published models; raises as they do."""
     for name, text in (("README.md", overview(weights)), (NOTICE, notice(weights))):
-        (weights / name).write_text(text, encoding="utf-8", newline="\n")
+        with written_whole(weights / name) as partial:
+            partial.write_text(text, encoding="utf-8", newline="\n")
 
 
 def notice(weights: Path) -> str:

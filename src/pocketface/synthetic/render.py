@@ -21,7 +21,6 @@ from PIL import Image
 
 from pocketface.core.files import written_whole
 from pocketface.fetching.archives import DATE
-from pocketface.fetching.disk import told_when_full
 from pocketface.synthetic import scenes
 from pocketface.synthetic.conditions import draw, encode
 from pocketface.synthetic.decoder import Decoder
@@ -49,7 +48,7 @@ def render(target: Path, photographs: int, seed: int, decoder: Path, workers: in
     starts = range(0, photographs, BLOCK)
     blocks = [(seed, start, min(start + BLOCK, photographs), decoder) for start in starts]
     workers = min(workers or os.cpu_count() or 1, len(blocks))
-    with told_when_full(target), written_whole(target) as partial, zipfile.ZipFile(partial, "w") as packed:
+    with written_whole(target) as partial, zipfile.ZipFile(partial, "w") as packed:
         if workers <= 1:
             for block in map(_block, blocks):
                 _store(packed, block)

@@ -52,7 +52,7 @@ def convert(trained: Path, views: Path, level: str, settings: Settings, out: Pat
         out: folder to write.
 
     Raises:
-        PocketfaceError: the trained model or the calibration faces cannot be loaded.
+        PocketfaceError: the trained model or the calibration faces cannot be loaded; the disk is full.
     """
     card = read_card(trained, ModelCard)
     if card.status == "unavailable":

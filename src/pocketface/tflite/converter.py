@@ -40,10 +40,14 @@ def to_tflite(
 
     Raises:
         PocketfaceError: the level lacks an operator of the model, or an operator's version is not known.
+        OSError: the temporary folder cannot be written.
     """
     spec = tf.TensorSpec((1, *model.inputs[0].shape[1:]), tf.float32, name="image")
     with tempfile.TemporaryDirectory() as folder:
-        model.export(folder, input_signature=[spec], verbose=False)
+        try:
+            model.export(folder, input_signature=[spec], verbose=False)
+        except tf.errors.OpError as error:  # what TensorFlow has for an OSError
+            raise OSError(str(error)) from error
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         _configure(converter, level)
         if not per_channel:

@@ -17,6 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from pocketface.cards import Npu
+from pocketface.core.errors import FULL
 
 U65 = "ethos-u65-256"
 VELA = "from ethosu.vela.vela import main; main()"
@@ -28,6 +29,9 @@ def compile_for(file: Path, accelerator: str = U65) -> Npu | None:
 
     Where at least one operator runs on the NPU, the compiled model is left beside the file as
     `ACCELERATOR.tflite`, and Vela's summary as `ACCELERATOR.csv`. Both repeat byte for byte.
+
+    Raises:
+        OSError: the disk is full.
     """
     if find_spec("ethosu") is None:
         return None
@@ -41,7 +45,10 @@ def compile_for(file: Path, accelerator: str = U65) -> Npu | None:
         summaries = sorted(Path(folder).glob("*_summary_*.csv"))
         compiled = Path(folder) / f"{file.stem}_vela.tflite"
         if done.returncode != 0 or not summaries or not compiled.is_file():
-            return Npu(accelerator=accelerator, reason=_complaint(done.stdout + done.stderr))
+            reason = _complaint(done.stdout + done.stderr)
+            if FULL.search(reason):
+                raise OSError(reason)
+            return Npu(accelerator=accelerator, reason=reason)
         with summaries[0].open(encoding="utf-8", newline="") as opened:
             summary = next(csv.DictReader(opened))
         on_npu, on_cpu = (_count(done.stdout, place) for place in ("NPU", "CPU"))
