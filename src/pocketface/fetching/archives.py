@@ -4,8 +4,9 @@
 
 Members are streamed, in archive order, into an uncompressed zip with fixed dates: equal archives give equal
 bytes, workers get random access, and nothing an archive says can name a path on this disk. An archive with
-*one* bad member (a link, a device, an absolute path, `..`, the same name twice, more bytes than the limits)
-is refused whole: whoever made it was careless or hostile, and the rest cannot be trusted either.
+*one* bad member (a link, a device, an absolute path, `..`, a name that some file system takes for that of
+another, more bytes than the limits) is refused whole: whoever made it was careless or hostile, and the rest
+cannot be trusted either.
 
 An archive in an archive is opened, one level deep; its members stand below its own name,
 `fer2013.tar.gz/fer2013/fer2013.csv`. Both it and they count towards the limits.
@@ -20,7 +21,9 @@ import lzma
 import re
 import stat
 import struct
+import sys
 import tarfile
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -43,8 +46,10 @@ DAMAGED = (
     lzma.LZMAError,
     zlib.error,
     EOFError,
-    # and these from `zipfile`, for headers that ask for what it cannot do or do not hold what they should
+    # and these for headers that ask for what cannot be done, follow each other without end or do not hold
+    # what they should
     NotImplementedError,
+    RecursionError,
     struct.error,
     UnicodeDecodeError,
 )
@@ -66,8 +71,14 @@ EXTENDED = (
     tarfile.GNUTYPE_LONGNAME,
     tarfile.GNUTYPE_LONGLINK,
 )
-LONGEST_HEADER = 2**20
+LONGEST_HEADER = 2**16
 """Bytes of an extended tar header; an honest one holds a name and a few dates."""
+LONGEST_NAME = 512
+"""Bytes of a member's name; Windows has 260 letters."""
+DIRECTORY_ENTRY, DIRECTORY_BYTES = b"PK\x01\x02", 256
+"""How a member begins in a zip's directory, and how many bytes it has there, on average, at most."""
+REORDERS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+"""Unicode's directions of characters that reorder others: `photo<RLO>gpj.exe` looks like `photoexe.jpg`."""
 ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 ENCRYPTED = 0x1
 NAME_IS_UTF8 = 0x800
@@ -208,22 +219,26 @@ class _Packing:
         packed: it.
         limits: what may go into it.
         aside: a folder for archives that were found in archives.
-        names: of all members met.
-        total: bytes of all members met.
+        names, folders: of all members met, and the folders they stand in, as `same` has them.
+        count, total: number and bytes of all members met.
     """
 
     packed: zipfile.ZipFile
     limits: Limits
     aside: Path
     names: set[str] = field(default_factory=set)
+    folders: set[str] = field(default_factory=set)
+    count: int = 0
     total: int = 0
 
     def add(self, archive: Archive) -> None:
         """Copies the members of an archive, then those of the archives among them."""
-        before = len(self.names)
+        before = self.count
         inner: dict[str, Path] = {}
+        if archive.inside:  # its members stand below its name
+            self.names.discard(same(archive.name))
         with _told_when_damaged(archive):
-            for member in members(archive):
+            for member in members(archive, self.limits.members):
                 name = self._new_name(archive, member)
                 left = min(self.limits.member, self.limits.total - self.total)
                 if not is_archive(name):
@@ -232,10 +247,10 @@ class _Packing:
                     deep = "an archive in an archive in an archive (unpack the outer one first)"
                     raise _refused(archive.label, member.name, deep)
                 else:
-                    inner[name] = self.aside / str(len(self.names))
+                    inner[name] = self.aside / str(self.count)
                     with inner[name].open("wb") as file:
                         self.total += _copy(member, file, archive.label, left)
-        if len(self.names) == before:
+        if self.count == before:
             raise PocketfaceError(f"{archive.label}: the archive is empty; {ANEW}")
         for found in archives_of(inner, archive.label):
             self.add(found)
@@ -246,11 +261,17 @@ class _Packing:
         name = safe_name(member.name, archive.label)
         if archive.inside:
             name = f"{archive.name}/{name}"
-        if name in self.names:
-            raise _refused(archive.label, member.name, "the same name stands there twice")
-        self.names.add(name)
-        if len(self.names) > self.limits.members:
-            raise _refused(archive.label, member.name, f"more than {self.limits.members} members")
+        key = same(name)
+        folders = {key[:end] for end, letter in enumerate(key) if letter == "/"}
+        if key in self.names:
+            raise _refused(archive.label, member.name, "the same name stands there twice, or spelt alike")
+        if key in self.folders or not folders.isdisjoint(self.names):
+            raise _refused(archive.label, member.name, "a name is that of a file and of a folder")
+        self.names.add(key)
+        self.folders |= folders
+        self.count += 1
+        if self.count > self.limits.members:
+            raise _too_many(archive.label, self.limits.members)
         return name
 
 
@@ -279,22 +300,23 @@ def _copy(member: Member, target: IO[bytes], archive: str, limit: int) -> int:
     return copied
 
 
-def members(archive: Archive) -> Iterator[Member]:
+def members(archive: Archive, most: int) -> Iterator[Member]:
     """The files in an archive, in its order; folders are passed over.
 
     Raises:
-        PocketfaceError: it is no archive, though its name says so; or a member is not a plain file.
+        PocketfaceError: it is no archive, though its name says so; a member is not a plain file; files and
+            folders are more than `most`.
         tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, OSError, EOFError: it is damaged.
     """
     kind = _kind(archive)
     if kind == "zip":
-        yield from _zip_members(archive)
+        yield from _zip_members(archive, most)
         return
     with _joined(archive.parts) as raw:
         compression = kind.removeprefix("tar").removeprefix(".")
         plain = OPEN[compression](raw) if compression else raw
         if kind.startswith("tar"):
-            yield from _tar_members(plain, archive.label)
+            yield from _tar_members(plain, archive.label, most)
         else:
             path = PurePosixPath(archive.name)
             yield Member(path.stem if compression else path.name, None, lambda: plain)
@@ -312,12 +334,16 @@ def safe_name(name: str, archive: str) -> str:
     """A member's name without `./` and doubled slashes.
 
     Raises:
-        PocketfaceError: it is absolute, climbs (`..`), or holds a backslash, a drive letter or a control
-            character.
+        PocketfaceError: it is absolute, climbs (`..`), is too long, or holds a backslash, a drive letter, a
+            control character or one that reorders the others.
     """
     name = decoded(name.encode("utf-8", "surrogateescape"))
-    if re.search(r"[\x00-\x1f\x7f]", name):
+    if len(name.encode()) > LONGEST_NAME:
+        raise _refused(archive, f"{name[:40]}...", f"a name of more than {LONGEST_NAME} bytes")
+    if any(unicodedata.category(letter) in ("Cc", "Zl", "Zp") for letter in name):
         raise _refused(archive, name, "a control character in the name")
+    if any(unicodedata.bidirectional(letter) in REORDERS for letter in name):
+        raise _refused(archive, name, "a character in the name that reorders the others")
     if "\\" in name:
         raise _refused(archive, name, "a backslash in the name")
     if name.startswith("/") or re.match(r"[A-Za-z]:", name):
@@ -328,6 +354,18 @@ def safe_name(name: str, archive: str) -> str:
     if not parts or name.endswith("/"):
         raise _refused(archive, name, "a file without a name")
     return "/".join(parts)
+
+
+def same(name: str) -> str:
+    """What is equal for all names that some file system takes for one: whatever their case and Unicode form,
+    without what it ignores, invisible characters and the dots and blanks at the end of a part.
+    """
+    if name.isascii():
+        folded = name.lower()
+    else:
+        folded = unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())
+        folded = "".join(letter for letter in folded if unicodedata.category(letter) != "Cf")
+    return "/".join(part.rstrip(". ") for part in folded.split("/"))
 
 
 def decoded(name: bytes) -> str:
@@ -368,11 +406,13 @@ class _StrictTarInfo(tarfile.TarInfo):
         return info
 
 
-def _tar_members(plain: IO[bytes], archive: str) -> Iterator[Member]:
+def _tar_members(plain: IO[bytes], archive: str, most: int) -> Iterator[Member]:
     with tarfile.open(
         fileobj=plain, mode="r|", tarinfo=_StrictTarInfo, bufsize=BLOCK, encoding="utf-8"
     ) as tar:
-        for info in tar:
+        for count, info in enumerate(tar, 1):
+            if count > most:
+                raise _too_many(archive, most)
             if info.isdir():
                 _check_folder(info.name, archive)
                 continue
@@ -399,10 +439,27 @@ def _check_end(rest: IO[bytes]) -> None:
             raise tarfile.ReadError("data after the end of the archive")
 
 
-def _zip_members(archive: Archive) -> Iterator[Member]:
+class _Bounded(io.BufferedReader):
+    """A zip of which no more is read at once than a directory of `most` members. `zipfile` reads the
+    directory in one go, whatever its size, and makes of each member an object that takes far more memory.
+    """
+
+    def __init__(self, archive: Archive, most: int) -> None:
+        super().__init__(io.FileIO(archive.parts[0]))
+        self.label, self.most = archive.label, most
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        content = super().read(size) if (size or 0) <= self.most * DIRECTORY_BYTES + BLOCK else None
+        if content is None or content.count(DIRECTORY_ENTRY) > self.most:
+            raise _too_many(self.label, self.most)
+        return content
+
+
+def _zip_members(archive: Archive, most: int) -> Iterator[Member]:
     if len(archive.parts) > 1:
         raise PocketfaceError(f"{archive.label}: a zip in pieces cannot be streamed; join them first")
-    with zipfile.ZipFile(archive.parts[0]) as packed:
+    with _Bounded(archive, most) as raw, zipfile.ZipFile(raw) as packed:
+        raw.most = sys.maxsize  # from here on it reads what the members hold
         for info in packed.infolist():
             name = info.orig_filename
             if not info.flag_bits & NAME_IS_UTF8:  # then `zipfile` has read it as code page 437
@@ -499,6 +556,13 @@ def _refused(archive: str, member: str, why: str) -> PocketfaceError:
     return PocketfaceError(
         f"{archive}: member {member!r} is refused: {why}; nothing of the archive is used. "
         "Get the archive from its publisher, and give its sha256 in data/sources.yaml"
+    )
+
+
+def _too_many(archive: str, most: int) -> PocketfaceError:
+    return PocketfaceError(
+        f"{archive}: the archive is refused: it has more than {most} members, or a directory as large; if "
+        "that is no decompression bomb, raise the source's `limits` in data/sources.yaml"
     )
 
 
