@@ -22,6 +22,8 @@ class Answer:
     ignore_range: bool = False
     shift_range: bool = False
     body: bytes | None = None
+    endless: bool = False
+    length: str | None = None
 
 
 @dataclass
@@ -85,8 +87,12 @@ def handler(site: Site) -> type[BaseHTTPRequestHandler]:
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
+            if not answer.endless:
+                self.send_header("Content-Length", str(len(body)) if answer.length is None else answer.length)
             self.end_headers()
+            self.close_connection |= answer.endless or answer.length is not None
+            while answer.endless:
+                self.wfile.write(bytes(BLOCK))
             end = answer.cut_after if answer.cut_after is not None else answer.stall_after
             shown = body if end is None else body[:end]
             for start in range(0, len(shown), BLOCK):

@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,25 @@ def test_more_bytes_than_announced_in_the_sources_are_refused(site: Site, target
     with pytest.raises(PocketfaceError, match="more than the 40000 bytes"):
         fetch(site, target, size=40_000)
     assert not list(target.parent.glob("a.tar*"))
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_an_answer_without_end_ends_where_no_size_is_known(
+    site: Site, target: Path, announced: bool, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("pocketface.fetching.download.LARGEST", 30_000)
+    site.always["a.tar"] = Answer(endless=not announced)
+    with pytest.raises(PocketfaceError, match="more than the 30000 bytes that a file of unknown size"):
+        fetch(site, target, checked=True)
+    assert len(site.asked) == 1
+    assert not list(target.parent.iterdir())
+
+
+@pytest.mark.parametrize("length", ["²", "-1", "9" * 5000, ""])
+def test_a_length_that_is_no_number_is_as_none(site: Site, target: Path, length: str):
+    site.answers["a.tar"] = [Answer(status=429, headers={"Retry-After": length}), Answer(length=length)]
+    with suppress(PocketfaceError):  # what HTTP itself makes of such an answer
+        assert fetch(site, target, size=len(CONTENT)) == CONTENT
 
 
 def test_a_rejected_file_is_removed_and_an_earlier_one_kept(site: Site, target: Path):

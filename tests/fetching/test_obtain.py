@@ -142,6 +142,44 @@ def test_a_mirror_that_is_no_folder_is_told(folder: Path, monkeypatch: pytest.Mo
         obtain(source(), folder)
 
 
+@pytest.mark.parametrize("name", ["x.tar.xz", "other.zip"])
+def test_a_link_that_leads_out_of_the_mirror_is_not_followed(folder: Path, mirror: Path, name: str):
+    outside = mirror.parent / "secret"
+    outside.write_bytes(CONTENT)
+    (mirror / "x" / name).symlink_to(outside)
+    with pytest.raises(PocketfaceError, match=rf"{mirror}/x/{name}: a link that leads out of .* {outside}"):
+        obtain_dataset("x", source(sha256=None), folder)
+    assert names(folder) == []
+
+
+def test_links_within_a_mirror_and_to_our_own_archives_are_followed(folder: Path, mirror: Path):
+    linked = mirror.with_name("linked")
+    mirror.rename(linked)
+    mirror.symlink_to(linked)
+    (mirror / "x/real").write_bytes(CONTENT)
+    (mirror / "x/x.tar.xz").symlink_to("real")
+    [archive] = obtain(source(), folder)
+    archive.parts[0].unlink()
+    archive.parts[0].symlink_to(mirror / "x/real")
+    assert obtain(source(), folder)[0].parts[0].read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("user", ["me:pl4nted", "pl4nted", "pl4nted:pl4nted", "me: pl4nted ", "me:a/pl4nted"])
+@pytest.mark.parametrize("status", [200, 401, 404, 503, None])
+def test_a_mirrors_password_is_shown_nowhere(site: Site, folder: Path, monkeypatch, capsys, user, status):
+    """Whatever the server answers, a wrong file with 200; None is that nobody listens."""
+    address = site.address if status else "http://127.0.0.1:9"
+    monkeypatch.setenv(MIRROR, address.replace("://", f"://{user}@"))
+    site.files["x/x.tar.xz"] = b"another one"
+    site.always["x/x.tar.xz"] = Answer(status=status or 200)
+    with pytest.raises(PocketfaceError) as told:
+        obtain(source(), folder, Patience(attempts=2, first_wait=0.0))
+    assert "://***@127.0.0.1:" in str(told.value)
+    printed = capsys.readouterr()
+    written = [path.read_bytes().decode() for path in folder.rglob("*") if path.is_file()]
+    assert "pl4nted" not in "".join([str(told.value), printed.out, printed.err, *written])
+
+
 def test_pieces_come_side_by_side_and_become_one_archive(site: Site, folder: Path):
     pieces = {f"a{letter}": letter.encode() * 9000 for letter in "abcdefg"}
     site.files.update({f"x.tar.xz{suffix}": piece for suffix, piece in pieces.items()})

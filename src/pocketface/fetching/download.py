@@ -8,6 +8,7 @@ cannot tell that it still has the same version, and no checksum would show it, i
 """
 
 import email.utils
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import remove, told_when_full, written_whole
 
 BLOCK = 2**16
+LARGEST = 2**36
+"""Bytes of a file whose size is not known; an answer may have no end."""
 TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
 REMEDIES = {
     401: "the server wants a login: fetch it with a browser",
@@ -75,7 +78,7 @@ def download(
     Args:
         url: http or https.
         target: replaced when the download is complete and accepted, untouched before.
-        size: in bytes where it is known; more is an error at once.
+        size: in bytes where it is known; more, or more than `LARGEST` where it is not, is an error at once.
         checked: whether `accept` would notice a wrong byte; if so, a partial download is resumed even
             where the server does not say which version of the file it has.
         patience: see there.
@@ -194,8 +197,9 @@ def _start_again(part: Path, answer: requests.Response) -> None:
 
 def _append(url: str, part: Path, answer: requests.Response, size: int | None) -> None:
     have = _length(part)
-    length = answer.headers.get("Content-Length")
-    total = have + int(length) if length else size
+    length = answer.headers.get("Content-Length", "")
+    total = have + int(length) if re.fullmatch("[0-9]{1,18}", length) else size
+    limit = LARGEST if size is None else size
     bar = tqdm(
         total=total, initial=have, desc=part.stem, unit="B", unit_scale=True, leave=False, disable=None
     )
@@ -203,12 +207,13 @@ def _append(url: str, part: Path, answer: requests.Response, size: int | None) -
         # `iter_content` waits for whole blocks, and loses what it has of one when the connection ends.
         while block := answer.raw.read1(BLOCK, decode_content=False):
             have += len(block)
-            if size is not None and have > size:
+            if max(have, total or 0) > limit:
                 file.close()
                 remove(part)
                 remove(_version(part))
+                known = "a file of unknown size may have" if size is None else "data/sources.yaml gives"
                 raise PocketfaceError(
-                    f"{url}: it sends more than the {size} bytes that data/sources.yaml gives; "
+                    f"{url}: it sends more than the {limit} bytes that {known}; "
                     "if the publisher has a new release, correct size and sha256 there"
                 )
             file.write(block)
@@ -220,7 +225,7 @@ def _append(url: str, part: Path, answer: requests.Response, size: int | None) -
 def _retry_after(answer: requests.Response) -> float:
     """The header in seconds from now; it may hold a number or a date."""
     value = answer.headers.get("Retry-After", "")
-    if value.isdigit():
+    if re.fullmatch("[0-9]+", value):
         return float(value)
     try:
         return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())

@@ -8,13 +8,13 @@ under other names, too, and packed otherwise: see `held`.
 """
 
 import hashlib
-import os
 import shutil
 import sys
 import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from pocketface.core.addresses import address_in
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import alone, sha256, written_whole
 from pocketface.fetching import clients
@@ -43,12 +43,14 @@ def obtain_dataset(
     Raises:
         PocketfaceError: as `obtain`.
     """
-    mirror = os.environ.get(MIRROR, "")
+    mirror = address_in(MIRROR)
     parts = [part for file in source.files for part in file.parts()]
     for place in (folder, *([Path(mirror)] if mirror and not is_address(mirror) else [])):
         if archives := held(name, source, place):
             known = {place / copy.path: copy for part in parts for copy in part.copies()}
             for path in (part for archive in archives for part in archive.parts):
+                if place != folder:
+                    _check_inside(path, place)
                 check(path, known.get(path, Copy(str(path))), str(path))
             return archives
         if any(present(part, place) for part in parts):
@@ -84,7 +86,7 @@ def obtain(source: Source, folder: Path = ARCHIVES, patience: Patience | None = 
             each.
         PocketfaceError: a file is the wrong one; it is then moved aside.
     """
-    mirror = os.environ.get(MIRROR, "")
+    mirror = address_in(MIRROR)
     parts = [part for file in source.files for part in file.parts()]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         waiting = [pool.submit(_obtain, part, folder, mirror, patience) for part in parts]
@@ -151,10 +153,20 @@ def _from_mirror(mirror: str, copy: Copy, target: Path, patience: Patience | Non
     origin = Path(mirror) / copy.path
     if not origin.is_file():
         raise NotThere(f"{origin}: no such file")
+    _check_inside(origin, Path(mirror))
     with written_whole(target) as partial:
         shutil.copyfile(origin, partial)
         check(partial, copy, str(origin))
     return target
+
+
+def _check_inside(path: Path, mirror: Path) -> None:
+    """Our own archives may be links to wherever they lie; a mirror is somebody else's."""
+    if not path.resolve().is_relative_to(mirror.resolve()):
+        raise PocketfaceError(
+            f"{path}: a link that leads out of the mirror, to {path.resolve()}, and is not followed; "
+            f"have the file itself put there, or put it into {ARCHIVES}"
+        )
 
 
 def _from_upstream(upstream: AnyUpstream, copy: Copy, target: Path, patience: Patience | None) -> Path:
