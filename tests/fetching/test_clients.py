@@ -1,6 +1,8 @@
 """The clients of others are stood in for: no test leaves this machine."""
 
+import errno
 import io
+import os
 import shutil
 import subprocess
 import sys
@@ -54,6 +56,20 @@ def kagglehub(monkeypatch: pytest.MonkeyPatch, download) -> None:
     module.exceptions, module.dataset_download = exceptions, download  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "kagglehub", module)
     monkeypatch.setitem(sys.modules, "kagglehub.exceptions", exceptions)
+
+
+@pytest.mark.parametrize("client", ["google-drive", "kaggle"])
+def test_a_full_disk_is_not_told_as_a_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, client: str):
+    def download(*args, **options) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    kagglehub(monkeypatch, download)
+    monkeypatch.setattr(gdown, "download", download)
+    with pytest.raises(PocketfaceError, match=r"faces.zip.*: no room to write it .*; make room"):
+        if client == "kaggle":
+            from_kaggle(KAGGLE, tmp_path / "faces.zip")
+        else:
+            from_google_drive(DRIVE, tmp_path / "faces.zip")
 
 
 def test_kaggles_folder_becomes_one_zip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -340,9 +340,10 @@ def safe_name(name: str, archive: str) -> str:
     name = decoded(name.encode("utf-8", "surrogateescape"))
     if len(name.encode()) > LONGEST_NAME:
         raise _refused(archive, f"{name[:40]}...", f"a name of more than {LONGEST_NAME} bytes")
-    if any(unicodedata.category(letter) in ("Cc", "Zl", "Zp") for letter in name):
+    odd = [letter for letter in name if not letter.isprintable()]
+    if any(unicodedata.category(letter) in ("Cc", "Zl", "Zp") for letter in odd):
         raise _refused(archive, name, "a control character in the name")
-    if any(unicodedata.bidirectional(letter) in REORDERS for letter in name):
+    if any(unicodedata.bidirectional(letter) in REORDERS for letter in odd):
         raise _refused(archive, name, "a character in the name that reorders the others")
     if "\\" in name:
         raise _refused(archive, name, "a backslash in the name")

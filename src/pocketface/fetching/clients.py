@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from pocketface.core.errors import PocketfaceError
-from pocketface.core.files import written_whole
+from pocketface.core.files import told_when_full, written_whole
 from pocketface.fetching.archives import pack_folder
 from pocketface.fetching.sources import GoogleDrive, Kaggle, Npm, Pypi
 
@@ -32,9 +32,10 @@ def from_google_drive(upstream: GoogleDrive, target: Path) -> None:
     part = target.with_name(f"{target.name}.drive")
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        gdown.download(
-            id=upstream.id, output=str(part), resume=True, timeout=STALL, retries=RETRIES, quiet=_quiet()
-        )
+        with told_when_full(part):
+            gdown.download(
+                id=upstream.id, output=str(part), resume=True, timeout=STALL, retries=RETRIES, quiet=_quiet()
+            )
     except (gdown.exceptions.DownloadError, OSError) as error:
         raise PocketfaceError(
             f"{page}: Google Drive did not give it ({_first_line(error)}); popular files have a daily quota: "
@@ -54,7 +55,8 @@ def from_kaggle(upstream: Kaggle, target: Path) -> None:
         ) from None
     errors = kagglehub.exceptions
     try:
-        folder = Path(kagglehub.dataset_download(upstream.dataset))
+        with told_when_full(target):
+            folder = Path(kagglehub.dataset_download(upstream.dataset))
     except (
         OSError,
         errors.BackendError,
