@@ -18,6 +18,13 @@ def written(tmp_path: Path, change) -> Path:
     return path
 
 
+def test_a_doubled_key_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, lambda p: None)
+    path.write_text(path.read_text() + "threads: 1\n")
+    with pytest.raises(PocketfaceError, match="the key 'threads' stands twice"):
+        load_study(path)
+
+
 def small(params: dict) -> dict:
     return params["models"]["small"]
 
@@ -95,6 +102,29 @@ def fetched(params: dict) -> dict:
         (lambda p: p["datasets"]["utkface"].update(sample=0), "datasets.utkface.sample"),
         (lambda p: p.update(holdout="celeba"), "holdout: no 'celeba'"),
         (lambda p: p.pop("models"), "models: Field required"),
+        (lambda p: p.update(threads=10**9), "threads: Input should be less than or equal to 256"),
+        (lambda p: p.update(seed=-1), "seed"),
+        (lambda p: p.update(seed=2**32), "seed"),
+        (lambda p: p.update(seed=10**4000), "seed"),
+        (lambda p: small(p)["training"].update(learning_rate=float("inf")), "training.learning_rate"),
+        (lambda p: small(p)["training"].update(learning_rate=float("nan")), "training.learning_rate"),
+        (lambda p: small(p)["training"].update(learning_rate=10**4000), "training.learning_rate"),
+        (lambda p: small(p)["training"].update(epochs=10**9), "training.epochs"),
+        (lambda p: small(p)["training"].update(batch_size=10**9), "training.batch_size"),
+        (lambda p: small(p)["training"].update(weight_decay=float("inf")), "training.weight_decay"),
+        (lambda p: small(p)["training"].update(loss_weights={"age": -1}), "training.loss_weights.age"),
+        (lambda p: p["levels"].update(qat_int8={"epochs": 10**9}), "levels.qat_int8.epochs"),
+        (lambda p: p["levels"].update(qat_int8={"learning_rate": float("inf")}), "qat_int8.learning_rate"),
+        (lambda p: p["benchmark"].update(runs=10**9), "benchmark.runs"),
+        (lambda p: p.update(champion={"max_size_mb": float("inf")}), "champion.max_size_mb"),
+        (lambda p: small(p).update(options={"widths": [8, -1]}), "options.widths: Value error, not from 0"),
+        (lambda p: small(p).update(options={"widths": [10**9]}), "options.widths: Value error, not from 0"),
+        (lambda p: small(p).update(options={"widths": [8] * 65}), "options.widths: Value error, a list of"),
+        (lambda p: small(p).update(options={"widths": [[8]]}), "options.widths: Value error, a list of"),
+        (lambda p: small(p).update(options={"widths": {"a": 1}}), "options.widths: Value error, neither"),
+        (lambda p: small(p).update(options={"dropout": float("nan")}), "options.dropout: Value error"),
+        (lambda p: small(p).update(options={"weights": "/etc/passwd"}), "options.weights: Value error"),
+        (lambda p: small(p).update(options={"weights": "../../etc/passwd"}), "options.weights: Value error"),
     ],
 )
 def test_a_wrong_field_is_named_with_its_file(tmp_path: Path, change, complaint: str) -> None:

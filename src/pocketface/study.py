@@ -35,8 +35,8 @@ class Champion(Strict):
         max_latency_ms: median time for one face with one thread, on the machine that measured it.
     """
 
-    max_size_mb: Annotated[float, Field(gt=0)] | None = 1.0
-    max_latency_ms: Annotated[float, Field(gt=0)] | None = 10.0
+    max_size_mb: Annotated[float, Field(gt=0, le=1e6)] | None = 1.0
+    max_latency_ms: Annotated[float, Field(gt=0, le=1e6)] | None = 10.0
 
     def __str__(self) -> str:
         size = "" if self.max_size_mb is None else f"{self.max_size_mb:g} MB"

@@ -5,8 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pocketface.core.errors import PocketfaceError, exit_cleanly
+from pocketface.core.errors import PocketfaceError, exit_cleanly, shown
 
 
 def test_bad_input_ends_with_status_2_and_one_line(capsys) -> None:
@@ -79,3 +81,19 @@ def test_what_stdout_cannot_encode_is_escaped(monkeypatch) -> None:
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, "cp1252"))
     exit_cleanly(print)("한.jpg", "\udcff", "ö", flush=True)
     assert out.getvalue() == "\\ud55c.jpg \\udcff ö\n".encode("cp1252")
+
+
+@given(st.text())
+def test_what_is_shown_is_one_printable_line(text: str) -> None:
+    assert shown(text).isprintable()
+    assert shown(text) == text or not text.isprintable()
+
+
+def test_a_message_prints_no_line_and_no_escape_that_is_not_ours(capsys) -> None:
+    @exit_cleanly
+    def main() -> None:
+        raise PocketfaceError("two\n  lines of ours, \x1b[2K\rand \u202e not")
+
+    with pytest.raises(SystemExit):
+        main()
+    assert capsys.readouterr().err == "error: two\n  lines of ours, \\x1b[2K\\rand \\u202e not\n"

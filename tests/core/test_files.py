@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from full_disk import largest_file
+from pocketface.core import files
 from pocketface.core.errors import PocketfaceError
-from pocketface.core.files import alone, rounded, sha256, write_json, written_whole
+from pocketface.core.files import alone, parse_json, read_text, rounded, sha256, write_json, written_whole
 
 
 def test_a_failed_write_leaves_the_earlier_file_and_nothing_else(tmp_path: Path) -> None:
@@ -122,3 +123,47 @@ def test_a_failure_lets_the_next_one_in(tmp_path: Path) -> None:
     for _ in range(2):
         with pytest.raises(RuntimeError), alone(tmp_path / "x"):
             raise RuntimeError
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(VALUES)
+def test_json_is_read_back(content) -> None:
+    assert parse_json(json.dumps(content)) == content
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ('{"a": 1, "b": 2, "a": 1}', "the key 'a' stands twice"),
+        ('[{"a": {"b": 1, "b": 1}}]', "the key 'b' stands twice"),
+        ("[NaN]", "NaN is no number"),
+        ("[-Infinity]", "-Infinity is no number"),
+        ("9" * 5000, "Exceeds the limit"),
+        ("[" * 5000 + "]" * 5000, "nested too deeply"),
+        ("[", "Expecting value"),
+    ],
+)
+def test_json_that_is_refused(text: str, complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        parse_json(text)
+
+
+def test_text_that_is_too_large_or_no_text(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(files, "LARGEST_TEXT", 10)
+    path = tmp_path / "text"
+    path.write_bytes(b"a" * 10)
+    assert read_text(path) == "a" * 10
+    for content, complaint in ((b"a" * 11, "larger than 10 bytes"), (b"\xff", "not UTF-8")):
+        path.write_bytes(content)
+        with pytest.raises(PocketfaceError, match=complaint):
+            read_text(path)
+    with pytest.raises(PocketfaceError, match="not a regular file"):
+        read_text(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        read_text(tmp_path / "none")

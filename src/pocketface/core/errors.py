@@ -36,12 +36,20 @@ class PocketfaceError(Exception):
         super().__init__(without_secrets(message))
 
 
+def shown(text: object) -> str:
+    """Text of somebody else's as one line: what is not printable (line breaks, control characters, marks that
+    turn the direction of writing) becomes an escape."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in str(text)
+    )
+
+
 def exit_cleanly(main: Callable[P, T]) -> Callable[P, T]:
     """Decorates an entry point.
 
     A `PocketfaceError` becomes a line on stderr and exit status 2; so does a missing package that an extra
     brings, and a full disk, wherever it is met. What the encoding of stdout cannot say, as in a file's name,
-    is printed as an escape. Ctrl-C ends it without a traceback.
+    is printed as an escape, and so are control characters in a message. Ctrl-C ends it without a traceback.
     """
 
     @functools.wraps(main)
@@ -66,7 +74,7 @@ def exit_cleanly(main: Callable[P, T]) -> Callable[P, T]:
             told = f"this needs the extra `{extra}`, for {error.name} is not installed: {remedy}"
         except KeyboardInterrupt:
             sys.exit(EXIT_INTERRUPTED)
-        print(f"error: {told}", file=sys.stderr)
+        print("error: " + "\n".join(map(shown, told.split("\n"))), file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
 
     return wrapped

@@ -11,6 +11,9 @@ from typing import Any
 
 from pocketface.core.errors import FULL, PocketfaceError
 
+LARGEST_TEXT = 16_000_000
+"""Bytes of a params file, a card."""
+
 
 @contextmanager
 def told_when_full(path: Path) -> Iterator[None]:
@@ -80,6 +83,54 @@ def write_json(path: Path, content: Any) -> None:
     """Writes JSON with sorted keys and floats of six significant digits."""
     with written_whole(path) as partial:
         partial.write_text(json.dumps(rounded(content), indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def read_text(path: Path) -> str:
+    """The text of a file that may be somebody else's.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError: there is none.
+        PocketfaceError: it is no regular file, cannot be read, is larger than `LARGEST_TEXT` or not UTF-8.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_file():
+        raise PocketfaceError(f"{path}: not a regular file")
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST_TEXT + 1)
+        if len(content) <= LARGEST_TEXT:
+            return content.decode()
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except OSError as error:
+        raise PocketfaceError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        raise PocketfaceError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8") from None
+    raise PocketfaceError(f"{path}: larger than {LARGEST_TEXT:,} bytes, which no such file needs")
+
+
+def parse_json(text: str) -> Any:
+    """JSON, of which no key stands twice in an object and every number is finite.
+
+    Raises:
+        ValueError: it is not, or it is nested too deeply.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_unlike, parse_constant=_no_number)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _unlike(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} stands twice")
+    return found
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number")
 
 
 def rounded(content: Any, digits: int = 6) -> Any:

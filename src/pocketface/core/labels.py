@@ -4,7 +4,9 @@ The order of each tuple is the order of a model's outputs. It is written into ev
 deployed model never has to guess it.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, StringConstraints, model_validator
 
 from pocketface.core.settings import Strict
 
@@ -84,15 +86,35 @@ def main_metric(head: str) -> str:
     return f"{head}_{'mae' if head in NUMBERS else 'accuracy'}"
 
 
+def _printable(text: str) -> str:
+    if not text.isprintable() or text != text.strip():
+        raise ValueError(f"{text!r} is no word of printable characters")
+    return text
+
+
+Word = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_printable)]
+"""A label or unit."""
+Head = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]{1,64}$")]
+"""Name of an answer; it is that of a column, and part of one in C."""
+
+
 class Output(Strict):
     """One answer of a model.
 
     Attributes:
         kind: `number`: float `[N, 1]` in `unit`; `classes`: float `[N, len(labels)]` probabilities.
         unit: of a number, e.g. `years`.
-        labels: of classes, in output order.
+        labels: of classes, in output order; two or more, and no two are equal.
     """
 
     kind: Literal["number", "classes"]
-    unit: str | None = None
-    labels: tuple[str, ...] = ()
+    unit: Word | None = None
+    labels: tuple[Word, ...] = ()
+
+    @model_validator(mode="after")
+    def _classes_have_labels(self) -> "Output":
+        if self.kind == "number" and self.labels:
+            raise ValueError("a number has no labels")
+        if self.kind == "classes" and (len(self.labels) < 2 or len(set(self.labels)) < len(self.labels)):
+            raise ValueError(f"classes have two labels or more, and no two are equal, not {self.labels}")
+        return self

@@ -5,6 +5,8 @@
 A stage reads the part that it uses, so that it depends on the settings of its own packages alone; who needs
 all of it asks `pocketface.study`. An unknown name or an impossible value is a `PocketfaceError` that names
 the file and the field.
+
+All YAML of ours is read here: no key stands twice, nothing contains itself, and aliases do not blow up.
 """
 
 import shlex
@@ -15,19 +17,22 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from pocketface.core.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError, shown
+from pocketface.core.files import read_text
 
+DEEPEST, MOST = 50, 200_000
+"""How deep the content of a file is nested, and how many nodes it has, each alias as what it stands for."""
 PARAMS = Path("params.yaml")
 T = TypeVar("T")
 
 
-def part(kind: type[T], *keys: str, path: Path = PARAMS) -> T:
-    """What stands under `keys` of a params file, all of it without any, as a `kind`.
+def part(kind: type[T], *keys: str, path: Path = PARAMS, remedy: str | None = None) -> T:
+    """What stands under `keys` of a params file, all of it without any, as a `kind`; `remedy` as in `read`.
 
     Raises:
         PocketfaceError: the file is missing or is not YAML, there is no such key, or a value is impossible.
     """
-    found = read(path)
+    found = read(path, remedy)
     for depth, key in enumerate(keys):
         if not isinstance(found, Mapping) or key not in found:
             there = f"; there are {', '.join(map(str, found))}" if isinstance(found, Mapping) else ""
@@ -37,28 +42,94 @@ def part(kind: type[T], *keys: str, path: Path = PARAMS) -> T:
     try:
         return TypeAdapter(kind).validate_python(found)
     except ValidationError as error:
-        raise PocketfaceError(f"{path}: {_explain(error, keys)}") from None
+        raise PocketfaceError(f"{path}: {explained(error, *keys)}") from None
 
 
-def read(path: Path = PARAMS) -> Any:
-    """The content of a params file, unchecked.
+def read(path: Path = PARAMS, remedy: str | None = None) -> Any:
+    """The content of a YAML file, unchecked.
+
+    Args:
+        path: of a params file, or another.
+        remedy: what to do where there is none.
 
     Raises:
-        PocketfaceError: the file is missing or is not YAML.
+        PocketfaceError: the file is missing or is not YAML, see `parse`.
     """
     try:
-        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        remedy = f"`{shlex.join(['cp', 'studies/starter.yaml', str(path)])}`"
-        raise PocketfaceError(f"{path}: no such file; start with {remedy}") from None
-    except yaml.YAMLError as error:
+        return parse(read_text(path))
+    except (FileNotFoundError, NotADirectoryError):
+        remedy = remedy or f"start with `{shlex.join(['cp', 'studies/starter.yaml', str(path)])}`"
+        raise PocketfaceError(f"{path}: no such file; {remedy}") from None
+    except ValueError as error:
         raise PocketfaceError(f"{path}: not valid YAML: {error}") from None
 
 
-def _explain(error: ValidationError, keys: tuple[str, ...]) -> str:
-    """One line per wrong field, named as it stands in the file."""
+def parse(text: str) -> Any:
+    """What YAML says: plain values, lists and dicts.
+
+    Raises:
+        ValueError: it is not YAML, a key stands twice, a value contains itself or is not what its tag says,
+            it is nested deeper than `DEEPEST` or larger than `MOST`.
+    """
+    try:
+        return yaml.load(text, _Loader)
+    except yaml.YAMLError as error:
+        raise ValueError(error) from None
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+class _Loader(yaml.SafeLoader):
+    def get_single_data(self) -> Any:
+        node = self.get_single_node()
+        if node is None:
+            return None
+        self._check(node, {})
+        return self.construct_document(node)
+
+    def _check(self, node: yaml.Node, known: dict[yaml.Node, tuple[int, int] | None]) -> tuple[int, int]:
+        """The depth and number of the nodes of a node; `known` has None for those that it is in."""
+        if node in known:
+            if (found := known[node]) is None:
+                raise _wrong("a value contains itself", node)
+            return found
+        known[node] = None
+        if isinstance(node, yaml.ScalarNode):
+            implied = {self.resolve(yaml.ScalarNode, node.value, (True, False)), "tag:yaml.org,2002:str"}
+        else:
+            implied = {self.resolve(type(node), None, True)}
+        if node.tag not in implied:
+            raise _wrong(f"{node.tag!r} is no kind of value here", node)
+        parts = [] if isinstance(node, yaml.ScalarNode) else node.value
+        if isinstance(node, yaml.MappingNode):
+            self._check_keys([key for key, _ in node.value])
+            parts = [part for pair in node.value for part in pair]
+        inner = [self._check(part, known) for part in parts]
+        depth, size = 1 + max((depth for depth, _ in inner), default=0), 1 + sum(size for _, size in inner)
+        if depth > DEEPEST or size > MOST:
+            raise _wrong(f"nested deeper than {DEEPEST}, or larger than {MOST:,} values", node)
+        known[node] = depth, size
+        return depth, size
+
+    def _check_keys(self, keys: list[yaml.Node]) -> None:
+        said = set()
+        for key in keys:
+            if not isinstance(key, yaml.ScalarNode):
+                raise _wrong("a key is a list or a mapping", key)
+            name = key.value if key.tag == "tag:yaml.org,2002:merge" else self.construct_object(key)
+            if name in said:
+                raise _wrong(f"the key {name!r} stands twice", key)
+            said.add(name)
+
+
+def _wrong(what: str, node: yaml.Node) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=what, problem_mark=node.start_mark)
+
+
+def explained(error: ValidationError, *keys: str) -> str:
+    """One line per wrong field, named as it stands in the file, below `keys`."""
     lines = []
     for detail in error.errors():
         field = ".".join(str(part) for part in (*keys, *detail["loc"]))
-        lines.append(f"{field}: {detail['msg']}" if field else detail["msg"])
+        lines.append(shown(f"{field}: {detail['msg']}" if field else detail["msg"]))
     return "\n  ".join(lines)

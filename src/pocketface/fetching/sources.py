@@ -12,22 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
-import yaml
-from pydantic import Field, StringConstraints, ValidationError, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from pocketface.core.errors import PocketfaceError
-from pocketface.core.settings import Name, Strict
+from pocketface.core.params import part
+from pocketface.core.settings import FileName, Name, RelativePath, Seed, Sha256, Strict
 
 SOURCES = Path("data/sources.yaml")
 
 GIB = 2**30
 
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Md5 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
-Size = Annotated[int, Field(ge=0)]
-RelativePath = Annotated[str, StringConstraints(pattern=r"^\w[\w.+-]*(/\w[\w.+-]*)*$")]
-"""Forward slashes, no `..`, nothing absolute: it is joined to folders of ours."""
-FileName = Annotated[str, StringConstraints(pattern=r"^\w[\w.+-]*$")]
+Size = Annotated[int, Field(ge=0, le=2**50)]
 
 
 class Upstream(Strict):
@@ -197,8 +193,8 @@ class Rendered(Strict):
     """
 
     generator: RelativePath
-    photographs: Annotated[int, Field(ge=1)]
-    seed: Annotated[int, Field(ge=0)]
+    photographs: Annotated[int, Field(ge=1, le=1_000_000)]
+    seed: Seed
 
 
 class Source(Strict):
@@ -276,14 +272,4 @@ def load_sources(path: Path = SOURCES) -> Sources:
     Raises:
         PocketfaceError: it is missing, is not YAML, or a field is unknown or impossible.
     """
-    try:
-        return Sources.model_validate(yaml.safe_load(Path(path).read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise PocketfaceError(f"{path}: no such file; run from the root of the repository") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise PocketfaceError(f"{path}: not valid YAML: {error}") from None
-    except ValidationError as error:
-        wrong = "\n  ".join(
-            f"{'.'.join(str(part) for part in detail['loc'])}: {detail['msg']}" for detail in error.errors()
-        )
-        raise PocketfaceError(f"{path}: {wrong}") from None
+    return part(Sources, path=path, remedy="run from the root of the repository")

@@ -24,8 +24,9 @@ from pathlib import Path
 from typing import Annotated
 
 import yaml
-from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, TypeAdapter
 
+from pocketface.core import params
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import rounded, written_whole
 from pocketface.core.settings import Strict
@@ -174,18 +175,11 @@ def read_baseline(study: str, root: Path = Path(), now: Variants | None = None) 
         PocketfaceError: it is not one, or a rule fits no figure.
     """
     path = baseline_path(study, root)
-    try:
-        baseline = Baseline.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
+    if not path.exists():
         raise NoBaseline(
             f"{path}: no baseline for study {study}; make one with `pocketface check --update` and commit it"
-        ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise PocketfaceError(f"{path}: not valid YAML: {error}") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise PocketfaceError(f"{path}: {field}: {first['msg']}") from None
+        )
+    baseline = params.part(Baseline, path=path)
     known = set(QUANTITIES) | _all_names(baseline.models) | _all_names(now or {})
     if unknown := sorted(set(baseline.rules) - known):
         raise PocketfaceError(f"{path}: rules.{unknown[0]}: fits no figure of the study; is it misspelt?")
@@ -243,7 +237,7 @@ def update(study: str, root: Path = Path()) -> str:
     earlier = path.read_text(encoding="utf-8") if path.is_file() else ""
     rules = read_baseline(study, root, now).rules if earlier else default_rules()
     head = earlier.partition("\nmodels:\n")[0] + "\n"  # as people wrote it, with their comments
-    if not earlier or yaml.safe_load(head) != yaml.safe_load(_rules_text(rules)):
+    if not earlier or params.parse(head) != params.parse(_rules_text(rules)):
         head = HEADER.format(study=study) + _rules_text(rules)
     text = head + yaml.safe_dump({"models": rounded(now)}, sort_keys=False, allow_unicode=True)
     if text != earlier:

@@ -16,6 +16,6 @@ class Benchmark(Strict):
         profile: whether LiteRT's own profiler is run as well, see `pocketface.latency.profile`.
     """
 
-    runs: Annotated[int, Field(ge=3)] = 50
-    warmup: Annotated[int, Field(ge=0)] = 5
+    runs: Annotated[int, Field(ge=3, le=100_000)] = 50
+    warmup: Annotated[int, Field(ge=0, le=100_000)] = 5
     profile: bool = False

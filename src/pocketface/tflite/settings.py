@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pocketface.core.settings import Strict
+from pocketface.core.settings import Count, LearningRate, Strict
 
 
 class LevelSettings(Strict):
@@ -25,6 +25,6 @@ class LevelSettings(Strict):
     ranges: Literal["minmax", "percentile", "mse"] = "minmax"
     per_channel: bool = True
     rounding: Literal["nearest", "gptq"] = "nearest"
-    max_drop: dict[str, Annotated[float, Field(ge=0)]] = {}
-    epochs: Annotated[int, Field(ge=1)] = 5
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-4
+    max_drop: dict[str, Annotated[float, Field(ge=0, le=1000)]] = {}
+    epochs: Count = 5
+    learning_rate: LearningRate = 1e-4

@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.labels import CELEBA_ATTRIBUTES
-from pocketface.core.settings import Name, PublishedFolder, Strict
+from pocketface.core.settings import Count, LearningRate, Name, Option, PublishedFolder, Seed, Strict, Threads
 from pocketface.faces.settings import Dataset, Input
 
 
@@ -37,7 +37,7 @@ class Augment(Strict):
     saturation: Annotated[float, Field(ge=0, le=1)] = 0.0
     blur: Annotated[float, Field(ge=0, le=1)] = 0.0
     erase: Annotated[float, Field(ge=0, le=1)] = 0.0
-    mixup: Annotated[float, Field(ge=0)] = 0.0
+    mixup: Annotated[float, Field(ge=0, le=100)] = 0.0
     fourfold: bool = False
 
     @model_validator(mode="after")
@@ -76,7 +76,7 @@ class Piecewise(Strict):
 
     kind: Literal["piecewise"]
     at: list[Annotated[float, Field(gt=0, lt=1)]]
-    factors: list[Annotated[float, Field(gt=0)]]
+    factors: list[Annotated[float, Field(gt=0, le=1000)]]
 
     @model_validator(mode="after")
     def _a_factor_before_and_after_every_change(self) -> "Piecewise":
@@ -90,7 +90,7 @@ class Plateau(Strict):
 
     kind: Literal["plateau"]
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.3
-    patience: Annotated[int, Field(ge=1)] = 3
+    patience: Count = 3
 
 
 Schedule = Annotated[OneCycle | Constant | Cosine | Piecewise | Plateau, Field(discriminator="kind")]
@@ -111,7 +111,7 @@ class Watch(Strict):
 
     metric: str = "loss"
     share: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    patience: Annotated[int, Field(ge=1)] | None = None
+    patience: Count | None = None
 
 
 class Teachers(Strict):
@@ -151,17 +151,17 @@ class Training(Strict):
         start: a published model whose weights this training starts from; it has all layers of this one.
     """
 
-    epochs: Annotated[int, Field(ge=1)]
-    batch_size: Annotated[int, Field(ge=1)] = 64
-    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
+    epochs: Count
+    batch_size: Annotated[int, Field(ge=1, le=8192)] = 64
+    learning_rate: LearningRate = 2e-3
     schedule: Schedule = OneCycle()
-    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    weight_decay: Annotated[float, Field(ge=0, le=10)] = 1e-4
     watch: Watch | None = None
     average: Annotated[float, Field(ge=0, lt=1)] = 0.0
     age_loss: Literal["mae", "mse", "huber"] = "mae"
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     balanced: list[str] = []
-    loss_weights: dict[str, float] = {}
+    loss_weights: dict[str, Annotated[float, Field(ge=0, le=10_000)]] = {}
     priors: dict[str, Annotated[float, Field(gt=0, lt=1)]] = {}
     augment: Augment = Augment()
     teachers: Teachers | None = None
@@ -206,7 +206,7 @@ class Model(Strict):
 
     dataset: Name
     architecture: Name
-    options: dict[str, Any] = {}
+    options: dict[str, Option] = {}
     input: Input
     heads: Annotated[list[str], Field(min_length=1)]
     training: Training | None = None
@@ -252,12 +252,12 @@ class Plan(Strict):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     study: Name
-    seed: int
-    threads: Annotated[int, Field(ge=1)]
+    seed: Seed
+    threads: Threads
     datasets: dict[Name, Dataset]
     models: dict[Name, Model]
     fetched: dict[Name, Model] = {}
-    cross_validate: dict[Name, Annotated[int, Field(ge=2)]] = {}
+    cross_validate: dict[Name, Annotated[int, Field(ge=2, le=100)]] = {}
     mix: list[Name] = []
 
     @model_validator(mode="before")
