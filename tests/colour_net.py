@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 from keras import layers
 
-from pocketface.cards import VariantCard, write_card
+from pocketface.cards import Meaning, VariantCard, write_card
 from pocketface.core.files import sha256
 from pocketface.core.labels import GENDERS, Output
 from pocketface.faces.calibrate import Calibration
 from pocketface.faces.settings import Crop, Input
 from pocketface.tflite.convert import make
 from pocketface.tflite.converter import to_tflite
+from pocketface.tflite.flatbuffer import bound
 from pocketface.tflite.levels import LEVELS
 from pocketface.tflite.settings import LevelSettings as Settings
 
@@ -63,10 +64,12 @@ def write_variants(root: Path, model: keras.Model, faces: np.ndarray, levels: Se
         folder = root / "variants/small" / level
         folder.mkdir(parents=True, exist_ok=True)
         file = make(OUTPUTS, model, LEVELS[level], Settings(calibration=100), calibration, float32).file
+        meaning = Meaning(crop=Crop(), input=Input(size=SIDE), outputs=OUTPUTS)
+        file = bound(file, meaning)
         (folder / "model.tflite").write_bytes(file)
         card = VariantCard(
             **{"model": "small", "level": level, "architecture": "compact", "dataset": "utkface"},
-            **{"licence": "none", "crop": Crop(), "input": Input(size=SIDE), "outputs": OUTPUTS},
+            **{"licence": "none", **dict(meaning)},
             **{"parameters": model.count_params(), "trainable_parameters": 0, "macs": 0},
             **{"size_bytes": len(file), "sha256": sha256(folder / "model.tflite")},
         )

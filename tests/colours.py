@@ -1,6 +1,6 @@
 """Variants of the fixture `colour_model`, and pictures painted so that it gives a known answer."""
 
-import shutil
+from hashlib import sha256
 from pathlib import Path
 
 import cv2
@@ -9,6 +9,7 @@ import numpy as np
 from pocketface.cards import MODEL_FILE, VariantCard, write_card
 from pocketface.core.labels import EXPRESSIONS, GENDERS, Output
 from pocketface.faces.settings import Crop, Input
+from pocketface.tflite.flatbuffer import bound
 
 
 def png(pixels: np.ndarray) -> bytes:
@@ -38,13 +39,16 @@ def card(**changes: object) -> VariantCard:
             "expression": Output(kind="classes", labels=EXPRESSIONS),
         },
         **{"parameters": 0, "trainable_parameters": 0, "macs": 0},
+        **{"size_bytes": 0, "sha256": "0" * 64},
     }
     return VariantCard.model_validate(facts | changes)
 
 
 def variant_folder(folder: Path, model: Path, **changes: object) -> Path:
-    """A variant as `convert` leaves it; `changes` replace fields of its card."""
+    """A variant as `convert` leaves it; `changes` replace fields of its card, and not what its file says."""
     folder.mkdir(parents=True)
-    shutil.copy(model, folder / MODEL_FILE)
-    write_card(folder, card(**changes))
+    file = bound(model.read_bytes(), card())
+    (folder / MODEL_FILE).write_bytes(file)
+    about = {"size_bytes": len(file), "sha256": sha256(file).hexdigest()}
+    write_card(folder, card(**(about | changes)))
     return folder

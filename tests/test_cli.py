@@ -28,6 +28,12 @@ def run(*arguments: object) -> Result:
 
 
 @pytest.fixture
+def colour(colour_model, tmp_path_factory) -> Path:
+    """The colour model with its card."""
+    return variant_folder(tmp_path_factory.mktemp("variants") / "colour", colour_model)
+
+
+@pytest.fixture
 def labels(tmp_path) -> Path:
     """Four pictures; one of them is damaged and one is missing."""
     paint(tmp_path / "faces/a.png", 51, 0, 0)
@@ -77,11 +83,11 @@ def test_evaluate_names_the_rejected_pictures_but_not_hundreds(colour_model, tmp
     assert "9   0.png, 1.png, 2.png and 6 more, see --json" in result.stdout
 
 
-def test_evaluate_fails_if_no_picture_could_be_answered(colour_model, tmp_path):
+def test_evaluate_fails_if_no_picture_could_be_answered(colour, tmp_path):
     data, out = tmp_path / "labels.csv", tmp_path / "out.json"
     (tmp_path / "bad.jpg").write_bytes(b"not a picture")
     data.write_text("path,age\nbad.jpg,3\nfaces/a.jpg,24\nfaces/b.jpg,24\n")
-    result = run("evaluate", "--model", colour_model, "--data", data, "--json", out)
+    result = run("evaluate", "--model", colour, "--data", data, "--json", out)
     assert result.exit_code == 2
     assert result.stderr.startswith(f"error: {data}: none of its 3 pictures could be answered; 2 times")
     assert f"no such file, as of {tmp_path / 'faces/a.jpg'} (paths are relative" in result.stderr
@@ -132,10 +138,10 @@ def test_evaluate_searches_for_faces(colour_model, tmp_path):
         ("", "empty"),
     ],
 )
-def test_evaluate_refuses_labels_it_does_not_understand(colour_model, tmp_path, content, message):
+def test_evaluate_refuses_labels_it_does_not_understand(colour, tmp_path, content, message):
     data, out = tmp_path / "labels.csv", tmp_path / "out.json"
     data.write_text(content)
-    result = run("evaluate", "--model", colour_model, "--data", data, "--json", out)
+    result = run("evaluate", "--model", colour, "--data", data, "--json", out)
     assert result.exit_code == 2
     assert result.stderr.startswith(f"error: {data}")
     assert message in result.stderr
@@ -203,6 +209,37 @@ def test_predict_says_it_to_a_person_too(colour_model, tmp_path):
     assert "expression neutral (50%)" in result.stdout
 
 
+def test_predict_says_of_a_bare_file_that_nothing_could_be_checked(colour, colour_model, tmp_path):
+    paint(tmp_path / "a.png", 1, 2, 3)
+    bare = run("predict", tmp_path / "a.png", "--model", colour_model)
+    assert bare.stderr.startswith(f"note: {colour_model}: nothing could be checked: no card")
+    assert bare.stderr.count("\n") == 1
+    for model in (colour, colour / MODEL_FILE):
+        assert run("predict", tmp_path / "a.png", "--model", model).stderr == ""
+
+
+def test_a_card_that_lies_gets_no_answer(colour, tmp_path):
+    paint(tmp_path / "a.png", 1, 2, 3)
+    card = colour / "card.json"
+    card.write_text(card.read_text().replace('"male"', '"x"').replace('"female"', '"male"'))
+    result = run("predict", tmp_path / "a.png", "--model", colour)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(
+        f"error: {colour / MODEL_FILE}: says otherwise of its outputs than card.json"
+    )
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_name_prints_no_line_of_its_own(colour, tmp_path):
+    path = tmp_path / "a\nb.png: female (95%)\x1b[2K.png"
+    paint(path, 1, 2, 3)
+    told = run("predict", path, "--model", colour)
+    assert told.stdout.splitlines() == [f"{tmp_path}/a\\nb.png: female (95%)\\x1b[2K.png: no face was found"]
+    missing = run("predict", path, "--model", f"{tmp_path}/x\x1b[2K")
+    assert missing.exit_code == 2
+    assert "\x1b" not in missing.stderr
+
+
 def test_predict_draws_what_it_says(colour_model, tmp_path):
     for name, scene in (("ann", making.scene(ANN)), ("wall", making.scene(width=120, height=100))):
         (tmp_path / f"in/{name}.jpg").parent.mkdir(exist_ok=True)
@@ -220,13 +257,13 @@ def test_predict_draws_what_it_says(colour_model, tmp_path):
     assert "give a folder" in refused.stderr
 
 
-def test_predict_counts_what_it_skipped_of_a_folder(colour_model, tmp_path, monkeypatch):
+def test_predict_counts_what_it_skipped_of_a_folder(colour, tmp_path, monkeypatch):
     monkeypatch.setattr("pocketface.cropping.picture.pillow_heif", None)
     picture = Image.fromarray(making.scene(width=120, height=100))
     picture.save(tmp_path / "wall.avif")
     from_pillow(picture).save(tmp_path / "phone.heic")
     (tmp_path / "film.mov").write_bytes(b"")
-    result = run("predict", tmp_path, "--model", colour_model, "--json")
+    result = run("predict", tmp_path, "--model", colour, "--json")
     assert result.exit_code == 0, result.output
     phone, wall = json.loads(result.stdout)
     assert (wall["status"], phone["status"]) == ("no_face", "needs_heif")
@@ -235,7 +272,7 @@ def test_predict_counts_what_it_skipped_of_a_folder(colour_model, tmp_path, monk
     assert skipped.startswith("note: skipped 2 files: 1 .heic (")
     assert terms.startswith("note: weights have the terms of what they learned from")
     assert Path(terms.rpartition(": ")[2]).read_text().startswith("# Terms of the published weights")
-    one = run("predict", tmp_path / "wall.avif", tmp_path / "phone.heic", "--model", colour_model)
+    one = run("predict", tmp_path / "wall.avif", tmp_path / "phone.heic", "--model", colour)
     assert f"phone.heic: {phone['detail']}\n" in one.stdout
     assert "skipped" not in one.stderr
 

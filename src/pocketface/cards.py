@@ -4,19 +4,23 @@
     card.outputs["gender"].labels          # ('male', 'female')
 
 `ModelCard` is written by training (or by the import of published weights), `VariantCard` by conversion.
-Whoever runs a model takes its preprocessing and its answers' meaning from here and from nowhere else.
+Whoever runs a model takes its preprocessing and its answers' meaning from here and from nowhere else; its
+file says the same of itself, and `pocketface.tflite.meaning` compares.
+
+A card may be somebody else's. Its names are plain, and what is free text in it is one line without control
+characters: others are read as their escapes, so that it can be printed as it is.
 """
 
-import json
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
-from pocketface.core.errors import PocketfaceError
-from pocketface.core.files import write_json
-from pocketface.core.labels import Output
-from pocketface.core.settings import Strict
+from pocketface.core.errors import PocketfaceError, shown
+from pocketface.core.files import parse_json, read_text, write_json
+from pocketface.core.labels import Head, Output
+from pocketface.core.params import explained
+from pocketface.core.settings import FileName, Name, Option, Sha256, Strict
 from pocketface.faces.settings import Crop, Input
 
 CARD = "card.json"
@@ -24,7 +28,30 @@ MODEL_FILE = "model.tflite"
 """What stands beside the card of a variant that was made."""
 
 
-class ModelCard(Strict):
+def _one_line(content: Any) -> Any:
+    """The same with all text, keys too, as `shown` writes it."""
+    if isinstance(content, dict):
+        return {_one_line(key): _one_line(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_one_line(value) for value in content]
+    return shown(content) if isinstance(content, str) else content
+
+
+class Meaning(Strict):
+    """What goes into a model and what comes out.
+
+    Attributes:
+        crop: how the faces it was trained on were cut out.
+        input: its window of such a crop; pixels are raw 0..255.
+        outputs: head name -> meaning.
+    """
+
+    crop: Crop
+    input: Input
+    outputs: Annotated[dict[Head, Output], Field(min_length=1)]
+
+
+class ModelCard(Meaning):
     """A trained or imported model, before conversion.
 
     Attributes:
@@ -32,9 +59,6 @@ class ModelCard(Strict):
         architecture, options: what builds it, see `pocketface.models`.
         dataset: what it was trained on.
         licence: the terms that travel with the data and so with the weights.
-        crop: how the faces it was trained on were cut out.
-        input: its window of such a crop; pixels are raw 0..255.
-        outputs: head name -> meaning.
         parameters: number of weights, all and trainable.
         macs: multiply-accumulate operations for one face, convolutions and dense layers.
         training: the recipe, the seed, the number of faces, and the thread and oneDNN settings that the
@@ -43,20 +67,25 @@ class ModelCard(Strict):
             be made of the model, and its variants are unavailable too.
     """
 
-    model: str
-    architecture: str
-    options: dict[str, object] = {}
+    model: Name
+    architecture: Name
+    options: dict[str, Option] = {}
     dataset: str
     licence: str
-    crop: Crop
-    input: Input
-    outputs: dict[str, Output]
     parameters: int
     trainable_parameters: int
     macs: int
     training: dict[str, object] = {}
     status: Literal["ok", "unavailable", "failed"] = "ok"
     reason: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _text_is_one_line(cls, card: Any) -> Any:
+        """Of all but the outputs, whose labels are refused rather than changed."""
+        if not isinstance(card, dict):
+            return card
+        return {name: value if name == "outputs" else _one_line(value) for name, value in card.items()}
 
 
 class Parity(Strict):
@@ -85,7 +114,7 @@ class Port(Strict):
     """
 
     dtype: str
-    scale: float | None = None
+    scale: Annotated[float, Field(gt=0)] | None = None
     zero_point: int | None = None
 
 
@@ -115,7 +144,7 @@ class Npu(Strict):
         npu_share: of the operators.
         cycles: for one face.
         sram_bytes: used at the peak.
-        file: the compiled model, beside the card.
+        file, sha256: the compiled model, beside the card.
     """
 
     accelerator: str
@@ -125,7 +154,8 @@ class Npu(Strict):
     npu_share: float | None = None
     cycles: int | None = None
     sram_bytes: int | None = None
-    file: str | None = None
+    file: FileName | None = None
+    sha256: Sha256 | None = None
 
 
 class Sensitivity(Strict):
@@ -184,9 +214,9 @@ class VariantCard(ModelCard):
         parity: head -> comparison with the Keras model.
     """
 
-    level: str
-    size_bytes: int | None = None
-    sha256: str | None = None
+    level: Name
+    size_bytes: Annotated[int, Field(ge=0)] | None = None
+    sha256: Sha256 | None = None
     weight_dtypes: dict[str, int] = {}
     activation_dtypes: dict[str, int] = {}
     operators: dict[str, int] = {}
@@ -208,6 +238,12 @@ class VariantCard(ModelCard):
     npu: Npu | None = None
     parity: dict[str, Parity] = {}
 
+    @model_validator(mode="after")
+    def _a_file_has_a_hash(self) -> "VariantCard":
+        if self.status == "ok" and (self.sha256 is None or self.size_bytes is None):
+            raise ValueError("sha256, size_bytes: a variant with the status ok has those of its file")
+        return self
+
 
 C = TypeVar("C", bound=ModelCard)
 
@@ -225,8 +261,10 @@ def read_card(folder: Path, kind: type[C]) -> C:
     """
     path = Path(folder) / CARD
     try:
-        return kind.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        return kind.model_validate(parse_json(read_text(path)))
     except (FileNotFoundError, NotADirectoryError):
         raise PocketfaceError(f"{path}: no such file; a model needs its card beside it") from None
-    except (ValidationError, ValueError) as error:
+    except ValidationError as error:
+        raise PocketfaceError(f"{path}: not a {kind.__name__}: {explained(error)}") from None
+    except ValueError as error:
         raise PocketfaceError(f"{path}: not a {kind.__name__}: {error}") from None

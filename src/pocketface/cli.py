@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from pocketface.core.errors import EXIT_BAD_INPUT, EXIT_INTERRUPTED, PocketfaceError, exit_cleanly
+from pocketface.core.errors import EXIT_BAD_INPUT, EXIT_INTERRUPTED, PocketfaceError, exit_cleanly, shown
 
 if TYPE_CHECKING:
+    from pocketface.evaluation.variants import Variant
     from pocketface.study import Study
 
 app = typer.Typer(
@@ -41,7 +42,7 @@ Models = Annotated[
         "models of age, gender and expression.",
     ),
 ]
-Threads = Annotated[int, typer.Option(min=1, help="CPU threads of each model.")]
+Threads = Annotated[int, typer.Option(min=1, max=256, help="CPU threads of each model.")]
 NAMED = 3
 """Pictures that are named of those rejected for one reason."""
 
@@ -168,6 +169,7 @@ def predict(
     drawn = _drawn(files, draw)
     variants = open_variants(_models(model), threads)
     typer.echo(f"note: {terms()}", err=True)
+    _warn(variants)
     rows = list(predicting.predict(variants, files, multiprocessing.cpu_count()))
     for row, place in zip(rows, drawn, strict=False):
         _draw(row, place)
@@ -178,7 +180,7 @@ def predict(
             typer.echo("\n".join(_described(row)))
     folders = [path for path in pictures if path.is_dir()]
     if folders and (note := predicting.skipped(rows, predicting.others_in(folders))):
-        typer.echo(f"note: {note}", err=True)
+        typer.echo(f"note: {shown(note)}", err=True)
     if not any(row["status"] in ("ok", "no_face") for row in rows):
         typer.echo("error: none of the pictures could be read", err=True)
         raise typer.Exit(EXIT_BAD_INPUT)
@@ -231,11 +233,12 @@ def evaluate(
     from pocketface.evaluation.variants import open_variants
 
     variants = open_variants(_models(model), threads)
+    _warn(variants)
     search = Search(detect=detect, centre_if_none=no_face == "center")
     found = evaluate_pictures(variants, labels, search, multiprocessing.cpu_count())
     typer.echo("\n".join(_figures(found)))
     for note in _notes(found):
-        typer.echo(f"note: {note}", err=True)
+        typer.echo(f"note: {shown(note)}", err=True)
     if out is not None:
         try:
             write_json(out, found)
@@ -271,7 +274,7 @@ def explain(
     face = explaining.see(card, picture)
     outputs = explaining.layer_outputs(load(card, folder), face)
     explaining.write(out, explaining.draw(outputs, card.outputs, maps))
-    typer.echo(f"{out}: {len(outputs)} layers")
+    typer.echo(f"{shown(out)}: {len(outputs)} layers")
 
 
 @app.command("app")
@@ -470,7 +473,7 @@ def export_c(
             partial.write_text(text, encoding="utf-8")
     except OSError as error:
         raise PocketfaceError(f"{out}: cannot be written ({error.strerror})") from None
-    typer.echo(f"{out}: {len(text):,} characters")
+    typer.echo(f"{shown(out)}: {len(text):,} characters")
 
 
 @app.command()
@@ -569,6 +572,17 @@ def _matching(name: Path) -> list[Path]:
     return made
 
 
+def _warn(variants: Sequence["Variant"]) -> None:
+    """Says of which models nothing could be checked."""
+    for variant in variants:
+        if variant.unchecked:
+            typer.echo(
+                f"note: {shown(variant.name)}: nothing could be checked: no card, and the file does not say "
+                "what it means; its answers are taken by their names, and the crop is the default",
+                err=True,
+            )
+
+
 def _drawn(files: Sequence[Path], out: Path | None) -> list[Path]:
     """Where each picture is drawn to; nowhere without `out`."""
     if out is None:
@@ -594,8 +608,8 @@ def _described(row: dict[str, Any]) -> list[str]:
     from pocketface.evaluation.finding import REASONS
 
     if not row["faces"]:
-        return [f"{row['path']}: {row.get('detail') or REASONS[row['status']]}"]
-    return [f"{row['path']}: {_face(face)}" for face in row["faces"]]
+        return [shown(f"{row['path']}: {row.get('detail') or REASONS[row['status']]}")]
+    return [shown(f"{row['path']}: {_face(face)}") for face in row["faces"]]
 
 
 def _face(face: dict[str, Any]) -> str:
@@ -617,7 +631,7 @@ def _figures(found: dict[str, Any]) -> Sequence[str]:
     for reason in sorted({row["reason"] for row in found["rejected"]}):
         paths = [row["path"] for row in found["rejected"] if row["reason"] == reason]
         more = f" and {len(paths) - NAMED} more, see --json" if len(paths) > NAMED else ""
-        lines.append(f"{'rejected: ' + reason:28} {len(paths):>8}   {', '.join(paths[:NAMED])}{more}")
+        lines.append(f"{'rejected: ' + reason:28} {len(paths):>8}   {shown(', '.join(paths[:NAMED]))}{more}")
     for metric, value in found["metrics"].items():
         (low, high), blind = found["intervals"][metric], found["baseline"][metric]
         sure = f"{low:.4f} to {high:.4f}"

@@ -21,7 +21,7 @@ import pocketface
 from pocketface.cards import CARD, MODEL_FILE, ModelCard, read_card
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import sha256
-from pocketface.core.settings import Strict
+from pocketface.core.settings import Name, Sha256, Strict
 
 PREFIX = "weights/"
 NOTICE = "WEIGHTS.md"
@@ -68,12 +68,12 @@ class PublishedCard(ModelCard):
         levels: the levels of the study that run.
     """
 
-    study: str
+    study: Name
     seed: int
     command: str
     sources: dict[str, str]
     licence_note: str = LICENCE_NOTE
-    weights_sha256: str
+    weights_sha256: Sha256
     weights_dtype: Literal["float32", "float16"] = "float32"
     levels: dict[str, LevelFigures]
 

@@ -96,7 +96,7 @@ def _without_npu_file(card: VariantCard) -> VariantCard:
     """The card of a variant whose compiled file stays behind: whoever has the NPU compiles for it."""
     if card.npu is None:
         return card
-    return card.model_copy(update={"npu": card.npu.model_copy(update={"file": None})})
+    return card.model_copy(update={"npu": card.npu.model_copy(update={"file": None, "sha256": None})})
 
 
 def _pack(source: Path, target: Path, half: bool = False) -> None:

@@ -7,7 +7,7 @@ import keras
 import pandas as pd
 
 from building import Plan, enliven
-from pocketface.cards import MODEL_FILE, VariantCard, write_card
+from pocketface.cards import MODEL_FILE, Meaning, VariantCard, write_card
 from pocketface.core.files import sha256
 from pocketface.core.labels import EXPRESSIONS, GENDERS, Output
 from pocketface.faces.calibrate import Calibration
@@ -15,6 +15,7 @@ from pocketface.faces.settings import Crop, Input
 from pocketface.tflite import audit
 from pocketface.tflite.convert import make
 from pocketface.tflite.converter import to_tflite
+from pocketface.tflite.flatbuffer import bound
 from pocketface.tflite.levels import LEVELS
 from pocketface.tflite.settings import LevelSettings as Settings
 
@@ -50,6 +51,8 @@ def main(folder: Path) -> None:
         float32 = to_tflite(model)
         for level in MADE:
             file = make({}, model, LEVELS[level], Settings(), calibration, float32).file
+            meaning = Meaning(crop=crop, input=seen, outputs={head: OUTPUTS[head] for head in plan.heads})
+            file = bound(file, meaning)
             target = folder / name / level
             target.mkdir(parents=True)
             (target / MODEL_FILE).write_bytes(file)
@@ -60,9 +63,7 @@ def main(folder: Path) -> None:
                 architecture="compact",
                 dataset="drawn",
                 licence="drawn by the tests",
-                crop=crop,
-                input=seen,
-                outputs={head: OUTPUTS[head] for head in plan.heads},
+                **dict(meaning),
                 parameters=model.count_params(),
                 trainable_parameters=model.count_params(),
                 macs=held.macs,

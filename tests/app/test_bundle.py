@@ -2,19 +2,49 @@ import json
 
 import pytest
 
-from fake_outs import FAILED, LEVELS, REASON, write_outs
+from fake_outs import FAILED, LEVELS, REASON, STUDY, model_card, write_outs
 from leaving import names_in, plant, strangers
 from pocketface.app import INDEX, bundle
-from pocketface.cards import Port, VariantCard, read_card, write_card
+from pocketface.cards import MODEL_FILE, Port, VariantCard, read_card, write_card
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import sha256
 from pocketface.faces.settings import Crop
+from pocketface.study import Study
+from pocketface.tflite.flatbuffer import bound
+
+
+def model_of(card: VariantCard) -> bytes:
+    """A file with the input and outputs of a card."""
+    import tensorflow as tf
+
+    side, channels = card.input.size, card.input.channels
+
+    class Mean(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec((1, side, side, channels), tf.float32, name="image")])
+        def serve(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
+            mean = tf.reduce_mean(image, [1, 2, 3])[None]
+            return {head: tf.tile(mean, [1, max(len(o.labels), 1)]) for head, o in card.outputs.items()}
+
+    model = Mean()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([model.serve.get_concrete_function()], model)
+    return converter.convert()
+
+
+@pytest.fixture(scope="module")
+def models() -> dict[str, bytes]:
+    """The fake study's models, real ones, before they say what they mean."""
+    study = Study.model_validate(STUDY)
+    return {name: model_of(model_card(study, name)) for name in study.models}
 
 
 @pytest.fixture
-def made(tmp_path):
+def made(tmp_path, models):
     """The fake study's variants, and a file that stands for the detector."""
     outs = write_outs(tmp_path)
+    for path in tmp_path.glob(f"variants/*/*/{MODEL_FILE}"):
+        card = read_card(path.parent, VariantCard)
+        path.write_bytes(bound(models[card.model], card))
+        changed(path.parent, sha256=sha256(path))
     detector = tmp_path / "detector.tflite"
     detector.write_bytes(b"a detector")
     return [

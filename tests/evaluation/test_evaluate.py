@@ -88,7 +88,7 @@ def test_a_failed_variant_is_a_row_with_its_reason(colour_model, tmp_path):
     (damaged / "model.tflite").write_bytes(b"\x1c\0\0\0TFL3")
     metrics, _ = evaluate_variant(damaged, faces)
     assert metrics["status"] == "failed"
-    assert metrics["reason"].startswith("not a runnable TFLite model")
+    assert metrics["reason"].startswith("damaged, or not the file that card.json describes")
 
 
 def test_without_faces_there_is_nothing_to_measure(colour_model, tmp_path):

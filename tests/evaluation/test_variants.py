@@ -3,13 +3,12 @@ import pytest
 from colours import card, variant_folder
 from pocketface.cards import CARD, MODEL_FILE
 from pocketface.core.errors import PocketfaceError
-from pocketface.core.files import sha256
 from pocketface.evaluation.variants import open_variant, open_variants
 from pocketface.faces.settings import Input
 
 
 def test_a_folder_and_the_file_in_it_are_the_same_model(colour_model, tmp_path):
-    folder = variant_folder(tmp_path / "colour", colour_model, sha256=sha256(colour_model))
+    folder = variant_folder(tmp_path / "colour", colour_model)
     for path in (folder, folder / MODEL_FILE):
         variant = open_variant(path)
         assert variant.name == "colour/float32"
@@ -21,6 +20,15 @@ def test_a_bare_file_is_understood_by_its_signature(colour_model):
     variant = open_variant(colour_model)
     assert (variant.input.size, variant.input.channels) == (48, 3)
     assert variant.outputs == card().outputs
+    assert variant.unchecked
+
+
+def test_a_file_that_left_its_card_still_says_what_it_means(colour_model, tmp_path):
+    folder = variant_folder(tmp_path / "colour", colour_model)
+    (folder / CARD).unlink()
+    variant = open_variant(folder / MODEL_FILE)
+    assert (variant.crop, variant.input, variant.outputs) == (card().crop, card().input, card().outputs)
+    assert not variant.unchecked
 
 
 def test_a_bare_file_with_other_outputs_needs_a_card(odd_model):

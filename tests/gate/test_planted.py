@@ -1,5 +1,6 @@
 """Real regressions, planted in a small real model that the real code converts and evaluates."""
 
+import hashlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from colour_net import OUTPUTS, SIDE, colour_model, painted, write_variants
 from fake_outs import STUDY
-from pocketface.cards import VariantCard, read_card, write_card
+from pocketface.cards import MODEL_FILE, VariantCard, read_card, write_card
 from pocketface.core.files import write_json
 from pocketface.core.labels import GENDERS, Output
 from pocketface.evaluation.evaluate import evaluate_variant
@@ -18,6 +19,7 @@ from pocketface.gate import Verdict, check, update
 from pocketface.reporting.report import metrics
 from pocketface.reporting.results import Results, read_variant
 from pocketface.study import Study
+from pocketface.tflite.flatbuffer import bound
 
 MADE = ("float32", "int8")
 PLAN = Study.model_validate(
@@ -94,12 +96,12 @@ def test_nothing_planted_passes(planted):
 def test_mislabelled_classes_are_named(planted):
     def swap_labels(root: Path) -> None:
         for level in MADE:
-            card = read_card(root / "variants/small" / level, VariantCard)
-            gender = Output(kind="classes", labels=GENDERS[::-1])
-            write_card(
-                root / "variants/small" / level,
-                card.model_copy(update={"outputs": OUTPUTS | {"gender": gender}}),
-            )
+            folder = root / "variants/small" / level
+            outputs = OUTPUTS | {"gender": Output(kind="classes", labels=GENDERS[::-1])}
+            card = read_card(folder, VariantCard).model_copy(update={"outputs": outputs})
+            file = bound((folder / MODEL_FILE).read_bytes(), card)
+            (folder / MODEL_FILE).write_bytes(file)
+            write_card(folder, card.model_copy(update={"sha256": hashlib.sha256(file).hexdigest()}))
 
     verdict = planted(swap_labels)
     assert everywhere("gender_accuracy") <= named(verdict)

@@ -34,6 +34,13 @@ def test_markdown_escapes_bars_and_keeps_one_line_per_row():
     ]
 
 
+def test_markdown_takes_no_tag_and_no_link_from_a_cell():
+    cells = ["<script>x</script>", "a < 1", "![x](https://a.org)"]
+    assert tables.Table(["a", "b", "c"], [cells]).markdown().splitlines()[-1] == (
+        r"| &lt;script>x&lt;/script> | a < 1 | ![x]\(https://a.org) |"
+    )
+
+
 def test_levels_are_compared_with_float32(results, found):
     table = rows(tables.variants(results, found, "age_gender", "utkface", costs=True))
     float32, int8 = results.of("age_gender")[0].figures, results.of("age_gender")[2].figures

@@ -20,12 +20,12 @@ from typing import Any
 
 from pocketface.app import INDEX
 from pocketface.cards import CARD, MODEL_FILE, VariantCard, read_card
-from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import sha256, write_json, written_whole
 from pocketface.evaluation.finding import aligned
 from pocketface.faces.view import window
 from pocketface.fetching.obtain import obtain
 from pocketface.fetching.sources import load_sources
+from pocketface.tflite.meaning import opened
 
 DETECTOR = "blazeface_short_range"
 ALIGNMENT = Path(__file__).with_name("alignment.json")
@@ -94,10 +94,9 @@ def _told(card: VariantCard) -> dict[str, Any]:
 def _files(folder: Path, variant: Path, card: VariantCard) -> dict[str, Any]:
     """Copies a variant's files; where they are, and how a face is cut for it."""
     file = variant / MODEL_FILE
-    if card.sha256 is None or not file.is_file() or sha256(file) != card.sha256:
-        raise PocketfaceError(f"{file}: missing, or not the file that {CARD} describes; make it again")
+    opened(file, card)
     name = f"{card.model}-{card.level}"
-    told = f"cards/{name}-{card.sha256[:8]}.json"
+    told = f"cards/{name}-{sha256(file)[:8]}.json"
     shutil.copyfile(variant / CARD, folder / told)
     crop = aligned(card.crop, card.input)
     return {

@@ -4,8 +4,9 @@
     variant.decode(variant.runner(pixels))
 
 A model is a variant's folder, its `model.tflite` with the card beside it, or a bare `.tflite` file. Of a
-bare file the signature tells the size of the faces and, by the names `age`, `gender` and `expression`,
-what it answers; how its faces should be cropped is then assumed to be the default.
+bare file, what it says of itself holds (see `pocketface.tflite.meaning`); if it says nothing, the signature
+tells the size of the faces and, by the names `age`, `gender` and `expression`, what it answers, how its faces
+should be cropped is assumed to be the default, and the variant is `unchecked`.
 """
 
 from collections.abc import Sequence
@@ -17,13 +18,11 @@ import pandas as pd
 
 from pocketface.cards import CARD, MODEL_FILE, VariantCard, read_card
 from pocketface.core.errors import PocketfaceError
-from pocketface.core.files import sha256
 from pocketface.core.labels import EXPRESSIONS, GENDERS, Output
 from pocketface.faces.settings import Crop, Input
 from pocketface.metrics.answers import decode
+from pocketface.tflite import meaning
 from pocketface.tflite.run import Runner
-
-IDENTIFIER = b"TFL3"
 
 BARE_OUTPUTS = {
     "age": Output(kind="number", unit="years"),
@@ -43,6 +42,7 @@ class Variant:
         input: its window of such a crop.
         outputs: head -> meaning.
         runner: gives the raw outputs.
+        unchecked: whether the meaning is only assumed, from the names of the outputs.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Variant:
     input: Input
     outputs: dict[str, Output]
     runner: Runner
+    unchecked: bool = False
 
     def decode(self, outputs: dict[str, np.ndarray]) -> pd.DataFrame:
         """The answers in raw outputs, see `pocketface.metrics.answers`.
@@ -79,13 +80,9 @@ def open_variant(path: Path, threads: int = 1) -> Variant:
     card = read_card(file.parent, VariantCard) if path.is_dir() or (file.parent / CARD).is_file() else None
     if card is not None and card.status != "ok":
         raise PocketfaceError(f"{path}: there is no such model ({card.status}: {card.reason}); take another")
-    _check_file(file, card)
-    runner = Runner(file, threads)
     if card is None:
-        return _without_card(runner)
-    wanted = (card.input.size, card.input.size, card.input.channels)
-    if runner.input_shape != wanted:
-        raise PocketfaceError(f"{file}: takes faces of {runner.input_shape}, its card says {wanted}")
+        return _without_card(Runner(file, threads))
+    runner = meaning.opened(file, card, threads)
     return Variant(f"{card.model}/{card.level}", card.crop, card.input, card.outputs, runner)
 
 
@@ -107,21 +104,15 @@ def open_variants(paths: Sequence[Path], threads: int = 1) -> list[Variant]:
     return variants
 
 
-def _check_file(file: Path, card: VariantCard | None) -> None:
-    try:
-        with file.open("rb") as opened:
-            start = opened.read(8)
-    except OSError as error:
-        raise PocketfaceError(
-            f"{file}: cannot be read ({error.strerror}); --model takes a variant's folder or a .tflite file"
-        ) from None
-    if start[4:] != IDENTIFIER:
-        raise PocketfaceError(f"{file}: not a TFLite file")
-    if card is not None and card.sha256 is not None and sha256(file) != card.sha256:
-        raise PocketfaceError(f"{file}: damaged, or not the file that {CARD} describes; make it again")
-
-
 def _without_card(runner: Runner) -> Variant:
+    said = meaning.read(runner)
+    if said is None:
+        return _assumed(runner)
+    meaning.check(runner, said)
+    return Variant(str(runner.path), said.crop, said.input, said.outputs, runner)
+
+
+def _assumed(runner: Runner) -> Variant:
     shape, known = runner.input_shape, ", ".join(BARE_OUTPUTS)
     if len(shape) != 3 or shape[0] != shape[1] or shape[2] not in (1, 3):
         raise PocketfaceError(f"{runner.path}: takes {shape}, not a square grey or RGB picture")
@@ -141,4 +132,5 @@ def _without_card(runner: Runner) -> Variant:
         input=seen,
         outputs={head: BARE_OUTPUTS[head] for head in runner.outputs},
         runner=runner,
+        unchecked=True,
     )

@@ -4,6 +4,7 @@ tables.variants(results, found, "age_gender", "utkface", costs=True).markdown()
 """
 
 import platform
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -52,8 +53,9 @@ class Cell:
 
     @property
     def markdown(self) -> str:
-        """For a Markdown table: bars are escaped, line breaks become spaces."""
-        text = " ".join(self.text.split()).replace("|", r"\|")
+        """For a Markdown table: bars, tags of HTML and links are escaped, line breaks become spaces."""
+        text = re.sub(r"<(?=[A-Za-z/!?])", "&lt;", " ".join(self.text.split()))
+        text = text.replace("|", r"\|").replace("](", r"]\(")
         if self.href:
             return f"[{text}]({self.href})"
         return f"**{text}**" if self.tone == "total" and text else text

@@ -15,14 +15,13 @@ from pocketface.tflite import flatbuffer
 from pocketface.tflite.flatbuffer import TYPES
 from pocketface.tflite.levels import Level
 from pocketface.tflite.ranges import Range
+from pocketface.tflite.sound import LIMITS
 
 SMALL = 1024
 """Elements. Converters leave smaller weight tensors as they are."""
 
 BETWEEN = {"QUANTIZE", "DEQUANTIZE"}
 """Operators that only change types; what they write is no computed activation."""
-
-LIMITS = {"INT4": (-8, 7), "INT8": (-128, 127), "UINT8": (0, 255), "INT16": (-32768, 32767)}
 
 
 @dataclass(frozen=True)

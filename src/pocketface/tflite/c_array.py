@@ -11,9 +11,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from pocketface.cards import MODEL_FILE, Port, VariantCard, read_card
+from pocketface.cards import CARD, MODEL_FILE, Port, VariantCard, read_card
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import sha256
+from pocketface.tflite.meaning import opened
 from pocketface.tflite.runtimes import MICRO
 
 ROW = 16
@@ -28,20 +29,23 @@ def c_header(variant: Path, npu: bool = False) -> str:
         npu: take the file that Vela compiled for an Ethos-U instead.
 
     Raises:
-        PocketfaceError: the variant has no card or no file, or the file is not that of the card.
+        PocketfaceError: the variant has no card or no file, or the file is not the one that the card
+            describes, see `pocketface.tflite.meaning`.
     """
     card = read_card(variant, VariantCard)
-    file = _file(variant, card, npu)
+    file, ports = _file(variant, card, npu)
     name = re.sub(r"\W", "_", f"{card.model}_{card.level}")
     content = file.read_bytes()
     rows = (content[start : start + ROW] for start in range(0, len(content), ROW))
     return "\n".join(
         [
-            *(["/*", *(f" * {line}".rstrip() for line in map(_harmless, _about(card, file, npu))), " */"]),
+            "/*",
+            *(f" * {_harmless(line)}".rstrip() for line in _about(card, ports, file, npu)),
+            " */",
             f"#ifndef POCKETFACE_{name.upper()}_H",
             f"#define POCKETFACE_{name.upper()}_H",
             "",
-            *_macros(card, name.upper()),
+            *_macros(card, ports, name.upper()),
             "",
             "#ifdef __cplusplus",
             f"alignas(16) static const unsigned char {name}[{len(content)}] = {{",
@@ -57,32 +61,36 @@ def c_header(variant: Path, npu: bool = False) -> str:
     )
 
 
-def _file(variant: Path, card: VariantCard, npu: bool) -> Path:
-    if card.status == "failed":
+def _file(variant: Path, card: VariantCard, npu: bool) -> tuple[Path, dict[str, Port]]:
+    """The file to embed, and the ports of the variant."""
+    if card.status != "ok":
         raise PocketfaceError(f"{variant}: this level could not be made ({card.reason}); take another")
     if npu and (card.npu is None or card.npu.file is None):
         raise PocketfaceError(
             f"{variant}: Vela compiled nothing of it; take an integer level, made with 'pocketface[micro]'"
         )
-    file = variant / (card.npu.file if npu and card.npu and card.npu.file else MODEL_FILE)
-    if not file.is_file():
-        raise PocketfaceError(f"{file}: no such file; `dvc repro` or `dvc checkout` brings it")
-    if not npu and sha256(file) != card.sha256:
-        raise PocketfaceError(f"{file}: is not the file that {variant.name}'s card describes; convert again")
-    return file
+    plain = variant / MODEL_FILE
+    compiled = variant / card.npu.file if npu and card.npu and card.npu.file else plain
+    for file in (plain, compiled):
+        if not file.is_file():
+            raise PocketfaceError(f"{file}: no such file; `dvc repro` or `dvc checkout` brings it")
+    if compiled != plain and card.npu and sha256(compiled) != card.npu.sha256:
+        raise PocketfaceError(f"{compiled}: not the file that {CARD} describes; convert it again")
+    return compiled, opened(plain, card).ports
 
 
-def _about(card: VariantCard, file: Path, npu: bool) -> Iterator[str]:
+def _about(card: VariantCard, ports: dict[str, Port], file: Path, npu: bool) -> Iterator[str]:
     """The card, line by line."""
     yield f"pocketface {card.model}/{card.level}: {file.name}, {file.stat().st_size} bytes"
     yield f"sha256 {sha256(file)}"
     yield ""
     seen = card.input
-    yield f"input image: {seen.size}x{seen.size}x{seen.channels}, raw pixels 0..255, {_stored(card, 'image')}"
+    shape = f"{seen.size}x{seen.size}x{seen.channels}"
+    yield f"input image: {shape}, raw pixels 0..255, {_stored(ports, 'image')}"
     yield f"    an aligned face ({card.crop.geometry}), margin {seen.margin:g}, shift {seen.shift:g}"
     for head, output in card.outputs.items():
         said = ", ".join(output.labels) if output.labels else output.unit
-        yield f"output {head}: {output.kind} ({said}), {_stored(card, head)}"
+        yield f"output {head}: {output.kind} ({said}), {_stored(ports, head)}"
     yield ""
     yield f"operators: {', '.join(f'{kind} {count}' for kind, count in sorted(card.operators.items()))}"
     if arena := _arena(card):
@@ -92,20 +100,20 @@ def _about(card: VariantCard, file: Path, npu: bool) -> Iterator[str]:
     yield f"trained on {card.dataset}; terms: {card.licence}"
 
 
-def _stored(card: VariantCard, port: str) -> str:
-    found = card.ports.get(port, Port(dtype="FLOAT32"))
+def _stored(ports: dict[str, Port], port: str) -> str:
+    found = ports[port]
     if found.scale is None:
         return found.dtype
     return f"{found.dtype} = value / {found.scale!r} + {found.zero_point}"
 
 
-def _macros(card: VariantCard, name: str) -> Iterator[str]:
+def _macros(card: VariantCard, ports: dict[str, Port], name: str) -> Iterator[str]:
     """Numbers that a program can use."""
     yield f"#define {name}_SIZE {card.input.size}"
     yield f"#define {name}_CHANNELS {card.input.channels}"
     if arena := _arena(card):
         yield f"#define {name}_ARENA_BYTES {arena}"
-    for port, found in card.ports.items():
+    for port, found in ports.items():
         if found.scale is not None:
             yield f"#define {name}_{port.upper()}_SCALE {found.scale!r}f"
             yield f"#define {name}_{port.upper()}_ZERO_POINT ({found.zero_point})"
@@ -116,5 +124,5 @@ def _arena(card: VariantCard) -> int | None:
 
 
 def _harmless(line: str) -> str:
-    """A line that cannot end its comment."""
-    return line.replace("*/", "* /").replace("\n", " ")
+    """A line that neither ends its comment nor begins another; a card's text is one line."""
+    return line.replace("*/", "* /").replace("/*", "/ *")

@@ -18,7 +18,7 @@ from pocketface.core.files import written_whole
 from pocketface.core.labels import Output
 from pocketface.faces import calibrate
 from pocketface.faces.calibrate import Calibration
-from pocketface.tflite import affine, audit, ethos, finetune, mixed, ranges, rounding, runtimes
+from pocketface.tflite import affine, audit, ethos, finetune, flatbuffer, mixed, ranges, rounding, runtimes
 from pocketface.tflite.converter import to_tflite
 from pocketface.tflite.levels import LEVELS, Level
 from pocketface.tflite.quantizer import quantize
@@ -67,8 +67,9 @@ def convert(trained: Path, views: Path, level: str, settings: Settings, out: Pat
         try:
             float32 = to_tflite(model)
             made = make(card.outputs, model, LEVELS[level], settings, faces, float32)
-            facts = made.facts | _checked(card, model, LEVELS[level], made.file, faces, partial / MODEL_FILE)
-            facts["size_ratio"] = len(made.file) / len(float32)
+            file = flatbuffer.bound(made.file, card)
+            facts = made.facts | _checked(card, model, LEVELS[level], file, faces, partial / MODEL_FILE)
+            facts["size_ratio"] = len(file) / len(flatbuffer.bound(float32, card))
         except PocketfaceError as error:
             (partial / MODEL_FILE).unlink(missing_ok=True)
             facts = {"status": "failed", "reason": str(error).splitlines()[0]}
@@ -160,7 +161,13 @@ def _make(
 
 
 def parity(output: Output, expected: np.ndarray, actual: np.ndarray) -> Parity:
-    """Compares a variant's answers `[N, K]` with the Keras model's on the same faces."""
+    """Compares a variant's answers `[N, K]` with the Keras model's on the same faces.
+
+    Raises:
+        PocketfaceError: an answer is not finite.
+    """
+    if not np.isfinite(actual).all():
+        raise PocketfaceError("it answers something that is not a finite number")
     difference = np.abs(expected - actual)
     if output.kind == "classes":
         same = expected.argmax(1) == actual.argmax(1)

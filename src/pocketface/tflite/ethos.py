@@ -18,6 +18,7 @@ from pathlib import Path
 
 from pocketface.cards import Npu
 from pocketface.core.errors import FULL
+from pocketface.core.files import sha256
 
 U65 = "ethos-u65-256"
 VELA = "from ethosu.vela.vela import main; main()"
@@ -64,6 +65,7 @@ def compile_for(file: Path, accelerator: str = U65) -> Npu | None:
         cycles=int(float(summary["cycles_total"])),
         sram_bytes=int(1024 * float(summary["sram_memory_used"])),
         file=kept.name if on_npu else None,
+        sha256=sha256(kept) if on_npu else None,
     )
 
 

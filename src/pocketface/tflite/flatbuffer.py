@@ -1,5 +1,6 @@
 """A `.tflite` file as objects: parsed, looked at, changed, written again."""
 
+import re
 from collections.abc import Iterator
 from copy import copy
 from dataclasses import dataclass
@@ -10,16 +11,13 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from ai_edge_litert.tools import flatbuffer_utils
 
+from pocketface.cards import Meaning
 from pocketface.core.errors import PocketfaceError
-from pocketface.tflite import versions
+from pocketface.tflite import meaning, sound, versions
+from pocketface.tflite.sound import IDENTIFIER, OPERATORS, TYPES, WEIGHTED
 
-IDENTIFIER = b"TFL3"
-TYPES = {value: name for name, value in vars(schema.TensorType).items() if not name.startswith("_")}
-OPERATORS = {value: name for name, value in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
 MIN_RUNTIME = b"min_runtime_version"
 """Name of the metadata: the oldest TensorFlow whose runtime can run the file, in 16 bytes."""
-WEIGHTED = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"}
-"""Operators whose input 1 is their weights."""
 
 
 @dataclass(frozen=True)
@@ -40,18 +38,29 @@ class Operator:
 
 
 def parse(file: bytes) -> schema.ModelT:
-    """Parses a file, after LiteRT has verified that every offset in it is sound.
+    """Parses a file, after LiteRT has verified that every offset in it is sound, and we its numbers.
 
     Raises:
-        PocketfaceError: the bytes are not a TFLite flatbuffer.
+        PocketfaceError: the bytes are not a TFLite flatbuffer, or it is not sound.
     """
-    if file[4:8] != IDENTIFIER:
-        raise PocketfaceError("not a TFLite file: the identifier TFL3 is missing")
+    sound.begins(file)
     try:
         Interpreter(model_content=file)
     except (ValueError, RuntimeError) as error:
         raise PocketfaceError(f"not a TFLite file, or a damaged one: {str(error).splitlines()[0]}") from None
+    sound.check(file)
     return flatbuffer_utils.read_model_from_bytearray(bytearray(file))
+
+
+def bound(file: bytes, meant: Meaning) -> bytes:
+    """The same model, which says what it means, see `pocketface.tflite.meaning`.
+
+    Raises:
+        PocketfaceError: as `parse` and `serialize`.
+    """
+    model = parse(file)
+    _set_metadata(model, meaning.NAME, meaning.said(meant))
+    return serialize(model)
 
 
 def serialize(model: schema.ModelT) -> bytes:
@@ -125,9 +134,16 @@ def text(name: bytes | str) -> str:
 
 
 def min_runtime(model: schema.ModelT) -> str:
-    """The oldest TensorFlow whose runtime can run a file, as the file says; 0 where it says nothing."""
-    buffer = _runtime_buffer(model)
-    return "0" if buffer is None else bytes(buffer.data).rstrip(b"\0").decode() or "0"
+    """The oldest TensorFlow whose runtime can run a file, as the file says; 0 where it says nothing.
+
+    Raises:
+        PocketfaceError: it says something else.
+    """
+    buffer = _metadata(model, MIN_RUNTIME)
+    said = b"" if buffer is None else bytes(buffer.data).rstrip(b"\0")
+    if not re.fullmatch(rb"(\d{1,9}(\.\d{1,9})*)?", said):
+        raise PocketfaceError(f"a damaged TFLite file: {said!r} is no version of a runtime")
+    return said.decode() or "0"
 
 
 def understated(model: schema.ModelT) -> list[str]:
@@ -164,16 +180,20 @@ def _declare(model: schema.ModelT) -> None:
             name, version = versions.GUARD
             builtin = getattr(schema.BuiltinOperator, name)
             model.operatorCodes.append(schema.OperatorCodeT(min(builtin, 127), None, version, builtin))
-    buffer = _runtime_buffer(model)
+    _set_metadata(model, MIN_RUNTIME, runtime.encode().ljust(16, b"\0"))
+
+
+def _set_metadata(model: schema.ModelT, name: bytes, content: bytes) -> None:
+    buffer = _metadata(model, name)
     if buffer is None:
         buffer = schema.BufferT()
-        model.metadata = [*(model.metadata or []), schema.MetadataT(MIN_RUNTIME, len(model.buffers))]
+        model.metadata = [*(model.metadata or []), schema.MetadataT(name, len(model.buffers))]
         model.buffers.append(buffer)
-    buffer.data = np.frombuffer(runtime.encode().ljust(16, b"\0"), np.uint8)
+    buffer.data = np.frombuffer(content, np.uint8)
 
 
-def _runtime_buffer(model: schema.ModelT) -> schema.BufferT | None:
-    found = (model.buffers[entry.buffer] for entry in model.metadata or [] if entry.name == MIN_RUNTIME)
+def _metadata(model: schema.ModelT, name: bytes) -> schema.BufferT | None:
+    found = (model.buffers[entry.buffer] for entry in model.metadata or [] if entry.name == name)
     return next((buffer for buffer in found if buffer.data is not None), None)
 
 

@@ -17,7 +17,9 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from tqdm import tqdm
 
+from pocketface.cards import Port
 from pocketface.core.errors import PocketfaceError
+from pocketface.tflite import sound
 
 Answers = dict[str, np.ndarray]
 """Head -> float32 `[N, K]`."""
@@ -41,21 +43,42 @@ class Runner:
         threads: CPU threads.
         kernels: a name in `RESOLVERS`.
 
+    Attributes:
+        content: the bytes of the file.
+        input_shape: `(H, W, C)`.
+        outputs: head -> shape of its answer for one face.
+        ports: `image` and the heads, as the file declares them.
+
     Raises:
-        PocketfaceError: the file is not a model, or its tensors cannot be allocated.
+        PocketfaceError: the file cannot be read or is not a model, its tensors cannot be allocated, or it is
+            not sound, see `pocketface.tflite.sound`.
     """
 
     def __init__(self, path: Path, threads: int = 1, kernels: Kernels = "xnnpack"):
         try:
+            self.content = Path(path).read_bytes()
+        except OSError as error:
+            raise PocketfaceError(
+                f"{path}: cannot be read ({error.strerror}); a model is a variant's folder or a .tflite file"
+            ) from None
+        try:
+            sound.begins(self.content)
             self._interpreter = Interpreter(
-                model_path=str(path),
+                model_content=self.content,
                 num_threads=threads,
                 experimental_op_resolver_type=RESOLVERS[kernels],
             )
+            sound.check(self.content)
+            declared = _shapes(self._interpreter)
             self._interpreter.allocate_tensors()
+            if not declared.items() <= _shapes(self._interpreter).items():
+                # LiteRT goes on, and writes behind the smaller one.
+                raise PocketfaceError("a damaged TFLite file: a shape is not what its operator gives")
             self._signature = self._interpreter.get_signature_runner()
+        except PocketfaceError as error:
+            raise PocketfaceError(f"{path}: {error}") from None
         except (ValueError, RuntimeError) as error:
-            raise PocketfaceError(f"{path}: not a runnable TFLite model ({error})") from None
+            raise PocketfaceError(f"{path}: not a runnable TFLite model ({_first_line(error)})") from None
         details = self._signature.get_input_details()
         if list(details) != ["image"]:
             raise PocketfaceError(f"{path}: its inputs are {sorted(details)}, not ['image']")
@@ -67,10 +90,18 @@ class Runner:
         self.outputs = {
             name: tuple(int(n) for n in output["shape"][1:]) for name, output in self._outputs.items()
         }
+        self.ports = {name: _port(path, name, port) for name, port in (details | self._outputs).items()}
 
     def one(self, image: np.ndarray) -> dict[str, np.ndarray]:
-        """The answers for one picture `[H, W, C]`, raw 0..255: head -> float32 `[K]`."""
-        answers = self._signature(image=quantized(image[None], self.port))
+        """The answers for one picture `[H, W, C]`, raw 0..255: head -> float32 `[K]`.
+
+        Raises:
+            PocketfaceError: an operator fails.
+        """
+        try:
+            answers = self._signature(image=quantized(image[None], self.port))
+        except (ValueError, RuntimeError) as error:
+            raise PocketfaceError(f"{self.path}: cannot be run ({_first_line(error)})") from None
         return {name: dequantized(answer[0], self._outputs[name]) for name, answer in answers.items()}
 
     def __call__(self, images: np.ndarray, progress: str | None = None) -> dict[str, np.ndarray]:
@@ -92,6 +123,25 @@ class Runner:
             for name, answer in self.one(image).items():
                 answers[name][i] = answer
         return answers
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
+
+
+def _shapes(interpreter: Interpreter) -> dict[int, tuple[int, ...]]:
+    """Tensor -> its shape: as the file declares it, and once allocated as the operators give it."""
+    return {tensor["index"]: tuple(tensor["shape"]) for tensor in interpreter.get_tensor_details()}
+
+
+def _port(path: Path, name: str, details: dict[str, Any]) -> Port:
+    dtype = np.dtype(details["dtype"])
+    if dtype == np.float32:
+        return Port(dtype="FLOAT32")
+    scale, zero_point = details["quantization"]
+    if dtype.name.upper() not in sound.LIMITS or not scale:
+        raise PocketfaceError(f"{path}: {name} is {dtype.name} without one scale")
+    return Port(dtype=dtype.name.upper(), scale=float(scale), zero_point=int(zero_point))
 
 
 def quantized(pixels: np.ndarray, port: dict[str, Any]) -> np.ndarray:

@@ -1,0 +1,98 @@
+"""What a file says of its own meaning, and whether its card says the same.
+
+    file = flatbuffer.bound(file, card)            # as `convert` does
+    runner = opened(Path("variants/age_gender/int8/model.tflite"), card)
+
+A card can be changed, or land beside another file. So crop, input and outputs (labels, in their order) also
+stand in the file, as JSON in its metadata under `NAME`: they survive copying, no runtime reads them, and a
+rebuild repeats them. This finds mistakes and damage; whoever writes both on purpose is believed.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ai_edge_litert import schema_py_generated as schema
+from pydantic import ValidationError
+
+from pocketface.cards import CARD, Meaning, VariantCard
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import parse_json, rounded, sha256
+from pocketface.core.params import explained
+from pocketface.tflite.run import Runner
+
+NAME = b"pocketface.meaning"
+AGAIN = "make it again with `dvc repro`, or take it from where it came from"
+
+
+def said(meaning: Meaning) -> bytes:
+    """What stands in the file, by which the two are compared."""
+    return json.dumps(_content(meaning), sort_keys=True, separators=(",", ":")).encode()
+
+
+def read(runner: Runner) -> Meaning | None:
+    """What a file says of itself, if it says anything.
+
+    Raises:
+        PocketfaceError: it says something that no model means.
+    """
+    model = schema.Model.GetRootAs(runner.content)
+    for entry in map(model.Metadata, range(model.MetadataLength())):
+        if entry.Name() == NAME:
+            buffer = model.Buffers(entry.Buffer())
+            said = buffer.DataAsNumpy().tobytes() if buffer.DataLength() else b""
+            try:
+                return Meaning.model_validate(parse_json(said.decode()))
+            except ValidationError as error:
+                raise PocketfaceError(f"{runner.path}: what it means: {explained(error)}") from None
+            except ValueError as error:
+                raise PocketfaceError(f"{runner.path}: what it means is unreadable: {error}") from None
+    return None
+
+
+def opened(file: Path, card: VariantCard, threads: int = 1) -> Runner:
+    """Opens the file of a card, once it is sure that they belong together.
+
+    Args:
+        file: `model.tflite`.
+        card: that of its variant, with the status `ok`.
+        threads: CPU threads that it may use.
+
+    Raises:
+        PocketfaceError: the file cannot be run or is not the one that the card describes, or they differ in
+            crop, input, outputs, shapes or scales.
+    """
+    if file.is_file() and sha256(file) != card.sha256:
+        raise PocketfaceError(f"{file}: damaged, or not the file that {CARD} describes; {AGAIN}")
+    runner = Runner(file, threads)
+    check(runner, card)
+    meaning = read(runner)
+    if meaning is None:
+        raise PocketfaceError(f"{file}: does not say what it means, so {CARD} cannot be checked; {AGAIN}")
+    own, told = _content(meaning), _content(card)
+    if others := [name for name in own if own[name] != told[name]]:
+        raise PocketfaceError(f"{file}: says otherwise of its {' and '.join(others)} than {CARD}; {AGAIN}")
+    for name, port in card.ports.items():
+        if name not in runner.ports or rounded(runner.ports[name].model_dump()) != rounded(port.model_dump()):
+            raise PocketfaceError(f"{file}: its {name} has another type or scale than {CARD} says; {AGAIN}")
+    return runner
+
+
+def check(runner: Runner, meaning: Meaning) -> None:
+    """Checks that a file's inputs and outputs can have a meaning.
+
+    Raises:
+        PocketfaceError: the heads differ, or the shapes.
+    """
+    wanted = (meaning.input.size, meaning.input.size, meaning.input.channels)
+    if runner.input_shape != wanted:
+        raise PocketfaceError(f"{runner.path}: takes faces of {runner.input_shape}, its card says {wanted}")
+    widths = {head: (max(len(output.labels), 1),) for head, output in meaning.outputs.items()}
+    if runner.outputs != widths:
+        raise PocketfaceError(f"{runner.path}: answers {runner.outputs}, its card says {widths}")
+
+
+def _content(meaning: Meaning) -> dict[str, Any]:
+    """What is written: six digits, as in a card; nulls are left out."""
+    said = meaning.model_dump(mode="json", include=set(Meaning.model_fields), exclude_none=True)
+    return dict(rounded(said))

@@ -1,0 +1,138 @@
+"""What is refused that LiteRT lets through: with an error, no traceback and no answer."""
+
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import flatbuffers
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.tools import flatbuffer_utils
+
+from pocketface.core.errors import PocketfaceError
+from pocketface.tflite import audit, sound
+from pocketface.tflite.run import Runner
+
+PUBLISHED = sorted((Path(__file__).parents[2] / "weights").glob("*/int8/model.tflite"))
+SMALLEST = min(PUBLISHED, key=lambda path: path.stat().st_size)
+
+
+def damaged(change: Callable[[schema.ModelT], object]) -> bytes:
+    model = flatbuffer_utils.read_model_from_bytearray(bytearray(SMALLEST.read_bytes()))
+    change(model)
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), file_identifier=sound.IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def quantized(model: schema.ModelT) -> schema.QuantizationParametersT:
+    """Of the picture, as int8."""
+    return model.subgraphs[0].tensors[model.subgraphs[0].operators[0].outputs[0]].quantization
+
+
+def scale(value: float) -> Callable:
+    return lambda model: setattr(quantized(model), "scale", np.float32([value]))
+
+
+def zero_point(*values: int) -> Callable:
+    return lambda model: setattr(quantized(model), "zeroPoint", np.int64(values))
+
+
+DAMAGES = {
+    "scale 0": (scale(0), "scale of .* is not finite and above 0"),
+    "scale below 0": (scale(-1), "scale of .* is not finite and above 0"),
+    "scale infinite": (scale(np.inf), "scale of .* is not finite and above 0"),
+    "scale nan": (scale(np.nan), "scale of .* is not finite and above 0"),
+    "zero point high": (zero_point(128), "zero point of .* is no value"),
+    "zero point low": (zero_point(-129), "zero point of .* is no value"),
+    "no graph": (lambda m: setattr(m, "subgraphs", []), "no graph"),
+    "signature": (lambda m: setattr(m.signatureDefs[0].outputs[0], "tensorIndex", 999), "signature names"),
+    "input": (lambda m: setattr(m.signatureDefs[0].inputs[0], "tensorIndex", 999), "signature names"),
+    "signature's graph": (
+        lambda m: setattr(m.signatureDefs[0], "subgraphIndex", 7),
+        "signature names a graph",
+    ),
+    "metadata": (lambda m: setattr(m.metadata[0], "buffer", 999), "metadata names"),
+    "no weights": (lambda m: setattr(m.subgraphs[0].operators[1], "inputs", [38]), "has no weights"),
+    "weights -1": (lambda m: setattr(m.subgraphs[0].operators[1], "inputs", [38, -1, 4]), "has no weights"),
+    "no input": (lambda m: setattr(m.subgraphs[0].operators[0], "inputs", []), "reads or writes nothing"),
+    "name": (lambda m: setattr(m.subgraphs[0].tensors[3], "name", b"\xff"), "not UTF-8"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_a_damaged_file_is_refused_by_runner_and_audit(tmp_path, kind: str) -> None:
+    change, complaint = DAMAGES[kind]
+    file = tmp_path / "model.tflite"
+    file.write_bytes(damaged(change))
+    with pytest.raises(PocketfaceError, match=rf"model\.tflite: a damaged TFLite file: .*{complaint}"):
+        Runner(file)
+    with pytest.raises(PocketfaceError, match=complaint):
+        audit.read(file.read_bytes())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda m: setattr(m.subgraphs[0].operators[1], "inputs", [38, 19, 999]),
+        lambda m: setattr(m.subgraphs[0].operators[1], "opcodeIndex", 99),
+        lambda m: setattr(m.subgraphs[0].tensors[5], "buffer", 999),
+        lambda m: setattr(m.subgraphs[0].operators[14], "inputs", [0]),
+        zero_point(),
+    ],
+    ids=["operand", "operator", "buffer", "an operand of another shape", "no zero point"],
+)
+def test_what_litert_finds_itself_or_would_write_behind(tmp_path, change) -> None:
+    file = tmp_path / "model.tflite"
+    file.write_bytes(damaged(change))
+    with pytest.raises(PocketfaceError, match=r"model\.tflite: (a damaged|not a runnable) TFLite"):
+        Runner(file)
+
+
+@pytest.mark.parametrize("file", PUBLISHED, ids=lambda path: path.parts[-3])
+def test_published_files_are_sound(file: Path) -> None:
+    sound.begins(file.read_bytes())
+    sound.check(file.read_bytes())
+
+
+MUTATED = """
+import sys
+from pathlib import Path
+import numpy as np
+from pocketface.core.errors import PocketfaceError
+from pocketface.tflite import audit
+from pocketface.tflite.meaning import read
+from pocketface.tflite.run import Runner
+answered = 0
+for path in map(Path, sys.argv[1:]):
+    try:
+        runner = Runner(path)
+        read(runner)
+        runner(np.zeros((1, *runner.input_shape), np.uint8))
+        answered += 1
+        audit.read(path.read_bytes())
+    except PocketfaceError as error:
+        assert str(error), path
+print(answered)
+"""
+
+
+def test_mutated_files_are_refused_or_answer(tmp_path) -> None:
+    """In a process of its own: a crash by signal is a failure, too."""
+    chance, whole = random.Random(25), SMALLEST.read_bytes()
+    paths = []
+    for number in range(120):
+        content = bytearray(whole)
+        for _ in range(chance.choice((1, 1, 2, 4, 8))):
+            place, size = chance.randrange(len(content) - 4), chance.choice((1, 4))
+            content[place : place + size] = chance.choice((bytes(4), b"\xff" * 4, chance.randbytes(4)))[:size]
+        paths.append(tmp_path / f"{number}.tflite")
+        paths[-1].write_bytes(content)
+    done = subprocess.run(
+        [sys.executable, "-c", MUTATED, *paths], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert 10 < int(done.stdout) < len(paths) - 10
