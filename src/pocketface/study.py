@@ -19,10 +19,9 @@ from pocketface.core.settings import Name, Strict
 from pocketface.datasets import names as dataset_names
 from pocketface.faces.settings import Crop, Input
 from pocketface.latency.settings import Benchmark
-from pocketface.models import names as architecture_names
 from pocketface.tflite.levels import LEVELS
 from pocketface.tflite.settings import LevelSettings
-from pocketface.training.settings import MIX, Plan, Training
+from pocketface.training.settings import Plan, known
 
 
 class Champion(Strict):
@@ -65,57 +64,22 @@ class Study(Plan):
     harness: list[Name] = []
 
     @model_validator(mode="after")
-    def _names_resolve(self) -> "Study":
+    def _all_names_resolve(self) -> "Study":
         for name in self.datasets:
-            _known(f"datasets.{name}", name, dataset_names())
+            known(f"datasets.{name}", name, dataset_names())
         for name, level in self.levels.items():
-            _known(f"levels.{name}", name, list(LEVELS))
+            known(f"levels.{name}", name, list(LEVELS))
             for metric in level.max_drop:
-                _known(f"levels.{name}.max_drop", metric, [main_metric(head) for head in HEADS])
-        _known("holdout", self.holdout, list(self.datasets))
+                known(f"levels.{name}.max_drop", metric, [main_metric(head) for head in HEADS])
+        known("holdout", self.holdout, list(self.datasets))
         for name in self.harness:
-            _known("harness", name, list(self.datasets))
-        for name in self.mix:
-            _known("mix", name, list(self.datasets))
-        for name in self.cross_validate:
-            _known("cross_validate", name, [model for model in self.models if model not in self.fetched])
-            if self.models[name].recipe.published:
-                raise ValueError(
-                    f"cross_validate.{name}: what it starts or learns from has seen the faces of every fold"
-                )
+            known("harness", name, list(self.datasets))
         for name, model in self.models.items():
-            _known(f"models.{name}.dataset", model.dataset, [*self.datasets, *([MIX] if self.mix else [])])
-            _known(f"models.{name}.architecture", model.architecture, architecture_names())
-            for head in model.heads:
-                _known(f"models.{name}.heads", head, list(HEADS))
             if self.holdout in self.trained_on(name):
                 raise ValueError(f"models.{name}.dataset: {self.holdout} is the hold-out, not for training")
-            if bool(model.weights) != (name in self.fetched):
-                raise ValueError(
-                    f"{name}: what has `training` stands under models, what has `weights` under fetched"
-                )
-            for field, heads in _heads_of(model.training).items():
-                if unknown := sorted(set(heads) - set(model.heads)):
-                    raise ValueError(f"models.{name}.training.{field}: no head {unknown}")
             for dataset in (*self.trained_on(name), self.holdout):
                 _covers(f"models.{name}.input", model.input, dataset, self.datasets[dataset].crop)
         return self
-
-
-def _known(field: str, name: str, names: list[str]) -> None:
-    if name not in names:
-        raise ValueError(f"{field}: no {name!r}; there are {', '.join(names)}")
-
-
-def _heads_of(training: Training | None) -> dict[str, list[str]]:
-    """Field -> the heads it names."""
-    if training is None:
-        return {}
-    return {
-        "loss_weights": list(training.loss_weights),
-        "balanced": training.balanced,
-        "priors": list(training.priors),
-    }
 
 
 def _covers(field: str, model: Input, dataset: str, crop: Crop) -> None:

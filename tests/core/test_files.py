@@ -48,17 +48,17 @@ def test_what_a_killed_run_left_is_cleared(tmp_path: Path) -> None:
     assert list((tmp_path / "out").iterdir()) == []
 
 
-VALUES = np.random.default_rng(1).random(20_000)
+NUMBERS = np.random.default_rng(1).random(20_000)
 WRITERS: list[Callable[[Path], object]] = [
     lambda path: path.write_bytes(bytes(160_000)),
     lambda path: path.write_text("0" * 160_000),
     lambda path: shutil.copyfile(argparse.__file__, path),
-    lambda path: np.save(path.open("wb"), VALUES),
-    lambda path: np.savez(path.open("wb"), VALUES),
-    lambda path: pd.DataFrame({"a": VALUES}).to_parquet(path),
-    lambda path: pd.DataFrame({"a": VALUES}).to_csv(path),
-    lambda path: Image.fromarray(VALUES.view(np.uint8).reshape(400, 400)).save(path, "PNG"),
-    lambda path: h5py.File(path, "w").create_dataset("a", data=VALUES).file.close(),
+    lambda path: np.save(path.open("wb"), NUMBERS),
+    lambda path: np.savez(path.open("wb"), NUMBERS),
+    lambda path: pd.DataFrame({"a": NUMBERS}).to_parquet(path),
+    lambda path: pd.DataFrame({"a": NUMBERS}).to_csv(path),
+    lambda path: Image.fromarray(NUMBERS.view(np.uint8).reshape(400, 400)).save(path, "PNG"),
+    lambda path: h5py.File(path, "w").create_dataset("a", data=NUMBERS).file.close(),
     lambda path: (path.mkdir(), (path / "file").write_bytes(bytes(160_000))),
 ]
 

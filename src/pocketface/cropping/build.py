@@ -204,7 +204,7 @@ def crop_shard(shard: Shard) -> Counter[str]:
         side, channels = shard.crop.size, shard.crop.channels
         accepted = [face for face in faces if face is not None]
         # A name of its own: a worker that Dask gave up on may still be at the same shard.
-        unique = shard.file.with_name(f"{uuid.uuid4().hex}.npz")
+        unique = shard.file.with_name(f".{uuid.uuid4().hex}.npz")
         with written_whole(unique) as partial, partial.open("wb") as file:
             np.savez(
                 file,

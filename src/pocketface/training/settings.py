@@ -5,9 +5,10 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from pocketface.core.errors import PocketfaceError
-from pocketface.core.labels import CELEBA_ATTRIBUTES
+from pocketface.core.labels import CELEBA_ATTRIBUTES, HEADS
 from pocketface.core.settings import Count, LearningRate, Name, Option, PublishedFolder, Seed, Strict, Threads
 from pocketface.faces.settings import Dataset, Input
+from pocketface.models import names as architecture_names
 
 
 class Augment(Strict):
@@ -234,6 +235,23 @@ MIX = "mix"
 """What a model names as its dataset to be trained on all those of the study's `mix` at once."""
 
 
+def known(field: str, name: str, names: list[str]) -> None:
+    """Raises a `ValueError` that names the field unless the name is one of these."""
+    if name not in names:
+        raise ValueError(f"{field}: no {name!r}; there are {', '.join(names)}")
+
+
+def _heads_of(training: Training | None) -> dict[str, list[str]]:
+    """Field -> the heads it names."""
+    if training is None:
+        return {}
+    return {
+        "loss_weights": list(training.loss_weights),
+        "balanced": training.balanced,
+        "priors": list(training.priors),
+    }
+
+
 class Plan(Strict):
     """What training reads of a study.
 
@@ -271,6 +289,30 @@ class Plan(Strict):
             if name in fetched and models[name] != fetched[name]:
                 raise ValueError(f"fetched.{name}: there is a models.{name} too; give it another name")
         return params | {"models": models | fetched, "fetched": fetched}
+
+    @model_validator(mode="after")
+    def _names_resolve(self) -> "Plan":
+        for name in self.mix:
+            known("mix", name, list(self.datasets))
+        for name in self.cross_validate:
+            known("cross_validate", name, [model for model in self.models if model not in self.fetched])
+            if self.models[name].recipe.published:
+                raise ValueError(
+                    f"cross_validate.{name}: what it starts or learns from has seen the faces of every fold"
+                )
+        for name, model in self.models.items():
+            known(f"models.{name}.dataset", model.dataset, [*self.datasets, *([MIX] if self.mix else [])])
+            known(f"models.{name}.architecture", model.architecture, architecture_names())
+            for head in model.heads:
+                known(f"models.{name}.heads", head, list(HEADS))
+            if bool(model.weights) != (name in self.fetched):
+                raise ValueError(
+                    f"{name}: what has `training` stands under models, what has `weights` under fetched"
+                )
+            for field, heads in _heads_of(model.training).items():
+                if unknown := sorted(set(heads) - set(model.heads)):
+                    raise ValueError(f"models.{name}.training.{field}: no head {unknown}")
+        return self
 
     def trained_on(self, model: str) -> tuple[str, ...]:
         """The datasets of a model, the main one first."""
