@@ -110,3 +110,10 @@ def publish(folder: Path, seed: int, heads: tuple[str, ...] = ("gender",), size:
     card = PublishedCard.model_validate(facts | {"weights_sha256": sha256(folder / WEIGHTS)})
     write_card(folder, card)
     return model
+
+
+def out_of_bounds(plan: Study, **training: object) -> Study:
+    """The study with settings of its training that a params file may not have."""
+    small = plan.models["small"]
+    small = small.model_copy(update={"training": small.recipe.model_copy(update=training)})
+    return plan.model_copy(update={"models": plan.models | {"small": small}})

@@ -39,7 +39,7 @@ def test_all_kernels_answer(colour_model) -> None:
 def test_a_file_that_is_no_model_and_a_wrong_shape_are_errors(tmp_path, colour_model) -> None:
     for content in (b"", b"\x1c\x00\x00\x00TFL3" + bytes(40), colour_model.read_bytes()[:700]):
         (tmp_path / "model.tflite").write_bytes(content)
-        with pytest.raises(PocketfaceError, match=r"model\.tflite: not a runnable TFLite model"):
+        with pytest.raises(PocketfaceError, match=r"model\.tflite: (not a|a damaged|not a runnable) TFLite"):
             Runner(tmp_path / "model.tflite")
     with pytest.raises(PocketfaceError, match=r"wants faces of \(48, 48, 3\), was given \(48, 48, 1\)"):
         Runner(colour_model)(np.zeros((1, 48, 48, 1), np.uint8))

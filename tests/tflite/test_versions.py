@@ -145,7 +145,7 @@ def test_a_file_that_understates_is_refused_and_writing_it_again_changes_no_answ
     if said is None:
         model.metadata = [entry for entry in model.metadata if entry.name != flatbuffer.MIN_RUNTIME]
     else:
-        flatbuffer._runtime_buffer(model).data = np.frombuffer(said.ljust(16, b"\0"), np.uint8)
+        flatbuffer._set_metadata(model, flatbuffer.MIN_RUNTIME, said.ljust(16, b"\0"))
     builder = flatbuffer._Sharing(1024)
     builder.Finish(model.Pack(builder), file_identifier=flatbuffer.IDENTIFIER)
     lying = bytes(builder.Output())

@@ -9,7 +9,8 @@ from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import sha256
 from pocketface.training.checkpoints import Checkpoints
 from pocketface.training.fit import HISTORY, WEIGHTS, Trained, fit
-from tiny import face_set, study
+from pocketface.training.settings import Piecewise
+from tiny import face_set, out_of_bounds, study
 
 TESTS = Path(__file__).parent.parent
 
@@ -136,10 +137,10 @@ def test_nothing_to_resume_and_a_damaged_checkpoint_are_told(tmp_path: Path) -> 
 
 
 def test_a_loss_that_becomes_nan_leaves_the_checkpoints(tmp_path: Path) -> None:
-    steps = {"kind": "piecewise", "at": [0.4], "factors": [1e-8, 1e30]}
+    steps = Piecewise.model_construct(kind="piecewise", at=[0.4], factors=[1e-8, 1e30])
     with pytest.raises(PocketfaceError, match="the loss became"):
         fit(
-            dropping(epochs=3, learning_rate=1e4, schedule=steps),
+            out_of_bounds(dropping(epochs=3), learning_rate=1e4, schedule=steps),
             "small",
             [face_set()],
             "research only",

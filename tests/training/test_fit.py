@@ -11,7 +11,7 @@ from pocketface.core.files import sha256
 from pocketface.published import read
 from pocketface.publishing import _pack
 from pocketface.training.fit import HISTORY, WEIGHTS, fit, identity, load, save, training_key
-from tiny import face_set, publish, study
+from tiny import face_set, out_of_bounds, publish, study
 
 TESTS = Path(__file__).parent.parent
 
@@ -100,7 +100,7 @@ def test_two_processes_train_the_same_bytes(tmp_path: Path) -> None:
 
 def test_a_loss_that_is_no_number_ends_the_training_with_a_remedy() -> None:
     with pytest.raises(PocketfaceError, match=r"models\.small: the loss became (nan|inf).*learning_rate"):
-        fit(study(learning_rate=1e30), "small", [face_set()], "research only")
+        fit(out_of_bounds(study(), learning_rate=1e30), "small", [face_set()], "research only")
 
 
 def test_a_dataset_without_validation_faces_is_an_error() -> None:
