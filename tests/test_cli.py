@@ -211,11 +211,10 @@ def test_predict_says_it_to_a_person_too(colour_model, tmp_path):
 
 def test_predict_says_of_a_bare_file_that_nothing_could_be_checked(colour, colour_model, tmp_path):
     paint(tmp_path / "a.png", 1, 2, 3)
-    bare = run("predict", tmp_path / "a.png", "--model", colour_model)
-    assert bare.stderr.startswith(f"note: {colour_model}: nothing could be checked: no card")
-    assert bare.stderr.count("\n") == 1
+    note = f"note: {colour_model}: nothing could be checked: no card"
+    assert note in run("predict", tmp_path / "a.png", "--model", colour_model).stderr
     for model in (colour, colour / MODEL_FILE):
-        assert run("predict", tmp_path / "a.png", "--model", model).stderr == ""
+        assert "could be checked" not in run("predict", tmp_path / "a.png", "--model", model).stderr
 
 
 def test_a_card_that_lies_gets_no_answer(colour, tmp_path):
