@@ -68,7 +68,9 @@ def test_a_damaged_file_is_refused_by_runner_and_audit(tmp_path, kind: str) -> N
     change, complaint = DAMAGES[kind]
     file = tmp_path / "model.tflite"
     file.write_bytes(damaged(change))
-    with pytest.raises(PocketfaceError, match=rf"model\.tflite: a damaged TFLite file: .*{complaint}"):
+    with pytest.raises(
+        PocketfaceError, match=rf"model\.tflite: .*a damaged (TFLite file|one): .*{complaint}"
+    ):
         Runner(file)
     with pytest.raises(PocketfaceError, match=complaint):
         audit.read(file.read_bytes())

@@ -270,6 +270,7 @@ def test_doubles_that_a_slow_server_made_are_deleted(outs):
 )
 def test_a_secret_in_the_address_of_a_store_that_fails_is_shown_nowhere(outs, monkeypatch, capfd, address):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    monkeypatch.chdir(outs.root)  # SQLAlchemy takes the last part of one of them for a file here
     trained(outs, "expression", EPOCHS)
     with pytest.raises(PocketfaceError) as caught:
         track(outs.study, outs.root)

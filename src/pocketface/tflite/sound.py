@@ -27,10 +27,10 @@ def begins(file: bytes) -> None:
         raise PocketfaceError("not a TFLite file: the identifier TFL3 is missing")
     try:
         graphs = schema.Model.GetRootAs(file).SubgraphsLength()
-    except struct.error:
+    except (struct.error, TypeError):
         return  # an offset leads out of the file; LiteRT's verifier says so
     if not graphs:
-        raise PocketfaceError("a damaged TFLite file: it has no graph")
+        raise PocketfaceError("not a TFLite file, or a damaged one: it has no graph")
 
 
 def check(file: bytes) -> None:
