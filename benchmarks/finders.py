@@ -1,6 +1,6 @@
 """How far the page's face finder agrees with dlib's, on the study's photographs.
 
-    python benchmarks/finders.py            # writes reports/STUDY/app.json and app.md
+    python benchmarks/finders.py            # writes docs/results/STUDY/app.md
 
 Both look at every picture of the hold-out, and at every 20th of the validation pictures of each dataset
 whose faces are searched for. Each variant at float32 and int8 then answers about the largest face, once as
@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from pocketface.app.bundle import detector_file
 from pocketface.core.errors import exit_cleanly
-from pocketface.core.files import write_json, written_whole
+from pocketface.core.files import written_whole
 from pocketface.cropping.crop import cut_face
 from pocketface.cropping.detect import Face, detect
 from pocketface.cropping.picture import decode
@@ -47,8 +47,7 @@ def main() -> None:
         for name, dataset in study.datasets.items()
         if dataset.crop.policy != "as_is"
     }
-    folder = Path("reports") / study.study
-    write_json(folder / "app.json", figures)
+    folder = Path("docs/results") / study.study
     with written_whole(folder / "app.md") as partial:
         partial.write_text(told(study, figures), encoding="utf-8")
     print((folder / "app.md").read_text(encoding="utf-8"))

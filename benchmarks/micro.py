@@ -1,6 +1,6 @@
 """Whether TensorFlow Lite Micro answers as LiteRT does, and what Vela makes of trained models.
 
-    cp studies/celeba.yaml params.yaml && dvc repro select_faces
+    pocketface study use celeba && dvc repro select_faces
     python benchmarks/micro.py facenet facenet_bis --count 200
 
 Takes a study's trained models, or the published weights of that name. Converts each to the integer levels,

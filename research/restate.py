@@ -1,6 +1,6 @@
 """Measures published models again, on the faces that they have not learned from.
 
-    cp studies/pocket.yaml params.yaml && dvc repro crop_faces
+    pocketface study use pocket && dvc repro crop_faces
     python research/restate.py age_gender expression
 
 with the params of the study that a model's card names. It was needed once: what was published before pictures

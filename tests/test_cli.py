@@ -434,7 +434,8 @@ def test_commands_find_the_repository_from_a_folder_in_it(checked, tmp_path, mon
     assert (tmp_path / "own/figures/check.xml").is_file(), "what a person names is where they are"
     assert "utkface: " in within("data", "list").stdout
     assert "no variant is evaluated yet" in within("track").stderr
-    assert "no such file; `dvc repro" in within("choose").stderr
+    checked.write_text("{")
+    assert "reports/tiny/metrics.json: not what `report` writes" in within("choose").stderr
     chosen = within("choose", "--study", "../../params.yaml", "--from", "../../reports/tiny")
     assert f"{tmp_path}/reports/tiny/" in chosen.stderr
 

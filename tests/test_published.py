@@ -30,7 +30,7 @@ def test_a_published_folder_says_what_it_is_and_how_to_rebuild_it(outs: Outs) ->
     assert published.read(folder) == card
     published.check(folder, card)
     assert (card.study, card.seed, card.dataset) == ("tiny", 1, "utkface")
-    assert card.command == "cp studies/tiny.yaml params.yaml && dvc repro"
+    assert card.command == "pocketface study use tiny && dvc repro"
     assert card.licence == "terms of utkface"
     assert sorted(path.name for path in folder.iterdir()) == [
         "card.json",

@@ -1,18 +1,26 @@
 """Every ready study can be run, and what is committed of it holds together."""
 
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from dvc.repo import Repo
+from dvc.repo.artifacts import check_name_format
 from dvc_data.hashfile.meta import Meta
+from typer.testing import CliRunner
 
-from pocketface import published
+from fake_outs import write_outs
+from pocketface import published, studies
+from pocketface.cli import app
+from pocketface.core.errors import PocketfaceError
 from pocketface.fetching.sources import load_sources
 from pocketface.gate.baseline import read_baseline, read_figures
 from pocketface.gate.compare import compare
 from pocketface.published import PREFIX
+from pocketface.reporting.report import write_report
 from pocketface.study import Study, load_study
 
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")  # DVC's own
@@ -116,3 +124,101 @@ def test_committed_figures_pass_their_baseline(name):
     now = read_figures(name, REPOSITORY)
     wrong = [row for row in compare(read_baseline(name, REPOSITORY, now), now) if row.verdict != "ok"]
     assert not wrong, "\n".join(map(str, wrong))
+
+
+@pytest.fixture
+def clone(tmp_path, monkeypatch) -> Path:
+    """A repository of git with two studies, the first of which is committed as params.yaml."""
+    for name in ("utkface", "starter"):
+        (tmp_path / "studies").mkdir(exist_ok=True)
+        shutil.copy(REPOSITORY / f"studies/{name}.yaml", tmp_path / "studies")
+    shutil.copy(REPOSITORY / "studies/starter.yaml", tmp_path / "params.yaml")
+    (tmp_path / ".dvc").mkdir()
+    monkeypatch.chdir(tmp_path)
+    git("init", "-q")
+    return tmp_path
+
+
+def git(*arguments: str) -> None:
+    who = ("-c", "user.name=Tests", "-c", "user.email=tests@example.org")
+    subprocess.run(["git", *who, *arguments], check=True)
+
+
+def edit(path: Path) -> None:
+    path.write_text(path.read_text().replace("seed: 1", "seed: 2"))
+
+
+def test_a_study_is_taken_by_its_name(clone, monkeypatch):
+    (clone / "own").mkdir()
+    monkeypatch.chdir(clone / "own")
+    result = CliRunner().invoke(app, ["study", "use", "utkface"])
+    assert result.stdout == "params.yaml: study utkface, a copy of studies/utkface.yaml\n"
+    assert (clone / "params.yaml").read_bytes() == (clone / "studies/utkface.yaml").read_bytes()
+    told = CliRunner().invoke(app, ["study", "list"]).stdout
+    assert "utkface: Age and gender from 20,000 real faces, at all levels.\n" in told
+
+
+def test_what_stands_nowhere_else_is_not_lost(clone):
+    edit(clone / "params.yaml")
+    edited = (clone / "params.yaml").read_bytes()
+    with pytest.raises(PocketfaceError, match=r"`mv params.yaml studies/mine.yaml` makes them a study"):
+        studies.use("utkface")
+    assert (clone / "params.yaml").read_bytes() == edited
+    git("add", "params.yaml")
+    git("commit", "-qm", "Another seed")
+    studies.use("utkface")
+    assert load_study(clone / "params.yaml") == load("utkface")
+
+
+def test_a_study_may_be_edited_and_taken_again(clone):
+    studies.use("utkface")
+    edit(clone / "studies/utkface.yaml")
+    studies.use("utkface")
+    assert load_study(clone / "params.yaml").seed == 2
+
+
+def test_an_unknown_study_is_told_which_there_are(clone):
+    before = (clone / "params.yaml").read_bytes()
+    for command in (["study", "use", "utkfaces"], ["run", "--study", "utkfaces"]):
+        result = CliRunner().invoke(app, command)
+        assert result.exit_code == 2
+        assert "no study 'utkfaces'; did you mean 'utkface'? There are starter, utkface" in result.stderr
+    (clone / "studies/broken.yaml").write_text("study: broken")
+    with pytest.raises(PocketfaceError, match=r"studies/broken\.yaml: seed"):
+        studies.use("broken")
+    assert (clone / "params.yaml").read_bytes() == before
+
+
+def test_a_release_is_a_screen_a_model(tmp_path, monkeypatch):
+    study = write_outs(tmp_path).study
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(PocketfaceError, match=r"comparison\.md: no such file; `dvc repro report`"):
+        studies.release("tiny")
+    report = write_report(study)
+    assert CliRunner().invoke(app, ["study", "release"]).stdout == "wrote docs/results/tiny/comparison.md\n"
+    kept = (tmp_path / "docs/results/tiny/comparison.md").read_text()
+    for model in study.models:
+        section = kept.partition(f"\n## `{model}`\n")[2].partition("\n## ")[0]
+        assert section.count("| :--") == 1 and "| float32 |" in section
+        assert len(section.splitlines()) < 40
+    assert "![overview](overview.png)" in kept and "is not a person's gender identity" in kept
+    overview = tmp_path / "docs/results/tiny/overview.png"
+    assert overview.read_bytes() == (report / "plots/overview.png").read_bytes()
+
+
+def test_every_published_model_is_an_artifact():
+    named = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["artifacts"]
+    paths = {path.parent.relative_to(REPOSITORY).as_posix() for path in REPOSITORY.glob("weights/*/seen.npy")}
+    assert {about["path"] for about in named.values()} == paths
+    for name in named:
+        check_name_format(name)
+
+
+@pytest.mark.parametrize("name", CHECKED)
+def test_git_keeps_the_gist_of_a_report(name):
+    kept = {path.name for path in (REPOSITORY / "docs/results" / name).iterdir()}
+    assert {"comparison.md", "overview.png"} <= kept
+    listed = subprocess.run(
+        ["git", "ls-files", f"reports/{name}"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    assert listed.stdout.split() == [f"reports/{name}/metrics.json"]

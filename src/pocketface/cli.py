@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from pocketface.core import outs
 from pocketface.core.errors import EXIT_BAD_INPUT, EXIT_INTERRUPTED, PocketfaceError, exit_cleanly, shown
 
 if TYPE_CHECKING:
@@ -25,10 +26,11 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
 data = typer.Typer(help="The datasets that a study can use.", no_args_is_help=True)
 app.add_typer(data, name="data")
+studies = typer.Typer(help="Studies, each a params file in `studies/`.", no_args_is_help=True)
+app.add_typer(studies, name="study")
 export = typer.Typer(help="Hands a model over to other programs.", no_args_is_help=True)
 app.add_typer(export, name="export")
 
@@ -43,6 +45,14 @@ Models = Annotated[
     ),
 ]
 Threads = Annotated[int, typer.Option(min=1, max=256, help="CPU threads of each model.")]
+
+
+def _studies(incomplete: str) -> list[str]:
+    from pocketface.studies import names
+
+    return [name for name in names() if name.startswith(incomplete)]
+
+
 NAMED = 3
 """Pictures that are named of those rejected for one reason."""
 
@@ -70,6 +80,14 @@ def run(
         list[str] | None,
         typer.Argument(metavar="[STAGE...]", help="Stop at these; nothing is then checked or published."),
     ] = None,
+    study: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            autocompletion=_studies,
+            help="Take studies/NAME.yaml first, as `pocketface study use NAME` does.",
+        ),
+    ] = None,
     jobs: Annotated[
         int,
         typer.Option(
@@ -87,23 +105,26 @@ def run(
 
         pocketface run
 
-        cp studies/utkface.yaml params.yaml && pocketface run
+        pocketface run --study utkface
     """
+    from pocketface import studies
     from pocketface.study import load_study
 
     _enter_repository()
-    study = load_study()
+    if study is not None:
+        typer.echo(studies.use(study))
+    plan = load_study()
     from pocketface.running import run as running
 
     try:
-        status = running(study, targets or [], jobs)
+        status = running(plan, targets or [], jobs)
     except KeyboardInterrupt:
         typer.echo("interrupted; the next `pocketface run` goes on from here", err=True)
         raise typer.Exit(EXIT_INTERRUPTED) from None
     if status or targets:
         raise typer.Exit(status)
-    status = _gate(study)
-    typer.echo(f"report: open reports/{study.study}/index.html")
+    status = _gate(plan)
+    typer.echo(f"report: open {outs.REPORTS / plan.study}/index.html")
     track()
     raise typer.Exit(status)
 
@@ -382,9 +403,11 @@ def choose(
         str | None, typer.Option(help="What to compare by, for example macro_f1 or photos.gender_accuracy.")
     ] = None,
     study: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            metavar="PARAMS.yaml", resolve_path=True, help="A study; by default that of params.yaml."
+            metavar="NAME|PARAMS.yaml",
+            autocompletion=_studies,
+            help="A study; by default that of params.yaml.",
         ),
     ] = None,
     place: Annotated[
@@ -407,14 +430,17 @@ def choose(
 
         pocketface choose --max-size 1MB --max-latency 5ms --task expression
 
-        pocketface choose --study studies/photos.yaml --from reports/photos --max-latency any
+        pocketface choose --study photos --from reports/photos --max-latency any
     """
-    from pocketface import choosing
+    from pocketface import choosing, studies
     from pocketface.choosing.limits import limits_of
-    from pocketface.study import PARAMS, load_study
+    from pocketface.study import load_study
 
+    asked = Path(study or outs.PARAMS).absolute()
     _enter_repository()
-    chosen = load_study(study or PARAMS)
+    if study and not asked.is_file():
+        asked = studies.file_of(study)
+    chosen = load_study(asked if study else outs.PARAMS)
     limits = limits_of(chosen, max_size, max_latency)
     evidence = choosing.open_evidence(chosen, place or Path())
     found = []
@@ -531,6 +557,53 @@ def list_data() -> None:
         typer.echo(f"    {pictures}, labelled {', '.join(row.labels)}")
         typer.echo(f"    licence: {row.licence}")
         typer.echo(f"    from {row.origin}; {row.archives} archives here, {packed}")
+
+
+@studies.command("list")
+@exit_cleanly
+def list_studies() -> None:
+    """Says of every ready study what it is."""
+    from pocketface.studies import about, names
+
+    _enter_repository()
+    for name in names():
+        typer.echo(f"{name}: {about(name)}")
+
+
+@studies.command("use")
+@exit_cleanly
+def use_study(
+    name: Annotated[
+        str,
+        typer.Argument(autocompletion=_studies, help="A file of studies/, without its ending."),
+    ],
+) -> None:
+    """Makes studies/NAME.yaml the params file; then `dvc repro`, or `pocketface run`.
+
+    An edited params.yaml that nothing else holds is not written over.
+
+    Examples:
+
+        pocketface study use utkface && dvc repro
+    """
+    from pocketface.studies import use
+
+    _enter_repository()
+    typer.echo(use(name))
+
+
+@studies.command("release")
+@exit_cleanly
+def release_study() -> None:
+    """Copies the gist of the report of the study in params.yaml to docs/results/, for git.
+
+    The rest of a report is DVC's; `reports/STUDY/metrics.json` alone is in git, and every run writes it.
+    """
+    from pocketface.studies import release
+    from pocketface.study import load_study
+
+    _enter_repository()
+    typer.echo(f"wrote {release(load_study().study)}")
 
 
 def _enter_repository() -> None:

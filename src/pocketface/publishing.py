@@ -66,7 +66,7 @@ def publish(
         **card.model_dump(),
         "study": study.study,
         "seed": study.seed,
-        "command": f"cp studies/{study.study}.yaml params.yaml && dvc repro",
+        "command": f"pocketface study use {study.study} && dvc repro",
         "sources": sources or {},
         "levels": {
             level: _figures(root / "evaluation" / model / level, variant, level in levels)

@@ -115,6 +115,11 @@ def test_a_report_alone_chooses_the_same_and_knows_the_changes_against_float32(o
     told = answer(age, report).splitlines()
     assert told[2] == answer(choose(outs.study, "age", evidence.variants), evidence).splitlines()[2]
     assert told[3].endswith("whether that is noise cannot be told from here"), "int8 against float16"
+    for name in ("changes.json", "timings.json"):
+        (tmp_path / "reports/tiny" / name).unlink()
+    report = open_evidence(outs.study, tmp_path)
+    age = choose(outs.study, "age", report.variants, ANY)
+    assert age.variant is not None, "git keeps metrics.json alone"
 
 
 def test_limits_are_read_with_their_units():

@@ -89,7 +89,7 @@ def test_what_is_no_file(tmp_path: Path) -> None:
         read(tmp_path)
     with pytest.raises(PocketfaceError, match="not a regular file"):
         read(Path("/dev/zero"))
-    with pytest.raises(PocketfaceError, match="no such file; start with `cp studies"):
+    with pytest.raises(PocketfaceError, match="no such file; `pocketface study use starter`"):
         read(tmp_path / "params.yaml")
     with pytest.raises(PocketfaceError, match="no such file; look elsewhere"):
         read(tmp_path / "params.yaml", "look elsewhere")

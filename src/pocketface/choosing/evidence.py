@@ -112,7 +112,8 @@ class Changed(BaseModel):
 
 @dataclass(frozen=True)
 class Report:
-    """What a report holds for programs: `metrics.json`, `changes.json`, and `timings.json` if it has one."""
+    """What a report holds for programs: `metrics.json`, which git keeps, and where it was made `changes.json`
+    and `timings.json`."""
 
     variants: tuple[Reported, ...]
     changes: Mapping[str, Mapping[str, Mapping[str, Changed]]]
@@ -125,8 +126,8 @@ class Report:
             PocketfaceError: a file is missing or damaged, or it is a report on other models.
         """
         metrics = _read(folder / "metrics.json", dict[str, dict[str, dict[str, float | str]]])
-        changes = _read(folder / "changes.json", dict[str, dict[str, dict[str, Changed]]])
-        timings = folder / "timings.json"
+        compared, timings = folder / "changes.json", folder / "timings.json"
+        changes = _read(compared, dict[str, dict[str, dict[str, Changed]]]) if compared.is_file() else {}
         timed = _read(timings, Timings).models if timings.is_file() else {}
         if strange := sorted(set(metrics) - set(study.models)):
             raise PocketfaceError(

@@ -9,7 +9,6 @@ the file and the field.
 All YAML of ours is read here: no key stands twice, nothing contains itself, and aliases do not blow up.
 """
 
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -58,7 +57,7 @@ def read(path: Path = PARAMS, remedy: str | None = None) -> Any:
     try:
         return parse(read_text(path))
     except (FileNotFoundError, NotADirectoryError):
-        remedy = remedy or f"start with `{shlex.join(['cp', 'studies/starter.yaml', str(path)])}`"
+        remedy = remedy or "`pocketface study use starter` makes a params.yaml"
         raise PocketfaceError(f"{path}: no such file; {remedy}") from None
     except ValueError as error:
         raise PocketfaceError(f"{path}: not valid YAML: {error}") from None

@@ -25,7 +25,7 @@ genders and expressions are estimates from one picture and no ground for decisio
 
 def command(results: Results) -> str:
     """What makes this report."""
-    return f"cp studies/{results.study.study}.yaml params.yaml && dvc repro"
+    return f"pocketface study use {results.study.study} && dvc repro"
 
 
 def head_lines(results: Results) -> list[tuple[str, str]]:

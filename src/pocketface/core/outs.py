@@ -1,0 +1,22 @@
+"""Where everything of a repository is, relative to its root: what DVC makes, and what git holds."""
+
+from pathlib import Path
+
+PARAMS, STUDIES, BASELINES, WEIGHTS = map(Path, ("params.yaml", "studies", "baselines", "weights"))
+SOURCES, ARCHIVES = Path("data/sources.yaml"), Path("data/archives")
+RESULTS = Path("docs/results")
+"""What git keeps of the reports of released studies, a folder each."""
+
+RAW, FACES, LEARNS_FROM, VIEWS = (Path("data", part) for part in ("raw", "faces", "learns_from", "views"))
+MODELS, FOLDS, VARIANTS, EVALUATION, TIMINGS = map(
+    Path, ("models", "folds", "variants", "evaluation", "timings")
+)
+REPORTS = Path("reports")
+"""A folder a study; git keeps its `metrics.json` alone."""
+BUNDLE = Path("app_bundle")
+
+RUNS, SHEETS = Path("runs"), Path("data/contact_sheets")
+"""What a training keeps while it runs; pictures to look at. Neither is an out."""
+DVC, LOCK = Path(".dvc"), Path("dvc.lock")
+KEPT = DVC / "tmp/pocketface"
+"""Of this clone alone, as all of its folder: what params.yaml was taken from, the last good dvc.lock."""

@@ -1,0 +1,120 @@
+"""The ready studies: take one, and keep in git what its report says.
+
+use("utkface")         # params.yaml is studies/utkface.yaml now
+release("utkface")     # docs/results/utkface/: a screen a model, and a picture
+"""
+
+import difflib
+import hashlib
+import shutil
+import subprocess
+from pathlib import Path
+
+from pocketface.core import outs
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import written_whole
+
+TAKEN = outs.KEPT / "params.sha256"
+"""What `use` wrote last, so that a study may be edited and taken again."""
+COMPARISON, OVERVIEW, HARNESS = "comparison.md", "plots/overview.png", "harness.md"
+ALSO = ("Data and licence", "What these figures are not")
+"""Sections of a comparison that a release keeps besides the models."""
+BLOCKS = 3
+"""Of a model: its name, what was measured on what, and the table."""
+
+
+def names() -> list[str]:
+    """The studies in `studies/`."""
+    return sorted(path.stem for path in outs.STUDIES.glob("*.yaml"))
+
+
+def file_of(name: str) -> Path:
+    """The params file of a study.
+
+    Raises:
+        PocketfaceError: there is none; it lists the studies.
+    """
+    if name not in names():
+        close = difflib.get_close_matches(name, names(), 1)
+        meant = f"did you mean {close[0]!r}? There" if close else "there"
+        raise PocketfaceError(f"{outs.STUDIES}/: no study {name!r}; {meant} are {', '.join(names())}")
+    return outs.STUDIES / f"{name}.yaml"
+
+
+def about(name: str) -> str:
+    """The first sentence of a study's file."""
+    lines = file_of(name).read_text(encoding="utf-8").splitlines()
+    return lines[0].removeprefix("#").strip() if lines else ""
+
+
+def use(name: str) -> str:
+    """Makes `studies/NAME.yaml` the params file.
+
+    Returns:
+        What was done.
+
+    Raises:
+        PocketfaceError: there is no such study, it is not valid, or params.yaml has what is nowhere else.
+    """
+    from pocketface.study import load_study
+
+    source = file_of(name)
+    load_study(source)
+    content = source.read_bytes()
+    now = outs.PARAMS.read_bytes() if outs.PARAMS.is_file() else content
+    if now != content and not _kept(now):
+        raise PocketfaceError(
+            f"{outs.PARAMS}: holds changes that are in no file of {outs.STUDIES}/ and not committed; "
+            f"`mv {outs.PARAMS} {outs.STUDIES}/mine.yaml` makes them a study, "
+            f"`git checkout {outs.PARAMS}` drops them"
+        )
+    with written_whole(outs.PARAMS) as partial:
+        partial.write_bytes(content)
+    if outs.DVC.is_dir():
+        with written_whole(TAKEN) as partial:
+            partial.write_text(hashlib.sha256(content).hexdigest())
+    return f"{outs.PARAMS}: study {name}, a copy of {source}"
+
+
+def _kept(content: bytes) -> bool:
+    """Whether a params file is still somewhere else, or is what `use` wrote."""
+    if any(path.read_bytes() == content for path in outs.STUDIES.glob("*.yaml")):
+        return True
+    if TAKEN.is_file() and TAKEN.read_text() == hashlib.sha256(content).hexdigest():
+        return True
+    try:
+        shown = subprocess.run(["git", "show", f"HEAD:./{outs.PARAMS}"], capture_output=True, check=False)
+    except FileNotFoundError:
+        return False
+    return shown.returncode == 0 and shown.stdout == content
+
+
+def release(study: str) -> Path:
+    """Copies the gist of a study's report to `docs/results/STUDY`, for git.
+
+    Returns:
+        The comparison that it wrote: a screen a model. Beside it is the overview, and a harness's page.
+
+    Raises:
+        PocketfaceError: there is no report.
+    """
+    report, out = outs.REPORTS / study, outs.RESULTS / study
+    for part in (COMPARISON, OVERVIEW):
+        if not (report / part).is_file():
+            raise PocketfaceError(f"{report / part}: no such file; `dvc repro report` makes it")
+    with written_whole(out / COMPARISON) as partial:
+        partial.write_text(gist((report / COMPARISON).read_text(encoding="utf-8")), encoding="utf-8")
+    for part in filter(lambda part: (report / part).is_file(), (OVERVIEW, HARNESS)):
+        shutil.copyfile(report / part, out / Path(part).name)
+    return out / COMPARISON
+
+
+def gist(comparison: str) -> str:
+    """Of a report's comparison the head, each model's first table, the data and what the figures are not."""
+    head, *sections = comparison.replace(OVERVIEW, Path(OVERVIEW).name).split("\n## ")
+    kept = [
+        "\n\n".join(section.split("\n\n")[:BLOCKS]) if section.startswith("`") else section
+        for section in sections
+        if section.startswith("`") or section.partition("\n")[0] in ALSO
+    ]
+    return "\n## ".join([head, *(f"{section.rstrip()}\n" for section in kept)])
