@@ -12,15 +12,15 @@ from PIL import Image
 from pillow_heif import from_pillow
 from typer.testing import CliRunner, Result
 
-import making
-from colours import paint, variant_folder
+import drawn_datasets as drawn
+from colour_variants import paint, variant_folder
 from fake_outs import STUDY, write_sources
 from pocketface.cards import MODEL_FILE
 from pocketface.cli import app
 from pocketface.cropping.picture import decode
 from pocketface.evaluation.draw import BOX
 
-ANN, BOB = making.people(2)
+ANN, BOB = drawn.people(2)
 
 
 def run(*arguments: object) -> Result:
@@ -115,8 +115,8 @@ def test_evaluate_reads_fairface_as_it_is_and_says_what_it_groups_by(colour_mode
 
 
 def test_evaluate_searches_for_faces(colour_model, tmp_path):
-    (tmp_path / "ann.jpg").write_bytes(making.jpeg(making.scene(ANN)))
-    (tmp_path / "wall.jpg").write_bytes(making.jpeg(making.scene(width=120, height=100)))
+    (tmp_path / "ann.jpg").write_bytes(drawn.jpeg(drawn.scene(ANN)))
+    (tmp_path / "wall.jpg").write_bytes(drawn.jpeg(drawn.scene(width=120, height=100)))
     data = tmp_path / "labels.csv"
     data.write_text("path,gender\nann.jpg,male\nwall.jpg,male\n")
 
@@ -176,12 +176,12 @@ def test_a_damaged_model_is_an_error(labels, tmp_path, content, command):
 
 def test_predict_answers_for_every_face_and_goes_on_after_a_bad_picture(colour_model, tmp_path):
     (tmp_path / "in/.hidden").mkdir(parents=True)
-    (tmp_path / "in/1.jpg").write_bytes(making.jpeg(making.scene(ANN, BOB)))
+    (tmp_path / "in/1.jpg").write_bytes(drawn.jpeg(drawn.scene(ANN, BOB)))
     (tmp_path / "in/2.JPG").write_bytes(b"\xff\xd8\xff no more")
     (tmp_path / "in/notes.txt").write_text("not a picture")
     (tmp_path / "in/.hidden/3.jpg").write_bytes(b"")
     wall = tmp_path / "wall"
-    wall.write_bytes(making.jpeg(making.scene(width=120, height=100)))
+    wall.write_bytes(drawn.jpeg(drawn.scene(width=120, height=100)))
     result = run("predict", tmp_path / "in", wall, "--model", colour_model, "--json")
     assert result.exit_code == 0, result.output
     two, bad, none = json.loads(result.stdout)
@@ -203,7 +203,7 @@ def test_predict_answers_for_every_face_and_goes_on_after_a_bad_picture(colour_m
 
 def test_predict_says_it_to_a_person_too(colour_model, tmp_path):
     path = tmp_path / "ann.jpg"
-    path.write_bytes(making.jpeg(making.scene(ANN)))
+    path.write_bytes(drawn.jpeg(drawn.scene(ANN)))
     result = run("predict", path, "--model", colour_model)
     assert f"{path}: face " in result.stdout
     assert "expression neutral (50%)" in result.stdout
@@ -240,9 +240,12 @@ def test_a_name_prints_no_line_of_its_own(colour, tmp_path):
 
 
 def test_predict_draws_what_it_says(colour_model, tmp_path):
-    for name, scene in (("ann", making.scene(ANN)), ("wall", making.scene(width=120, height=100))):
+    for name, scene in (
+        ("ann", drawn.scene(ANN)),
+        ("wall", drawn.scene(width=120, height=100)),
+    ):
         (tmp_path / f"in/{name}.jpg").parent.mkdir(exist_ok=True)
-        (tmp_path / f"in/{name}.jpg").write_bytes(making.jpeg(scene))
+        (tmp_path / f"in/{name}.jpg").write_bytes(drawn.jpeg(scene))
     (tmp_path / "in/bad.jpg").write_bytes(b"\xff\xd8\xff no more")
     one = run("predict", tmp_path / "in/ann.jpg", "--model", colour_model, "--draw", tmp_path / "one.png")
     assert one.exit_code == 0, one.output
@@ -258,7 +261,7 @@ def test_predict_draws_what_it_says(colour_model, tmp_path):
 
 def test_predict_counts_what_it_skipped_of_a_folder(colour, tmp_path, monkeypatch):
     monkeypatch.setattr("pocketface.cropping.picture.pillow_heif", None)
-    picture = Image.fromarray(making.scene(width=120, height=100))
+    picture = Image.fromarray(drawn.scene(width=120, height=100))
     picture.save(tmp_path / "wall.avif")
     from_pillow(picture).save(tmp_path / "phone.heic")
     (tmp_path / "film.mov").write_bytes(b"")
@@ -277,17 +280,17 @@ def test_predict_counts_what_it_skipped_of_a_folder(colour, tmp_path, monkeypatc
 
 
 def test_predict_draws_boxes_into_a_reduced_picture(colour_model, tmp_path, monkeypatch):
-    (tmp_path / "ann.jpg").write_bytes(making.jpeg(making.scene(ANN)))
+    (tmp_path / "ann.jpg").write_bytes(drawn.jpeg(drawn.scene(ANN)))
     monkeypatch.setattr("pocketface.cropping.picture.MAX_PIXELS", 480 * 360 - 1)
     result = run(
         "predict", tmp_path / "ann.jpg", "--model", colour_model, "--json", "--draw", tmp_path / "out.png"
     )
     left, top, right, bottom = json.loads(result.stdout)[0]["faces"][0]["box"]
     assert right - left > 80, "in the file's own pixels"
-    drawn = decode((tmp_path / "out.png").read_bytes())
-    assert drawn.shape == (180, 240, 3)
-    assert tuple(drawn[(top + bottom) // 4, left // 2]) == BOX
-    assert tuple(drawn[top // 2, (left + right) // 4]) == BOX
+    boxed = decode((tmp_path / "out.png").read_bytes())
+    assert boxed.shape == (180, 240, 3)
+    assert tuple(boxed[(top + bottom) // 4, left // 2]) == BOX
+    assert tuple(boxed[top // 2, (left + right) // 4]) == BOX
 
 
 def test_predict_fails_if_no_picture_could_be_read(colour_model, tmp_path):
@@ -306,7 +309,7 @@ def test_predict_fails_if_no_picture_could_be_read(colour_model, tmp_path):
 def test_without_a_model_the_published_ones_are_taken(colour_model, tmp_path, monkeypatch):
     monkeypatch.setattr("pocketface.published.folder", lambda: tmp_path / "weights")
     monkeypatch.setattr("pocketface.published.DEFAULT_MODELS", ("colour",))
-    (tmp_path / "ann.jpg").write_bytes(making.jpeg(making.scene(ANN)))
+    (tmp_path / "ann.jpg").write_bytes(drawn.jpeg(drawn.scene(ANN)))
     refused = run("predict", tmp_path / "ann.jpg")
     assert refused.exit_code == 2
     assert "no published model there; say --model" in refused.stderr
@@ -336,7 +339,7 @@ def test_a_pattern_names_the_variants_that_were_made(colour_model, tmp_path, mon
 def test_predict_tells_of_names_that_the_output_cannot_encode(colour_model, tmp_path):
     paths = [tmp_path / name for name in ("한국 얼굴.jpg", os.fsdecode(b"\xff.jpg"))]
     for path in paths:
-        path.write_bytes(making.jpeg(making.scene(width=120, height=100)))
+        path.write_bytes(drawn.jpeg(drawn.scene(width=120, height=100)))
 
     def told(*options: str) -> bytes:
         command = [sys.executable, "-c", "from pocketface.cli import app; app()", "predict", *paths, *options]
@@ -354,13 +357,13 @@ def test_predict_tells_of_names_that_the_output_cannot_encode(colour_model, tmp_
 def test_without_the_extra_every_command_works_or_names_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(STUDY))
-    (tmp_path / "ann.jpg").write_bytes(making.jpeg(making.scene(ANN)))
+    (tmp_path / "ann.jpg").write_bytes(drawn.jpeg(drawn.scene(ANN)))
     (tmp_path / "labels.csv").write_text("path,Eyeglasses\nann.jpg,0\n")
     need = [["run"], ["track"], ["data", "list"], ["publish", "age_gender", "--as", "mine"]]
     need += [["explain", "ann.jpg", "--model", "age_gender"]]
     work = [["predict", "ann.jpg"], ["evaluate", "--model", "attributes", "--data", "labels.csv"]]
     work += [["export", "c", "facenet"]]
-    bare = [sys.executable, Path(__file__).with_name("bare.py"), json.dumps(need + work)]
+    bare = [sys.executable, Path(__file__).with_name("without_extras.py"), json.dumps(need + work)]
     done = subprocess.run(bare, capture_output=True, text=True, check=True)
     for command, (status, _, stderr) in zip(need + work, json.loads(done.stdout), strict=True):
         assert "Traceback" not in stderr, command
@@ -374,7 +377,7 @@ def test_the_version_is_told():
 
 def test_published_models_are_named_from_anywhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "ann.jpg").write_bytes(making.jpeg(making.scene(ANN)))
+    (tmp_path / "ann.jpg").write_bytes(drawn.jpeg(drawn.scene(ANN)))
     result = run("predict", "ann.jpg", "--model", "attributes", "--model", "expression/int8", "--json")
     assert result.exit_code == 0, result.output
     assert {"Eyeglasses", "expression"} <= set(json.loads(result.stdout)[0]["faces"][0])

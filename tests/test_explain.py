@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-import making
+import drawn_datasets as drawn
 from pocketface import explain
 from pocketface.cli import app
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.labels import Output
 from pocketface.explain import GAP, LINE, TILE, WIDTH, LayerOutput, draw, layer_outputs
 from pocketface.training.fit import fit, save
-from tiny import face_set, study
+from tiny_training import face_set, study
 
 YEARS = {"age": Output(kind="number", unit="years")}
 
@@ -90,19 +90,19 @@ def run(*arguments: object) -> Result:
 
 def test_the_command_draws_the_largest_face_and_repeats_its_bytes(trained: Path, tmp_path: Path) -> None:
     photograph = tmp_path / "ann.jpg"
-    photograph.write_bytes(making.jpeg(making.scene(*making.people(2))))
+    photograph.write_bytes(drawn.jpeg(drawn.scene(*drawn.people(2))))
     for name in ("a.png", "b.png"):
         result = run(photograph, "--model", trained, "--out", tmp_path / name)
         assert result.exit_code == 0, result.output
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
-    drawn = cv2.imread(str(tmp_path / "a.png"))
-    assert drawn.shape[1] == WIDTH
-    assert drawn.shape[0] > 8 * LINE
+    picture = cv2.imread(str(tmp_path / "a.png"))
+    assert picture.shape[1] == WIDTH
+    assert picture.shape[0] > 8 * LINE
 
 
 def test_the_command_tells_what_is_wrong(trained: Path, tmp_path: Path) -> None:
     wall = tmp_path / "wall.jpg"
-    wall.write_bytes(making.jpeg(making.scene(width=120, height=100)))
+    wall.write_bytes(drawn.jpeg(drawn.scene(width=120, height=100)))
     for picture, model, message in [
         (wall, trained, "no face was found"),
         (tmp_path / "none.jpg", trained, "no such file"),

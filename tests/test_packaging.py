@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from leaving import plant, strangers
+from private_files import plant, strangers
 
 REPOSITORY = Path(__file__).parents[1]
 BUILT_FROM = (

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from colours import variant_folder
+from colour_variants import variant_folder
 from fake_outs import STUDY, Outs, write_publishable
 from pocketface import published, publishing
 from pocketface.cards import MODEL_FILE, VariantCard, read_card

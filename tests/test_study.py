@@ -5,7 +5,7 @@ import yaml
 
 from pocketface.core.errors import PocketfaceError
 from pocketface.study import Study, load_study
-from tiny import study
+from tiny_training import study
 
 REPOSITORY = Path(__file__).parent.parent
 

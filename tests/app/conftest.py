@@ -53,7 +53,7 @@ def variants(dist: Path, chromium: str, tmp_path_factory: pytest.TempPathFactory
     It takes a while, so not where there is no page to run them.
     """
     folder = tmp_path_factory.mktemp("variants")
-    script = Path(__file__).with_name("making_variants.py")
+    script = Path(__file__).with_name("write_variants.py")
     path = os.pathsep.join([str(REPOSITORY / "src"), str(REPOSITORY / "tests")])
     subprocess.run(
         [sys.executable, script, folder],

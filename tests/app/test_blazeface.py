@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from blazeface import ANCHORS, SIDE, BlazeFace, Found
 
-import making
+import drawn_datasets as drawn
 from pocketface.core.errors import PocketfaceError
 from pocketface.cropping.detect import detect
 
@@ -14,8 +14,8 @@ def find(detector) -> BlazeFace:
 
 
 def test_it_finds_drawn_faces_where_dlib_does(find):
-    for person in making.people(4):
-        picture = making.scene(person)
+    for person in drawn.people(4):
+        picture = drawn.scene(person)
         (found,) = find(picture)
         box = np.array(detect(picture)[0].box, float)
         assert blazeface.overlap(found.box, box) > 0.5
@@ -25,15 +25,15 @@ def test_it_finds_drawn_faces_where_dlib_does(find):
 
 
 def test_small_faces_are_found_in_a_part_of_the_picture_and_told_once(find):
-    assert len(find(making.scene(*making.people(3), width=900))) == 3
+    assert len(find(drawn.scene(*drawn.people(3), width=900))) == 3
 
 
 def test_there_is_no_face_in_a_wall(find):
-    assert find(making.scene()) == []
+    assert find(drawn.scene()) == []
 
 
 def test_a_mirrored_picture_gives_mirrored_points(find):
-    picture = making.face(making.people(1)[0])
+    picture = drawn.face(drawn.people(1)[0])
     (found,), (other,) = find(picture), find(np.ascontiguousarray(picture[:, ::-1]))
     expected = found.points[blazeface.MIRROR] * (-1, 1) + (picture.shape[1], 0)
     assert np.abs(other.points - expected).max() < 2

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from finder import Finder
 
-import making
+import drawn_datasets as drawn
 from pocketface.app import bundle
 from pocketface.app.serve import server
 from pocketface.cropping.crop import cut_face
@@ -45,15 +45,15 @@ Drive = Callable[..., dict[str, Any]]
 def pictures(tmp_path_factory) -> Path:
     """Files to choose: two people, nobody, damaged ones, one of 48 megapixels; and what the camera sees."""
     folder = tmp_path_factory.mktemp("pictures")
-    two = making.scene(*making.people(2), width=700)
+    two = drawn.scene(*drawn.people(2), width=700)
     files = {
         "two.png": cv2.imencode(".png", two[:, :, ::-1])[1].tobytes(),
-        "wall.jpg": making.jpeg(making.scene()),
-        "damaged.jpg": making.jpeg(two)[:900],
+        "wall.jpg": drawn.jpeg(drawn.scene()),
+        "damaged.jpg": drawn.jpeg(two)[:900],
         "empty.jpg": b"",
         "words.jpg": b"these are words",
-        "huge.jpg": making.jpeg(cv2.resize(making.scene(making.people(1)[0]), (8000, 6000))),
-        "camera.mjpeg": making.jpeg(making.scene(making.people(1)[0], width=640, height=480)) * 3,
+        "huge.jpg": drawn.jpeg(cv2.resize(drawn.scene(drawn.people(1)[0]), (8000, 6000))),
+        "camera.mjpeg": drawn.jpeg(drawn.scene(drawn.people(1)[0], width=640, height=480)) * 3,
     }
     for name, content in files.items():
         (folder / name).write_bytes(content)

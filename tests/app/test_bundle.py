@@ -3,7 +3,6 @@ import json
 import pytest
 
 from fake_outs import FAILED, LEVELS, REASON, STUDY, model_card, write_outs
-from leaving import names_in, plant, strangers
 from pocketface.app import INDEX, bundle
 from pocketface.cards import MODEL_FILE, Port, VariantCard, read_card, write_card
 from pocketface.core.errors import PocketfaceError
@@ -11,6 +10,7 @@ from pocketface.core.files import sha256
 from pocketface.faces.settings import Crop
 from pocketface.study import Study
 from pocketface.tflite.flatbuffer import bound
+from private_files import names_in, plant, strangers
 
 
 def model_of(card: VariantCard) -> bytes:

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from finder import Finder
 
-import making
+import drawn_datasets as drawn
 from pocketface.cropping.crop import cut_face
 from pocketface.cropping.detect import detect
 from pocketface.cropping.geometry import MEAN_FACE
@@ -39,8 +39,8 @@ def test_what_is_found_turns_grows_and_moves_with_the_face():
 
 def test_the_crop_is_near_the_one_that_training_would_have_cut(detector):
     find, crop = Finder(detector), Crop(policy="one", margin=0.25, size=120)
-    for person in making.people(4):
-        picture = making.scene(person)
+    for person in drawn.people(4):
+        picture = drawn.scene(person)
         (ours,), (dlibs, *_) = find(picture), detect(picture)
         (size, centre), (true_size, true_centre) = finder.place_of(ours.points), finder.place_of(dlibs.points)
         assert abs(size / true_size) == pytest.approx(1, abs=0.2)

@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 from test_picture import BAD
 
-import making
+import drawn_datasets as drawn
 from pocketface.core.errors import PocketfaceError
 from pocketface.cropping import build as building
 from pocketface.cropping.build import build
@@ -51,21 +51,21 @@ def _small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def utkface(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, bytes]]:
     """14 drawn faces, the five malformed names, a picture without a face, one with two, and two damaged."""
-    people = making.people(3)
+    people = drawn.people(3)
     name = "UTKFace/{}_0_0_20170109000000000.jpg.chip.jpg"
-    members = making.utkface(14) | {
-        name.format(101): making.jpeg(making.scene(width=160, height=120)),
-        name.format(102): making.jpeg(making.scene(*people[:2])),
-        name.format(103): making.jpeg(making.face(people[2]))[:2000],
+    members = drawn.utkface(14) | {
+        name.format(101): drawn.jpeg(drawn.scene(width=160, height=120)),
+        name.format(102): drawn.jpeg(drawn.scene(*people[:2])),
+        name.format(103): drawn.jpeg(drawn.face(people[2]))[:2000],
         name.format(104): b"",
     }
-    path = making.make_raw(tmp_path_factory.mktemp("utkface") / "files.zip", members)
+    path = drawn.make_raw(tmp_path_factory.mktemp("utkface") / "files.zip", members)
     return path, members
 
 
 @pytest.fixture(scope="module")
 def fer2013(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return making.make_raw(tmp_path_factory.mktemp("fer2013") / "files.zip", making.fer2013(FER2013))
+    return drawn.make_raw(tmp_path_factory.mktemp("fer2013") / "files.zip", drawn.fer2013(FER2013))
 
 
 @pytest.fixture(scope="module")
@@ -136,14 +136,14 @@ def test_a_box_in_a_reduced_picture_is_in_the_files_own_pixels(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image = "UTKFace/30_0_0_20170109000000000.jpg.chip.jpg"
-    archive = making.make_raw(tmp_path / "files.zip", {image: making.jpeg(making.scene())})
+    archive = drawn.make_raw(tmp_path / "files.zip", {image: drawn.jpeg(drawn.scene())})
     monkeypatch.setattr("pocketface.cropping.picture.MAX_PIXELS", 480 * 360 - 1)
     index = build("utkface", archive, AS_IS, tmp_path / "out", workers=1)
     assert index["box"].tolist() == [[60, 0, 420, 360]], "its middle square"
 
 
 def test_attributes_are_small_integers(tmp_path: Path) -> None:
-    archive = making.make_raw(tmp_path / "files.zip", making.celeba(6))
+    archive = drawn.make_raw(tmp_path / "files.zip", drawn.celeba(6))
     build("celeba", archive, AS_IS, tmp_path / "celeba", workers=1)
     index = FaceSet.load(tmp_path / "celeba").index
     assert index["Smiling"].dtype == pd.Int8Dtype()
@@ -163,8 +163,8 @@ def test_every_kind_of_bad_picture_is_a_row(tmp_path: Path, capfd: pytest.Captur
     kinds = dict(enumerate(BAD.values()))
     names = {i: f"train/happy/Training_{i}.jpg" for i in kinds}
     members = {names[i]: data for i, (data, _) in kinds.items()}
-    good = making.fer2013(7)
-    archive = making.make_raw(tmp_path / "files.zip", members | good)
+    good = drawn.fer2013(7)
+    archive = drawn.make_raw(tmp_path / "files.zip", members | good)
     index = build("fer2013", archive, AS_IS, tmp_path / "out", workers=1).set_index("image")["status"]
     assert {i: index[name] for i, name in names.items()} == {i: reason for i, (_, reason) in kinds.items()}
     assert index[list(good)].tolist() == [OK] * 7
@@ -202,8 +202,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 class TestBadInput:
     def test_no_face_in_any_picture(self, tmp_path: Path) -> None:
-        wall = making.jpeg(making.scene(width=160, height=120))
-        archive = making.make_raw(
+        wall = drawn.jpeg(drawn.scene(width=160, height=120))
+        archive = drawn.make_raw(
             tmp_path / "files.zip", {f"{age}_0_0_1.jpg.chip.jpg": wall for age in range(2)}
         )
         with pytest.raises(PocketfaceError, match=r"no face was accepted in 2 pictures.*utkface\.crop"):
@@ -211,7 +211,7 @@ class TestBadInput:
         assert FaceSet.load(tmp_path / "out").index["status"].tolist() == ["no_face", "no_face"]
 
     def test_no_name_that_can_be_read(self, tmp_path: Path) -> None:
-        archive = making.make_raw(tmp_path / "files.zip", {f"{i}.jpg": b"-" for i in range(3)})
+        archive = drawn.make_raw(tmp_path / "files.zip", {f"{i}.jpg": b"-" for i in range(3)})
         with pytest.raises(
             PocketfaceError, match=r"3 of them: bad_name, e\.g\. 0\.jpg; the names of utkface are AGE_"
         ):
@@ -325,11 +325,11 @@ class TestKilled:
         undisturbed: dict[str, str],
     ) -> None:
         out = tmp_path / "fer2013"
-        darker = making.make_raw(
+        darker = drawn.make_raw(
             tmp_path_factory.mktemp("darker") / "files.zip",
             {
-                name: making.jpeg(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) // 2)
-                for name, data in making.fer2013(FER2013).items()
+                name: drawn.jpeg(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) // 2)
+                for name, data in drawn.fer2013(FER2013).items()
             },
         )
         process = start(darker, out)

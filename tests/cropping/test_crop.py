@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from making import Person, scene
+from drawn_datasets import Person, scene
 from pocketface.cropping.crop import crop_picture, cut_face
 from pocketface.cropping.detect import detect
 from pocketface.cropping.picture import Rejected

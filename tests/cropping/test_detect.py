@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from making import SIDE, Person, face, scene
+from drawn_datasets import SIDE, Person, face, scene
 from pocketface.core.errors import PocketfaceError
 from pocketface.cropping import detect as detecting
 from pocketface.cropping.crop import crop_picture

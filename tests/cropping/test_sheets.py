@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-import making
+import drawn_datasets as drawn
 from pocketface.cropping.build import build
 from pocketface.cropping.sheets import COLUMNS, MOST, TILE, _spread, write_sheets
 from pocketface.faces.index import FaceSet
@@ -19,8 +19,11 @@ def tile(path: Path, number: int) -> np.ndarray:
 
 
 def test_a_sheet_of_faces_and_one_of_rejects(tmp_path: Path) -> None:
-    members = making.fer2013(20) | {"train/happy/Training_1.jpg": b"", "train/bored/Training_2.jpg": b""}
-    archive = making.make_raw(tmp_path / "files.zip", members)
+    members = drawn.fer2013(20) | {
+        "train/happy/Training_1.jpg": b"",
+        "train/bored/Training_2.jpg": b"",
+    }
+    archive = drawn.make_raw(tmp_path / "files.zip", members)
     settings = Dataset(crop=Crop(policy="as_is", size=TILE, channels=1))
     build("fer2013", archive, settings, tmp_path / "fer2013", workers=1)
     faces = FaceSet.load(tmp_path / "fer2013")

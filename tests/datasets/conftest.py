@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from making import Reader, make_raw
+from drawn_datasets import Reader, make_raw
 from pocketface.datasets import Record, read
 
 

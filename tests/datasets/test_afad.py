@@ -1,6 +1,6 @@
 import pytest
 
-from making import Reader, afad
+from drawn_datasets import Reader, afad
 
 
 def test_age_and_gender_are_folders(records: Reader) -> None:

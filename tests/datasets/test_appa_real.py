@@ -1,6 +1,6 @@
 import pytest
 
-from making import Reader, appa_real
+from drawn_datasets import Reader, appa_real
 from pocketface.core.errors import PocketfaceError
 
 ROOT = "appa-real-release"

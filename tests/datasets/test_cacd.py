@@ -2,7 +2,7 @@ import unicodedata
 
 import pytest
 
-from making import CACD_NAMES, Reader, cacd
+from drawn_datasets import CACD_NAMES, Reader, cacd
 
 
 def test_age_and_celebrity_stand_in_the_name(records: Reader) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from making import Reader, celeba, jpeg, scene
+from drawn_datasets import Reader, celeba, jpeg, scene
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.labels import CELEBA_ATTRIBUTES, CLASSES
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import making
+import drawn_datasets as drawn
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.hashing import hashed_split, unit_hash
 from pocketface.core.labels import CELEBA_ATTRIBUTES, CLASSES
@@ -26,23 +26,23 @@ from pocketface.fetching.archives import Archive, pack
 
 COUNT = 20
 MAKERS = {
-    "utkface": making.utkface,
-    "fer2013": making.fer2013,
-    "celeba": making.celeba,
-    "photos": making.photos,
-    "appa_real": making.appa_real,
-    "cacd": making.cacd,
-    "afad": making.afad,
-    "fairface": making.fairface,
-    "starter": making.starter,
-    "starter_test": making.starter,
+    "utkface": drawn.utkface,
+    "fer2013": drawn.fer2013,
+    "celeba": drawn.celeba,
+    "photos": drawn.photos,
+    "appa_real": drawn.appa_real,
+    "cacd": drawn.cacd,
+    "afad": drawn.afad,
+    "fairface": drawn.fairface,
+    "starter": drawn.starter,
+    "starter_test": drawn.starter,
 }
 
 
 @pytest.fixture(scope="module")
 def archives(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("raw")
-    return {name: making.make_raw(folder / name / "files.zip", MAKERS[name](COUNT)) for name in MAKERS}
+    return {name: drawn.make_raw(folder / name / "files.zip", MAKERS[name](COUNT)) for name in MAKERS}
 
 
 def is_possible(column: str, value: float | int | str) -> bool:
@@ -77,7 +77,7 @@ class TestEveryDataset:
 
     def test_it_reads_the_names_that_it_says_it_does(self, name: str, tmp_path: Path) -> None:
         example = expected_names(name).partition("e.g. ")[2].split(",")[0]
-        archive = making.make_raw(tmp_path / "files.zip", MAKERS[name](7) | {example: b"-"})
+        archive = drawn.make_raw(tmp_path / "files.zip", MAKERS[name](7) | {example: b"-"})
         [record] = [record for record in read(name, archive) if record.image == example]
         assert record.problem in (None, "no_label")
         assert len(expected_names(name)) < 160
@@ -91,7 +91,7 @@ class TestEveryDataset:
     def test_an_archive_without_its_pictures_is_an_error(self, name: str, tmp_path: Path) -> None:
         members = {n: c for n, c in MAKERS[name](3).items() if not n.endswith((".jpg", ".jpeg"))}
         lists = {n: c for n, c in members.items() if not n.endswith("fer2013.csv")}
-        archive = making.make_raw(tmp_path / "files.zip", lists | {"LICENCE": b"-"})
+        archive = drawn.make_raw(tmp_path / "files.zip", lists | {"LICENCE": b"-"})
         with pytest.raises(
             PocketfaceError,
             match=f"files.zip: holds no pictures of {name}, but .*LICENCE; .*fetch_data@{name}",
@@ -100,22 +100,22 @@ class TestEveryDataset:
 
     def test_it_reads_what_its_release_unpacks_to(self, name: str, tmp_path: Path) -> None:
         members = MAKERS[name](7)
-        [entry] = making.make_mirror(tmp_path, {name: members}).values()
+        [entry] = drawn.make_mirror(tmp_path, {name: members}).values()
         release = [
             Archive(Path(file["mirror"]).name, tuple(tmp_path / (file["mirror"] + piece) for piece in pieces))
             for file in entry["files"]
             for pieces in [file.get("pieces", [""])]
         ]
         pack(release, tmp_path / "unpacked.zip")
-        packed = making.make_raw(tmp_path / "packed.zip", members)
+        packed = drawn.make_raw(tmp_path / "packed.zip", members)
         assert list(read(name, tmp_path / "unpacked.zip")) == list(read(name, packed))
 
     def test_other_files_and_those_of_a_mac_are_passed_over(self, name: str, tmp_path: Path) -> None:
         members = MAKERS[name](7)
-        before = list(read(name, making.make_raw(tmp_path / "before.zip", members)))
+        before = list(read(name, drawn.make_raw(tmp_path / "before.zip", members)))
         first = before[0].image
         extra = {"notes.txt": b"-", f"__MACOSX/{first.rpartition('/')[0]}/._{Path(first).name}": b"-"}
-        assert list(read(name, making.make_raw(tmp_path / "after.zip", members | extra))) == before
+        assert list(read(name, drawn.make_raw(tmp_path / "after.zip", members | extra))) == before
 
 
 class TestRead:
@@ -133,7 +133,7 @@ class TestRead:
             list(read("photos", tmp_path / "files.zip"))
 
     def test_a_damaged_archive(self, tmp_path: Path) -> None:
-        path = making.make_raw(tmp_path / "files.zip", making.photos(2))
+        path = drawn.make_raw(tmp_path / "files.zip", drawn.photos(2))
         path.write_bytes(path.read_bytes()[:-100])
         with pytest.raises(PocketfaceError, match=r"files\.zip: .*not a zip file.*fetch_data@photos"):
             list(read("photos", path))
@@ -148,7 +148,7 @@ class TestOpenPicture:
             open_picture("utkface", archive, "UTKFace/x.jpg")
 
     def test_one_whose_bytes_changed_on_disk(self, tmp_path: Path) -> None:
-        path = making.make_raw(tmp_path / "files.zip", making.photos(1))
+        path = drawn.make_raw(tmp_path / "files.zip", drawn.photos(1))
         content = bytearray(path.read_bytes())
         content[500] ^= 1
         path.write_bytes(content)

@@ -1,14 +1,14 @@
 import pytest
 
-import making
-from making import Reader
+import drawn_datasets as drawn
+from drawn_datasets import Reader
 from pocketface.core.errors import PocketfaceError
 
 TRAIN = "fairface_label_train.csv"
 HEADER = "file,age,gender,race,service_test"
 
 
-def one(row: str) -> making.Members:
+def one(row: str) -> drawn.Members:
     return {"train/1.jpg": b"-", TRAIN: f"{HEADER}\r\n{row}\r\n".encode()}
 
 
@@ -52,7 +52,7 @@ def test_a_band_that_a_spreadsheet_took_for_a_date_is_read(records: Reader, date
 
 
 def test_train_is_split_by_content_and_validation_is_for_testing(records: Reader) -> None:
-    found = records("fairface", making.fairface(10))
+    found = records("fairface", drawn.fairface(10))
     assert [(image.partition("/")[0], record.split) for image, record in found.items()] == [
         *[("train", None)] * 8,
         *[("val", "test")] * 2,
@@ -60,7 +60,7 @@ def test_train_is_split_by_content_and_validation_is_for_testing(records: Reader
 
 
 def test_the_train_part_is_enough(records: Reader) -> None:
-    members = {name: data for name, data in making.fairface(10).items() if "val" not in name}
+    members = {name: data for name, data in drawn.fairface(10).items() if "val" not in name}
     assert {record.problem for record in records("fairface", members).values()} == {None}
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from making import Reader, fer2013, fer2013_csv, make_raw
+from drawn_datasets import Reader, fer2013, fer2013_csv, make_raw
 from pocketface.core.errors import PocketfaceError
 from pocketface.cropping.picture import Rejected, decode
 from pocketface.datasets import Record, open_picture, read

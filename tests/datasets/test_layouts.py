@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-import making
-from making import Members, Reader
+import drawn_datasets as drawn
+from drawn_datasets import Members, Reader
 from pocketface.core.errors import PocketfaceError
 from pocketface.cropping.picture import decode
 from pocketface.datasets import Record, open_picture, read
@@ -26,11 +26,11 @@ def moved(members: Mapping[str, bytes], place: Callable[[PurePosixPath], str]) -
 
 
 def tar_xz(members: Members) -> bytes:
-    return lzma.compress(making.tar(members), preset=0)
+    return lzma.compress(drawn.tar(members), preset=0)
 
 
 def tar_gz(members: Members) -> bytes:
-    return gzip.compress(making.tar(members), 1)
+    return gzip.compress(drawn.tar(members), 1)
 
 
 def pieces(name: str, content: bytes, suffixes: Iterable[str] = ("aa", "ab", "ac")) -> Members:
@@ -40,7 +40,7 @@ def pieces(name: str, content: bytes, suffixes: Iterable[str] = ("aa", "ab", "ac
 
 def wild() -> Members:
     """UTKFace's whole pictures, in three archives."""
-    chips = {name: data for name, data in making.utkface(12).items() if ".chip" in name and " " not in name}
+    chips = {name: data for name, data in drawn.utkface(12).items() if ".chip" in name and " " not in name}
     parts = [
         {f"part{n + 1}/{PurePosixPath(name).name.removesuffix('.chip.jpg')}": chips[name] for name in names}
         for n, names in enumerate([list(chips)[n::3] for n in range(3)])
@@ -50,28 +50,28 @@ def wild() -> Members:
 
 def icml(columns: bytes) -> bytes:
     """The csv with its columns as `icml_face_data.csv` has them."""
-    rows = [row.split(b",") for row in making.fer2013_csv()["fer2013/fer2013.csv"].splitlines()[1:]]
+    rows = [row.split(b",") for row in drawn.fer2013_csv()["fer2013/fer2013.csv"].splitlines()[1:]]
     return b"\n".join([columns, *(b",".join((emotion, usage, pixels)) for emotion, pixels, usage in rows)])
 
 
 ICML = icml(b"emotion, Usage, pixels")
-CSV = {"fer2013/fer2013.bib": b"@x{}", **making.fer2013_csv()}
+CSV = {"fer2013/fer2013.bib": b"@x{}", **drawn.fer2013_csv()}
 
 
 def numbered(folders: Mapping[str, str]) -> Members:
     """FER2013's pictures without the official names; folders of the official split -> other ones."""
-    pictures = enumerate(making.fer2013().items())
+    pictures = enumerate(drawn.fer2013().items())
     return {
         f"{folders[name.split('/')[0]]}/{name.split('/')[1]}/{i}.jpg": data for i, (name, data) in pictures
     }
 
 
 def renamed(words: Mapping[str, str]) -> Members:
-    return moved(making.fer2013(), lambda p: f"{p.parts[0]}/{words.get(p.parts[1], p.parts[1])}/{p.name}")
+    return moved(drawn.fer2013(), lambda p: f"{p.parts[0]}/{words.get(p.parts[1], p.parts[1])}/{p.name}")
 
 
 def capital() -> Members:
-    return moved(making.fer2013(), lambda p: f"{p.parts[0]}/{p.parts[1].capitalize()}/{p.name}")
+    return moved(drawn.fer2013(), lambda p: f"{p.parts[0]}/{p.parts[1].capitalize()}/{p.name}")
 
 
 NOUNS = {"angry": "anger", "happy": "Happiness", "sad": "sadness", "surprise": "surprised", "fear": "fearful"}
@@ -88,7 +88,7 @@ def challenge() -> Members:
 
 
 def celeba_kaggle() -> Members:
-    txt = making.celeba()
+    txt = drawn.celeba()
     rows = [row.split() for row in txt["list_attr_celeba.txt"].decode().splitlines()[1:]]
     rows[0].insert(0, "image_id")
     split = [["image_id", "partition"]] + [
@@ -106,12 +106,12 @@ def celeba_apart(name: str) -> Members:
     """The same with the pictures in a zip of their own."""
     members = celeba_kaggle()
     pictures = {image: members.pop(image) for image in list(members) if image.endswith(".jpg")}
-    return members | {name: making.zipped(pictures)}
+    return members | {name: drawn.zipped(pictures)}
 
 
 def guesses() -> Members:
     """APPA-REAL with every guess in a row, and without the averages."""
-    members = making.appa_real()
+    members = drawn.appa_real()
     for folder in ("train", "valid", "test"):
         averages = members.pop(f"appa-real-release/gt_avg_{folder}.csv").decode().splitlines()[1:]
         rows = ["file_name,real_age,apparent_age,worker_age,worker_gender"]
@@ -123,7 +123,7 @@ def guesses() -> Members:
 
 def final_files() -> Members:
     """Kaggle's cropped faces: one folder, real ages only."""
-    members = making.appa_real()
+    members = drawn.appa_real()
     crops = {name: data for name, data in members.items() if name.endswith("_face.jpg")}
     lists = [members[f"appa-real-release/gt_avg_{folder}.csv"] for folder in ("train", "valid", "test")]
     rows = [row.split(b",") for listed in lists for row in listed.splitlines()[1:]]
@@ -139,9 +139,9 @@ def lite(members: Members) -> Members:
 
 def fairface_beside(zip_name: str, top: str = "") -> Members:
     """FairFace's pictures in a zip, its lists beside it."""
-    members = making.fairface()
+    members = drawn.fairface()
     lists = {name: members.pop(name) for name in list(members) if name.endswith(".csv")}
-    return lists | {zip_name: making.zipped(moved(members, lambda p: f"{top}{p}"))}
+    return lists | {zip_name: drawn.zipped(moved(members, lambda p: f"{top}{p}"))}
 
 
 LAYOUTS: dict[str, tuple[str, Callable[[], Members], set[str]]] = {
@@ -149,25 +149,29 @@ LAYOUTS: dict[str, tuple[str, Callable[[], Members], set[str]]] = {
     "three folders in one zip": (
         "utkface",
         lambda: {
-            "archive.zip": making.zipped(
-                {f"{top}{name}": d for top in ("", "x/") for name, d in making.utkface().items()}
+            "archive.zip": drawn.zipped(
+                {f"{top}{name}": d for top in ("", "x/") for name, d in drawn.utkface().items()}
             )
         },
         {"doubled"},
     ),
     "in the wild": ("utkface", wild, {"split"}),
-    "zip saved as tar.gz": ("utkface", lambda: {"UTKFace.tar.gz": making.zipped(making.utkface())}, set()),
-    "tar.gz in a zip": (
+    "zip saved as tar.gz": (
         "utkface",
-        lambda: {"archive.zip": making.zipped({"UTKFace.tar.gz": tar_gz(making.utkface())})},
+        lambda: {"UTKFace.tar.gz": drawn.zipped(drawn.utkface())},
         set(),
     ),
-    "capital": ("fer2013", lambda: {"archive.zip": making.zipped(capital())}, set()),
-    "nouns": ("fer2013", lambda: {"fer2013.zip": making.zipped(renamed(NOUNS))}, set()),
+    "tar.gz in a zip": (
+        "utkface",
+        lambda: {"archive.zip": drawn.zipped({"UTKFace.tar.gz": tar_gz(drawn.utkface())})},
+        set(),
+    ),
+    "capital": ("fer2013", lambda: {"archive.zip": drawn.zipped(capital())}, set()),
+    "nouns": ("fer2013", lambda: {"fer2013.zip": drawn.zipped(renamed(NOUNS))}, set()),
     "numbered with validation": (
         "fer2013",
         lambda: {
-            "archive.zip": making.zipped(
+            "archive.zip": drawn.zipped(
                 numbered({"train": "images/images/train", "test": "images/images/validation"})
             )
         },
@@ -175,27 +179,27 @@ LAYOUTS: dict[str, tuple[str, Callable[[], Members], set[str]]] = {
     ),
     "numbered with test alone": (
         "fer2013",
-        lambda: {"archive.zip": making.zipped(numbered({"train": "train", "test": "test"}))},
+        lambda: {"archive.zip": drawn.zipped(numbered({"train": "train", "test": "test"}))},
         {"split"},
     ),
     "csv": ("fer2013", lambda: {"fer2013.tar.gz": tar_gz(CSV)}, set()),
     "challenge": (
         "fer2013",
-        lambda: {"challenges-in-representation-learning.zip": making.zipped(challenge())},
+        lambda: {"challenges-in-representation-learning.zip": drawn.zipped(challenge())},
         set(),
     ),
     "icml_face_data.csv": ("fer2013", lambda: {"icml_face_data.csv": ICML}, set()),
     "icml_face_data.csv.zip": (
         "fer2013",
         lambda: {
-            "x.zip": making.zipped({"icml_face_data.csv.zip": making.zipped({"icml_face_data.csv": ICML})})
+            "x.zip": drawn.zipped({"icml_face_data.csv.zip": drawn.zipped({"icml_face_data.csv": ICML})})
         },
         set(),
     ),
-    "kaggle": ("celeba", lambda: {"archive.zip": making.zipped(celeba_kaggle())}, set()),
+    "kaggle": ("celeba", lambda: {"archive.zip": drawn.zipped(celeba_kaggle())}, set()),
     "kaggle with a zip of pictures": (
         "celeba",
-        lambda: {"archive.zip": making.zipped(celeba_apart("img_align_celeba.zip"))},
+        lambda: {"archive.zip": drawn.zipped(celeba_apart("img_align_celeba.zip"))},
         set(),
     ),
     "pictures and lists": (
@@ -205,44 +209,44 @@ LAYOUTS: dict[str, tuple[str, Callable[[], Members], set[str]]] = {
     ),
     "folder in a folder": (
         "appa_real",
-        lambda: {"archive.zip": making.zipped(moved(making.appa_real(), lambda p: f"appa-real-release/{p}"))},
+        lambda: {"archive.zip": drawn.zipped(moved(drawn.appa_real(), lambda p: f"appa-real-release/{p}"))},
         set(),
     ),
-    "guesses": ("appa_real", lambda: {"appa.zip": making.zipped(guesses())}, set()),
+    "guesses": ("appa_real", lambda: {"appa.zip": drawn.zipped(guesses())}, set()),
     "final_files": (
         "appa_real",
-        lambda: {"archive.zip": making.zipped(final_files())},
+        lambda: {"archive.zip": drawn.zipped(final_files())},
         {"split", "age_apparent"},
     ),
     "pieces with a dot": (
         "afad",
-        lambda: pieces("AFAD-Full.tar.xz.", tar_xz(making.afad())),
+        lambda: pieces("AFAD-Full.tar.xz.", tar_xz(drawn.afad())),
         set(),
     ),
     "pieces and the whole": (
         "afad",
         lambda: {
-            "AFAD-Lite.tar.xz": tar_xz(lite(making.afad())),
-            **pieces("AFAD-Lite.tar.xz", tar_xz(lite(making.afad()))),
+            "AFAD-Lite.tar.xz": tar_xz(lite(drawn.afad())),
+            **pieces("AFAD-Lite.tar.xz", tar_xz(lite(drawn.afad()))),
         },
         set(),
     ),
     "lite as a repository in a zip": (
         "afad",
         lambda: {
-            "tarball-lite-master.zip": making.zipped(
+            "tarball-lite-master.zip": drawn.zipped(
                 {"tarball-lite-master/restore.sh": b"cat"}
-                | pieces("tarball-lite-master/AFAD-Lite.tar.xz", tar_xz(lite(making.afad())))
+                | pieces("tarball-lite-master/AFAD-Lite.tar.xz", tar_xz(lite(drawn.afad())))
             )
         },
         set(),
     ),
     "numbered pieces": (
         "afad",
-        lambda: pieces("afad.tar.gz", tar_gz(making.afad()), ("001", "002", "003")),
+        lambda: pieces("afad.tar.gz", tar_gz(drawn.afad()), ("001", "002", "003")),
         set(),
     ),
-    "afad-full.zip": ("afad", lambda: {"afad-full.zip": making.zipped(making.afad())}, set()),
+    "afad-full.zip": ("afad", lambda: {"afad-full.zip": drawn.zipped(drawn.afad())}, set()),
     "margin 0.25": ("fairface", lambda: fairface_beside("fairface-img-margin025-trainval.zip"), set()),
     "margin 1.25 in a folder": (
         "fairface",
@@ -251,12 +255,12 @@ LAYOUTS: dict[str, tuple[str, Callable[[], Members], set[str]]] = {
     ),
     "pictures and lists in one zip": (
         "fairface",
-        lambda: {"fairface-train.zip": making.zipped(making.fairface())},
+        lambda: {"fairface-train.zip": drawn.zipped(drawn.fairface())},
         set(),
     ),
     "ages at the top": (
         "afad",
-        lambda: {"a.zip": making.zipped(moved(making.afad(), lambda p: str(PurePosixPath(*p.parts[1:]))))},
+        lambda: {"a.zip": drawn.zipped(moved(drawn.afad(), lambda p: str(PurePosixPath(*p.parts[1:]))))},
         set(),
     ),
 }
@@ -287,7 +291,7 @@ def test_it_says_what_the_release_says(
         (place / dataset / name).write_bytes(content)
     source = load_sources(SOURCES).dataset(dataset)
     pack(obtain_dataset(dataset, source, tmp_path / "archives"), tmp_path / "files.zip", source.limits)
-    release = making.make_raw(tmp_path / "release.zip", getattr(making, dataset)())
+    release = drawn.make_raw(tmp_path / "release.zip", getattr(drawn, dataset)())
     expected = said(read(dataset, release), differs)
     times = 2 if "doubled" in differs else 1
     records = list(read(dataset, tmp_path / "files.zip"))
@@ -312,6 +316,6 @@ def test_train_is_split_by_content_where_nothing_is_for_validation(records: Read
 
 
 def test_names_that_are_no_archives_are_in_the_message(tmp_path: Path) -> None:
-    path = making.make_raw(tmp_path / "files.zip", {"data/AFAD-Full.rar": b"Rar!", "readme.md": b"-"})
+    path = drawn.make_raw(tmp_path / "files.zip", {"data/AFAD-Full.rar": b"Rar!", "readme.md": b"-"})
     with pytest.raises(PocketfaceError, match=r"holds no pictures of afad, but AFAD-Full\.rar, readme\.md; "):
         list(read("afad", path))

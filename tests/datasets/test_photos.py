@@ -1,6 +1,6 @@
 import pytest
 
-from making import Reader, photos
+from drawn_datasets import Reader, photos
 
 
 def test_the_name_says_what_is_known(records: Reader) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from making import Reader
+from drawn_datasets import Reader
 
 
 def test_the_name_says_what_the_face_was_drawn_to_look_like(records: Reader) -> None:

@@ -1,4 +1,4 @@
-from making import UTKFACE_BAD_NAMES, Reader, utkface
+from drawn_datasets import UTKFACE_BAD_NAMES, Reader, utkface
 
 
 def test_the_name_says_age_gender_and_race(records: Reader) -> None:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from sklearn.metrics import cohen_kappa_score
 
-import making
+import drawn_datasets as drawn
 from pocketface import datasets, models
 from pocketface.cropping.build import build
 from pocketface.faces.selection import select
@@ -21,7 +21,7 @@ from pocketface.study import Study
 from pocketface.tflite import audit, convert, levels
 from pocketface.tflite.converter import to_tflite
 from pocketface.training.fit import fit
-from tiny import face_set, study
+from tiny_training import face_set, study
 
 REPOSITORY = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```\w+\n# (?P<place>\S+?),?(?: [^\n]*)?\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -64,9 +64,15 @@ def test_a_dataset(package, tmp_path):
     found = blocks("A dataset")
     package(datasets, *next((place, code) for place, code in found.items() if place.endswith(".py")))
     archive = tmp_path / "files.zip"
-    ada, bob = (making.jpeg(making.scene(person)) for person in making.people(2))
+    ada, bob = (drawn.jpeg(drawn.scene(person)) for person in drawn.people(2))
     archive.write_bytes(
-        making.zipped({"a/ada_36.jpg": ada, "a/bob_50.jpg": bob, "a/eve.jpg": making.jpeg(making.scene())})
+        drawn.zipped(
+            {
+                "a/ada_36.jpg": ada,
+                "a/bob_50.jpg": bob,
+                "a/eve.jpg": drawn.jpeg(drawn.scene()),
+            }
+        )
     )
     sources = yaml.safe_load((REPOSITORY / SOURCES).read_text(encoding="utf-8"))
     sources["datasets"] |= yaml.safe_load(found["data/sources.yaml"])

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from colours import variant_folder
+from colour_variants import variant_folder
 from pocketface.core.errors import PocketfaceError
 from pocketface.evaluation.evaluate import evaluate_variant
 from pocketface.faces.selection import PIXELS, ROWS

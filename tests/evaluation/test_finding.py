@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import making
-from colours import png
+import drawn_datasets as drawn
+from colour_variants import png
 from pocketface.core.errors import PocketfaceError
 from pocketface.cropping.picture import decode_reduced
 from pocketface.evaluation import finding
@@ -15,7 +15,7 @@ from pocketface.evaluation.finding import REASONS, Search, aligned, find, look, 
 from pocketface.faces.settings import Crop, Input
 from pocketface.faces.view import view, window
 
-ANN, BOB = making.people(2)
+ANN, BOB = drawn.people(2)
 CHIP = Crop(policy="one", margin=0.25, size=96)
 AS_IS = Crop(policy="as_is", size=48, channels=1)
 SMALL = Input(size=32, margin=0.2)
@@ -25,7 +25,7 @@ GREY = Input(size=24, channels=1, margin=0.24, shift=-0.13)
 @pytest.fixture(scope="module")
 def two_people(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("pictures") / "two.jpg"
-    path.write_bytes(making.jpeg(making.scene(ANN, BOB)))
+    path.write_bytes(drawn.jpeg(drawn.scene(ANN, BOB)))
     return path
 
 
@@ -60,7 +60,7 @@ def test_such_a_chip_has_no_more_pixels_than_the_train_faces():
 
 
 def test_auto_takes_small_pictures_as_faces_and_searches_others():
-    small, wall = making.tight(ANN, 79), making.scene(width=120, height=100)
+    small, wall = drawn.tight(ANN, 79), drawn.scene(width=120, height=100)
     assert find(small, Search()) == [None]
     assert find(wall, Search()) == []
     assert find(wall, Search(centre_if_none=True)) == [None]
@@ -110,7 +110,7 @@ def test_an_address_is_no_file(address):
 
 def test_processes_find_the_same_in_the_same_order(two_people, tmp_path, monkeypatch):
     monkeypatch.setattr(finding, "WORTH_A_POOL", 2)
-    (tmp_path / "one.jpg").write_bytes(making.jpeg(making.scene(BOB)))
+    (tmp_path / "one.jpg").write_bytes(drawn.jpeg(drawn.scene(BOB)))
     files = [two_people, tmp_path / "none.jpg", tmp_path / "one.jpg"]
     one, many = (list(look_at(files, [(CHIP, SMALL)], Search(), workers=n)) for n in (1, 2))
     assert [looked.reason for looked in many] == [None, "no_such_file", None]

@@ -3,7 +3,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from colours import paint
+from colour_variants import paint
 from pocketface.core.errors import PocketfaceError
 from pocketface.evaluation import labelled
 from pocketface.evaluation.finding import Search

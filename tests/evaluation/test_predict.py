@@ -3,12 +3,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-import making
+import drawn_datasets as drawn
 from pocketface.core.errors import PocketfaceError
 from pocketface.cropping.picture import SIGNATURES
 from pocketface.evaluation.predict import others_in, pictures_in, skipped
 
-JPEG = making.jpeg(making.scene(width=32, height=32))
+JPEG = drawn.jpeg(drawn.scene(width=32, height=32))
 
 
 @pytest.fixture

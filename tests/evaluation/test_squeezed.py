@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-import making
+import drawn_datasets as drawn
 from pocketface.core.errors import PocketfaceError
 from pocketface.evaluation import squeezed
 from pocketface.evaluation.variants import open_variant
@@ -22,8 +22,8 @@ def test_the_whole_frame_is_squeezed_and_its_colours_may_change_places() -> None
 
 
 def test_a_model_is_asked_about_the_pictures_of_an_archive(colour_model, tmp_path) -> None:
-    members = making.photos(2)
-    archive = making.make_raw(tmp_path / "files.zip", members)
+    members = drawn.photos(2)
+    archive = drawn.make_raw(tmp_path / "files.zip", members)
     variant, pictures = open_variant(colour_model), squeezed.read("photos", archive, list(members))
     ways = [squeezed.answers(variant, pictures, swapped=swapped) for swapped in (False, True)]
     assert len(ways[0]) == 2

@@ -1,6 +1,6 @@
 import pytest
 
-from colours import card, variant_folder
+from colour_variants import card, variant_folder
 from pocketface.cards import CARD, MODEL_FILE
 from pocketface.core.errors import PocketfaceError
 from pocketface.evaluation.variants import open_variant, open_variants

@@ -6,7 +6,7 @@ import pytest
 
 from pocketface.core.errors import PocketfaceError
 from pocketface.faces import calibrate
-from tiny import face_set, study
+from tiny_training import face_set, study
 
 INPUT = study().models["small"].input
 

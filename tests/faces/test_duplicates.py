@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import making
+import drawn_datasets as drawn
 from pocketface.cropping.build import build
 from pocketface.faces.duplicates import (
     across,
@@ -20,7 +20,7 @@ from pocketface.faces.duplicates import (
 )
 from pocketface.faces.index import CONTRADICTORY, DUPLICATE, MEASURED_TOO, OK, FaceSet
 from pocketface.faces.settings import Crop, Dataset
-from tiny import face_set
+from tiny_training import face_set
 
 AS_IS = Crop(policy="as_is", size=48, channels=1)
 SHARP = Dataset(crop=AS_IS)
@@ -121,14 +121,14 @@ def test_a_picture_counts_once_and_where_it_is_measured(rows: list[tuple[int, st
 
 
 def test_a_dataset_is_split_by_content_whatever_its_files_are_called(tmp_path: Path) -> None:
-    faces = [making.jpeg(picture(seed)) for seed in range(12)]
+    faces = [drawn.jpeg(picture(seed)) for seed in range(12)]
     names = [f"{{}}/{30 + i}_{i % 2}_0_2017{i:04}.jpg.chip.jpg" for i in range(12)]
     one = {name.format("UTKFace"): data for name, data in zip(names, faces, strict=True)}
     three = one | {name.format("crop_part1"): data for name, data in zip(names, faces, strict=True)}
     other = {name.replace("_2017", "_1999"): data for name, data in one.items()}
     found = {}
     for label, members in {"one": one, "three": three, "other": other}.items():
-        archive = making.make_raw(tmp_path / label / "files.zip", members)
+        archive = drawn.make_raw(tmp_path / label / "files.zip", members)
         index = build("utkface", archive, SHARP, tmp_path / label / "faces", workers=1)
         rows = index[index["status"] == OK]
         found[label] = dict(zip(rows["source_sha"], rows["split"], strict=True))
@@ -154,7 +154,7 @@ def test_a_picture_of_two_datasets_counts_where_it_is_measured() -> None:
 
 
 def test_the_index_keeps_what_it_needs_to_find_copies_elsewhere(tmp_path: Path) -> None:
-    archive = making.make_raw(tmp_path / "files.zip", making.fer2013(14))
+    archive = drawn.make_raw(tmp_path / "files.zip", drawn.fer2013(14))
     build("fer2013", archive, SHARP, tmp_path / "out", workers=1)
     faces = FaceSet.load(tmp_path / "out")
     expected = [perceptual_hash(thumbnail(face, faces.crop)) for face in faces.pixels]

@@ -7,7 +7,7 @@ from pocketface.core.errors import PocketfaceError
 from pocketface.faces import seen
 from pocketface.faces.selection import select
 from pocketface.faces.settings import Input
-from tiny import face_set
+from tiny_training import face_set
 
 
 def test_what_a_model_has_seen_is_not_measured(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pocketface.core.errors import PocketfaceError
 from pocketface.faces.selection import evaluation_split, load_evaluation, save, select
 from pocketface.faces.settings import Crop
 from pocketface.faces.view import view
-from tiny import face_set, study
+from tiny_training import face_set, study
 
 INPUT = study().models["small"].input
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from writing import noise, weights_of, write_hdf5
+from weight_files import noise, weights_of, write_hdf5
 
 from pocketface import models
 from pocketface.cards import ModelCard, VariantCard, read_card
@@ -20,7 +20,7 @@ from pocketface.study import Study
 from pocketface.tflite.convert import convert
 from pocketface.tflite.settings import LevelSettings
 from pocketface.training.fit import load
-from tiny import face_set, study
+from tiny_training import face_set, study
 
 STANZA = {
     "weights": "known",

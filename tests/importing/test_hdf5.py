@@ -4,7 +4,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from writing import noise, weights_of, write_hdf5
+from weight_files import noise, weights_of, write_hdf5
 
 from pocketface import models
 from pocketface.core.errors import PocketfaceError

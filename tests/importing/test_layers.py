@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from writing import learned, noise, weights_of
+from weight_files import learned, noise, weights_of
 
 from pocketface import models
 from pocketface.core.errors import PocketfaceError

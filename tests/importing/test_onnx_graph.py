@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from writing import Graph, dlib_gender
+from weight_files import Graph, dlib_gender
 
 from pocketface import models
 from pocketface.core.errors import PocketfaceError

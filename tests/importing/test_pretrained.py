@@ -3,7 +3,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from writing import tfjs_of
+from weight_files import tfjs_of
 
 from pocketface import models
 from pocketface.core.errors import PocketfaceError
@@ -11,7 +11,7 @@ from pocketface.fetching.sources import Sources
 from pocketface.importing.pretrained import attributions, terms, with_pretrained
 from pocketface.layers.backbones import BACKBONES
 from pocketface.study import Study
-from tiny import publish, study
+from tiny_training import publish, study
 
 
 def sources() -> Sources:

@@ -10,7 +10,7 @@ from pocketface.layers.heads import meaning
 from pocketface.study import Study
 from pocketface.training.fit import fit
 from pocketface.training.splits import together
-from tiny import face_set, publish, study
+from tiny_training import face_set, publish, study
 
 
 def test_several_teachers_are_averaged_face_by_face(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from writing import TfjsGraph
+from weight_files import TfjsGraph
 
 from pocketface.core.errors import PocketfaceError
 from pocketface.importing import tfjs

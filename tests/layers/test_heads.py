@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from building import Plan, enliven
+from example_models import Plan, enliven
 from pocketface.layers.heads import training_model, training_outputs
 
 

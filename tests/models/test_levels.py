@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from building import LARGE, SMALL, Plan, enliven
+from example_models import LARGE, SMALL, Plan, enliven
 from pocketface.faces.calibrate import Calibration
 from pocketface.tflite import audit
 from pocketface.tflite.convert import make

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from building import ATTRIBUTES, SMALL, Plan
+from example_models import ATTRIBUTES, SMALL, Plan
 from pocketface import models
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.labels import CELEBA_ATTRIBUTES, EXPRESSIONS, HEADS, NO_YES

@@ -5,7 +5,7 @@ import keras
 import numpy as np
 import pytest
 
-from building import Plan
+from example_models import Plan
 from pocketface import models
 from pocketface.core.errors import PocketfaceError
 from pocketface.faces.settings import Input

@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-import making
+import drawn_datasets as drawn
 from pocketface.app.bundle import DETECTOR
 from pocketface.core.files import remove
 
@@ -189,8 +189,12 @@ class Copy:
 
 def tiny_mirror(root: Path) -> tuple[Path, dict[str, Any]]:
     """Draws the datasets of `PARAMS`; returns the mirror, and the sources file that tells of it."""
-    members = {"utkface": making.utkface(60), "fer2013": making.fer2013(70), "photos": making.photos(8)}
-    datasets = making.make_mirror(root / "mirror", members)
+    members = {
+        "utkface": drawn.utkface(60),
+        "fer2013": drawn.fer2013(70),
+        "photos": drawn.photos(8),
+    }
+    datasets = drawn.make_mirror(root / "mirror", members)
     # The bundle only copies the face detector, so anything can stand for it.
     (root / "mirror/weights").mkdir()
     (root / "mirror/weights/detector.tflite").write_bytes(b"a detector")

@@ -4,13 +4,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-import making
-from colours import card, variant_folder
+import drawn_datasets as drawn
+from colour_variants import card, variant_folder
 from pocketface.cards import write_card
 from pocketface.core.errors import PocketfaceError
 from pocketface.reporting.harness import page, write_harness
 from pocketface.study import Study
-from tiny import study
+from tiny_training import study
 
 FOUND = {
     "ages": {
@@ -32,8 +32,8 @@ def test_the_table_splits_a_loss_into_harness_and_quantization() -> None:
 @pytest.fixture
 def measured(tmp_path: Path, colour_model) -> Study:
     """Two photographs, and a variant that answered them right when it saw the faces."""
-    members = making.photos(2)
-    making.make_raw(tmp_path / "data/raw/photos/files.zip", members)
+    members = drawn.photos(2)
+    drawn.make_raw(tmp_path / "data/raw/photos/files.zip", members)
     params = study().model_dump(mode="json") | {"levels": {"float32": {}, "int8": {}}}
     variants = tmp_path / "variants/small"
     variant_folder(variants / "float32", colour_model)

@@ -8,10 +8,10 @@ import pytest
 import yaml
 
 from fake_outs import FAILED, LEVELS, REASON, STUDY, write_outs, write_timing
-from leaving import names_in, plant, strangers
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.labels import CLASSES, FAIRFACE_RACES
 from pocketface.reporting.report import confusion_counts, write_report
+from private_files import names_in, plant, strangers
 
 NAME = r"[a-z]\w*"
 WRITTEN = (

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-import making
+import drawn_datasets as drawn
 from pocketface.faces.index import FaceSet
 
 STAGE = Path(__file__).parents[2] / "stages/crop_faces.py"
@@ -33,7 +33,7 @@ def run(*args: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     Path("params.yaml").write_text(yaml.safe_dump(STUDY))
-    making.make_raw(Path("data/raw/fer2013/files.zip"), making.fer2013(10))
+    drawn.make_raw(Path("data/raw/fer2013/files.zip"), drawn.fer2013(10))
     return tmp_path
 
 

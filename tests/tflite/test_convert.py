@@ -24,7 +24,7 @@ from pocketface.tflite.levels import LEVELS
 from pocketface.tflite.run import Runner
 from pocketface.tflite.settings import LevelSettings as Settings
 from pocketface.training.fit import fit, load, save
-from tiny import face_set, study
+from tiny_training import face_set, study
 
 CONVERT = """
 import sys

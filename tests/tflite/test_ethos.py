@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from building import Plan
+from example_models import Plan
 from full_disk import largest_file
 from pocketface.core.errors import FULL
 from pocketface.core.files import sha256

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from colours import card, variant_folder
+from colour_variants import card, variant_folder
 from pocketface.cards import CARD, MODEL_FILE, Meaning, VariantCard, read_card
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import sha256

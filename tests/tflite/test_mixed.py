@@ -12,7 +12,7 @@ from pocketface.tflite.levels import LEVELS
 from pocketface.tflite.quantizer import quantize
 from pocketface.tflite.run import answers
 from pocketface.training.fit import fit
-from tiny import face_set, study
+from tiny_training import face_set, study
 
 OUTPUTS = {head: meaning(head) for head in ("age", "gender")}
 BOUNDS = {"age_mae": 1.0, "gender_accuracy": 0.1}

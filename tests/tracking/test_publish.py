@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from fake_outs import FAILED, LEVELS, REASON, STUDY, write_evaluation, write_timing
-from leaving import names_in, plant, strangers
 from pocketface.cards import Npu, VariantCard, read_card, write_card
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import sha256
@@ -18,6 +17,7 @@ from pocketface.study import Study
 from pocketface.tracking import live, store
 from pocketface.tracking.live import LiveCurves
 from pocketface.tracking.publish import Summary, track
+from private_files import names_in, plant, strangers
 
 VARIANTS = {f"{model}/{level}" for model in STUDY["models"] for level in LEVELS}
 PICTURE = r"\.png|\+compressed\.webp"

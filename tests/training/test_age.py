@@ -15,7 +15,7 @@ from pocketface.training import age
 from pocketface.training.augment import mixup
 from pocketface.training.fit import fit
 from pocketface.training.targets import BAND_YEARS, targets
-from tiny import face_set, study
+from tiny_training import face_set, study
 
 
 def test_the_distribution_is_cheapest_around_the_label() -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import numpy as np
 from dataclasses import replace
-from tiny import face_set, study
+from tiny_training import face_set, study
 from pocketface.labels import age_band
 from pocketface.training.checkpoints import Checkpoints
 from pocketface.training.fit import fit, save

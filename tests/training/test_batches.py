@@ -8,7 +8,7 @@ from pocketface.training.augment import blur
 from pocketface.training.batches import Batches
 from pocketface.training.settings import Augment
 from pocketface.training.splits import together
-from tiny import face_set, study
+from tiny_training import face_set, study
 
 INPUT = study().models["small"].input
 HEADS = ["age", "gender"]

@@ -10,7 +10,7 @@ from pocketface.core.files import sha256
 from pocketface.training.checkpoints import Checkpoints
 from pocketface.training.fit import HISTORY, WEIGHTS, Trained, fit
 from pocketface.training.settings import Piecewise
-from tiny import face_set, out_of_bounds, study
+from tiny_training import face_set, out_of_bounds, study
 
 TESTS = Path(__file__).parent.parent
 
@@ -26,7 +26,7 @@ import os, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from test_checkpoints import RECIPE, dropping
-from tiny import face_set
+from tiny_training import face_set
 from pocketface.training.checkpoints import Checkpoints
 from pocketface.training.fit import fit, save
 from pocketface.training.runtime import limit_threads

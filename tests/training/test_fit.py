@@ -11,7 +11,7 @@ from pocketface.core.files import sha256
 from pocketface.published import read
 from pocketface.publishing import _pack
 from pocketface.training.fit import HISTORY, WEIGHTS, fit, identity, load, save, training_key
-from tiny import face_set, out_of_bounds, publish, study
+from tiny_training import face_set, out_of_bounds, publish, study
 
 TESTS = Path(__file__).parent.parent
 
@@ -19,7 +19,7 @@ TRAIN = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from tiny import face_set, publish, study
+from tiny_training import face_set, publish, study
 from pocketface.training.fit import fit, save
 from pocketface.training.runtime import limit_threads
 limit_threads(1)

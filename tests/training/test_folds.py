@@ -11,7 +11,7 @@ from pocketface.core.labels import age_band
 from pocketface.layers.heads import meaning
 from pocketface.study import Study
 from pocketface.training.folds import cross_validate, references, save
-from tiny import face_set, study
+from tiny_training import face_set, study
 
 
 def folded(count: int, **changes: object) -> Study:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from pocketface.training.splits import folds, set_apart, together
-from tiny import face_set
+from tiny_training import face_set
 
 
 def rows(count: int) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Writes the variants of the fixture `variants`: python making_variants.py FOLDER."""
+"""Writes the variants of the fixture `variants`: python write_variants.py FOLDER."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 import pandas as pd
 
-from building import Plan, enliven
+from example_models import Plan, enliven
 from pocketface.cards import MODEL_FILE, Meaning, VariantCard, write_card
 from pocketface.core.files import sha256
 from pocketface.core.labels import EXPRESSIONS, GENDERS, Output

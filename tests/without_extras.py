@@ -1,4 +1,4 @@
-"""Runs commands as in an install without extras: `python bare.py '[["explain", "--help"], ...]'`.
+"""Runs commands as in an install without extras: `python without_extras.py '[["explain", "--help"], ...]'`.
 
 Prints a JSON list: exit status, stdout and stderr of each; a traceback is in stderr.
 """

@@ -5,7 +5,7 @@ import dataclasses
 import dlib
 import numpy as np
 
-from making import face, people, scene
+from drawn_datasets import face, people, scene
 
 
 def test_dlib_finds_the_drawn_faces_where_they_are() -> None:
