@@ -50,8 +50,6 @@ class Study(Plan):
         levels: the quantization levels to make of every model.
         holdout: a dataset that no model is trained on and every model is measured on.
         benchmark: how latency is measured.
-        harness: datasets of uncropped pictures that are measured twice: as they should be, and as a careless
-            harness shows them, see `pocketface.evaluation.squeezed`.
         champion: limits for the variant that MLflow's registry recommends; no stage depends on them.
     """
 
@@ -61,7 +59,6 @@ class Study(Plan):
     holdout: Name
     benchmark: Benchmark
     champion: Champion = Champion()
-    harness: list[Name] = []
 
     @model_validator(mode="after")
     def _all_names_resolve(self) -> "Study":
@@ -72,8 +69,6 @@ class Study(Plan):
             for metric in level.max_drop:
                 known(f"levels.{name}.max_drop", metric, [main_metric(head) for head in HEADS])
         known("holdout", self.holdout, list(self.datasets))
-        for name in self.harness:
-            known("harness", name, list(self.datasets))
         for name, model in self.models.items():
             if self.holdout in self.trained_on(name):
                 raise ValueError(f"models.{name}.dataset: {self.holdout} is the hold-out, not for training")

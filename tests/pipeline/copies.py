@@ -62,7 +62,6 @@ PARAMS = {
     "fetched": {},
     "cross_validate": {},
     "mix": [],
-    "harness": [],
 }
 
 

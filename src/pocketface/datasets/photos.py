@@ -24,9 +24,5 @@ def read(archive: zipfile.ZipFile) -> Iterator[Record]:
         if name is None:
             yield Record(image, split="test", problem="bad_name")
             continue
-        labels = {
-            "age_group": name["age"],
-            "gender": GENDERS[name["who"]],
-            "expression": name["expression"],
-        }
+        labels = {"age_group": name["age"], "gender": GENDERS[name["who"]], "expression": name["expression"]}
         yield Record(image, labels, "test")

@@ -33,9 +33,5 @@ def read(archive: zipfile.ZipFile) -> Iterator[Record]:
         elif name["empty"]:
             yield Record(image, split=split)
         else:
-            labels = {
-                "age": float(name["age"]),
-                "gender": name["gender"],
-                "expression": name["expression"],
-            }
+            labels = {"age": float(name["age"]), "gender": name["gender"], "expression": name["expression"]}
             yield Record(image, labels, split)

@@ -28,12 +28,7 @@ NO_FIGURES: dict[str, Any] = {"threads": {}, "float32_ratio": None, "operators":
 
 
 def benchmark(
-    variant: Path,
-    reference: Path,
-    threads: Sequence[int],
-    runs: int,
-    warmup: int,
-    profiled: bool = False,
+    variant: Path, reference: Path, threads: Sequence[int], runs: int, warmup: int, profiled: bool = False
 ) -> dict[str, Any]:
     """Times a variant.
 

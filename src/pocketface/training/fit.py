@@ -159,14 +159,7 @@ def learn(
             )
         watched = _batches(sets, apart, stanza, outputs)
     batches = Batches(
-        sets,
-        train,
-        stanza.input,
-        outputs,
-        recipe.batch_size,
-        recipe.augment,
-        study.seed,
-        recipe.balanced,
+        sets, train, stanza.input, outputs, recipe.batch_size, recipe.augment, study.seed, recipe.balanced
     )
     if recipe.teachers and teach:
         batches.teach(teach(train), recipe.teachers.share)
