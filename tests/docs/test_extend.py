@@ -15,7 +15,7 @@ from pocketface.cropping.build import build
 from pocketface.faces.selection import select
 from pocketface.faces.settings import Dataset
 from pocketface.fetching.sources import SOURCES, load_sources
-from pocketface.metrics import measures as metrics
+from pocketface.metrics import measures, registry
 from pocketface.reporting import quantities
 from pocketface.study import Study
 from pocketface.tflite import audit, convert, levels
@@ -111,18 +111,16 @@ def test_a_level(monkeypatch):
     assert made.file != convert.make({}, model, refined, settings, faces, to_tflite(model)).file
 
 
-def test_a_metric(monkeypatch):
+def test_a_metric():
     found = blocks("A metric")
-    monkeypatch.setattr(quantities, "QUANTITIES", dict(quantities.QUANTITIES))
-    added(quantities, found["src/pocketface/reporting/quantities.py"])
-    before = dict(metrics.MEANS)
+    before = dict(registry.METRICS)
     try:
-        added(metrics, found["src/pocketface/metrics/measures.py"])
+        added(registry, found["src/pocketface/metrics/registry.py"])
         table = pd.DataFrame({"gender": ["male"] * 6 + ["female"] * 4, "gender_pred": ["male", "female"] * 5})
-        measured = metrics.measure(table).values["gender_kappa"]
+        measured = measures.measure(table).values["gender_kappa"]
+        said = quantities.label_of("utkface.gender_kappa"), quantities.shown("utkface.gender_kappa", measured)
     finally:
-        metrics.MEANS.clear()
-        metrics.MEANS.update(before)
+        registry.METRICS.clear()
+        registry.METRICS.update(before)
+    assert said == ("gender kappa", f"{measured:.2f}")
     assert measured == pytest.approx(cohen_kappa_score(table["gender"], table["gender_pred"]))
-    assert quantities.label_of("utkface.gender_kappa") == "gender kappa"
-    assert quantities.shown("utkface.gender_kappa", measured) == f"{measured:.2f}"

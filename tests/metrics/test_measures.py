@@ -15,6 +15,7 @@ from pocketface.metrics.measures import (
     score,
     tallies,
 )
+from pocketface.metrics.registry import METRICS, metric_of, name_of, squared_calibration, task_of
 
 
 def test_age_error_in_years_and_share_within_five():
@@ -62,16 +63,38 @@ def test_other_expressions_make_it_a_choice_of_all():
     assert measured.values["expression_macro_f1"] == pytest.approx((0 + 2 / 3 + 1) / 3)
 
 
-@pytest.mark.parametrize(("truth", "f1", "weighted"), [([1, 1, 0, 0], 0.5, 0.5), ([0, 0, 0, 0], 0.0, 2 / 3)])
-def test_attributes_count_the_faces_that_have_it(truth, f1, weighted):
-    table = pd.DataFrame({"Bald": truth, "Bald_pred": ["yes", "no", "yes", "no"]})
-    measured = measure(table)
-    assert measured.values == {
-        "Bald_accuracy": 0.5,
-        "Bald_balanced_accuracy": 0.5,
-        "Bald_f1": f1,
-        "Bald_weighted_f1": pytest.approx(weighted),
-    }
+def test_attributes_count_the_faces_of_their_positive_class():
+    """`No_Beard` is measured on beards, the rarer class."""
+    for task, truth, answer in (("Bald", [1, 1, 0, 0, 0], "yes"), ("No_Beard", [0, 0, 1, 1, 1], "no")):
+        other = {"yes": "no", "no": "yes"}[answer]
+        table = pd.DataFrame({task: truth, f"{task}_pred": [answer, other, other, other, other]})
+        assert measure(table).values == {
+            f"{task}_accuracy": pytest.approx(4 / 5),
+            f"{task}_balanced_accuracy": pytest.approx(3 / 4),
+            f"{task}_f1": pytest.approx(2 / 3),
+            f"{task}_weighted_f1": pytest.approx((2 * 2 / 3 + 3 * 6 / 7) / 5),
+        }
+
+
+def test_what_is_nothing_of_nothing_is_left_out():
+    """Without a positive face there is no F1, no AUC and no average precision."""
+    table = pd.DataFrame({"Mustache": [0, 0], "Mustache_pred": "no", "Mustache_prob_yes": [0.1, 0.2]})
+    table["Mustache_prob_no"] = 1 - table["Mustache_prob_yes"]
+    values = measure(table).values
+    assert set(values) == {f"Mustache_{name}" for name in ("accuracy", "balanced_accuracy", "weighted_f1")}
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 8)), min_size=1), st.sampled_from(["Bald", "Young"]))
+def test_ranks_are_those_of_scikit_learn(faces, task):
+    """With ties; of `Young` the positive class is the rarer one, the old."""
+    truth, score = np.array([(True, 3), (False, 3), *faces]).T
+    positive = {"Bald": "yes", "Young": "no"}[task]
+    table = pd.DataFrame({task: truth if positive == "yes" else 1 - truth, f"{task}_pred": "yes"})
+    values = measure(table.assign(**{f"{task}_prob_{positive}": score / 8})).values
+    assert values[f"{task}_auc"] == pytest.approx(sklearn.roc_auc_score(truth, score))
+    found = sklearn.average_precision_score(truth, score)
+    assert values[f"{task}_average_precision"] == pytest.approx(found)
 
 
 @settings(max_examples=25, deadline=None)
@@ -93,22 +116,58 @@ def test_classes_are_scored_as_by_scikit_learn(pairs):
     )
 
 
+def calibrated(n: int, seed: int, off: float = 0.0) -> pd.DataFrame:
+    """Genders that are answered right as often as the probability says, less `off`."""
+    random = np.random.default_rng(seed)
+    sure = random.uniform(0.55, 0.95, n)
+    right = random.random(n) < sure - off
+    return pd.DataFrame(
+        {
+            "gender": np.where(right, "male", "female"),
+            "gender_pred": "male",
+            "gender_prob_male": sure,
+            "gender_prob_female": 1 - sure,
+        }
+    )
+
+
 def test_calibration_error_is_the_gap_between_confidence_and_right_answers():
-    """Ten answers given 0.9 of which 6 are right, ten given 0.6 of which all are: gaps of 0.3 and 0.4."""
-    female = [0.1] * 10 + [0.4] * 10
+    """100 answers given 0.9 of which 60 are right, 100 given 0.6 of which all are: gaps of 0.3 and 0.4."""
+    female = [0.1] * 100 + [0.4] * 100
     table = pd.DataFrame(
         {
-            "gender": ["male"] * 6 + ["female"] * 4 + ["male"] * 10 + [None],
+            "gender": ["male"] * 60 + ["female"] * 40 + ["male"] * 100 + [None],
             "gender_pred": "male",
             "gender_prob_male": [1 - p for p in female] + [1.0],
             "gender_prob_female": [*female, 0.0],
         }
     )
-    assert measure(table).values["gender_ece"] == pytest.approx((0.3 + 0.4) / 2)
+    squares = (0.3**2 - 0.6 * 0.4 / 99, 0.4**2)
+    assert measure(table).values["gender_ece"] == pytest.approx(np.mean(squares) ** 0.5)
     found = reliability(comparisons(table)["gender"])
     assert found["confidence"].tolist() == pytest.approx([0.6, 0.9])
     assert found["accuracy"].tolist() == pytest.approx([1.0, 0.6])
-    assert found["faces"].tolist() == [10, 10]
+    assert found["faces"].tolist() == [100, 100]
+
+
+def test_calibration_error_has_no_bias():
+    """Plug-in, the squared error of a calibrated model is 0.005 at 200 faces; here it is right on average."""
+    for off, n in ((0.0, 200), (0.1, 200), (0.1, 1000)):
+        parts = [tallies(comparisons(calibrated(n, seed, off)))[1] for seed in range(200)]
+        sums = np.stack([part.terms.sum(axis=0) for part in parts])
+        squared = squared_calibration(sums, 1)
+        assert squared.mean() == pytest.approx(off**2, abs=4 * squared.std() / 200**0.5)
+
+
+def test_few_faces_say_nothing_of_calibration():
+    assert "gender_ece" not in measure(calibrated(199, 0)).values
+    assert "gender_ece" in measure(calibrated(200, 0)).values
+
+
+def test_years_are_close_by_whole_years_as_labels_are():
+    table = pd.DataFrame({"age": [30, 30, 30, 30], "age_pred": [35.49, 35.5, 24.5, 24.49]})
+    assert measure(table).values["age_cs5"] == 0.5
+    assert measure(table).values["age_bias"] == pytest.approx((5.49 + 5.5 - 5.5 - 5.51) / 4)
 
 
 def test_a_bin_of_confidence_holds_its_upper_edge():
@@ -154,3 +213,10 @@ def test_metrics_do_not_depend_on_the_order_of_faces(pairs, random):
     )
     assert one == pytest.approx(other)
     assert one["age_mae"] == pytest.approx(np.mean([abs(age - answer) for age, answer in pairs]))
+
+
+def test_a_metric_is_found_by_the_longest_ending():
+    assert name_of("u.No_Beard_weighted_f1") == "weighted_f1" and task_of("u.No_Beard_f1") == "No_Beard"
+    assert metric_of("photos.age_group_balanced_accuracy") is METRICS["balanced_accuracy"]
+    assert metric_of("size_bytes") is None and task_of("val_loss") == ""
+    assert METRICS["bias"].loss(-2.0, 1.0) == 1.0, "further from zero is worse"

@@ -3,8 +3,7 @@ from dataclasses import replace
 import pytest
 
 from fake_outs import write_outs
-from pocketface.evaluation.confidence import Change
-from pocketface.reporting.changes import compare, effects, matters, tone, verdict
+from pocketface.reporting.changes import compare, effects
 from pocketface.reporting.results import Results, all_predictions
 from pocketface.reporting.tradeoffs import FASTEST, SMALLEST, orders
 
@@ -18,23 +17,6 @@ def results(tmp_path_factory):
 @pytest.fixture(scope="module")
 def found(results):
     return compare(results, all_predictions(results))
-
-
-@pytest.mark.parametrize(
-    ("change", "said", "toned", "mattering"),
-    [
-        (Change(-0.02, -0.05, 0.01, p_value=0.3), "noise", "noise", False),
-        (Change(-0.02, -0.03, -0.01, p_value=0.01), "real", "worse", True),
-        (Change(-0.004, -0.006, -0.002, p_value=0.01), "real", "worse", False),
-        (Change(-0.0004, -0.0006, -0.0002, p_value=0.01), "negligible", "noise", False),
-        (Change(0.02, 0.01, 0.03, p_value=0.01), "real", "better", False),
-    ],
-)
-def test_a_loss_matters_when_it_is_real_and_not_small(change, said, toned, mattering):
-    figure = "utkface.gender_accuracy"
-    assert verdict(figure, change) == said
-    assert tone(figure, change) == toned
-    assert matters(figure, change) is mattering
 
 
 def test_levels_that_lose_come_after_those_that_do_not(results, found):

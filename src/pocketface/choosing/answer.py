@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pocketface.choosing.evidence import Evidence
 from pocketface.choosing.rule import Choice, Excluded, Measured, facts_of, name_of
 from pocketface.evaluation.confidence import Change
-from pocketface.reporting.changes import verdict
 from pocketface.reporting.quantities import change, loss, quantity_of, spread
 
 SHOWN = 5
@@ -79,6 +78,5 @@ def _against(choice: Choice, evidence: Evidence, variant: Measured, chosen: Meas
 
 
 def _judged(figure: str, found: Change) -> str:
-    words = {"noise": "which is noise", "real": "which is real", "negligible": "which is negligible"}
     sure = spread(figure, found.low, found.high, signed=True)
-    return f"{change(figure, found.change, 0.0)} (95%: {sure}), {words[verdict(figure, found)]}"
+    return f"{change(figure, found.change, 0.0)} (95%: {sure}), {found.verdict}"

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pocketface.choosing.rule import Measured
 from pocketface.core.errors import PocketfaceError
 from pocketface.evaluation.confidence import Change, Sample, paired, resample
+from pocketface.reporting.quantities import loss
 from pocketface.reporting.results import FLOAT32, Timings, Variant, read_predictions, read_variant
 from pocketface.study import Study
 
@@ -150,7 +151,8 @@ class Report:
         if told is None:
             return None
         low, high = sorted(sign * end for end in told.interval)
-        return Change(sign * told.change, low, high, told.p_value)
+        p = 1.0 if told.p_value is None else told.p_value
+        return Change(sign * told.change, low, high, p, loss=loss(figure, sign * told.change))
 
 
 def _reported(

@@ -1,42 +1,56 @@
-"""How sure a figure is, and whether a change of it is more than chance.
+"""How sure a metric is, and whether two variants differ in it.
 
-    sample = resample(table)
+    sample, float32 = resample(table_int8), resample(table_float32)
     sample.values["age_mae"], sample.interval("age_mae")      # 6.39, (6.21, 6.58)
-    change = paired(sample_int8, sample_float32)["gender_accuracy"]
-    change.change, change.low, change.high, change.verdict    # -0.002, -0.006, 0.002, 'noise'
+    changes = against(float32, {"int8": sample, ...}, margins)["int8"]
+    changes["gender_accuracy"].verdict                        # 'equivalent'
 
-Intervals are percentile bootstrap intervals of 95% (Efron 1979): the faces of a table are drawn again, with
-replacement, `RESAMPLES` times, and every metric is taken of every draw. Which faces a draw holds depends on
-the number of faces alone, so two variants that answered the same faces are drawn alike, and the difference of
-their draws is a *paired* bootstrap: what both variants find hard cancels out.
+Intervals are bootstrap intervals of 95% (Efron 1979): the faces of a table are drawn again, with replacement,
+`RESAMPLES` times, and every metric is taken of every draw. Which faces a draw holds depends on their number
+alone, so two variants that answered the same faces are drawn alike, and the difference of their draws is a
+*paired* bootstrap: what both variants find hard cancels out.
 
-Of metrics that are a share of right answers, the verdict is that of McNemar's exact test: of the faces that
-only one of the two variants answers right, could so many be the one's, were both equally good? Of all others,
-whether the interval of the change contains zero.
+The p-value of a change is that of a sign-flip permutation test over the faces (Fisher 1935): were the two
+variants alike, each face's two answers could be swapped. Of shares of right answers this is McNemar's exact
+test. What the verdicts mean is in `docs/statistics.md`.
+
+Where persons are known, `people` has the drawing and the swapping done by person, as faces of one person are
+not independent.
 """
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm, t
 
 from pocketface.core.errors import PocketfaceError
 from pocketface.metrics.measures import Tally, comparisons, score, tallies
+from pocketface.metrics.settings import Margins
 
 RESAMPLES = 1000
+FLIPS = 1999
+"""Random swaps that a p-value is estimated from, where all of them are too many."""
+EXACT = 10
+"""Up to so many faces that two variants answer differently, all swaps are tried."""
 SEED = 95
-COVERED = 0.95
-"""Probability that an interval means to cover; a p-value below 1 - COVERED is not called noise."""
+LEVEL = 0.05
+"""Of a test; intervals cover 1 - LEVEL, that of an equivalence 1 - 2 LEVEL."""
+POWER = 0.8
+"""Of `Change.detectable`."""
+FEWEST_DISCORDANT = 6
+"""Faces that all change the same way which the exact test can tell from chance: 2 / 2**6 < 0.05."""
 
 AT_ONCE = 4_000_000
 """Draws of single faces that are held in memory at once."""
 
 Interval = tuple[float, float]
-Verdict = Literal["noise", "real"]
+Verdict = Literal["equivalent", "worse", "better", "cannot tell"]
+K = TypeVar("K", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -46,23 +60,35 @@ class Sample:
     Attributes:
         values: metric -> value.
         draws: metric -> its values `[RESAMPLES]`; not a number where a draw has no such face.
-        hits: metric that is a share of right answers -> which of the faces are answered right.
+        parts: what the faces add to the metrics.
         n: number of faces.
+        people: a number `[N]` a face, the same for all of a person; None where nobody is known twice.
     """
 
     values: Mapping[str, float]
     draws: Mapping[str, np.ndarray]
-    hits: Mapping[str, np.ndarray]
+    parts: Sequence[Tally]
     n: int
+    people: np.ndarray | None = None
 
     def interval(self, metric: str) -> Interval:
         """The 95% interval of a metric."""
-        return _middle(self.draws[metric])
+        return middle(self.draws[metric])
 
     @property
     def intervals(self) -> dict[str, Interval]:
         """Metric -> its 95% interval."""
         return {metric: self.interval(metric) for metric in self.values}
+
+    @property
+    def asked(self) -> dict[str, tuple[str, ...]]:
+        """Metric -> the classes that were to choose from; metrics of unlike questions are not compared."""
+        return {metric: part.asked for part in self.parts for metric in part.metrics}
+
+    @property
+    def answers(self) -> dict[str, str]:
+        """Metric -> a fingerprint of what the faces add to it; variants with the same one answer alike."""
+        return {metric: fingerprint(part) for part in self.parts for metric in part.metrics}
 
 
 @dataclass(frozen=True)
@@ -72,35 +98,85 @@ class Change:
     Attributes:
         change: in the metric's own unit.
         low, high: its 95% interval.
-        p_value: of McNemar's exact test, where the metric is a share of right answers.
+        p: of the sign-flip test.
+        detectable: the smallest change that these faces would show with a probability of `POWER`; None
+            where they could not show any.
+        loss: how much worse the one is; negative for a gain.
+        equivalent: whether the 90% interval lies within the margin, which is the two one-sided tests
+            of Schuirmann (1987) at 5%.
+        p_holm: p after Holm's correction for the other variants, see `adjusted`; None before.
     """
 
     change: float
     low: float
     high: float
-    p_value: float | None = None
+    p: float
+    detectable: float | None = None
+    loss: float = 0.0
+    equivalent: bool = False
+    p_holm: float | None = None
 
     @property
     def verdict(self) -> Verdict:
-        """`noise` where chance alone would often make such a change, else `real`."""
-        if self.p_value is not None:
-            return "real" if self.p_value < 1 - COVERED else "noise"
-        return "noise" if self.low <= 0 <= self.high else "real"
+        """`equivalent` goes before the others: a change that is surely small is none, however sure it is."""
+        if self.equivalent:
+            return "equivalent"
+        if (self.p if self.p_holm is None else self.p_holm) >= LEVEL or self.loss == 0:
+            return "cannot tell"
+        return "worse" if self.loss > 0 else "better"
+
+
+def against(
+    reference: Sample, variants: Mapping[K, Sample], margins: Margins | None = None
+) -> dict[K, dict[str, Change]]:
+    """Variant -> metric -> its change from `reference`, on one dataset, with Holm's correction over the
+    variants.
+    """
+    changes = {key: paired(sample, reference, margins) for key, sample in variants.items()}
+    answers = {key: sample.answers for key, sample in variants.items()}
+    for metric in {metric: None for found in changes.values() for metric in found}:
+        family = {key: found[metric] for key, found in changes.items() if metric in found}
+        for key, change in adjusted(family, {key: answers[key][metric] for key in family}).items():
+            changes[key][metric] = change
+    return changes
+
+
+def adjusted(family: Mapping[K, Change], answers: Mapping[K, Hashable]) -> dict[K, Change]:
+    """The changes with their p-values corrected by Holm's method.
+
+    Args:
+        family: the changes of one metric that are looked at together.
+        answers: see `Sample.answers`: variants that answer alike are one hypothesis.
+    """
+    distinct = {answers[key]: change.p for key, change in family.items()}
+    corrected = dict(zip(distinct, holm(list(distinct.values())), strict=True))
+    return {key: replace(change, p_holm=corrected[answers[key]]) for key, change in family.items()}
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P-values such that calling those below 5% findings errs in at most 5% of such families (Holm 1979)."""
+    p = np.asarray(p_values, float)
+    order = np.argsort(p, kind="stable")
+    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    return [float(one) for one in np.minimum(stepped, 1)[np.argsort(order, kind="stable")]]
 
 
 def intervals(parts: Sequence[Tally], n: int) -> dict[str, Interval]:
     """Metric -> its 95% interval, over `n` faces."""
-    return _sample(parts, n, draws(n, [part.faces for part in parts]), None).intervals
+    return _sample(parts, n, None).intervals
 
 
-def resample(table: pd.DataFrame) -> Sample:
+def resample(table: pd.DataFrame, people: pd.Series | None = None) -> Sample:
     """The metrics of a table, see `pocketface.metrics.measures`, and of draws from it."""
-    return resample_groups(table, {})[0]
+    return resample_groups(table, {}, people=people)[0]
 
 
 def resample_groups(
-    table: pd.DataFrame, groups: Mapping[tuple[str, str], np.ndarray], metrics: Sequence[str] | None = None
-) -> tuple[Sample, dict[tuple[str, str], Sample]]:
+    table: pd.DataFrame,
+    groups: Mapping[K, np.ndarray],
+    metrics: Sequence[str] | None = None,
+    people: pd.Series | None = None,
+) -> tuple[Sample, dict[K, Sample]]:
     """The same for a whole table, and for groups of its faces.
 
     A draw is one of all faces, so the size of a group varies from draw to draw, as it would from one data
@@ -110,38 +186,78 @@ def resample_groups(
         table: labels and answers.
         groups: name -> which faces `[N]` are in it.
         metrics: of the groups, only these are measured; by default all.
+        people: who is on each face, null where unknown.
     """
-    parts = tallies(comparisons(table))
-    wanted = parts if metrics is None else [part for part in _only(parts, metrics) if part.metrics]
-    blocks = [part.faces for part in parts]
-    for inside in groups.values():
-        blocks += [part.faces * inside[:, None] for part in wanted]
-    drawn = draws(len(table), blocks)
-    whole = _sample(parts, len(table), drawn[: len(parts)], None)
-    of_groups = {}
-    for i, (name, inside) in enumerate(groups.items()):
-        start = len(parts) + i * len(wanted)
-        of_groups[name] = _sample(wanted, int(inside.sum()), drawn[start : start + len(wanted)], inside)
-    return whole, of_groups
+    parts, n, codes = tallies(comparisons(table)), len(table), _codes(people)
+    wanted = parts if metrics is None else [part.only(metrics) for part in parts]
+    wanted = [part for part in wanted if part.metrics]
+    of_groups = {
+        name: _sample([part.inside(inside) for part in wanted], int(inside.sum()), codes)
+        for name, inside in groups.items()
+    }
+    return _sample(parts, n, codes), of_groups
 
 
-def paired(one: Sample, other: Sample) -> dict[str, Change]:
+def paired(one: Sample, other: Sample, margins: Margins | None = None) -> dict[str, Change]:
     """Metric -> `one` less `other`; both answered the same faces.
 
     Raises:
         PocketfaceError: they did not.
     """
-    if one.n != other.n or any(
-        len(one.hits[metric]) != len(other.hits[metric]) for metric in one.hits.keys() & other.hits.keys()
-    ):
-        raise PocketfaceError(f"a paired comparison needs the same faces, not {one.n} and {other.n}")
-    changes = {}
-    for metric in one.values:
-        if metric in other.values:
-            low, high = _middle(one.draws[metric] - other.draws[metric])
-            p_value = mcnemar(one.hits[metric], other.hits[metric]) if metric in one.hits else None
-            changes[metric] = Change(one.values[metric] - other.values[metric], low, high, p_value)
-    return changes
+    found = {}
+    theirs = {tuple(part.metrics): part for part in other.parts}
+    for part in one.parts:
+        match = theirs.get(tuple(part.metrics))
+        if match is None:
+            continue
+        if one.n != other.n or not np.array_equal(part.known, match.known):
+            raise PocketfaceError(f"a paired comparison needs the same faces, not {one.n} and {other.n}")
+        p_values = sign_flip(part, match, one.people)
+        n, reach = int(part.known.sum()), part.reach(match)
+        for name, metric in part.metrics.items():
+            if name in one.values and name in other.values:
+                value, reference = one.values[name], other.values[name]
+                draws = _widened(one.draws[name] - other.draws[name], value - reference, n)
+                (low, high), (inner_low, inner_high) = (
+                    _reaching(draws, reach[name], covered) for covered in (1 - LEVEL, 1 - 2 * LEVEL)
+                )
+                margin, most = metric.margin(margins or Margins()), metric.most
+                found[name] = Change(
+                    change=value - reference,
+                    low=max(low, -most),
+                    high=min(high, most),
+                    p=p_values[name],
+                    detectable=_detectable(draws, reach[name], n, most),
+                    loss=metric.loss(value, reference),
+                    equivalent=-margin < inner_low and inner_high < margin,
+                )
+    return found
+
+
+def sign_flip(one: Tally, other: Tally, people: np.ndarray | None = None) -> dict[str, float]:
+    """Metric -> p-value of the test that swaps the two variants' answers of a face, or of a person's faces.
+
+    Only faces that the two answer differently matter. All swaps of up to `EXACT` of them are tried, of more
+    `FLIPS` random ones. A share of right answers has McNemar's exact test, which is the same with all swaps.
+    """
+    which = np.flatnonzero((one.terms != other.terms).reshape(len(one.known), -1).any(axis=1))
+    if not len(which):
+        return dict.fromkeys(one.metrics, 1.0)
+    units = np.arange(len(which)) if people is None else np.unique(people[which], return_inverse=True)[1]
+    count = int(units.max()) + 1
+    observed = one.swapped(other, which, np.zeros((1, len(which))))
+    extreme, tried = dict.fromkeys(one.metrics, 0), 0
+    for flips in _flips(count):
+        own, theirs = one.swapped(other, which, flips[:, units])
+        tried += len(flips)
+        for name in one.metrics:
+            least = np.abs(observed[0][name] - observed[1][name]) * (1 - 1e-9) - 1e-12
+            extreme[name] += int((~(np.abs(own[name] - theirs[name]) < least)).sum())
+    sampled = count > EXACT
+    found = {name: (hits + sampled) / (tried + sampled) for name, hits in extreme.items()}
+    if people is None:
+        found |= {name: mcnemar(right, other.hits[name]) for name, right in one.hits.items()}
+    return found
 
 
 def mcnemar(one: np.ndarray, other: np.ndarray) -> float:
@@ -156,60 +272,93 @@ def mcnemar(one: np.ndarray, other: np.ndarray) -> float:
     return float(binomtest(only_one, only_one + only_other, 0.5).pvalue)
 
 
-def draws(n: int, blocks: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Sums over drawn faces: of each block `[n, F]`, `[RESAMPLES, F]`."""
-    if not blocks or n == 0:
-        return [np.zeros((RESAMPLES, block.shape[1])) for block in blocks]
-    terms, rows = np.concatenate(blocks, axis=1), _rows(n)
-    drawn = _times_drawn(n)
-    sums = [drawn[start : start + rows].astype(float) @ terms for start in range(0, RESAMPLES, rows)]
-    ends = np.cumsum([block.shape[1] for block in blocks])
-    return np.split(np.concatenate(sums), ends[:-1], axis=1)
-
-
-def _rows(n: int) -> int:
-    """How many draws of `n` faces are held in memory at once."""
-    return max(1, AT_ONCE // n)
+def drawn(parts: Sequence[Tally], n: int, people: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    """Metric -> its values `[RESAMPLES]` of draws of `n` faces, or of the persons on them."""
+    count = n if people is None else int(people.max(initial=-1)) + 1
+    blocks: dict[str, list[np.ndarray]] = {name: [] for part in parts for name in part.metrics}
+    rows = max(1, AT_ONCE // max(n, 1))
+    for start in range(0, RESAMPLES, rows):
+        times = _times_drawn(count)[start : start + rows]
+        times = (times if people is None else times[:, people]).astype(float)
+        for part in parts:
+            for name, values in part.of(times, drawn=True).items():
+                blocks[name].append(values)
+    return {name: np.concatenate(values) for name, values in blocks.items()}
 
 
 @lru_cache(maxsize=4)  # all variants of a study answered the same few sets of faces
 def _times_drawn(n: int) -> np.ndarray:
     """How often each of `n` faces is in each draw of `n`: uint8 `[RESAMPLES, n]`."""
     random, times = np.random.default_rng(SEED), []
-    for start in range(0, RESAMPLES, _rows(n)):
-        rows = min(_rows(n), RESAMPLES - start)
-        faces = random.integers(n, size=(rows, n), dtype=np.int32) + np.arange(rows)[:, None] * n
-        times.append(np.bincount(faces.ravel(), minlength=rows * n).reshape(rows, n).astype(np.uint8))
+    rows = max(1, AT_ONCE // max(n, 1))
+    for start in range(0, RESAMPLES, rows):
+        count = min(rows, RESAMPLES - start)
+        faces = random.integers(n, size=(count, n), dtype=np.int32) + np.arange(count)[:, None] * n
+        times.append(np.bincount(faces.ravel(), minlength=count * n).reshape(count, n).astype(np.uint8))
     return np.concatenate(times)
 
 
-def _only(parts: Sequence[Tally], metrics: Sequence[str]) -> list[Tally]:
-    return [
-        replace(part, metrics={name: of for name, of in part.metrics.items() if name in metrics})
-        for part in parts
-    ]
+def _flips(count: int) -> Iterator[np.ndarray]:
+    """Which of `count` faces are swapped: blocks of float `[P, count]`, all ways or random ones."""
+    if count <= EXACT:
+        yield (np.arange(2**count)[:, None] >> np.arange(count) & 1).astype(float)
+        return
+    random, rows = np.random.default_rng(SEED), max(1, AT_ONCE // count)
+    for start in range(0, FLIPS, rows):
+        bits = random.integers(256, size=(min(rows, FLIPS - start), -(-count // 8)), dtype=np.uint8)
+        yield np.unpackbits(bits, axis=1, count=count).astype(float)
 
 
-def _sample(parts: Sequence[Tally], n: int, drawn: Sequence[np.ndarray], inside: np.ndarray | None) -> Sample:
-    values = score(parts, inside).values
-    of_draws = {
-        name: of_sums(sums)
-        for part, sums in zip(parts, drawn, strict=True)
-        for name, of_sums in part.metrics.items()
-        if name in values
-    }
-    hits = {
-        name: right[part.known if inside is None else part.known & inside]
-        for part in parts
-        for name, right in part.hits.items()
-        if name in values
-    }
-    return Sample(values, of_draws, hits, n)
+def _sample(parts: Sequence[Tally], n: int, people: np.ndarray | None) -> Sample:
+    values = score(parts).values
+    size = len(parts[0].known) if parts else 0
+    draws = drawn(parts, size, people) if values else {}
+    return Sample(values, {name: draws[name] for name in values}, parts, n, people)
 
 
-def _middle(values: np.ndarray) -> Interval:
+def fingerprint(part: Tally) -> str:
+    """The same for variants whose faces add the same."""
+    return hashlib.blake2b(np.ascontiguousarray(part.terms).tobytes(), digest_size=8).hexdigest()
+
+
+def _codes(people: pd.Series | None) -> np.ndarray | None:
+    """A number a person from 0 on; a face of nobody known is a person of its own."""
+    if people is None:
+        return None
+    alone = pd.Series([("", i) for i in range(len(people))], people.index)
+    return pd.factorize(people.astype(object).where(people.notna(), alone))[0]
+
+
+def middle(values: np.ndarray, covered: float = 1 - LEVEL) -> Interval:
+    """The interval that holds the middle share of some draws."""
     known = values[~np.isnan(values)]
     if not len(known):
         return float("nan"), float("nan")
-    low, high = np.quantile(known, [(1 - COVERED) / 2, (1 + COVERED) / 2])
+    low, high = np.quantile(known, [(1 - covered) / 2, (1 + covered) / 2])
     return float(low), float(high)
+
+
+def _widened(draws: np.ndarray, centre: float, n: int) -> np.ndarray:
+    """Draws as far from the centre as Student's t has them, not the narrower ones of few faces."""
+    if n < 2:
+        return draws
+    wider = t.ppf(1 - LEVEL / 2, n - 1) / norm.ppf(1 - LEVEL / 2) * np.sqrt(n / (n - 1))
+    return centre + (draws - centre) * wider
+
+
+def _reaching(draws: np.ndarray, reach: float, covered: float) -> Interval:
+    """An interval that allows for faces like none of the sample's.
+
+    Draws know only of the changed answers that the sample has; where it has none, their interval is a point,
+    whatever the number of faces. One more event than was seen, exponentially distributed, makes the limits
+    those of a Poisson count: of none in n, 3.0 / n at 95%.
+    """
+    more = -np.log1p(-(np.arange(len(draws)) + 0.5) / len(draws)) * reach
+    more = np.random.default_rng(SEED).permutation(more)
+    return middle(draws - more, covered)[0], middle(draws + more, covered)[1]
+
+
+def _detectable(draws: np.ndarray, reach: float, n: int, most: float) -> float | None:
+    errors = norm.ppf(1 - LEVEL / 2) + norm.ppf(POWER)
+    least = float(max(errors * np.nanstd(draws), FEWEST_DISCORDANT * reach))
+    return least if n >= FEWEST_DISCORDANT and least <= most else None

@@ -127,7 +127,7 @@ def noise_of(figure: str, figures: Mapping[str, float]) -> tuple[float, float]:
     """
     value, n = figures[figure], figures.get(f"{figure.rpartition('.')[0]}.n", 0)
     low, high = figures.get(f"{figure}_low"), figures.get(f"{figure}_high")
-    share = quantity_of(figure).unit == "%"
+    share = quantity_of(figure).unit == "share"
     if n <= 0:
         return 0.0, 0.0
     if low is not None and high is not None:

@@ -1,56 +1,59 @@
-"""Metrics: from a table of truths and answers to named figures.
+"""Metrics: from a table of truths and answers to named numbers.
 
     measured = measure(table)
     measured.values["age_mae"], measured.counts["age_mae"]
 
 The table has one row a face: label columns (`age`, `gender`, ...; null where not labelled) beside the
 columns of `pocketface.metrics.answers`. A missing label leaves its face out of that metric; it never
-counts as wrong.
+counts as wrong. A metric that is 0/0 is left out.
 
 | metric | of | meaning |
 |---|---|---|
-| `age_mae` | `age` | mean absolute error, years |
-| `age_cs5` | `age` | share of faces at most 5 years off (cumulative score) |
+| `age_mae`, `age_bias` | `age` | mean absolute and mean signed error, years |
+| `age_cs5` | `age` | share of faces at most 5 years off (cumulative score), answers rounded to whole years as labels are |
 | `TASK_accuracy` | every task of classes | share of right answers |
 | `TASK_balanced_accuracy` | every task of classes | mean over the classes that occur of the share found |
 | `TASK_macro_f1`, `TASK_weighted_f1` | `gender`, `expression` | F1: mean over the classes that occur, plain or weighted by their faces |
-| `ATTRIBUTE_f1`, `ATTRIBUTE_weighted_f1` | a CelebA attribute | F1 of the faces that have it; of both classes, weighted by their faces |
-| `TASK_ece` | tasks with probabilities | expected calibration error: how far the probability of the answer is from the share of right answers, over 15 bins (Guo et al. 2017, arXiv:1706.04599) |
+| `ATTRIBUTE_f1`, `ATTRIBUTE_weighted_f1` | a CelebA attribute | F1 of its positive class, see `POSITIVE`; of both classes, weighted by their faces |
+| `ATTRIBUTE_auc`, `ATTRIBUTE_average_precision` | a CelebA attribute | area under the ROC curve, and average precision, of the probability of the positive class |
+| `TASK_ece` | tasks with probabilities | calibration error: how far the probability of the answer is from the share of right answers, root mean square over 15 bins, debiased; from 200 faces on |
 
 The tasks of classes are `gender`, `expression`, the attributes, and from an answered age `age_group` (elderly
 from 65 on) and `age_band` (FairFace's), whose labels may also come from `age`. An answered age is put into its
 group and band as it is, not rounded: 64.7 is young. Where the truth knows only happy and sad, the answer is
-the more probable one of these two.
+the more probable one of these two: another question than that of all seven, see `Comparison.asked`.
 
-Every metric is a function of a sum over the faces (of errors, of cells of the confusion matrix, of bins of
-confidence). `Tally` holds the terms of that sum, so one definition serves all faces, a group of them, and
-thousands of resamples at once (`pocketface.evaluation.confidence`).
+Definitions are in `pocketface.metrics.registry`.
 """  # noqa: E501 (the table)
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Self
 
 import numpy as np
 import pandas as pd
 
 from pocketface.core.labels import CELEBA_ATTRIBUTES, CLASSES, NO_YES, age_band, age_group
+from pocketface.metrics.registry import BINS, Metric, of_task
 
 CLOSE = 5.0
 """Years, of `age_cs5`."""
 
-BINS = 15
-"""Of equal width, of the confidence, for `ece`."""
-
 TWO_WAY = ("happy", "sad")
 
-OfSums = Callable[[np.ndarray], np.ndarray]
-"""From sums `[..., F]` to a metric `[...]`; not a number where no face was counted."""
+POSITIVE = {"Attractive": "no", "No_Beard": "no", "Young": "no"}
+"""Attribute -> its positive class, the rarer one among CelebA's 202,599 pictures; `yes` of all others."""
+
+
+Values = dict[str, np.ndarray]
+"""Metric -> values, not a number where it is 0/0."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Figures of one table.
+    """Metrics of one table.
 
     Attributes:
         values: metric -> value; years, or a share in 0..1.
@@ -71,29 +74,173 @@ class Comparison:
     """Truths and answers `[N]` of one task, in the same words or unit; a truth may be null.
 
     Attributes:
+        asked: the classes that were to choose from, of an attribute the positive one last; none of a number.
         confidence: the probability `[N]` that was given to each answer, for tasks that have it.
+        positive: that of the positive class, for attributes.
     """
 
     truth: pd.Series
     answer: pd.Series
+    asked: tuple[str, ...] = ()
     confidence: pd.Series | None = None
+    positive: pd.Series | None = None
 
 
 @dataclass(frozen=True)
-class Tally:
-    """What every face adds to the metrics that are functions of the same sums.
+class Tally(ABC):
+    """What `N` faces add to metrics that are computed from the same terms; nothing without the label.
 
     Attributes:
-        faces: the terms `[N, F]`, all zero for a face without the label.
         known: which faces `[N]` have the label.
-        metrics: name -> function of the sums.
+        metrics: full name -> metric, all of one family.
+        asked: see `Comparison`.
         hits: metric that is a share of right answers -> which faces `[N]` are answered right.
     """
 
-    faces: np.ndarray
     known: np.ndarray
-    metrics: Mapping[str, OfSums]
+    metrics: Mapping[str, Metric]
+    asked: tuple[str, ...]
     hits: Mapping[str, np.ndarray]
+
+    @abstractmethod
+    def of(self, times: np.ndarray, drawn: bool = False) -> Values:
+        """The metrics `[R]` where face i counts `times[r, i]` times; `drawn`: it is a bootstrap draw."""
+
+    @property
+    @abstractmethod
+    def terms(self) -> np.ndarray:
+        """What every face adds, `[N, ...]`; variants with the same answer alike."""
+
+    @abstractmethod
+    def swapped(self, other: Self, which: np.ndarray, flips: np.ndarray) -> tuple[Values, Values]:
+        """The metrics `[P]` of both after swapping their answers of face `which[i]` where `flips[p, i]`."""
+
+    @abstractmethod
+    def reach(self, other: Self) -> dict[str, float]:
+        """Metric -> the most that one more face which the two answer differently would change it."""
+
+    def only(self, metrics: Container[str]) -> Self:
+        """The same with some of its metrics."""
+        return replace(self, metrics={name: one for name, one in self.metrics.items() if name in metrics})
+
+    def inside(self, faces: np.ndarray) -> Self:
+        """The same of some faces only, bool `[N]`; `N` stays."""
+        hits = {name: right & faces for name, right in self.hits.items()}
+        return replace(self, known=self.known & faces, hits=hits)
+
+
+@dataclass(frozen=True)
+class Sums(Tally):
+    """A tally of terms that are summed.
+
+    Attributes:
+        faces: the terms `[N, F]`, see `pocketface.metrics.registry`.
+    """
+
+    faces: np.ndarray
+
+    @cached_property
+    def terms(self) -> np.ndarray:
+        """See `Tally`."""
+        return self.faces * self.known[:, None]
+
+    def of(self, times: np.ndarray, drawn: bool = False) -> Values:
+        """See `Tally`."""
+        return self._computed(times @ self.terms, drawn)
+
+    def swapped(self, other: Self, which: np.ndarray, flips: np.ndarray) -> tuple[Values, Values]:
+        """See `Tally`."""
+        moves = self.terms[which] - other.terms[which]
+        columns = np.flatnonzero(moves.any(axis=0))
+        moved = np.zeros((len(flips), moves.shape[1]))
+        moved[:, columns] = flips @ moves[:, columns]
+        own, theirs = self.terms.sum(axis=0), other.terms.sum(axis=0)
+        return self._computed(own - moved), self._computed(theirs + moved)
+
+    def reach(self, other: Self) -> dict[str, float]:
+        """See `Tally`: one answer to another class; of errors, the largest change of one that was seen."""
+        sums, family = other.terms.sum(axis=0), next(iter(self.metrics.values())).family
+        if family == "bins":
+            return dict.fromkeys(self.metrics, 1 / max(int(self.known.sum()), 1))
+        changes = np.abs(self.terms - other.terms)
+        moves = _moved_answers(sums) if family == "cells" else _moved_errors(changes)
+        then, now = self._computed(sums), self._computed(sums + moves)
+        gaps = {name: np.abs(now[name] - then[name]) for name in self.metrics}
+        return {name: float(np.nan_to_num(gap).max(initial=0)) for name, gap in gaps.items()}
+
+    def _computed(self, sums: np.ndarray, drawn: bool = False) -> Values:
+        return {
+            name: (metric.drawn if drawn and metric.drawn else metric.compute)(sums)
+            for name, metric in self.metrics.items()
+        }
+
+
+@dataclass(frozen=True)
+class Ranks(Tally):
+    """A tally of the order of faces.
+
+    Attributes:
+        score: the probability `[N]` of the positive class.
+        positive: who is of it, bool `[N]`.
+    """
+
+    score: np.ndarray
+    positive: np.ndarray
+
+    @property
+    def terms(self) -> np.ndarray:
+        """See `Tally`."""
+        return np.where(self.known, self.score, 0)
+
+    def of(self, times: np.ndarray, drawn: bool = False) -> Values:
+        """See `Tally`."""
+        order = self._order()
+        if not len(order):
+            return {name: np.full(len(times), np.nan) for name in self.metrics}
+        ties = np.r_[0, np.flatnonzero(np.diff(self.score[order])) + 1]
+        sorted_times, positive = times[:, order].astype(float), self.positive[order]
+        parts = [np.add.reduceat(sorted_times * who, ties, axis=1) for who in (positive, ~positive)]
+        return {name: metric.compute(np.stack(parts, axis=1)) for name, metric in self.metrics.items()}
+
+    def swapped(self, other: Self, which: np.ndarray, flips: np.ndarray) -> tuple[Values, Values]:
+        """See `Tally`."""
+        both = replace(
+            self,
+            score=np.concatenate([self.score, other.score]),
+            positive=np.concatenate([self.positive, other.positive]),
+            known=np.concatenate([self.known, other.known]),
+        )
+        theirs = np.zeros((len(flips), len(self.score)), bool)
+        theirs[:, which] = flips
+        return both.of(np.hstack([~theirs, theirs])), both.of(np.hstack([theirs, ~theirs]))
+
+    def reach(self, other: Self) -> dict[str, float]:
+        """See `Tally`: two neighbours in the order change places."""
+        yes = other.positive[other._order()].astype(float)
+        found, place = yes.cumsum(), np.arange(1, len(yes) + 1)
+        moved = (yes[:-1] > yes[1:]) * (found / (place * (place + 1)))[:-1]
+        most = float(moved.max(initial=0) / max(yes.sum(), 1))
+        least = 1 / max(yes.sum() * (1 - yes).sum(), 1)
+        return {name: least if name.endswith("_auc") else max(most, least) for name in self.metrics}
+
+    def _order(self) -> np.ndarray:
+        """The labelled faces, the most probable first."""
+        return np.flatnonzero(self.known)[np.argsort(-self.score[self.known], kind="stable")]
+
+
+def _moved_answers(sums: np.ndarray) -> np.ndarray:
+    """All ways `[M, K*K]` in which one face of a confusion matrix is answered otherwise."""
+    classes, eye = round(len(sums) ** 0.5), np.eye(len(sums))
+    cells = [
+        (start, start - start % classes + k) for start in np.flatnonzero(sums > 0) for k in range(classes)
+    ]
+    return np.array([eye[end] - eye[start] for start, end in cells]).reshape(-1, len(sums))
+
+
+def _moved_errors(changes: np.ndarray) -> np.ndarray:
+    """The largest change `[3, 4]` of an error, of a signed one, and of whether it is close."""
+    most = changes.max(axis=0, initial=0)
+    return np.diag([most[0], most[1], 1.0, 0.0])[:3]
 
 
 def comparisons(table: pd.DataFrame) -> dict[str, Comparison]:
@@ -105,30 +252,34 @@ def comparisons(table: pd.DataFrame) -> dict[str, Comparison]:
             found["age"] = Comparison(table["age"].astype(float), answer)
         for task, group_of in (("age_group", age_group), ("age_band", age_band)):
             if (truth := with_ages_in(table, task, group_of)) is not None:
-                found[task] = Comparison(truth, answer.map(group_of))
+                found[task] = Comparison(truth, answer.map(group_of), CLASSES[task])
     for task in ("gender", "expression"):
         if task in table and f"{task}_pred" in table:
-            found[task] = _answered(table, task, table[task])
+            found[task] = _answered(table, task, table[task], CLASSES[task])
     if "expression" in found and is_two_way(table["expression"]):
         found["expression"] = _two_way(table)
     for task in CELEBA_ATTRIBUTES:
         if task in table and f"{task}_pred" in table:
-            found[task] = _answered(table, task, table[task].map(dict(enumerate(NO_YES))))
+            asked = NO_YES if POSITIVE.get(task, "yes") == "yes" else NO_YES[::-1]
+            answered = _answered(table, task, table[task].map(dict(enumerate(NO_YES))), asked)
+            found[task] = replace(answered, positive=table.get(f"{task}_prob_{asked[-1]}"))
     return found
 
 
 def tallies(found: Mapping[str, Comparison]) -> list[Tally]:
     """What the faces add to every metric of these comparisons."""
-    parts = []
+    parts: list[Tally] = []
     for task, comparison in found.items():
-        parts.append(_errors(comparison) if task == "age" else _cells(task, comparison))
+        parts.append(_errors(task, comparison) if task == "age" else _cells(task, comparison))
         if comparison.confidence is not None:
             parts.append(_bins(task, comparison, comparison.confidence))
+        if comparison.positive is not None:
+            parts.append(_ranks(task, comparison, comparison.positive))
     return parts
 
 
 def score(parts: Sequence[Tally], inside: np.ndarray | None = None) -> Measured:
-    """The metrics over the labelled faces; a metric without any is left out.
+    """The metrics over the labelled faces; one that no face has or that is 0/0 is left out.
 
     Args:
         parts: see `tallies`.
@@ -137,10 +288,9 @@ def score(parts: Sequence[Tally], inside: np.ndarray | None = None) -> Measured:
     measured = Measured({}, {})
     for part in parts:
         chosen = part.known if inside is None else part.known & inside
-        if chosen.any():
-            sums = part.faces[chosen].sum(axis=0)
-            for name, of_sums in part.metrics.items():
-                measured.values[name] = float(of_sums(sums))
+        for name, (value,) in part.of(chosen[None]).items() if chosen.any() else ():
+            if not np.isnan(value):
+                measured.values[name] = float(value)
                 measured.counts[name] = int(chosen.sum())
     return measured
 
@@ -157,10 +307,16 @@ def best_constant(found: Mapping[str, Comparison]) -> dict[str, Comparison]:
         if len(known):
             answer = known.median() if task == "age" else known.mode()[0]
             faces = comparison.truth.index
-            share = None
-            if comparison.confidence is not None:
-                share = pd.Series(float((known == answer).mean()), index=faces)
-            constant[task] = Comparison(comparison.truth, pd.Series(answer, index=faces), share)
+            sure = pd.Series(float((known == answer).mean()), faces)
+            chance = (
+                pd.Series(float((known == comparison.asked[-1]).mean()), faces) if comparison.asked else None
+            )
+            constant[task] = replace(
+                comparison,
+                answer=pd.Series(answer, faces),
+                confidence=None if comparison.confidence is None else sure,
+                positive=None if comparison.positive is None else chance,
+            )
     return constant
 
 
@@ -201,113 +357,55 @@ def reliability(comparison: Comparison) -> pd.DataFrame:
     )
 
 
-def _answered(table: pd.DataFrame, task: str, truth: pd.Series) -> Comparison:
+def _answered(table: pd.DataFrame, task: str, truth: pd.Series, asked: tuple[str, ...]) -> Comparison:
     probabilities = table.filter(regex=rf"^{task}_prob_")
     confidence = probabilities.max(axis=1).astype(float) if probabilities.shape[1] else None
-    return Comparison(truth, table[f"{task}_pred"], confidence)
+    return Comparison(truth, table[f"{task}_pred"], asked, confidence)
 
 
 def _two_way(table: pd.DataFrame) -> Comparison:
     happy, sad = (table.get(f"expression_prob_{label}") for label in TWO_WAY)
     if happy is None or sad is None:
-        return Comparison(table["expression"], table["expression_pred"])
+        return Comparison(table["expression"], table["expression_pred"], CLASSES["expression"])
     answer = pd.Series(np.where(happy >= sad, *TWO_WAY), index=table.index)
     either = (happy + sad).astype(float)
     share = (happy.where(happy >= sad, sad) / either.where(either > 0)).fillna(0.5)
-    return Comparison(table["expression"], answer, share)
+    return Comparison(table["expression"], answer, TWO_WAY, share)
 
 
-def _errors(comparison: Comparison) -> Tally:
-    """Absolute errors, close answers, faces."""
+def _errors(task: str, comparison: Comparison) -> Sums:
     known = comparison.truth.notna().to_numpy()
-    error = np.nan_to_num((comparison.answer - comparison.truth).abs().to_numpy(float))
-    close = known & (error <= CLOSE)
-    faces = np.stack([error, close, known], axis=1) * known[:, None]
-    metrics = {"age_mae": partial(_ratio, 0), "age_cs5": partial(_ratio, 1)}
-    return Tally(faces, known, metrics, {"age_cs5": close})
+    truth, answer = comparison.truth.to_numpy(float), comparison.answer.to_numpy(float)
+    error = np.nan_to_num(answer - truth)
+    close = known & (np.nan_to_num(np.abs(np.floor(answer + 0.5) - truth)) <= CLOSE)
+    faces = np.stack([np.abs(error), error, close, known], axis=1)
+    return Sums(known, of_task("errors", task), (), {f"{task}_cs5": close}, faces)
 
 
-def _ratio(column: int, sums: np.ndarray) -> np.ndarray:
-    return _divided(sums[..., column], sums[..., 2])
-
-
-def _cells(task: str, comparison: Comparison) -> Tally:
-    """The cells of the confusion matrix, truth by answer."""
+def _cells(task: str, comparison: Comparison) -> Sums:
     known = comparison.truth.notna().to_numpy()
     truth, answer = comparison.truth[known], comparison.answer[known]
-    words = dict.fromkeys([*CLASSES.get(task, NO_YES), *sorted({*truth, *answer})])
+    words = tuple(dict.fromkeys([*sorted({*truth, *answer} - {*comparison.asked}), *comparison.asked]))
     code = {word: i for i, word in enumerate(words)}
     rows, columns = truth.map(code).to_numpy(int), answer.map(code).to_numpy(int)
     faces = np.zeros((len(known), len(code) ** 2))
     faces[np.flatnonzero(known), rows * len(code) + columns] = 1
     right = np.zeros(len(known), bool)
     right[known] = rows == columns
-    metrics = {f"{task}_{name}": of_sums for name, of_sums in OF_CELLS.get(task, ATTRIBUTE).items()}
-    return Tally(faces, known, metrics, {f"{task}_accuracy": right})
+    return Sums(known, of_task("cells", task), words, {f"{task}_accuracy": right}, faces)
 
 
-def _bins(task: str, comparison: Comparison, confidence: pd.Series) -> Tally:
-    """Per bin of confidence: confidence less right answers; and faces."""
+def _bins(task: str, comparison: Comparison, confidence: pd.Series) -> Sums:
     known = comparison.truth.notna().to_numpy()
-    right = (comparison.truth == comparison.answer).to_numpy(float)
     sure = confidence.to_numpy(float)
-    faces = np.zeros((len(known), BINS + 1))
-    faces[np.arange(len(known)), bin_of(sure)] = sure - right
-    faces[:, BINS] = 1
-    return Tally(faces * known[:, None], known, {f"{task}_ece": _calibration_error}, {})
+    gap = sure - (comparison.truth == comparison.answer).to_numpy(float)
+    faces = np.zeros((len(known), BINS, 3))
+    faces[np.arange(len(known)), bin_of(sure)] = np.stack([gap, gap**2, np.ones(len(gap))], axis=1)
+    terms = faces.reshape(len(known), 3 * BINS)
+    return Sums(known, of_task("bins", task), comparison.asked, {}, terms)
 
 
-def _calibration_error(sums: np.ndarray) -> np.ndarray:
-    return _divided(np.abs(sums[..., :BINS]).sum(-1), sums[..., BINS])
-
-
-def _matrix(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of cells `[..., K*K]`: right answers, truths and answers per class, each `[..., K]`."""
-    classes = round(sums.shape[-1] ** 0.5)
-    cells = sums.reshape(*sums.shape[:-1], classes, classes)
-    return np.diagonal(cells, axis1=-2, axis2=-1), cells.sum(-1), cells.sum(-2)
-
-
-def _accuracy(sums: np.ndarray) -> np.ndarray:
-    right, truths, _ = _matrix(sums)
-    return _divided(right.sum(-1), truths.sum(-1))
-
-
-def _balanced(sums: np.ndarray) -> np.ndarray:
-    right, truths, _ = _matrix(sums)
-    return _mean_over(truths > 0, _divided(right, truths))
-
-
-def _f1(sums: np.ndarray) -> np.ndarray:
-    """Per class; zero for one that is neither there nor answered."""
-    right, truths, answers = _matrix(sums)
-    return np.nan_to_num(_divided(2 * right, truths + answers))
-
-
-def _macro_f1(sums: np.ndarray) -> np.ndarray:
-    return _mean_over(_matrix(sums)[1] > 0, _f1(sums))
-
-
-def _weighted_f1(sums: np.ndarray) -> np.ndarray:
-    truths = _matrix(sums)[1]
-    return _divided((truths * _f1(sums)).sum(-1), truths.sum(-1))
-
-
-def _positive_f1(sums: np.ndarray) -> np.ndarray:
-    return _f1(sums)[..., NO_YES.index("yes")]
-
-
-def _mean_over(which: np.ndarray, values: np.ndarray) -> np.ndarray:
-    return _divided(np.where(which, values, 0).sum(-1), which.sum(-1))
-
-
-def _divided(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(above) / np.asarray(below)
-
-
-PLAIN: dict[str, OfSums] = {"accuracy": _accuracy, "balanced_accuracy": _balanced}
-MEANS: dict[str, OfSums] = PLAIN | {"macro_f1": _macro_f1, "weighted_f1": _weighted_f1}
-ATTRIBUTE: dict[str, OfSums] = PLAIN | {"f1": _positive_f1, "weighted_f1": _weighted_f1}
-OF_CELLS = {"age_group": PLAIN, "age_band": PLAIN, "gender": MEANS, "expression": MEANS}
-"""Task -> the metrics of its confusion matrix; a task that is not here is an attribute."""
+def _ranks(task: str, comparison: Comparison, positive: pd.Series) -> Ranks:
+    known = comparison.truth.notna().to_numpy()
+    yes = (comparison.truth == comparison.asked[-1]).to_numpy(bool)
+    return Ranks(known, of_task("ranks", task), comparison.asked, {}, positive.to_numpy(float), yes)

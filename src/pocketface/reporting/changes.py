@@ -1,7 +1,7 @@
-"""Every variant against its float32 sibling on the same faces: what a level really costs, and what is noise.
+"""Every variant against its float32 sibling on the same faces: what a level costs.
 
 found = compare(results, all_predictions(results))
-found["age_gender", "int8", "utkface"].changes["gender_accuracy"].verdict      # 'noise'
+found["age_gender", "int8", "utkface"].changes["gender_accuracy"].verdict      # 'cannot tell'
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,16 +13,15 @@ import pandas as pd
 from pocketface.core.errors import PocketfaceError
 from pocketface.evaluation.confidence import Change, Interval, Sample, paired, resample_groups
 from pocketface.evaluation.groups import members
-from pocketface.reporting.quantities import SAME, loss, quantity_of
-from pocketface.reporting.quantities import change as shown_change
+from pocketface.metrics.settings import Margins
 from pocketface.reporting.results import FLOAT32, Predictions, Results, Variant
 
 Group = tuple[str, str]
 """A grouping and a group, e.g. `race`, `black`."""
 
 
-BEARABLE = {"years": 0.1, "%": 0.005}
-"""Unit -> the real loss that a trade-off still bears."""
+BEARABLE = {unit: getattr(Margins(), unit) for unit in ("years", "share")}
+"""Unit -> the change that is none."""
 
 
 @dataclass(frozen=True)
@@ -71,26 +70,20 @@ def change_of(found: Compareds, variant: Variant, figure: str) -> Change | None:
 
 
 def verdict(figure: str, change: Change) -> str:
-    """`noise`, `real`, or `negligible`: real, but nothing once it is rounded as it is printed."""
-    if change.verdict == "real" and shown_change(figure, change.change, 0.0) == SAME:
-        return "negligible"
+    """One of the four, see `pocketface.evaluation.confidence`."""
     return change.verdict
 
 
 def tone(figure: str, change: Change | None) -> str:
-    """`worse` or `better` for a real change, else `noise`; nothing where there is no change to judge."""
+    """`worse` or `better`, else `noise`; nothing where there is no change to judge."""
     if change is None:
         return ""
-    if verdict(figure, change) != "real":
-        return "noise"
-    return "worse" if loss(figure, change.change) > 0 else "better"
+    return change.verdict if change.verdict in ("worse", "better") else "noise"
 
 
 def matters(figure: str, change: Change | None) -> bool:
-    """Whether a change is a loss that is real and more than `BEARABLE`."""
-    if change is None or tone(figure, change) != "worse":
-        return False
-    return loss(figure, change.change) > BEARABLE.get(quantity_of(figure).unit, 0.0)
+    """Whether a change is a loss."""
+    return tone(figure, change) == "worse"
 
 
 @dataclass(frozen=True)
@@ -130,7 +123,7 @@ def content(found: Compareds) -> dict[str, Any]:
             table.setdefault(model, {}).setdefault(level, {})[f"{dataset}.{metric}"] = {
                 "change": change.change,
                 "interval": [change.low, change.high],
-                "p_value": change.p_value,
+                "p_value": change.p,
                 "verdict": verdict(f"{dataset}.{metric}", change),
             }
     return table

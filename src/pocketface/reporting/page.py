@@ -78,7 +78,8 @@ def render(results: Results, found: Compareds, drawn: Mapping[str, Markup], coun
             for (model, figure), column in effects(results, found).items()
         ],
         bearable=", ".join(
-            f"{100 * most:g} points" if unit == "%" else f"{most:g} {unit}" for unit, most in BEARABLE.items()
+            f"{100 * most:g} points" if unit == "share" else f"{most:g} {unit}"
+            for unit, most in BEARABLE.items()
         ),
         models=[_model(results, found, model, drawn, counts) for model in models],
         latencies=latencies,

@@ -141,7 +141,7 @@ def _look(level: int) -> dict[str, Any]:
 
 
 def _scale(metric: str) -> int:
-    return 100 if quantity_of(metric).unit == "%" else 1
+    return 100 if quantity_of(metric).unit == "share" else 1
 
 
 def _axis(metric: str) -> str:

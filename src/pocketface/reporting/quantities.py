@@ -1,83 +1,51 @@
-"""What the figures of a study mean: their name in words, unit, better direction and allowed change.
+"""How the numbers of a study are named and printed.
 
 A figure is named `DATASET.METRIC` (`utkface.age_mae`, `photos.gender_accuracy`) or is a property of the
-variant's file (`size_bytes`). The metric's ending decides its quantity, so a new task needs no new entry.
+variant's file (`size_bytes`). What a metric means stands with it, in `pocketface.metrics.registry`.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from pocketface.metrics.registry import METRICS, Quantity, metric_of, name_of, task_of
 
 MISSING = "\N{EN DASH}"
 """Printed where there is no figure."""
 SAME = "±0"
 """Printed for a change that rounds to nothing."""
 
-
-@dataclass(frozen=True)
-class Quantity:
-    """A kind of figure.
-
-    Attributes:
-        title: takes the place of the metric's ending.
-        unit: what is printed behind a number; `%` is a share and is kept as 0..1.
-        better: which way is better; `same` where any change is a finding.
-        tolerance: the change that `check` allows by default, in the figure's own unit; with `relative`,
-            a share of the earlier value.
-        digits: after the decimal point, as printed.
-    """
-
-    title: str
-    unit: str
-    better: Literal["higher", "lower", "same"]
-    tolerance: float
-    relative: bool = False
-    digits: int = 1
-
-
-QUANTITIES = {
-    "mae": Quantity("MAE", "years", "lower", tolerance=0.15, digits=2),
-    "cs5": Quantity("CS@5", "%", "higher", tolerance=0.01),
-    "accuracy": Quantity("accuracy", "%", "higher", tolerance=0.01),
-    "f1": Quantity("F1", "%", "higher", tolerance=0.01),
-    "ece": Quantity("calibration error", "%", "lower", tolerance=0.02),
+OTHERS = {
     "n": Quantity("faces", "", "same", tolerance=0, digits=0),
     "size_bytes": Quantity("size", "bytes", "lower", tolerance=0.05, relative=True, digits=0),
 }
+QUANTITIES: dict[str, Quantity] = METRICS | OTHERS
+"""Kind -> what it means: the metrics, and what else a report counts."""
+UNITS = {"share": "%"}
+"""Unit -> as printed, where that is another."""
 
 
 def kind_of(figure: str) -> str | None:
-    """The key in `QUANTITIES` of a figure or metric, or None: `utkface.age_mae` is a `mae`."""
+    """The kind of a figure, which rules go by, or None: `utkface.age_mae` is a `mae`, and every `macro_f1` an
+    `f1`.
+    """
     metric = figure.rpartition(".")[2]
-    if metric in QUANTITIES:
-        return metric
     ending = metric.rpartition("_")[2]
-    return ending if ending in QUANTITIES else None
+    return metric if metric in OTHERS else ending if ending in METRICS else name_of(metric)
 
 
 def quantity_of(figure: str) -> Quantity:
     """The quantity of a figure; one that is unknown is a plain number that should not change."""
-    kind = kind_of(figure)
-    return QUANTITIES[kind] if kind else Quantity("", "", "same", tolerance=0, digits=4)
-
-
-def task_of(metric: str) -> str:
-    """The task that a metric measures: `age` of `age_mae`, `age_group` of `age_group_accuracy`."""
-    return metric.rpartition(".")[2].rpartition("_")[0]
+    unknown = Quantity("", "", "same", tolerance=0, digits=4)
+    return OTHERS.get(figure.rpartition(".")[2]) or metric_of(figure) or unknown
 
 
 def title_of(metric: str) -> str:
     """A metric in words: `age_mae` is `age MAE`."""
-    name = metric.rpartition(".")[2]
-    if kind_of(name) is None:
-        return name.replace("_", " ")
-    task = task_of(name) if name not in QUANTITIES else ""
-    return f"{task.replace('_', ' ')} {quantity_of(name).title}".strip()
+    label = quantity_of(metric).label or metric.rpartition(".")[2].replace("_", " ")
+    return f"{task_of(metric).replace('_', ' ')} {label}".strip()
 
 
 def label_of(metric: str) -> str:
     """A metric in words with its unit, for an axis or a column."""
     unit = quantity_of(metric).unit
-    return f"{title_of(metric)} ({unit})" if unit else title_of(metric)
+    return f"{title_of(metric)} ({UNITS.get(unit, unit)})" if unit else title_of(metric)
 
 
 def shown(figure: str, value: float | None) -> str:
@@ -85,7 +53,7 @@ def shown(figure: str, value: float | None) -> str:
     if value is None:
         return MISSING
     quantity = quantity_of(figure)
-    return f"{_scaled(quantity, value):.{quantity.digits}f}"
+    return f"{quantity.scale * value:.{quantity.digits}f}"
 
 
 def change(figure: str, value: float | None, reference: float | None) -> str:
@@ -96,24 +64,22 @@ def change(figure: str, value: float | None, reference: float | None) -> str:
     if value is None or reference is None:
         return MISSING
     quantity = quantity_of(figure)
-    text = f"{_scaled(quantity, value - reference):+.{quantity.digits}f}"
+    text = f"{quantity.scale * (value - reference):+.{quantity.digits}f}"
     return SAME if float(text) == 0 else text.replace("-", "\N{MINUS SIGN}")
 
 
 def spread(figure: str, low: float, high: float, signed: bool = False) -> str:
     """An interval as printed, without its unit: `6.18 to 6.63`; `signed`, of a change: `+0.48 to +0.77`."""
     quantity = quantity_of(figure)
-    ends = (f"{_scaled(quantity, end):{'+' if signed else ''}.{quantity.digits}f}" for end in (low, high))
+    ends = (f"{quantity.scale * end:{'+' if signed else ''}.{quantity.digits}f}" for end in (low, high))
     return " to ".join("0" if float(end) == 0 else end.replace("-", "\N{MINUS SIGN}") for end in ends)
 
 
-def loss(figure: str, change: float) -> float:
-    """How much worse a change makes a figure, in the figure's own unit; negative for a gain."""
-    return -change if quantity_of(figure).better == "higher" else change
-
-
-def _scaled(quantity: Quantity, value: float) -> float:
-    return 100 * value if quantity.unit == "%" else value
+def loss(figure: str, value: float, reference: float = 0.0) -> float:
+    """How much worse a value is than another, or a change makes a figure, in its own unit; negative for a
+    gain.
+    """
+    return quantity_of(figure).loss(value, reference)
 
 
 def size(size_bytes: int | None) -> str:

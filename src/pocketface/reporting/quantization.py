@@ -141,7 +141,7 @@ def front(points: Sequence[Point], better: str) -> list[Point]:
 def pareto(points: Sequence[Point], figure_name: str, cost_label: str, levels: Sequence[str]) -> Figure:
     """Accuracy against cost of one model's levels, the Pareto front ringed and joined."""
     figure = plots.tradeoff(points, figure_name, cost_label, levels)
-    scale = 100 if quantity_of(figure_name).unit == "%" else 1
+    scale = 100 if quantity_of(figure_name).unit == "share" else 1
     best = front(points, quantity_of(figure_name).better)
     with mpl.rc_context(STYLE):
         axes = figure.axes[0]

@@ -146,7 +146,7 @@ def certainty(results: Results, found: Compareds, model: str) -> Table:
             if difference is None:
                 rows.append([*row, "", "", "", ""])
                 continue
-            p_value = MISSING if difference.p_value is None else f"{difference.p_value:.3f}"
+            p_value = f"{difference.p:.3f}"
             rows.append(
                 [
                     *row,
