@@ -22,6 +22,7 @@ from pocketface import published
 from pocketface.cards import ModelCard, write_card
 from pocketface.core.files import sha256
 from pocketface.evaluation.evaluate import evaluate_variant
+from pocketface.evaluation.labelled import summary
 from pocketface.faces import seen
 from pocketface.faces.index import OK, FaceSet
 from pocketface.faces.selection import Selection, save, select
@@ -81,7 +82,8 @@ def _unseen(faces: FaceSet, known: np.ndarray) -> FaceSet:
 
 
 def _measured(variant: Path, views: Path, old: published.LevelFigures) -> published.LevelFigures:
-    found = evaluate_variant(variant, views)[0]["datasets"]
+    tables = evaluate_variant(variant, views)[1].groupby("dataset")
+    found = {str(name): summary(table.dropna(axis=1, how="all")) for name, table in tables}
     file = variant / "model.tflite"
     return old.model_copy(
         update={

@@ -1,4 +1,4 @@
-"""Stage `evaluate`: one variant's metrics and answers, on its own dataset and on the hold-out ones.
+"""Stage `evaluate`: one variant's answers, on its own dataset and on the hold-out ones.
 
 python stages/evaluate.py MODEL LEVEL      # writes evaluation/MODEL/LEVEL/
 """
@@ -21,16 +21,15 @@ def main() -> None:
     from pocketface.evaluation.evaluate import evaluate_variant
 
     name = Path(wanted.model, wanted.level)
-    metrics, predictions = evaluate_variant(Path("variants") / name, Path("data/views") / wanted.model)
+    run, predictions = evaluate_variant(Path("variants") / name, Path("data/views") / wanted.model)
     with written_whole(Path("evaluation") / name) as folder:
         folder.mkdir(parents=True)
-        write_json(folder / "metrics.json", metrics)
+        write_json(folder / "run.json", run)
         predictions.to_parquet(folder / "predictions.parquet", index=False)
-    for dataset, found in metrics["datasets"].items():
-        figures = ", ".join(f"{metric} {value:.4g}" for metric, value in found["metrics"].items())
-        print(f"{name} on {found['n']} faces of {dataset}: {figures}")
-    if metrics["reason"]:
-        print(f"{name} {metrics['status']}: {metrics['reason']}")
+    if run["status"] != "ok":
+        print(f"{name} {run['status']}: {run['reason']}")
+    for dataset, faces in predictions["dataset"].value_counts(sort=False).items():
+        print(f"{name} answered {faces} faces of {dataset}")
 
 
 if __name__ == "__main__":

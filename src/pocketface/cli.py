@@ -414,45 +414,43 @@ def choose(
         Path | None,
         typer.Option(
             "--from",
-            metavar="DIR",
+            metavar="PLACE",
             resolve_path=True,
-            help="A repository with outs, or a report's folder; by default this repository.",
+            help="A repository in which a study was run, or a results.parquet; by default this repository.",
         ),
     ] = None,
 ) -> None:
     """Says which variant to take for a task, within limits of size and time, and why.
 
-    The best figure wins, of equal ones the smallest file. Limits that are not given are the study's, under
-    `champion`. Where the study has been run, any two variants are compared face by face; a report that was
-    committed knows the comparisons with float32 only. Exit status 1 if no variant keeps within the limits.
+    Of the levels whose metrics are equivalent to float32's, the fastest is taken; of equally fast ones the
+    smallest. Limits that are not given are the study's, under `champion`. Exit status 1 if no variant keeps
+    within the limits.
 
     Examples:
 
         pocketface choose --max-size 1MB --max-latency 5ms --task expression
 
-        pocketface choose --study photos --from reports/photos --max-latency any
+        pocketface choose --max-latency any --metric macro_f1
     """
-    from pocketface import choosing, studies
+    from rich.console import Console
+
+    from pocketface import studies
+    from pocketface.choosing import rule
+    from pocketface.choosing.answer import print_choice
     from pocketface.choosing.limits import limits_of
+    from pocketface.results.table import Table
     from pocketface.study import load_study
 
     asked = Path(study or outs.PARAMS).absolute()
     _enter_repository()
     if study and not asked.is_file():
         asked = studies.file_of(study)
-    chosen = load_study(asked if study else outs.PARAMS)
-    limits = limits_of(chosen, max_size, max_latency)
-    evidence = choosing.open_evidence(chosen, place or Path())
-    found = []
-    for name in task or choosing.tasks(chosen):
-        choice = choosing.choose(chosen, name, evidence.variants, limits, metric)
-        if choice is None:
-            raise PocketfaceError(
-                f"--task {name}: no variant of study {chosen.study} answers it; "
-                f"there are {', '.join(choosing.tasks(chosen))}"
-            )
-        typer.echo(choosing.answer(choice, evidence))
-        found.append(choice.variant)
+    limits = limits_of(load_study(asked if study else outs.PARAMS).champion, max_size, max_latency)
+    table = Table.read(place) if place and place.is_file() else Table.load(place or Path())
+    choices = [rule.choose(table, name, limits, metric) for name in task or rule.tasks(table)]
+    for choice in choices:
+        print_choice(choice, Console())
+    found = [choice.take for choice in choices]
     if None in found:
         raise typer.Exit(1)
 
@@ -529,7 +527,7 @@ def publish(
     from pocketface.importing.pretrained import attributions
     from pocketface.published import PREFIX
     from pocketface.publishing import publish as publishing
-    from pocketface.reporting import overview
+    from pocketface.report import published as overview
     from pocketface.study import load_study
 
     _enter_repository()

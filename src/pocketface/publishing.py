@@ -3,7 +3,6 @@
 publish(study, "age_gender", Path("weights/pocket"), levels=["int8"])
 """
 
-import json
 import shlex
 import shutil
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import sha256, written_whole
 from pocketface.faces import seen
 from pocketface.published import DEFAULT_LEVEL, WEIGHTS, LevelFigures, PublishedCard
+from pocketface.results.table import AGAINST_BEST, FACES, RESULTS, Table
 from pocketface.study import Study, load_study
 
 LARGEST = 6_000_000
@@ -57,7 +57,7 @@ def publish(
         raise PocketfaceError(f"study {study.study} has no level {unknown}; it has {list(study.levels)}")
     _check_rebuilds(study, root)
     card = read_card(root / "models" / model, ModelCard)
-    weights = root / "models" / model / WEIGHTS
+    weights, table = root / "models" / model / WEIGHTS, Table.read(root / RESULTS)
     made = {level: read_card(root / "variants" / model / level, VariantCard) for level in study.levels}
     for level in levels:
         if made[level].status != "ok":
@@ -69,7 +69,7 @@ def publish(
         "command": f"pocketface study use {study.study} && dvc repro",
         "sources": sources or {},
         "levels": {
-            level: _figures(root / "evaluation" / model / level, variant, level in levels)
+            level: _measured(table, variant, level in levels)
             for level, variant in made.items()
             if variant.status == "ok"
         },
@@ -134,22 +134,22 @@ def _check_rebuilds(study: Study, root: Path) -> None:
         )
 
 
-def _figures(evaluation: Path, variant: VariantCard, included: bool) -> LevelFigures:
-    path = evaluation / "metrics.json"
-    try:
-        datasets = json.loads(path.read_text(encoding="utf-8"))["datasets"]
-        return LevelFigures(
-            size_bytes=variant.size_bytes,
-            sha256=variant.sha256,
-            included=included,
-            metrics={name: found["metrics"] for name, found in datasets.items()},
-            groups={name: found["by_group"] for name, found in datasets.items()},
-            faces={name: found["n"] for name, found in datasets.items()},
-        )
-    except (OSError, ValueError, KeyError) as error:
-        raise PocketfaceError(
-            f"{path}: not readable ({error!r}); `dvc repro evaluate@{variant.model}-{variant.level}`"
-        ) from None
+def _measured(table: Table, variant: VariantCard, included: bool) -> LevelFigures:
+    metrics: dict[str, dict[str, float]] = {}
+    groups: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
+    faces: dict[str, int] = {}
+    for row in table.of(variant.model, variant.level):
+        if row.value is None or not row.dataset or row.grouping == AGAINST_BEST:
+            continue
+        if row.grouping:
+            own = groups.setdefault(row.dataset, {}).setdefault(row.grouping, {}).setdefault(row.group, {})
+            own["n" if row.metric == FACES else row.metric] = row.value
+        elif row.metric == FACES:
+            faces[row.dataset] = int(row.value)
+        else:
+            metrics.setdefault(row.dataset, {})[row.metric] = row.value
+    about = {"size_bytes": variant.size_bytes, "sha256": variant.sha256, "included": included}
+    return LevelFigures(**about, metrics=metrics, groups=groups, faces=faces)
 
 
 def _check_size(made: Path, out: Path) -> None:

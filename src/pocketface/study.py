@@ -9,38 +9,20 @@ here they are put together, and names are checked across them.
 """
 
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, model_validator
 
+from pocketface.choosing.settings import Champion
 from pocketface.core.labels import HEADS, main_metric
 from pocketface.core.params import PARAMS, part
-from pocketface.core.settings import Name, Strict
+from pocketface.core.settings import Name
 from pocketface.datasets import names as dataset_names
 from pocketface.faces.settings import Crop, Input
 from pocketface.latency.settings import Benchmark
+from pocketface.metrics.settings import Margins
 from pocketface.tflite.levels import LEVELS
 from pocketface.tflite.settings import LevelSettings
 from pocketface.training.settings import Plan, known
-
-
-class Champion(Strict):
-    """What the champion of a task may cost: of the variants within both limits, the best figure wins.
-
-    Null is no limit.
-
-    Attributes:
-        max_size_mb: of the file, in millions of bytes.
-        max_latency_ms: median time for one face with one thread, on the machine that measured it.
-    """
-
-    max_size_mb: Annotated[float, Field(gt=0, le=1e6)] | None = 1.0
-    max_latency_ms: Annotated[float, Field(gt=0, le=1e6)] | None = 10.0
-
-    def __str__(self) -> str:
-        size = "" if self.max_size_mb is None else f"{self.max_size_mb:g} MB"
-        latency = "" if self.max_latency_ms is None else f"{self.max_latency_ms:g} ms a face"
-        return " and ".join(limit for limit in (size, latency) if limit)
 
 
 class Study(Plan):
@@ -50,7 +32,8 @@ class Study(Plan):
         levels: the quantization levels to make of every model.
         holdout: a dataset that no model is trained on and every model is measured on.
         benchmark: how latency is measured.
-        champion: limits for the variant that MLflow's registry recommends; no stage depends on them.
+        margins: within which a change is called equivalent.
+        champion: limits for the variant to take.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -58,6 +41,7 @@ class Study(Plan):
     levels: dict[Name, LevelSettings]
     holdout: Name
     benchmark: Benchmark
+    margins: Margins = Margins()
     champion: Champion = Champion()
 
     @model_validator(mode="after")

@@ -1,82 +1,79 @@
-"""A choice in words: what to take, out of how many, what was better but too dear, what is only noise."""
+"""The choice in words, for a terminal: what to take and why, what the smallest costs, and all that was
+considered.
 
-from collections.abc import Sequence
+print_choice(choice, console)
+"""
 
-from pocketface.choosing.evidence import Evidence
-from pocketface.choosing.rule import Choice, Excluded, Measured, facts_of, name_of
-from pocketface.evaluation.confidence import Change
-from pocketface.reporting.quantities import change, loss, quantity_of, spread
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
-SHOWN = 5
-"""Excluded variants that an answer names of a kind, at most."""
+from pocketface.choosing.rule import Candidate, Choice, Pick
+from pocketface.reporting.quantities import change, label_of, shown, size, spread
+from pocketface.results.table import Row
 
 
-def answer(choice: Choice, evidence: Evidence) -> str:
-    """Lines for a person; the first one says what to take."""
-    lines, chosen = [str(choice), _rule(choice)], choice.variant
-    excluded = [one for one in choice.excluded if one.variant.reason is None]
-    better = [one for one in excluded if chosen and _better(one.variant, chosen, choice.figure)]
-    lines += _listed("better, but out", better, choice, evidence)
-    lines += _listed(
-        "out, and no better" if chosen else "out", [o for o in excluded if o not in better], choice, None
+def print_choice(choice: Choice, console: Console) -> None:
+    """Prints a choice: a sentence, the reason, the smallest, and a table of every variant that answers the
+    task.
+    """
+    for line in lines(choice):
+        console.print(escape(line), highlight=False)
+    table = Table(
+        "variant", "", "95% interval", "against float32", "size", "latency", "", box=box.SIMPLE_HEAD
     )
-    lines += _not_running([one for one in choice.excluded if one not in excluded])
-    if chosen and len(choice.candidates) > 1:
-        second = choice.candidates[1]
-        lines.append(f"runner-up: {_told(choice, second)}{_against(choice, evidence, second, chosen)}")
-    return "\n    ".join(lines)
+    for pick in choice.picks:
+        for one in pick.candidates:
+            table.add_row(*(escape(cell) for cell in _cells(choice, pick, one)))
+    console.print(table)
 
 
-def _rule(choice: Choice) -> str:
-    """How many were considered, and by what."""
-    best = "highest" if quantity_of(choice.figure).better == "higher" else "lowest"
-    within = f" and keep within {choice.limits}" if str(choice.limits) else ""
-    return (
-        f"of {_count(len(choice.candidates) + len(choice.excluded), choice.task)}, {len(choice.candidates)} "
-        f"run{within}; the {best} {choice.figure} wins, of equal ones the smallest file"
+def lines(choice: Choice) -> list[str]:
+    """What to take, why, and the smallest with what it costs."""
+    take = choice.take
+    if take is None:
+        return [f"{choice.task}: no variant keeps within the limits"]
+    pick, row = choice.picks[0], take.row(choice.task)
+    told = [f"{choice.task}: take {take.name}{_facts(row, take)}", f"  {pick.why}"]
+    if pick.smallest and pick.smallest is not take:
+        cost = _against(pick.smallest.row(choice.task))
+        told.append(
+            f"  smallest: {pick.smallest.name}, {size_of(pick.smallest)}{f': {cost}' if cost else ''}"
+        )
+    return told
+
+
+def size_of(one: Candidate) -> str:
+    """The size of its file, as printed."""
+    return size(None if one.size_bytes is None else int(one.size_bytes))
+
+
+def latency_of(one: Candidate) -> str:
+    """Its latency, as printed; nothing where it was not measured."""
+    return "" if one.latency_ms is None else f"{one.latency_ms:.3g} ms"
+
+
+def _facts(row: Row | None, one: Candidate) -> str:
+    measured = (
+        f": {label_of(row.name)} {shown(row.name, row.value)} on {row.n} faces of {row.dataset}"
+        if row
+        else ""
     )
+    return ", ".join(part for part in (measured, size_of(one), latency_of(one)) if part)
 
 
-def _listed(title: str, some: Sequence[Excluded], choice: Choice, evidence: Evidence | None) -> list[str]:
-    """A line for each of the first ones, and how many more there are; with `evidence`, also how far it is."""
-    lines = []
-    for one in some[:SHOWN]:
-        far = _against(choice, evidence, one.variant, choice.variant) if evidence and choice.variant else ""
-        lines.append(f"{title}: {_told(choice, one.variant)}: {one.why}{far}")
-    return lines + ([f"{title}: {len(some) - SHOWN} more"] if len(some) > SHOWN else [])
+def _against(row: Row | None) -> str:
+    """The change against float32 and its verdict."""
+    if row is None or row.change is None:
+        return ""
+    return f"{change(row.name, row.change, 0.0)}, {row.verdict}"
 
 
-def _not_running(some: Sequence[Excluded]) -> list[str]:
-    """A line a reason."""
-    by_reason: dict[str, list[str]] = {}
-    for one in some:
-        by_reason.setdefault(" ".join(one.why.split()), []).append(name_of(one.variant))
-    return [f"out: {', '.join(names)}: {why}" for why, names in by_reason.items()]
-
-
-def _count(n: int, task: str) -> str:
-    return f"{n} variants that answer {task}" if n != 1 else f"1 variant that answers {task}"
-
-
-def _told(choice: Choice, variant: Measured) -> str:
-    facts = facts_of(variant, choice.figure) if choice.figure in variant.figures else ""
-    return f"{name_of(variant)} ({facts})" if facts else name_of(variant)
-
-
-def _better(variant: Measured, chosen: Measured, figure: str) -> bool:
-    value = variant.figures.get(figure)
-    return value is not None and loss(figure, value - chosen.figures[figure]) < 0
-
-
-def _against(choice: Choice, evidence: Evidence, variant: Measured, chosen: Measured) -> str:
-    """How far a variant is from the chosen one, and whether that is noise."""
-    found = evidence.difference(variant, chosen, choice.figure)
-    if found is None:
-        own, theirs = variant.figures[choice.figure], chosen.figures[choice.figure]
-        return f"; {change(choice.figure, own, theirs)}, whether that is noise cannot be told from here"
-    return f"; {_judged(choice.figure, found)}"
-
-
-def _judged(figure: str, found: Change) -> str:
-    sure = spread(figure, found.low, found.high, signed=True)
-    return f"{change(figure, found.change, 0.0)} (95%: {sure}), {found.verdict}"
+def _cells(choice: Choice, pick: Pick, one: Candidate) -> list[str]:
+    row = one.row(choice.task)
+    mark = "take" if one is choice.take else one.excluded
+    if row is None or row.value is None:
+        return [one.name, "", "", "", size_of(one), latency_of(one), mark]
+    sure = "" if row.low is None or row.high is None else spread(row.name, row.low, row.high)
+    return [one.name, shown(row.name, row.value), sure, _against(row), size_of(one), latency_of(one), mark]

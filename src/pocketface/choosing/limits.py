@@ -1,13 +1,13 @@
 """Limits as a person writes them: `1MB`, `500 kB`, `5ms`, `any`.
 
-limits_of(study, "500kB", None)      # of size 0.5 MB, of latency the one of the study
+limits_of(study.champion, "500kB", None)      # of size 0.5 MB, of latency the one of the study
 """
 
 import re
 from collections.abc import Mapping
 
+from pocketface.choosing.settings import Champion
 from pocketface.core.errors import PocketfaceError
-from pocketface.study import Champion, Study
 
 MEGABYTES = {"MB": 1.0, "kB": 1e-3, "B": 1e-6}
 MILLISECONDS = {"ms": 1.0, "us": 1e-3, "s": 1e3}
@@ -15,7 +15,7 @@ ANY = "any"
 """No limit."""
 
 
-def limits_of(study: Study, size: str | None, latency: str | None) -> Champion:
+def limits_of(champion: Champion, size: str | None, latency: str | None) -> Champion:
     """The limits asked for; what is not asked for is the study's, under `champion`.
 
     Raises:
@@ -26,7 +26,7 @@ def limits_of(study: Study, size: str | None, latency: str | None) -> Champion:
         asked["max_size_mb"] = _amount("--max-size", size, MEGABYTES)
     if latency is not None:
         asked["max_latency_ms"] = _amount("--max-latency", latency, MILLISECONDS)
-    return study.champion.model_copy(update=asked)
+    return champion.model_copy(update=asked)
 
 
 def _amount(option: str, text: str, units: Mapping[str, float]) -> float | None:

@@ -1,48 +1,96 @@
-"""The rule by which a variant is chosen for a task.
+"""Which variant to take: one rule, which report, `choose`, MLflow's champion, docs and app ask.
 
-Of the study's variants that answer the task, run, and keep within the limits of size and latency, the one
-with the best figure is chosen; of equal ones the smallest file. The figure is the task's main one on its
-model's own dataset (age: MAE; classes: accuracy) unless another is asked for. A variant whose latency was not
-measured does not keep within a limit of latency.
+    pick(table, "age_gender", study.champion).take.level            # 'int8'
+    choose(table, "gender", study.champion)                         # the pick of the best model that answers
+    it
+
+Of a model's levels within the limits, those count whose every main metric is `equivalent` to float32's or
+`better`. Of these the fastest on the target is taken; of equally fast ones the smallest, then the one that
+the oldest runtimes run. Where no level but float32 is shown to be equivalent, those that are not shown to be
+worse count instead, and the pick says that it is unsure. Among models that answer a task, the pick of the
+best one is taken, or a cheaper pick that is equivalent to it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
+from pocketface.choosing.settings import Champion, Target
 from pocketface.core.errors import PocketfaceError
-from pocketface.core.labels import main_metric
-from pocketface.reporting.quantities import label_of, loss, quantity_of, shown, size
-from pocketface.study import Champion, Study
+from pocketface.reporting.quantities import loss
+from pocketface.results.table import AGAINST_BEST, ARENA, FLOAT32, LATENCY, MIN_RUNTIME, SIZE, Row, Table
 
+SLOW_ON = {"web": ("int4_weights", "int16x8", "dynamic_int8"), "cpu": (), "micro": ()}
+"""Target -> levels that have no fast kernels there; measured in docs/app.md."""
 
-class Measured(Protocol):
-    """What the rule needs to know of a variant; `pocketface.reporting.results.Variant` is one.
-
-    Attributes:
-        reason: why it does not run, or None.
-        figures: `DATASET.METRIC` and `size_bytes` -> value; none of a variant that does not run.
-        latency_ms: median milliseconds a face with one thread, where it was measured.
-    """
-
-    @property
-    def model(self) -> str: ...  # noqa: D102
-    @property
-    def level(self) -> str: ...  # noqa: D102
-    @property
-    def reason(self) -> str | None: ...  # noqa: D102
-    @property
-    def figures(self) -> Mapping[str, float]: ...  # noqa: D102
-    @property
-    def latency_ms(self) -> float | None: ...  # noqa: D102
+CLOSE = 1.1
+"""Latencies within this ratio are equally fast: they repeat no better."""
 
 
 @dataclass(frozen=True)
-class Excluded:
-    """A variant that answers the task but is no candidate, and what keeps it out."""
+class Candidate:
+    """A variant as the rule sees it.
 
-    variant: Measured
-    why: str
+    Attributes:
+        mains: its rows that stand for the model's heads.
+        excluded: what keeps it out: it does not run, or a limit; empty for one that counts.
+    """
+
+    model: str
+    level: str
+    mains: tuple[Row, ...]
+    size_bytes: float | None
+    latency_ms: float | None
+    min_runtime: tuple[int, ...]
+    excluded: str
+
+    @property
+    def name(self) -> str:
+        """`MODEL/LEVEL`."""
+        return f"{self.model}/{self.level}"
+
+    @property
+    def proved(self) -> bool:
+        """Whether every main metric is shown to be as good as float32's."""
+        return self.level == FLOAT32 or all(row.verdict in ("equivalent", "better") for row in self.mains)
+
+    @property
+    def worse(self) -> bool:
+        """Whether a main metric is shown to be worse than float32's."""
+        return any(row.verdict == "worse" for row in self.mains)
+
+    def row(self, task: str) -> Row | None:
+        """The main row of a task; where the rule went by one other metric, that one's."""
+        by_one = self.mains if len(self.mains) == 1 else ()
+        return next((row for row in (*by_one, *self.mains) if by_one or head_of(row.metric) == task), None)
+
+
+@dataclass(frozen=True)
+class Pick:
+    """What the rule makes of one model.
+
+    Attributes:
+        take: the level to take; None where none is within the limits.
+        smallest: the smallest file within the limits, whatever it costs.
+        sure: whether `take` is shown to be as good as float32.
+        candidates: every level, in the study's order.
+    """
+
+    model: str
+    take: Candidate | None
+    smallest: Candidate | None
+    sure: bool
+    candidates: tuple[Candidate, ...]
+
+    @property
+    def why(self) -> str:
+        """The reason in a sentence."""
+        if self.take is None:
+            return "no level keeps within the limits"
+        if self.take.level == FLOAT32:
+            return "every other level is worse, out of the limits or slower"
+        if self.sure:
+            return "the fastest of the levels that are equivalent to float32"
+        return "the fastest of the levels not shown to be worse; the faces are too few to show it equivalent"
 
 
 @dataclass(frozen=True)
@@ -50,123 +98,138 @@ class Choice:
     """What the rule makes of one task.
 
     Attributes:
-        figure: `DATASET.METRIC`, what the candidates were compared by.
-        candidates: those within the limits, the best first.
-        excluded: all others that answer the task, the best first, those without a figure last.
+        picks: of every model that answers the task, the chosen one first.
     """
 
     task: str
-    figure: str
-    limits: Champion
-    candidates: tuple[Measured, ...]
-    excluded: tuple[Excluded, ...]
+    picks: tuple[Pick, ...]
 
     @property
-    def variant(self) -> Measured | None:
-        """The chosen one; None where no variant keeps within the limits."""
-        return self.candidates[0] if self.candidates else None
-
-    def __str__(self) -> str:
-        if self.variant is None:
-            return f"{self.task}: no variant keeps within the limits"
-        facts = facts_of(self.variant, self.figure)
-        return f"{self.task}: {name_of(self.variant)}, {label_of(self.figure)} {facts}"
+    def take(self) -> Candidate | None:
+        """The variant to take; None where no model has one within the limits."""
+        return self.picks[0].take if self.picks else None
 
 
-def tasks(study: Study) -> list[str]:
-    """The heads of all models, each once."""
-    return list(dict.fromkeys(head for model in study.models.values() for head in model.heads))
+def pick(table: Table, model: str, limits: Champion, metric: str | None = None) -> Pick:
+    """Applies the rule to one model's levels; with a `DATASET.METRIC`, by that instead of the main
+    metrics.
+    """
+    candidates = tuple(_candidate(table, model, level, limits, metric) for level in table.levels(model))
+    within = [one for one in candidates if not one.excluded]
+    proved = [one for one in within if one.proved]
+    sure = any(one.level != FLOAT32 for one in proved) or all(one.worse for one in within if not one.proved)
+    pool = proved if sure and proved else [one for one in within if not one.worse] or within
+    take = _fastest(pool, limits.target)
+    smallest = min(within, key=lambda one: (_known(one.size_bytes), one.name), default=None)
+    return Pick(model, take, smallest, bool(take and take.proved), candidates)
 
 
-def choose(
-    study: Study,
-    task: str,
-    variants: Sequence[Measured],
-    limits: Champion | None = None,
-    metric: str | None = None,
-) -> Choice | None:
-    """Applies the rule; None where nothing that runs answers the task.
+def choose(table: Table, task: str, limits: Champion, metric: str | None = None) -> Choice:
+    """Applies the rule to every model that answers a task.
 
     Args:
-        study: the params; models with different datasets are compared on that of the first.
+        table: the results.
         task: a head.
-        variants: of the study.
-        limits: by default the study's, under `champion`.
-        metric: what to compare by: `gender_macro_f1`, short `macro_f1`, or with a dataset,
-            `photos.gender_accuracy`.
+        limits: of size and latency, and the target.
+        metric: what to go by instead of the main metric: `gender_macro_f1`, short `macro_f1`, or with a
+            dataset, `photos.gender_accuracy`.
 
     Raises:
-        PocketfaceError: the metric was not measured, or neither way of it is better.
+        PocketfaceError: no such task, or no such metric.
     """
-    limits = limits or study.champion
-    answering = [variant for variant in variants if task in study.models[variant.model].heads]
-    figure = _figure(study, task, answering, metric)
-    if figure is None:
+    if task not in tasks(table):
+        raise PocketfaceError(
+            f"--task {task}: no model of the study answers it; there are {', '.join(tasks(table))}"
+        )
+    models = [model for model in table.models if task in heads(table, model)]
+    by = _metric(table, models, task, metric) if metric else None
+    picks = [pick(table, model, limits, by) for model in models]
+    having = [one for one in picks if one.take and one.take.row(task)]
+    if not having:
+        return Choice(task, tuple(picks))
+    dataset = having[0].take.row(task).dataset  # models with other datasets are compared on the first one's
+    best = min(having, key=lambda one: _badness(table, one.take, task, dataset))
+    equal = [best, *(one for one in having if one is not best and _equals(table, one.take, best.model))]
+    first = _fastest([one.take for one in equal], limits.target)
+    chosen = next(one for one in equal if one.take is first)
+    return Choice(task, (chosen, *(one for one in picks if one is not chosen)))
+
+
+def heads(table: Table, model: str) -> list[str]:
+    """What a model answers, as far as it was measured."""
+    return list(dict.fromkeys(head_of(name.partition(".")[2]) for name in table.mains(model)))
+
+
+def tasks(table: Table) -> list[str]:
+    """The heads of all models, each once."""
+    return list(dict.fromkeys(head for model in table.models for head in heads(table, model)))
+
+
+def head_of(metric: str) -> str:
+    """The head that a main metric stands for: `age` of `age_mae` and of `age_band_accuracy`."""
+    head = metric.rpartition("_")[0]
+    return "age" if head in ("age_band", "age_group") else head
+
+
+def _metric(table: Table, models: Sequence[str], task: str, metric: str) -> str:
+    """The full name of a metric that was asked for."""
+    rows = [row for model in models for level in table.levels(model) for row in table.of(model, level)]
+    names = dict.fromkeys(row.name for row in rows if row.verdict and not row.grouping)
+    wanted = [name for name in names if metric in (name, name.partition(".")[2])]
+    wanted += [name for name in names if name.endswith(f".{task}_{metric}")]
+    if not wanted:
+        raise PocketfaceError(
+            f"--metric {metric}: there are, for {task}, {', '.join(sorted(names)) or 'none'}"
+        )
+    return wanted[0]
+
+
+def _candidate(table: Table, model: str, level: str, limits: Champion, metric: str | None) -> Candidate:
+    size, latency = table.value(model, level, SIZE), table.value(model, level, LATENCY)
+    runtime = table.get(model, level, MIN_RUNTIME)
+    version = tuple(int(part) for part in runtime.text.split(".")) if runtime and runtime.text else (99,)
+    rows = [row for row in table.of(model, level) if not row.grouping]
+    mains = tuple(row for row in rows if (row.main if metric is None else row.name == metric))
+    excluded = table.reason(model, level) or ""
+    if not excluded and limits.max_size_mb is not None and _known(size) > limits.max_size_mb * 1e6:
+        excluded = f"larger than {limits.max_size_mb:g} MB"
+    if (
+        not excluded
+        and limits.max_latency_ms is not None
+        and latency is not None
+        and latency > limits.max_latency_ms
+    ):
+        excluded = f"slower than {limits.max_latency_ms:g} ms"
+    if not excluded and limits.target == "micro" and table.value(model, level, ARENA) is None:
+        excluded = "not shown to run on TensorFlow Lite Micro"
+    return Candidate(model, level, mains, size, latency, version, excluded)
+
+
+def _fastest(pool: Sequence[Candidate], target: Target) -> Candidate | None:
+    """The fastest; of those within `CLOSE` of it the smallest, then the one for the oldest runtime."""
+    if not pool:
         return None
-    ranked = sorted(answering, key=lambda variant: _rank(variant, figure))
-    why = {id(variant): _exclusion(variant, figure, limits) for variant in ranked}
-    return Choice(
-        task,
-        figure,
-        limits,
-        tuple(variant for variant in ranked if not why[id(variant)]),
-        tuple(Excluded(variant, told) for variant in ranked if (told := why[id(variant)])),
+    fast = [one for one in pool if one.level not in SLOW_ON[target]] or list(pool)
+    least = min(_known(one.latency_ms) for one in fast)
+    close = [one for one in fast if _known(one.latency_ms) <= CLOSE * least]
+    return min(close, key=lambda one: (_known(one.size_bytes), one.min_runtime))
+
+
+def _badness(table: Table, one: Candidate | None, task: str, dataset: str) -> tuple[float, str]:
+    """How bad the answers to a task are, for sorting; a variant that was not measured there comes last."""
+    main = one.row(task) if one else None
+    value = table.value(one.model, one.level, main.metric, dataset) if one and main else None
+    return (
+        float("inf") if value is None or main is None else loss(main.name, value),
+        one.name if one else "",
     )
 
 
-def name_of(variant: Measured) -> str:
-    """`MODEL/LEVEL`."""
-    return f"{variant.model}/{variant.level}"
+def _equals(table: Table, one: Candidate | None, best: str) -> bool:
+    """Whether a pick's answers are equivalent to those of the best model."""
+    rows = [row for row in table.of(one.model, one.level) if row.grouping == AGAINST_BEST] if one else []
+    return any(row.group == best and row.verdict in ("equivalent", "better") for row in rows)
 
 
-def facts_of(variant: Measured, figure: str) -> str:
-    """What speaks for a variant: its figure without unit, its size and its latency, as far as known."""
-    return ", ".join([shown(figure, variant.figures.get(figure)), *costs_of(variant)])
-
-
-def costs_of(variant: Measured) -> list[str]:
-    """Size and latency as printed, those that are known."""
-    known = []
-    if "size_bytes" in variant.figures:
-        known.append(size(int(variant.figures["size_bytes"])))
-    if variant.latency_ms is not None:
-        known.append(f"{variant.latency_ms:.3g} ms")
-    return known
-
-
-def _figure(study: Study, task: str, answering: Sequence[Measured], metric: str | None) -> str | None:
-    """The name of the figure to compare by, of the first model that has it."""
-    measured = {figure for variant in answering for figure in variant.figures}
-    own = [d for variant in answering for d in study.trained_on(variant.model)]
-    if metric is None:
-        wanted = [f"{dataset}.{main_metric(task)}" for dataset in own]
-        return next((figure for figure in wanted if figure in measured), None)
-    wanted = [metric, *(f"{dataset}.{name}" for name in (metric, f"{task}_{metric}") for dataset in own)]
-    figure = next((name for name in wanted if name in measured), None)
-    rankable = sorted(f for f in measured if "." in f and quantity_of(f).better != "same")
-    if figure not in rankable:
-        raise PocketfaceError(f"--metric {metric}: there are, for {task}, {', '.join(rankable) or 'none'}")
-    return figure
-
-
-def _rank(variant: Measured, figure: str) -> tuple[float, float, str, str]:
-    """Sorts the best first."""
-    value, size_bytes = variant.figures.get(figure), variant.figures.get("size_bytes", float("inf"))
-    return (float("inf") if value is None else loss(figure, value), size_bytes, variant.model, variant.level)
-
-
-def _exclusion(variant: Measured, figure: str, limits: Champion) -> str:
-    """What keeps a variant from being a candidate; nothing if it is one."""
-    if variant.reason is not None:
-        return f"does not run: {variant.reason}"
-    if figure not in variant.figures:
-        return f"{figure} was not measured"
-    too_much = []
-    size_bytes, latency = variant.figures.get("size_bytes"), variant.latency_ms
-    if limits.max_size_mb is not None and (size_bytes is None or size_bytes > limits.max_size_mb * 1e6):
-        too_much.append(size(None if size_bytes is None else int(size_bytes)))
-    if limits.max_latency_ms is not None and latency is None:
-        too_much.append("its latency was not measured")
-    elif limits.max_latency_ms is not None and latency is not None and latency > limits.max_latency_ms:
-        too_much.append(f"{latency:.3g} ms")
-    return " and ".join(too_much)
+def _known(value: float | None) -> float:
+    return float("inf") if value is None else value

@@ -13,11 +13,13 @@ import numpy as np
 import pandas as pd
 
 from pocketface.core.errors import PocketfaceError
-from pocketface.evaluation.evaluate import summary
+from pocketface.evaluation.confidence import intervals
 from pocketface.evaluation.finding import REASONS, Search, look_at
+from pocketface.evaluation.groups import by_group
 from pocketface.evaluation.label_csv import COLUMNS, PATH, read_labels
 from pocketface.evaluation.variants import Variant
 from pocketface.metrics.answers import answerable, varies
+from pocketface.metrics.measures import best_constant, comparisons, score, tallies
 
 MOST_GROUPS = 100
 """Words of a further column, above which it is no grouping but, say, the pictures' numbers."""
@@ -36,7 +38,7 @@ def evaluate_pictures(
 
     Returns:
         `models` (name -> heads), `n` (pictures answered), `rejected` (a list of `path` and `reason`),
-        `metrics`, `intervals`, `metric_n`, `baseline`, `by_group` as `pocketface.evaluation.evaluate.summary`
+        `metrics`, `intervals`, `metric_n`, `baseline`, `by_group` as `summary`
         gives them, `varies` (whether the answers differ between pictures at all), `unanswered` (label
         columns that no model answers), `further` (the columns besides that are groupings) and `ignored`
         (those of more than `MOST_GROUPS` words, which are not).
@@ -74,6 +76,31 @@ def evaluate_pictures(
         "unanswered": unanswered(variants, table.columns),
         "further": grouped,
         "ignored": ignored,
+    }
+
+
+def summary(table: pd.DataFrame, further: pd.DataFrame | None = None) -> dict[str, Any]:
+    """The figures of a table of labels and answers, see `pocketface.metrics.measures`.
+
+    Args:
+        table: one row a face.
+        further: groupings besides those of the labels, see `pocketface.evaluation.groups.by_group`.
+
+    Returns:
+        `n` faces; `metrics`; `intervals`, the 95% interval of each, see `pocketface.evaluation.confidence`;
+        `metric_n`, how many of the faces have the label; `baseline`, the same metrics for the best constant
+        answer; `by_group`.
+    """
+    found = comparisons(table)
+    parts = tallies(found)
+    measured = score(parts)
+    return {
+        "n": len(table),
+        "metrics": measured.values,
+        "intervals": intervals(parts, len(table)),
+        "metric_n": measured.counts,
+        "baseline": score(tallies(best_constant(found))).values,
+        "by_group": by_group(table, further),
     }
 
 

@@ -1,6 +1,6 @@
 """The gate: a study's figures against its baseline.
 
-    verdict = check(study, root)               # reads reports/STUDY/metrics.json
+    verdict = check(study, root)               # reads results/results.parquet
     verdict.passed, verdict.text(), verdict.markdown(), verdict.junit()
     print(update(study, root))                 # rewrites the baseline, returns what changed as a diff
 
@@ -26,12 +26,12 @@ def check(study: Study, root: Path = Path()) -> Verdict:
 
     Raises:
         NoBaseline: there is none yet.
-        PocketfaceError: there is no report, or it or the baseline is damaged.
+        PocketfaceError: there are no results, or they or the baseline is damaged.
     """
-    now = read_figures(study.study, root)
+    now = read_figures(root)
     return Verdict(study.study, tuple(compare(read_baseline(study.study, root, now), now)))
 
 
 def update(study: Study, root: Path = Path()) -> str:
-    """Takes the report's figures over into the baseline, see `pocketface.gate.baseline.update`."""
+    """Takes the results over into the baseline, see `pocketface.gate.baseline.update`."""
     return update_baseline(study.study, root)

@@ -17,7 +17,6 @@ People write the rules; `pocketface check --update` writes `models`.
 """
 
 import difflib
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,6 +30,7 @@ from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import rounded, written_whole
 from pocketface.core.settings import Strict
 from pocketface.reporting.quantities import QUANTITIES, kind_of, quantity_of
+from pocketface.results.table import FACES, RESULTS, SIZE, Table
 
 FAILED = "failed"
 """In place of figures, with the reason behind it: this level cannot be made or run."""
@@ -196,32 +196,27 @@ def _all_names(variants: Variants) -> set[str]:
     }
 
 
-def read_figures(study: str, root: Path = Path()) -> Variants:
-    """Reads what the report measured.
+def read_figures(root: Path = Path()) -> Variants:
+    """What was measured, from the results table.
 
     Raises:
-        PocketfaceError: there is no report, or its metrics are damaged.
+        PocketfaceError: there is no table, or it is damaged.
     """
-    path = root / "reports" / study / "metrics.json"
-    try:
-        measured = json.loads(path.read_text(encoding="utf-8"))
-        return _VARIANTS.validate_python(
-            {
-                model: {level: _figures_or_failed(figures) for level, figures in levels.items()}
-                for model, levels in measured.items()
-            }
-        )
-    except FileNotFoundError:
-        raise PocketfaceError(f"{path}: no such file; make it with `dvc repro report`") from None
-    except (ValueError, AttributeError) as error:
-        raise PocketfaceError(f"{path}: not what `report` writes ({error})") from None
+    table = Table.read(root / RESULTS)
+    return {
+        model: {level: _figures_or_failed(table, model, level) for level in table.levels(model)}
+        for model in table.models
+    }
 
 
-def _figures_or_failed(figures: dict[str, object]) -> object:
-    status = figures.get("status")
-    if status not in (FAILED, UNAVAILABLE):
-        return figures
-    return f"{status}: {figures['reason']}" if figures.get("reason") else status
+def _figures_or_failed(table: Table, model: str, level: str) -> Figures | str:
+    if (reason := table.reason(model, level)) is not None:
+        return reason
+    figures: Figures = {}
+    for row in table.of(model, level):
+        if row.value is not None and not row.grouping and (row.dataset or row.metric == SIZE):
+            figures[f"{row.dataset}.n" if row.metric == FACES else row.name] = row.value
+    return figures
 
 
 def update(study: str, root: Path = Path()) -> str:
@@ -233,7 +228,7 @@ def update(study: str, root: Path = Path()) -> str:
     Raises:
         PocketfaceError: there is no report, or the baseline that is there is damaged.
     """
-    path, now = baseline_path(study, root), read_figures(study, root)
+    path, now = baseline_path(study, root), read_figures(root)
     earlier = path.read_text(encoding="utf-8") if path.is_file() else ""
     rules = read_baseline(study, root, now).rules if earlier else default_rules()
     head = earlier.partition("\nmodels:\n")[0] + "\n"  # as people wrote it, with their comments

@@ -5,6 +5,7 @@ from xml.etree import ElementTree
 
 from pocketface.gate.baseline import baseline_path
 from pocketface.gate.compare import FLOAT32, Row
+from pocketface.report.cells import Table
 from pocketface.reporting.quantities import change, label_of, shown
 
 MOST_ROWS = 40
@@ -119,7 +120,7 @@ class Verdict:
             for row in self.wrong[:MOST_ROWS]
         ]
         more = len(self.wrong) - len(rows)
-        return _table(header, rows, text_columns=3) + (f"\n\nand {more} more" if more else "")
+        return Table(header, rows, 3).markdown() + (f"\n\nand {more} more" if more else "")
 
     def _model_table(self, model: str) -> str:
         """A row per level: every figure, in brackets what changed."""
@@ -137,13 +138,7 @@ class Verdict:
             for level in dict.fromkeys(row.level for row in rows)
         ]
         header = ["level", "state", *(_heading(figure) for figure in figures)]
-        return _table(header, body, text_columns=2)
-
-
-def _table(header: list[str], rows: list[list[str]], text_columns: int) -> str:
-    from pocketface.reporting.tables import Table  # brings scikit-learn along, seconds for a table
-
-    return Table(header, rows, text_columns).markdown()
+        return Table(header, body, 2).markdown()
 
 
 def _heading(figure: str) -> str:

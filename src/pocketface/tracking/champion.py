@@ -9,8 +9,8 @@ The rule is that of `pocketface.choosing`, within the limits under `champion` of
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from pocketface.choosing.answer import lines
 from pocketface.choosing.rule import Choice
-from pocketface.reporting.quantities import quantity_of
 from pocketface.study import Study
 from pocketface.tracking.store import Store
 
@@ -25,14 +25,10 @@ def registered_name(study: Study, task: str) -> str:
     return f"pocketface-{study.study}-{task}"
 
 
-def rule(study: Study, choice: Choice) -> str:
-    """The rule in words, for the registered model's description."""
-    within = f" of at most {study.champion} (median, one thread)" if str(study.champion) else ""
-    best = "highest" if quantity_of(choice.figure).better == "higher" else "lowest"
-    return (
-        f"Champion of study {study.study}: the {best} {choice.figure} of a file{within}; of equal "
-        "ones the smallest. Chosen by `pocketface track`."
-    )
+def words(study: Study, choice: Choice) -> str:
+    """The choice in words, for the registered model's description."""
+    within = f" Within {study.champion}." if str(study.champion) else ""
+    return f"Champion of study {study.study}. {'. '.join(line.strip() for line in lines(choice))}.{within}"
 
 
 def crown(store: Store, study: Study, choice: Choice, run: str | None, model_id: str | None) -> None:
@@ -43,7 +39,7 @@ def crown(store: Store, study: Study, choice: Choice, run: str | None, model_id:
     """
     from mlflow.exceptions import MlflowException
 
-    client, name, words = store.client, registered_name(study, choice.task), rule(study, choice)
+    client, name, told = store.client, registered_name(study, choice.task), words(study, choice)
     try:
         registered = client.get_registered_model(name)
     except MlflowException as error:
@@ -52,19 +48,19 @@ def crown(store: Store, study: Study, choice: Choice, run: str | None, model_id:
         if run is None:
             return
         tags = {"study": study.study, "task": choice.task}
-        registered = client.create_registered_model(name, tags, words)
-    if registered.description != words:
-        client.update_registered_model(name, words)
+        registered = client.create_registered_model(name, tags, told)
+    if registered.description != told:
+        client.update_registered_model(name, told)
     current = registered.aliases.get(ALIAS)
-    if run is None or choice.variant is None:
+    if run is None or choice.take is None:
         if current is not None:
             client.delete_registered_model_alias(name, ALIAS)
         return
     version = _version_of(store, name, run)
     if version is None:
-        tags = {"model": choice.variant.model, "level": choice.variant.level, "figure": choice.figure}
+        tags = {"model": choice.take.model, "level": choice.take.level}
         version = client.create_model_version(
-            name, f"models:/{model_id}", run, tags, description=str(choice), model_id=model_id
+            name, f"models:/{model_id}", run, tags, description=lines(choice)[0], model_id=model_id
         )
     if str(current) != str(version.version):
         client.set_registered_model_alias(name, ALIAS, str(version.version))

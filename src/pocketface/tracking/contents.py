@@ -6,6 +6,7 @@ close the file is to the trained model, and `cost/size_mb`, `cost/latency_ms` an
 """
 
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,10 @@ from pocketface.core.files import sha256
 from pocketface.faces.index import INDEX
 from pocketface.fetching.sources import SOURCES, load_sources
 from pocketface.metrics.measures import comparisons
-from pocketface.reporting import plots
-from pocketface.reporting.results import Variant, read_predictions
+from pocketface.report import plots
+from pocketface.results.measure import read_answers
+from pocketface.results.outs import Variant
+from pocketface.results.table import Row
 from pocketface.study import Study
 from pocketface.tracking.store import Input
 
@@ -26,30 +29,31 @@ DIGEST_LETTERS = 16
 """MLflow takes 36 at most."""
 
 
-def metrics(variant: Variant, float32: Variant | None) -> dict[str, float]:
-    """The figures, their change against float32, the parity and the costs that do not depend on a machine."""
+def metrics(variant: Variant) -> dict[str, float]:
+    """The metrics, their change against float32 with interval and p, the parity, and the costs that no
+    machine decides.
+    """
     if variant.reason:
         return {}
-    figures = measured(variant)
-    reference = measured(float32) if float32 else {}
-    found = {name.replace(".", "/"): value for name, value in figures.items()}
-    for name in compared(figures):
-        if name in reference:
-            found[f"change/{name.replace('.', '/')}"] = figures[name] - reference[name]
+    found = {}
+    for row in variant.rows():
+        if row.dataset and row.value is not None:
+            name = row.name.replace(".", "/")
+            changed = {
+                "change": row.change,
+                "change_low": row.change_low,
+                "change_high": row.change_high,
+                "p": row.p,
+            }
+            found[name] = row.value
+            found |= {
+                f"{kind}/{name}": value for kind, value in changed.items() if value is not None and row.main
+            }
+            found |= {f"change/{name}": row.change} if row.change is not None else {}
     for head, parity in variant.card.parity.items():
         found[f"parity/{head}_agreement"] = parity.agreement
         found[f"parity/{head}_mean_difference"] = parity.mean_difference
     return found | costs(variant)
-
-
-def measured(variant: Variant) -> dict[str, float]:
-    """Everything that was measured on faces, `DATASET.METRIC`."""
-    return {name: float(value) for name, value in variant.figures.items() if "." in name}
-
-
-def compared(figures: dict[str, float]) -> list[str]:
-    """Those of which a change means something: not the number of faces, not the ends of an interval."""
-    return [name for name in figures if not name.endswith((".n", "_low", "_high"))]
 
 
 def costs(variant: Variant) -> dict[str, float]:
@@ -76,46 +80,20 @@ def timings(variant: Variant) -> dict[str, float]:
     return found | ({"cost/latency_ratio": ratio} if ratio is not None else {})
 
 
-def figure_table(variant: Variant, float32: Variant | None) -> pd.DataFrame:
-    """A row per dataset and metric: the value, that of float32, and that of the best constant answer."""
-    reference = measured(float32) if float32 else {}
-    return pd.DataFrame(
-        [
-            {
-                "dataset": dataset,
-                "split": found.split,
-                "faces": found.n,
-                "metric": metric,
-                "value": value,
-                "float32": reference.get(f"{dataset}.{metric}"),
-                "without looking": found.baseline.get(metric),
-            }
-            for dataset, found in variant.evaluation.datasets.items()
-            for metric, value in found.metrics.items()
-        ]
-    )
+def result_table(variant: Variant, grouped: bool = False) -> pd.DataFrame:
+    """The variant's rows of the results, of all faces or of the groups."""
+    rows = [
+        row
+        for row in variant.table.of(variant.model, variant.level)
+        if row.dataset and bool(row.grouping) == grouped
+    ]
+    frame = pd.DataFrame(rows, columns=[field.name for field in fields(Row)])
+    return frame.drop(columns=["model", "level", "text", *([] if grouped else ["grouping", "group"])])
 
 
-def group_table(variant: Variant) -> pd.DataFrame:
-    """A row per dataset, grouping, group and metric."""
-    return pd.DataFrame(
-        [
-            {
-                **{"dataset": dataset, "grouping": grouping, "group": group},
-                **{"faces": figures.n, "metric": metric, "value": value},
-            }
-            for dataset, found in variant.evaluation.datasets.items()
-            for grouping, groups in found.by_group.items()
-            for group, figures in groups.items()
-            for metric, value in figures.metrics.items()
-            if isinstance(value, int | float)
-        ]
-    )
-
-
-def confusions(study: Study, variant: Variant) -> Iterator[tuple[str, Image.Image]]:
+def confusions(study: Study, variant: Variant, root: Path) -> Iterator[tuple[str, Image.Image]]:
     """Head -> picture of its confusion matrix, on the model's own datasets."""
-    predictions = read_predictions(variant)
+    predictions = read_answers(root, variant.model, variant.level).predictions
     own = predictions[predictions["dataset"].isin(study.trained_on(variant.model))]
     # Without the age, which would be put into groups and bands that no head answers.
     for head, found in comparisons(own.drop(columns="age_pred", errors="ignore")).items():
@@ -137,7 +115,7 @@ def training_inputs(study: Study, model: str, root: Path) -> list[Input]:
 
 def variant_inputs(variant: Variant, root: Path) -> list[Input]:
     """The datasets that a variant was measured on."""
-    return _inputs(tuple(variant.evaluation.datasets), "evaluation", root)
+    return _inputs(tuple(variant.datasets), "evaluation", root)
 
 
 def _inputs(names: tuple[str, ...], context: str, root: Path) -> list[Input]:

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from pocketface.core.addresses import without_secrets
 from pocketface.core.errors import PocketfaceError
-from pocketface.tracking.store import Store, address_of, failures_told, flat, git_revision, open_store
+from pocketface.core.files import git_revision
+from pocketface.tracking.store import Store, address_of, failures_told, flat, open_store
 from pocketface.training.settings import Plan
 
 FINISH_SECONDS = 30

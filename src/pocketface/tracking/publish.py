@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from pocketface.cards import CARD, MODEL_FILE
-from pocketface.choosing.rule import Choice, choose, name_of, tasks
+from pocketface.choosing.answer import lines
+from pocketface.choosing.rule import Choice, choose, tasks
 from pocketface.core.addresses import without_secrets
-from pocketface.core.errors import PocketfaceError
-from pocketface.core.files import sha256
-from pocketface.reporting.results import FLOAT32, Variant, read_variant
+from pocketface.core.files import git_revision, sha256
+from pocketface.results.outs import Results, Variant
+from pocketface.results.table import LATENCY, LATENCY_RATIO
 from pocketface.study import Study
 from pocketface.tflite.levels import LEVELS
 from pocketface.tracking import contents
@@ -36,7 +37,6 @@ from pocketface.tracking.store import (
     default_store,
     failures_told,
     flat,
-    git_revision,
     open_store,
 )
 
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 CONTENT_KEY, TIMING_KEY, PICTURES_KEY = "content_key", "timing_key", "pictures_key"
+TIMED = (LATENCY, LATENCY_RATIO)
 MODEL_ID = "model_id"
 NOTE_TAG = "mlflow.note.content"
 """Shown as the run's description."""
@@ -57,7 +58,6 @@ class Summary:
         created: published now.
         updated: published before; their timings are new.
         skipped: published before.
-        missing: not made or not evaluated yet.
         champions: a task's choice each.
     """
 
@@ -65,7 +65,6 @@ class Summary:
     created: tuple[str, ...] = ()
     updated: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
     champions: tuple[Choice, ...] = ()
 
     def text(self) -> str:
@@ -75,8 +74,7 @@ class Summary:
         lines = [
             f"track: {len(self.created)} variants published, {len(self.updated)} with new timings, "
             f"{len(self.skipped)} already there",
-            *(f"track: {name} is not evaluated yet: `dvc repro`" for name in self.missing),
-            *(f"track: champion of {choice}" for choice in self.champions),
+            *(f"track: champion of {lines(choice)[0]}" for choice in self.champions),
             f"track: compare them with {look}",
         ]
         return "\n".join(lines)
@@ -91,38 +89,18 @@ def track(study: Study, root: Path = Path(), uri: str | None = None) -> Summary:
         uri: the store; without it `MLFLOW_TRACKING_URI`, or `mlflow.db` below `root`.
 
     Raises:
-        PocketfaceError: no variant is evaluated yet, or the store cannot be used.
+        PocketfaceError: nothing is measured yet, or the store cannot be used.
     """
     root, address = Path(root), address_of(Path(root), uri)
-    variants, missing = _local(study, root)
-    if not variants:
-        raise PocketfaceError(f"{root / 'evaluation'}: no variant is evaluated yet; run `dvc repro` first")
+    results = Results.load(study, root)
     with failures_told(address), default_store(address):
         store = open_store(study, address)
-        publishing = _Publishing(store, study, root, git_revision(root), variants, store.runs())
-        for model in dict.fromkeys(variant.model for variant in variants):
+        publishing = _Publishing(store, study, root, git_revision(root), results, store.runs())
+        for model in study.models:
             publishing.model(model)
         champions = publishing.champions()
     done = {what: tuple(names) for what, names in publishing.done.items()}
-    return Summary(without_secrets(address), **done, missing=missing, champions=champions)
-
-
-def _local(study: Study, root: Path) -> tuple[list[Variant], tuple[str, ...]]:
-    """The variants that there are, and the names of those that are missing."""
-    variants, missing = [], []
-    for model in study.models:
-        for level in study.levels:
-            needed = (
-                root / "models" / model / CARD,
-                root / "variants" / model / level / CARD,
-                root / "evaluation" / model / level / "metrics.json",
-                root / "evaluation" / model / level / "predictions.parquet",
-            )
-            if all(path.is_file() for path in needed):
-                variants.append(read_variant(root, model, level))
-            else:
-                missing.append(f"{model}/{level}")
-    return variants, tuple(missing)
+    return Summary(without_secrets(address), **done, champions=champions)
 
 
 def content_key(paths: Iterable[Path]) -> str:
@@ -145,7 +123,7 @@ class _Publishing:
     study: Study
     root: Path
     revision: str | None
-    variants: list[Variant]
+    results: Results
     runs: list["Run"]
     done: dict[str, list[str]] = field(default_factory=lambda: {"created": [], "updated": [], "skipped": []})
     published: dict[str, tuple[str, str | None]] = field(default_factory=dict)
@@ -154,21 +132,17 @@ class _Publishing:
         """Publishes a model, its folds and its variants."""
         parent = self._model_run(model)
         publish_folds(self.store, self.runs, self.study, model, parent, self.root, self.revision)
-        own = [variant for variant in self.variants if variant.model == model]
-        float32 = next((v for v in own if v.level == FLOAT32 and v.reason is None), None)
-        for variant in own:
-            self._variant(variant, float32, parent)
+        for variant in self.results.of(model):
+            self._variant(variant, parent)
 
     def champions(self) -> tuple[Choice, ...]:
         """Makes the registry and the runs say which variants are the champions."""
         choices, crowned = [], dict[str, list[str]]()
-        for task in tasks(self.study):
-            choice = choose(self.study, task, self.variants)
-            if choice is None:
-                continue
+        for task in tasks(self.results.table):
+            choice = choose(self.results.table, task, self.study.champion)
             run, model_id = None, None
-            if choice.variant is not None:
-                run, model_id = self.published[name_of(choice.variant)]
+            if choice.take is not None:
+                run, model_id = self.published[choice.take.name]
                 crowned.setdefault(run, []).append(task)
             crown(self.store, self.study, choice, run, model_id)
             choices.append(choice)
@@ -221,33 +195,32 @@ class _Publishing:
             self.store.files(run.info.run_id, pictures, "plots")
             self.store.log(run.info.run_id, tags={PICTURES_KEY: key})
 
-    def _variant(self, variant: Variant, float32: Variant | None, parent: str) -> None:
+    def _variant(self, variant: Variant, parent: str) -> None:
         """Publishes a variant unless it is there."""
-        key, timing_key = self._keys(variant, float32)
+        key, timing_key = self._keys(variant)
         run = self._find(self.runs, CONTENT_KEY, key)
         whole = run and run.info.status != "RUNNING" and (variant.reason or MODEL_ID in run.data.tags)
         if run and whole:
             what = self._refresh(run, parent, variant, timing_key)
-            self.published[name_of(variant)] = (run.info.run_id, run.data.tags.get(MODEL_ID))
+            self.published[_name(variant)] = (run.info.run_id, run.data.tags.get(MODEL_ID))
         else:
             if run:  # an earlier attempt broke off, or an earlier release knew no models
                 self.store.delete(run.info.run_id)
             what = "created"
             tags = {PARENT_TAG: parent, CONTENT_KEY: key, TIMING_KEY: timing_key}
-            self.published[name_of(variant)] = self._create(variant, float32, tags)
-        self.done[what].append(name_of(variant))
+            self.published[_name(variant)] = self._create(variant, tags)
+        self.done[what].append(_name(variant))
 
-    def _keys(self, variant: Variant, float32: Variant | None) -> tuple[str, str]:
+    def _keys(self, variant: Variant) -> tuple[str, str]:
         """Hashes of what decides the run's content, and of the timings, which may change later."""
-        measured = self.root / "evaluation" / variant.model / variant.level / "metrics.json"
-        reference = self.root / "evaluation" / variant.model / FLOAT32 / "metrics.json"
-        files = [variant.folder / CARD, variant.folder / MODEL_FILE, measured]
+        rows = repr(
+            [row for row in variant.table.of(variant.model, variant.level) if row.metric not in TIMED]
+        )
+        content = content_key([variant.folder / CARD, variant.folder / MODEL_FILE])
         timing = self.root / "timings" / variant.model / f"{variant.level}.json"
-        return content_key([*files, reference] if float32 else files), content_key([timing])
+        return hashlib.sha256(f"{content} {rows}".encode()).hexdigest(), content_key([timing])
 
-    def _create(
-        self, variant: Variant, float32: Variant | None, tags: dict[str, str]
-    ) -> tuple[str, str | None]:
+    def _create(self, variant: Variant, tags: dict[str, str]) -> tuple[str, str | None]:
         """Makes a variant's run, and its MLflow model where it has a file that runs."""
         study, store = self.study, self.store
         level = LEVELS[variant.level]
@@ -259,22 +232,22 @@ class _Publishing:
             "status": "failed" if variant.reason else "ok",
             NOTE_TAG: variant.reason or level.summary,
             **({"reason": variant.reason} if variant.reason else {}),
+            **{f"verdict/{row.name}": row.verdict for row in variant.rows() if row.main and row.verdict},
         }
-        run = store.create(name_of(variant), about | tags)
-        evaluation = self.root / "evaluation" / variant.model / variant.level / "metrics.json"
-        store.files(run, [variant.folder / CARD, evaluation])
+        run = store.create(_name(variant), about | tags)
+        store.files(run, [variant.folder / CARD])
         model_id = None
         if not variant.reason:
             store.inputs(run, contents.variant_inputs(variant, self.root))
-            store.table(run, "figures", contents.figure_table(variant, float32))
-            store.table(run, "groups", contents.group_table(variant))
-            for head, picture in contents.confusions(study, variant):
+            store.table(run, "results", contents.result_table(variant))
+            store.table(run, "groups", contents.result_table(variant, grouped=True))
+            for head, picture in contents.confusions(study, variant, self.root):
                 store.image(run, f"confusion/{head}", picture)
             model_id = log_model(store, run, variant)
         settings = flat({"level": study.levels[variant.level].model_dump(mode="json")})
         store.log(
             run,
-            metrics=contents.metrics(variant, float32) | contents.timings(variant),
+            metrics=contents.metrics(variant) | contents.timings(variant),
             params=model_params(study, variant.model) | {"level": variant.level} | settings,
             tags={MODEL_ID: model_id} if model_id else {},
             model_id=model_id,
@@ -294,16 +267,13 @@ class _Publishing:
         return "updated"
 
 
+def _name(variant: Variant) -> str:
+    return f"{variant.model}/{variant.level}"
+
+
 def _pictures(study: Study, model: str, root: Path) -> list[Path]:
-    """What the report drew of a model, and its trade-off plots; nothing where the report has not run."""
-    folder = root / "reports" / study.study
-    tradeoffs = [
-        path
-        for part in ("plots", "latency")
-        for dataset in study.trained_on(model)
-        for path in sorted((folder / part).glob(f"{dataset}_*.png"))
-    ]
-    return [*sorted((folder / "plots" / model).glob("*.png")), *tradeoffs]
+    """What the report drew of a model; nothing where the report has not run."""
+    return sorted((root / "reports" / study.study / "plots" / model).glob("*.png"))
 
 
 def _log_history(store: Store, run: str, path: Path) -> None:

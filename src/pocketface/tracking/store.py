@@ -12,7 +12,6 @@ import logging
 import os
 import shlex
 import socket
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -256,16 +255,6 @@ def open_store(study: Plan, uri: str) -> Store:
             f"`mlflow gc --backend-store-uri {shlex.quote(without_secrets(uri))}`"
         )
     return Store(client, experiment.experiment_id)
-
-
-def git_revision(root: Path) -> str | None:
-    """The commit that is checked out, `-dirty` where files differ from it; None outside of git."""
-    command = ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty"]
-    try:
-        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout.strip()
 
 
 def flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -21,9 +21,10 @@ from pocketface.published import (
     PublishedCard,
     read,
 )
+from pocketface.report.cells import Cell, Row, Table
+from pocketface.report.tables import BUILT, built
 from pocketface.reporting.quantities import MISSING, change, label_of, shown, size
-from pocketface.reporting.results import FLOAT32
-from pocketface.reporting.tables import BUILT, Cell, Row, Table, built
+from pocketface.results.table import FLOAT32
 
 INTRODUCTION = """# Published models
 

@@ -39,20 +39,10 @@ document.querySelectorAll("table.sortable").forEach((table) => {
   });
 });
 
-document.querySelectorAll("select[data-orders]").forEach((select) => {
-  const table = document.getElementById(select.dataset.orders).querySelector("table[data-model]");
-  const rank = (row) => Number(row.dataset.ranks.split(" ")[select.value]);
-  const act = () => {
-    unmark(table);
-    arrange(table, (a, b) => rank(a) - rank(b));
-  };
-  select.addEventListener("change", act);
-  act();
+// Paper shows all: what is folded opens for the print and closes again.
+let folded = [];
+addEventListener("beforeprint", () => {
+  folded = [...document.querySelectorAll("details:not([open])")];
+  folded.forEach((part) => { part.open = true; });
 });
-
-document.querySelectorAll("select[data-shows]").forEach((select) => {
-  const choices = select.closest("p").nextElementSibling.children;
-  select.addEventListener("change", () => {
-    [...choices].forEach((choice, i) => { choice.hidden = i !== Number(select.value); });
-  });
-});
+addEventListener("afterprint", () => { folded.forEach((part) => { part.open = false; }); });

@@ -1,8 +1,8 @@
-"""Everything that the pipeline measured for one study, read back from its outs.
+"""Everything that the pipeline made and measured for one study, read back from its outs.
 
 results = Results.load(study, root)
 for variant in results.of("age_gender"):
-    variant.level, variant.reason, variant.figures
+    variant.level, variant.reason, variant.value("utkface.age_mae")
 """
 
 import json
@@ -17,59 +17,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pocketface.cards import VariantCard, read_card
 from pocketface.core.errors import PocketfaceError
-from pocketface.core.labels import main_metric
 from pocketface.faces.index import INDEX, OK
 from pocketface.fetching.sources import SOURCES, Source, load_sources
+from pocketface.results.table import FACES, FLOAT32, RESULTS, Row, Table
 from pocketface.study import Study
 
-FLOAT32 = "float32"
-"""The level that every other is compared with."""
 NO_SPLIT = "none"
 """What stands for the split of pictures that were not read, where it goes by their content."""
 
 T = TypeVar("T", bound=BaseModel)
-
-
-class GroupMetrics(BaseModel):
-    """Metrics of one group of faces: `n` and whatever the group's labels allow."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-    n: int
-
-    @property
-    def metrics(self) -> dict[str, float]:
-        """Metric -> value."""
-        return self.model_extra or {}
-
-
-class DatasetMetrics(BaseModel):
-    """What a variant reached on one dataset.
-
-    Attributes:
-        n: faces that were measured.
-        intervals: metric -> its 95% interval.
-        baseline: the same metrics for answering without looking.
-        by_group: grouping -> group -> metrics.
-    """
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-    split: str | None = None
-    n: int
-    metrics: dict[str, float]
-    intervals: dict[str, tuple[float, float]] = {}
-    faces_rejected: dict[str, int] = {}
-    baseline: dict[str, float] = {}
-    by_group: dict[str, dict[str, GroupMetrics]] = {}
-
-
-class Evaluation(BaseModel):
-    """`evaluation/MODEL/LEVEL/metrics.json`."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-    status: str
-    reason: str | None = None
-    kernels: str | None = None
-    datasets: dict[str, DatasetMetrics] = {}
 
 
 class Latency(BaseModel):
@@ -92,20 +48,12 @@ class Timing(BaseModel):
     float32_ratio: float | None = None
 
 
-class Timings(BaseModel):
-    """A report's `timings.json`: model -> level -> threads -> median milliseconds a face; and where."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    host: dict[str, str | int]
-    models: dict[str, dict[str, dict[str, float]]]
-
-
 @dataclass(frozen=True)
 class Variant:
     """One model at one level, with all that is known of it.
 
     Attributes:
-        predictions: the parquet file with one row per evaluated face.
+        table: the study's results.
         timing: None where the benchmark has not run.
     """
 
@@ -113,16 +61,13 @@ class Variant:
     level: str
     folder: Path
     card: VariantCard
-    evaluation: Evaluation
-    predictions: Path
+    table: Table
     timing: Timing | None
 
     @property
     def reason(self) -> str | None:
-        """Why the variant failed, or None when it runs."""
-        if self.card.status != "ok":
-            return self.card.reason or "not converted"
-        return None if self.evaluation.status == "ok" else self.evaluation.reason or "not evaluated"
+        """Why the variant does not run, or None when it does."""
+        return self.table.reason(self.model, self.level)
 
     @property
     def latency_ms(self) -> float | None:
@@ -131,17 +76,33 @@ class Variant:
         return one.median_ms if one else None
 
     @property
-    def figures(self) -> dict[str, float]:
-        """Everything but timings that `check` compares: `DATASET.METRIC`, `DATASET.n`, `size_bytes`."""
-        if self.reason is not None:
-            return {}
-        figures: dict[str, float] = {}
-        for dataset, measured in self.evaluation.datasets.items():
-            figures[f"{dataset}.n"] = measured.n
-            figures |= {f"{dataset}.{metric}": value for metric, value in measured.metrics.items()}
-        if self.card.size_bytes is not None:
-            figures["size_bytes"] = self.card.size_bytes
-        return figures
+    def datasets(self) -> list[str]:
+        """What it was measured on, the model's own first."""
+        return [row.dataset for row in self.rows(FACES)]
+
+    def row(self, name: str, grouping: str = "", group: str = "") -> Row | None:
+        """The row of `DATASET.METRIC`."""
+        dataset, _, metric = name.rpartition(".")
+        return self.table.get(self.model, self.level, metric, dataset, grouping, group)
+
+    def value(self, name: str, grouping: str = "", group: str = "") -> float | None:
+        """The value of `DATASET.METRIC`."""
+        row = self.row(name, grouping, group)
+        return row.value if row else None
+
+    def rows(self, metric: str | None = None, grouping: str = "") -> list[Row]:
+        """The rows of a grouping, of one metric or of all; without a grouping those of all faces."""
+        own = self.table.of(self.model, self.level)
+        return [row for row in own if row.grouping == grouping and metric in (None, row.metric)]
+
+    @cached_property
+    def metrics(self) -> dict[str, float]:
+        """`DATASET.METRIC` -> value, of all faces."""
+        return {
+            row.name: row.value
+            for row in self.rows()
+            if row.dataset and row.value is not None and row.metric != FACES
+        }
 
 
 @dataclass(frozen=True)
@@ -155,6 +116,7 @@ class Results:
     """
 
     study: Study
+    table: Table
     variants: tuple[Variant, ...]
     faces: Mapping[str, pd.DataFrame]
     histories: Mapping[str, pd.DataFrame]
@@ -167,7 +129,15 @@ class Results:
         Raises:
             PocketfaceError: one is missing or damaged; timings and histories may be missing.
         """
-        variants = tuple(read_variant(root, model, level) for model in study.models for level in study.levels)
+        table = Table.load(root)
+        if list(study.models) != table.models:
+            raise PocketfaceError(
+                f"{root / RESULTS}: of {', '.join(table.models)}, not of study {study.study}; "
+                "make it with `dvc repro`"
+            )
+        variants = tuple(
+            read_variant(root, table, model, level) for model in study.models for level in study.levels
+        )
         faces = {name: _read_index(root / "data/faces" / name) for name in study.datasets}
         histories = {
             model: _read_history(path)
@@ -176,7 +146,7 @@ class Results:
         }
         known = load_sources(root / SOURCES)
         sources = {name: known.dataset(name) for name in study.datasets}
-        return cls(study, variants, faces, histories, sources)
+        return cls(study, table, variants, faces, histories, sources)
 
     @cached_property
     def _by_model(self) -> dict[str, list[Variant]]:
@@ -198,75 +168,31 @@ class Results:
         """The variants that run, of one model or of all."""
         return [v for v in (self.variants if model is None else self.of(model)) if v.reason is None]
 
-    def measured(self, model: str) -> dict[str, DatasetMetrics]:
-        """Dataset -> metrics of the first of a model's variants that runs, the model's own datasets first."""
-        own = self.study.trained_on(model)
-        datasets = next((v.evaluation.datasets for v in self.running(model)), {})
-        first = [name for name in own if name in datasets]
-        return {name: datasets[name] for name in (*first, *sorted(set(datasets) - set(first)))}
+    def datasets(self, model: str) -> list[str]:
+        """What a model's variants were measured on, the model's own datasets first."""
+        running = self.running(model)
+        return running[0].datasets if running else []
 
-    def main_figures(self, model: str) -> list[str]:
-        """What stands for each of a model's tasks: MAE of a number, accuracy of classes.
-
-        Of the model's own dataset; of a mix, the first one that has the label. Of an age that only bands are
-        known of, their accuracy.
-        """
-        measured, own = self.measured(model), self.study.trained_on(model)
-        figures = []
-        for head in self.of(model)[0].card.outputs:
-            metrics = [main_metric(head), *(["age_band_accuracy"] if head == "age" else [])]
-            labelled = [
-                f"{name}.{metric}"
-                for metric in metrics
-                for name in own
-                if name in measured and metric in measured[name].metrics
-            ]
-            figures.append((labelled or [f"{own[0]}.{metrics[0]}"])[0])
-        return figures
+    def main_metrics(self, model: str) -> list[str]:
+        """`DATASET.METRIC` for each of a model's heads, see `pocketface.results.table.Row.main`."""
+        return self.table.mains(model)
 
 
-def read_variant(root: Path, model: str, level: str) -> Variant:
+def read_variant(root: Path, table: Table, model: str, level: str) -> Variant:
     """Reads what there is of one variant below `root`.
 
     Raises:
-        PocketfaceError: its card or its evaluation is missing or damaged.
+        PocketfaceError: its card or its timing is missing or damaged.
     """
-    folder = root / "variants" / model / level
-    evaluation = root / "evaluation" / model / level
-    timing = root / "timings" / model / f"{level}.json"
+    folder, timing = root / "variants" / model / level, root / "timings" / model / f"{level}.json"
     return Variant(
         model=model,
         level=level,
         folder=folder,
         card=read_card(folder, VariantCard),
-        evaluation=_read(evaluation / "metrics.json", Evaluation, f"evaluate@{model}-{level}"),
-        predictions=evaluation / "predictions.parquet",
+        table=table,
         timing=_read(timing, Timing, f"benchmark@{model}") if timing.is_file() else None,
     )
-
-
-Predictions = Mapping[tuple[str, str], pd.DataFrame]
-"""(model, level) -> see `read_predictions`."""
-
-
-def all_predictions(results: Results) -> dict[tuple[str, str], pd.DataFrame]:
-    """Those of every variant that runs."""
-    return {(v.model, v.level): read_predictions(v) for v in results.running()}
-
-
-def read_predictions(variant: Variant) -> pd.DataFrame:
-    """One row per evaluated face: `dataset`, `image`, the truth and, as `…_pred`, the answers.
-
-    Raises:
-        PocketfaceError: there is no such file, or it is damaged.
-    """
-    try:
-        return pd.read_parquet(variant.predictions)
-    except (OSError, ValueError) as error:
-        raise PocketfaceError(
-            f"{variant.predictions}: not readable ({error}); "
-            f"make it with `dvc repro evaluate@{variant.model}-{variant.level}`"
-        ) from None
 
 
 def reject_counts(index: pd.DataFrame) -> pd.DataFrame:

@@ -1,0 +1,243 @@
+"""The report as one HTML file: styles, script and pictures inside, nothing fetched, readable on a phone and
+on paper.
+
+    Path("index.html").write_text(render(results, picks, drawn, answers))
+
+`template/` holds the page (Jinja), its style and its script. Pictures are SVG whose inks are the page's own
+colours, so they follow the reader's light or dark scheme. No picture shows a face.
+"""
+
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from pocketface.choosing.rule import Pick
+from pocketface.core.files import git_revision
+from pocketface.report import plots, tables, text
+from pocketface.report.cells import Cell, Row, Table
+from pocketface.reporting.quantities import label_of, size
+from pocketface.results.outs import Results
+
+INKS = {
+    plots.INK: "var(--ink)",
+    plots.GREY: "var(--dim)",
+    plots.FAINT: "var(--line)",
+    plots.PALE: "var(--bar)",
+    "#ffffff": "var(--paper)",
+    "#000000": "var(--ink)",
+}
+"""Colour in a picture -> the page's colour."""
+
+WIDTH = 8.4
+"""Inches of a picture at most."""
+NO_METADATA = ("Creator", "Date", "Format", "Type")
+
+
+def render(
+    results: Results,
+    picks: Mapping[str, Pick],
+    drawn: Mapping[str, Figure],
+    answers: Mapping[tuple[str, str, str], pd.DataFrame],
+    root: Path = Path(),
+) -> str:
+    """The page.
+
+    Args:
+        results: the study's.
+        picks: model -> which level to take.
+        drawn: the plots, as `pocketface.report.report` names them.
+        answers: (model, level, head) -> columns `actual`, `predicted`.
+        root: of the repository, whose commit is named.
+    """
+    jinja = Environment(
+        loader=PackageLoader("pocketface.report", "template"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    jinja.filters["ticked"] = ticked
+    latencies = tables.latencies(results)
+    return jinja.get_template("page.html.j2").render(
+        study=results.study.study,
+        measured_on=text.measured_on(results),
+        made=text.made(results, git_revision(root)),
+        take=tables.take(results, picks),
+        overview=svg(drawn["overview"], "overview") if "overview" in drawn else None,
+        models=[
+            _model(results, picks[model], drawn, answers)
+            for model in results.study.models
+            if results.running(model)
+        ],
+        unavailable=tables.unavailable(results),
+        head=text.head_lines(results),
+        glossary=text.GLOSSARY,
+        verdicts=text.VERDICTS,
+        ethics=text.ETHICS,
+        groups_note=text.GROUPS,
+        latencies=latencies,
+        timed_on=text.timed_on(results) if latencies else "",
+        faces=tables.faces(results),
+        copies=tables.copies(results),
+        about_models=tables.models(results),
+        licences=tables.licences(results),
+    )
+
+
+def ticked(words: str) -> Markup:
+    """Text in which `this` is set as code and *this* is stressed, as in Markdown; all else is escaped."""
+    escaped = str(Markup.escape(words))
+    return Markup(re.sub(r"\*(.+?)\*", r"<em>\1</em>", re.sub(r"`(.+?)`", r"<code>\1</code>", escaped)))
+
+
+def svg(figure: Figure, name: str) -> Markup:
+    """A figure as an element of the page, without its titles, in the page's inks.
+
+    Args:
+        figure: is changed: narrowed, and its title is taken away.
+        name: distinguishes its elements from those of other pictures.
+    """
+    wide, high = figure.get_size_inches()
+    figure.set_size_inches(min(WIDTH, wide), high)
+    figure.suptitle("")
+    buffer = io.StringIO()
+    with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}), plots.laid_out(figure):
+        figure.savefig(buffer, format="svg", transparent=True, metadata=dict.fromkeys(NO_METADATA))
+    drawn = buffer.getvalue()
+    drawn = drawn[drawn.index("<svg") :]
+    drawn = re.sub(r"<metadata>.*?</metadata>", "", drawn, flags=re.DOTALL)
+    parts = r"figure|axes|patch|line2d|text|legend|matplotlib\.axis|xtick|ytick|LineCollection|PathCollection"
+    drawn = re.sub(rf' id="(?:{parts})_\d+"', "", drawn)
+    drawn = re.sub(r"(\d\.\d{2})\d+", r"\1", drawn)
+    drawn = re.sub(r"\n\s*", "\n", drawn)
+    drawn = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", drawn, count=1)
+    drawn = re.sub(
+        r'(<svg[^>]*?) width="([\d.]+)pt"', r'\1 style="max-width:\2pt" aria-hidden="true"', drawn, count=1
+    )
+    for ink, colour in INKS.items():
+        drawn = drawn.replace(f": {ink}", f": {colour}")
+    return Markup(drawn)
+
+
+def _model(
+    results: Results,
+    picked: Pick,
+    drawn: Mapping[str, Figure],
+    answers: Mapping[tuple[str, str, str], pd.DataFrame],
+) -> dict[str, Any]:
+    """What the template says of one model."""
+    model = picked.model
+    own, *others = results.datasets(model)
+    card = results.of(model)[0].card
+    row = results.running(model)[0].row(f"{own}.faces")
+    return {
+        "name": model,
+        "card": card,
+        "dataset": own,
+        "n": row.n if row else 0,
+        "split": row.text if row else "",
+        "take": picked.take.level if picked.take else None,
+        "why": picked.why,
+        "levels": tables.levels(results, model, picked),
+        "others": [(name, tables.levels(results, model, picked, name)) for name in others],
+        "every": [(name, tables.every_metric(results, model, name)) for name in (own, *others)],
+        "certainty": tables.certainty(results, model),
+        "tradeoff": _drawn(drawn, f"{model}/tradeoff"),
+        "confusions": list(_confusions(results, picked, answers)),
+        "groups": [
+            {
+                "title": label_of(name),
+                "picture": _drawn(drawn, f"{model}/groups_{name.partition('.')[2]}"),
+                "tables": [
+                    (f"by {by.replace('_', ' ')}", tables.groups(results, model, name, by, picked))
+                    for by in tables.groupings(results, model, name)
+                ],
+            }
+            for name in results.main_metrics(model)
+            if tables.groupings(results, model, name)
+        ],
+        "facts": _facts(results, model),
+        "needs": tables.needs(results, model),
+        "files": _files(results, model),
+    }
+
+
+def _drawn(drawn: Mapping[str, Figure], name: str) -> Markup | None:
+    return svg(drawn[name], name.replace("/", "_")) if name in drawn else None
+
+
+def _confusions(
+    results: Results, picked: Pick, answers: Mapping[tuple[str, str, str], pd.DataFrame]
+) -> Iterator[dict[str, Any]]:
+    """Per head, of float32 and the level to take: the labels, and rows of (share of the true class,
+    count).
+    """
+    shown = tables.shown_variants(results, picked.model, picked)
+    for head, output in results.of(picked.model)[0].card.outputs.items():
+        matrices = [
+            {"level": variant.level, "rows": _shares(counts_of(answers[key], output.labels))}
+            for variant in shown
+            if (key := (picked.model, variant.level, head)) in answers
+        ]
+        if matrices:
+            yield {"head": head, "labels": output.labels, "matrices": matrices}
+
+
+def counts_of(pair: pd.DataFrame, labels: Sequence[str]) -> np.ndarray:
+    """Numbers of faces `[K, K]`: rows are the `actual` class, columns the `predicted` one."""
+    counts = pd.crosstab(pair["actual"], pair["predicted"])
+    return counts.reindex(index=list(labels), columns=list(labels), fill_value=0).to_numpy()
+
+
+def _shares(matrix: np.ndarray) -> list[list[tuple[float, int]]]:
+    totals = np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    return [
+        list(zip(shares.tolist(), row.tolist(), strict=True))
+        for shares, row in zip(matrix / totals, matrix, strict=True)
+    ]
+
+
+def _facts(results: Results, model: str) -> list[tuple[str, str]]:
+    """The model card as lines: name -> what it says."""
+    card = results.of(model)[0].card
+    answers = [f"{head} ({output.unit or ', '.join(output.labels)})" for head, output in card.outputs.items()]
+    options = ", ".join(f"{name} {value}" for name, value in card.options.items())
+    training = ", ".join(
+        f"{name.replace('_', ' ')} {value}"
+        for name, value in card.training.items()
+        if not isinstance(value, dict | list) and value is not None
+    )
+    window = f"{card.input.size} x {card.input.size} x {card.input.channels}, raw 0..255 pixels"
+    lines = {
+        "Answers": "; ".join(answers),
+        "Input": window,
+        "Architecture": f"{card.architecture} ({options})" if options else card.architecture,
+        "Size": f"{card.parameters:,} parameters, {card.macs / 1e6:.1f} M multiply-adds a face",
+        "Trained on": card.dataset,
+        "Training": training,
+        "Terms": card.licence,
+    }
+    return [(name, line) for name, line in lines.items() if line]
+
+
+def _files(results: Results, model: str) -> Table:
+    """One row per level: where its file is."""
+    rows: list[Row] = [
+        [
+            v.level,
+            Cell(size(v.card.size_bytes), v.card.size_bytes),
+            f"variants/{model}/{v.level}/model.tflite",
+            v.card.sha256 or "",
+        ]
+        for v in results.running(model)
+    ]
+    return Table(["level", "size", "file", "sha256"], rows)

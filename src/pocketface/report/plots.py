@@ -1,0 +1,377 @@
+"""The plots of a study. Each function returns a figure; `save` writes it so that its bytes repeat.
+
+No plot shows a face. Colours are of the Okabe-Ito set, which people with any colour vision can tell apart.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from pocketface.core.files import written_whole
+from pocketface.metrics.measures import BINS
+from pocketface.reporting.quantities import label_of, quantity_of, title_of
+from pocketface.results.table import FLOAT32, Row
+
+BLUE, ORANGE, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+INK, GREY, FAINT = "#1b1f24", "#6b7280", "#d9dde3"
+COLOURS = (BLUE, ORANGE, GREEN, PINK, "#56B4E9", "#E69F00", INK, "#9467BD")
+PALE = "#9ecae1"
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "<", ">")
+
+ENOUGH = 10
+"""Faces, below which a share of them says nothing."""
+
+STYLE: Any = {
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": GREY,
+    "axes.titlesize": 12,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": FAINT,
+    "grid.linewidth": 0.8,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "legend.frameon": False,
+    "figure.dpi": 120,
+}
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Writes a PNG whose bytes depend on the figure alone: no date, no program name."""
+    with written_whole(path) as partial, laid_out(figure):
+        figure.savefig(partial, format="png", metadata={"Software": None})
+
+
+@contextmanager
+def laid_out(figure: Figure) -> Iterator[None]:
+    """Lays a figure out, and lets it be saved as it is: matplotlib would draw it once more for its layout."""
+    FigureCanvasAgg(figure)
+    if engine := figure.get_layout_engine():
+        engine.execute(figure)
+    figure.set_layout_engine(None)
+    try:
+        yield
+    finally:
+        figure.set_layout_engine(engine)
+
+
+def _look(level: int) -> dict[str, Any]:
+    """How the markers of the study's n-th level look, in every plot."""
+    return {
+        "color": COLOURS[level % len(COLOURS)],
+        "marker": MARKERS[level % len(MARKERS)],
+        "edgecolor": "white",
+        "linewidth": 0.8,
+        "zorder": 3,
+    }
+
+
+def _scale(metric: str) -> int:
+    return 100 if quantity_of(metric).unit == "%" else 1
+
+
+def confusion(counts: Mapping[str, np.ndarray], labels: Sequence[str], title: str) -> Figure:
+    """Confusion matrices side by side: shares of each true class, with the counts below.
+
+    Args:
+        counts: level -> `[K, K]` numbers of faces; rows are the truth, columns the answer.
+        labels: the K classes, in the model's order.
+        title: above all.
+    """
+    side = max(2.6, 0.62 * len(labels) + 1.2)
+    size = 9 if len(labels) <= 4 else 7.5
+    with mpl.rc_context(STYLE | {"axes.grid": False}):
+        figure = Figure(figsize=(side * len(counts) + 1.2, side + 0.9), layout="constrained")
+        panels = figure.subplots(1, len(counts), sharey=True, squeeze=False)[0]
+        for axes, (level, matrix) in zip(panels, counts.items(), strict=True):
+            totals = matrix.sum(axis=1, keepdims=True)
+            share = np.divide(matrix, totals, out=np.zeros(matrix.shape), where=totals > 0)
+            image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+            for (row, column), value in np.ndenumerate(share):
+                axes.text(
+                    column,
+                    row,
+                    f"{100 * value:.0f}\n({int(matrix[row, column])})",
+                    ha="center",
+                    va="center",
+                    fontsize=size,
+                    linespacing=1.1,
+                    color="white" if value > 0.55 else INK,
+                )
+            ticks = range(len(labels))
+            slanted = len(labels) > 3
+            axes.set_xticks(ticks, labels, rotation=45 if slanted else 0, ha="right" if slanted else "center")
+            axes.set_yticks(ticks, labels)
+            axes.set_title(level)
+            axes.set_xlabel("answer")
+            axes.spines[:].set_visible(False)
+            axes.tick_params(length=0)
+        panels[0].set_ylabel("truth")
+        bar = figure.colorbar(
+            image, ax=list(panels), format=lambda value, _: f"{100 * value:.0f}", shrink=0.85
+        )
+        bar.set_label("faces of the true class (%)")
+        bar.outline.set_visible(False)
+        figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    return figure
+
+
+def curves(history: pd.DataFrame, title: str) -> Figure:
+    """Learning curves: a panel per column that has a `val_` twin, training against validation.
+
+    Args:
+        history: `epoch`, then columns such as `loss` and `val_loss`; one row per epoch.
+        title: above all.
+    """
+    names = [column for column in history.columns if f"val_{column}" in history.columns]
+    columns = min(len(names), 3)
+    rows = -(-len(names) // columns)
+    epochs = history["epoch"] + (1 - history["epoch"].iloc[0])
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(3.6 * columns + 0.4, 2.7 * rows + 0.7), layout="constrained")
+        panels = figure.subplots(rows, columns, squeeze=False).ravel()
+        for axes in panels[len(names) :]:
+            axes.set_visible(False)
+        for axes, name in zip(panels, names, strict=False):
+            scale = _scale(name)
+            marker = "o" if len(history) < 15 else None
+            axes.plot(epochs, scale * history[name], color=GREY, marker=marker, ms=3, label="training")
+            axes.plot(
+                epochs,
+                scale * history[f"val_{name}"],
+                color=BLUE,
+                marker=marker,
+                ms=3,
+                lw=2,
+                label="validation",
+            )
+            axes.set(xlabel="epoch", ylabel=label_of(name))
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=1))
+        handles, texts = panels[0].get_legend_handles_labels()
+        figure.legend(handles, texts, loc="outside lower center", ncols=2)
+        figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    return figure
+
+
+def reliability(bins: Mapping[str, pd.DataFrame], levels: Sequence[str], title: str) -> Figure:
+    """Whether probabilities mean what they say: the share of right answers against the confidence.
+
+    Shares of fewer than `ENOUGH` faces are left out.
+
+    Args:
+        bins: level -> columns `confidence`, `accuracy`, `faces` of every bin that has faces.
+        levels: of the study, in order.
+        title: above all.
+    """
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(5.4, 4.8), layout="constrained")
+        axes, below = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
+        axes.plot([0, 100], [0, 100], color=GREY, linestyle="--", linewidth=1, zorder=1)
+        width = 0.8 * 100 / BINS / len(bins)
+        for i, (level, found) in enumerate(bins.items()):
+            look = _look(levels.index(level))
+            shown = found[found["faces"] >= ENOUGH]
+            x, y = 100 * shown["confidence"], 100 * shown["accuracy"]
+            axes.plot(x, y, color=look["color"], linewidth=1, zorder=2)
+            axes.scatter(x, y, s=42, label=level, **look)
+            edges = 100 / BINS * (found.index.to_numpy() + 0.5) + width * (i - (len(bins) - 1) / 2)
+            below.bar(edges, found["faces"], width, color=look["color"])
+        axes.set(ylabel="right answers (%)", xlim=(0, 100), ylim=(0, 102))
+        below.set(xlabel="probability of the answer (%)", ylabel="faces")
+        axes.set_title(title)
+        figure.legend(loc="outside lower center", ncols=min(len(bins), 5))
+    return figure
+
+
+@dataclass(frozen=True)
+class Point:
+    """One variant in a plot: what it costs (kilobytes or milliseconds; None where unknown), and a row of the
+    results.
+    """
+
+    label: str
+    cost: float | None
+    row: Row
+    taken: bool = False
+
+
+Costs = Mapping[str, Sequence[Point]]
+"""Axis label, with its unit -> the points."""
+
+
+def tradeoff(panels: Sequence[Costs], title: str, margins: Mapping[str, float]) -> Figure:
+    """Metrics against size and latency: a row a metric, a column a cost; points are named, with 95%
+    intervals.
+
+    Args:
+        panels: at least one metric's.
+        title: above all.
+        margins: metric -> the equivalence margin, the grey band about float32.
+    """
+    width = max(len(row) for row in panels)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(5.2 * width, 3.3 * len(panels) + 0.3), layout="constrained")
+        axes = figure.subplots(len(panels), width, squeeze=False)
+        for row, costs in zip(axes, panels, strict=True):
+            for one, (label, points) in zip(row, costs.items(), strict=False):
+                _scatter(one, label, points, margins)
+        figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    return figure
+
+
+def _scatter(axes: Axes, label: str, points: Sequence[Point], margins: Mapping[str, float]) -> None:
+    name = points[0].row.name
+    scale = _scale(name)
+    for point in points:
+        row, colour = point.row, ORANGE if point.row.verdict == "worse" else BLUE
+        value = scale * (row.value or 0.0)
+        if row.low is not None and row.high is not None:
+            axes.plot(
+                [point.cost] * 2, [scale * row.low, scale * row.high], color=colour, alpha=0.35, linewidth=2
+            )
+        axes.scatter([point.cost], [value], s=64 if point.taken else 30, color=colour, zorder=3)
+        if point.label == FLOAT32:
+            margin = scale * margins.get(row.metric, 0.0)
+            axes.axhspan(value - margin, value + margin, color=FAINT, alpha=0.6, linewidth=0)
+    _name_points(axes, points, scale)
+    axes.set_xlim(0, 1.3 * max(point.cost or 0.0 for point in points))
+    axes.margins(y=0.15)
+    axes.set(xlabel=label, ylabel=label_of(name))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
+
+
+def _name_points(axes: Axes, points: Sequence[Point], scale: int) -> None:
+    """Names beside the points; where names would lie on each other, the lower one steps down."""
+    values = [scale * (point.row.value or 0.0) for point in points]
+    step = (max(values) - min(values) or 1.0) / 14
+    taken: list[float] = []
+    for value, point in sorted(
+        zip(values, points, strict=True), key=lambda pair: (-pair[0], pair[1].cost or 0.0)
+    ):
+        place = value
+        while any(abs(place - other) < step for other in taken):
+            place -= step / 2
+        taken.append(place)
+        weight = "bold" if point.taken else "normal"
+        words = {
+            "xytext": (6, 0),
+            "textcoords": "offset points",
+            "va": "center",
+            "fontsize": 8,
+            "weight": weight,
+        }
+        axes.annotate(point.label, (point.cost or 0.0, place), color=INK if point.taken else GREY, **words)
+
+
+def groups(values: Mapping[str, Sequence[tuple[str, Mapping[str, Row]]]], name: str, title: str) -> Figure:
+    """A metric per group of faces with 95% intervals, of float32 and of the level to take.
+
+    Args:
+        values: grouping -> level and its rows by group.
+        name: `DATASET.METRIC`.
+        title: above all.
+    """
+    sizes = [max(len(rows) for _, rows in by_level) for by_level in values.values()]
+    scale = _scale(name)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(6, 1.2 + 0.34 * sum(sizes)), layout="constrained")
+        panels = figure.subplots(len(values), 1, sharex=True, squeeze=False, height_ratios=sizes)[:, 0]
+        for axes, (grouping, by_level) in zip(panels, values.items(), strict=True):
+            names = list(dict.fromkeys(group for _, rows in by_level for group in rows))
+            for i, (level, rows) in enumerate(by_level):
+                look = {"color": (GREY, BLUE)[i % 2], "zorder": 3}
+                for group, row in rows.items():
+                    place = names.index(group) + 0.24 * (i - (len(by_level) - 1) / 2)
+                    if row.low is not None and row.high is not None:
+                        axes.plot(
+                            [scale * row.low, scale * row.high], [place] * 2, linewidth=2, alpha=0.5, **look
+                        )
+                    label = level if group == names[0] else None
+                    axes.scatter([scale * (row.value or 0.0)], [place], s=26, label=label, **look)
+            axes.set_yticks(range(len(names)), names)
+            axes.set_ylim(len(names) - 0.5, -0.5)
+            axes.set_ylabel(grouping.replace("_", " "))
+            axes.tick_params(axis="y", length=0, labelcolor=INK)
+        panels[-1].set_xlabel(_axis(name))
+        figure.align_ylabels(list(panels))
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+        figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    return figure
+
+
+def overview(changes: Mapping[tuple[str, str], Sequence[tuple[Row, float | None]]], title: str) -> Figure:
+    """What every level costs: a panel a model and metric, a row a level; change with its interval, and size
+    as a bar.
+
+    Panels of the same unit share their axis.
+
+    Args:
+        changes: (model, `DATASET.METRIC`) -> rows of the results and the size of the file, a share of
+            float32's.
+        title: above all.
+    """
+    heights = [len(rows) for rows in changes.values()]
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(8, 0.25 * sum(heights) + 0.75 * len(heights) + 0.6), layout="constrained")
+        panels = figure.subplots(len(changes), 2, squeeze=False, height_ratios=heights, width_ratios=[4, 1])
+        by_unit: dict[int, list[Axes]] = {}
+        for (axes, bars), ((model, name), rows) in zip(panels, changes.items(), strict=True):
+            scale, places = _scale(name), range(len(rows))
+            axes.axvline(0, color=GREY, linewidth=1)
+            for place, (row, _) in zip(places, rows, strict=True):
+                colour = VERDICTS.get(row.verdict or "", GREY)
+                axes.plot(
+                    [scale * (row.change_low or 0), scale * (row.change_high or 0)],
+                    [place] * 2,
+                    color=colour,
+                    linewidth=2,
+                )
+                axes.scatter([scale * (row.change or 0)], [place], color=colour, s=26, zorder=3)
+            bars.barh(places, [share or 0 for _, share in rows], 0.6, color=PALE)
+            for one, ticks in ((axes, [row.level for row, _ in rows]), (bars, [""] * len(rows))):
+                one.set_yticks(places, ticks)
+                one.set_ylim(len(rows) - 0.5, -0.5)
+                one.grid(False, axis="y")
+                one.tick_params(axis="y", length=0, labelcolor=INK)
+            bars.set_xlim(0, 1)
+            bars.set_xticks([0, 0.5, 1], ["0", "½", "1"])
+            unit = "points" if scale == 100 else quantity_of(name).unit
+            axes.set_title(
+                f"{model}: {title_of(name)} ({unit}, {quantity_of(name).better} is better)", fontsize=10
+            )
+            axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
+            by_unit.setdefault(scale, []).append(axes)
+        for alike in by_unit.values():
+            ends = [end for axes in alike for end in axes.get_xlim()]
+            for axes in alike:
+                axes.set_xlim(min(ends), max(ends))
+        panels[0, 1].set_title("size", fontsize=10)
+        marks = [Line2D([], [], color=colour, marker="o", label=label) for label, colour in VERDICTS.items()]
+        figure.legend(handles=marks, loc="outside lower center", ncols=4)
+        figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    return figure
+
+
+VERDICTS = {"worse": ORANGE, "better": GREEN, "equivalent": BLUE, "cannot tell": GREY}
+
+
+def _axis(name: str) -> str:
+    return f"{label_of(name)}, {quantity_of(name).better} is better"

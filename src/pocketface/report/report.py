@@ -1,0 +1,248 @@
+"""The report of a study: what `reports/STUDY/` holds.
+
+    write_report(study, root)
+
+- `index.html`: the report that people read, one file that needs no network (`pocketface.report.page`).
+- `comparison.md`: the same comparison as text.
+- `metrics.json`: `{model: {level: {"utkface.age_mae": 6.1, "size_kb": 331}}}`, the main metrics, for `dvc
+metrics`.
+- `results.parquet`: the results table with the timings, for programs.
+- `plots/`: overview, metrics against size and latency, learning curves, calibration, groups.
+- `confusion/MODEL/HEAD_LEVEL.csv`: `actual,predicted`, one row per face, for `dvc plots`.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from pocketface.choosing.rule import Pick, pick
+from pocketface.core.files import write_json, written_whole
+from pocketface.metrics.measures import comparisons, reliability
+from pocketface.metrics.registry import metric_of
+from pocketface.report import page, plots, tables, text
+from pocketface.reporting.quantities import label_of, title_of
+from pocketface.results.measure import read_answers
+from pocketface.results.outs import Results, Variant
+from pocketface.results.table import SIZE, Row
+from pocketface.study import Study
+
+Picks = Mapping[str, Pick]
+Plots = dict[str, Figure]
+"""Name, `MODEL/KIND` or `overview` -> plot."""
+
+Answers = dict[tuple[str, str, str], pd.DataFrame]
+"""(model, level, head) -> columns `actual`, `predicted`."""
+
+
+def write_report(study: Study, root: Path = Path()) -> Path:
+    """Reads the outs below `root` and writes the study's report.
+
+    Returns:
+        The folder `reports/STUDY`.
+
+    Raises:
+        PocketfaceError: an out is missing or damaged, the message names it.
+    """
+    results = Results.load(study, root)
+    picks = {model: pick(results.table, model, study.champion) for model in study.models}
+    predictions = {(v.model, v.level): _own(results, v, root) for v in results.running()}
+    folder = root / "reports" / study.study
+    write_json(folder / "metrics.json", metrics(results))
+    results.table.write(folder / "results.parquet")
+    drawn = all_plots(results, picks, predictions)
+    with written_whole(folder / "plots") as partial:
+        for name, figure in drawn.items():
+            (partial / name).parent.mkdir(parents=True, exist_ok=True)
+            plots.save(figure, partial / f"{name}.png")
+    answers = _answers(results, predictions)
+    _write_answers(folder / "confusion", answers)
+    with written_whole(folder / "comparison.md") as partial:
+        partial.write_text(comparison(results, picks, drawn), encoding="utf-8")
+    with written_whole(folder / "index.html") as partial:
+        partial.write_text(page.render(results, picks, drawn, answers, root), encoding="utf-8")
+    return folder
+
+
+def metrics(results: Results) -> dict[str, dict[str, dict[str, float]]]:
+    """Model -> level -> the main metrics and the size, of the variants that run."""
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for variant in results.running():
+        main = {name: variant.value(name) for name in results.main_metrics(variant.model)}
+        size = variant.value(SIZE)
+        told = {name: value for name, value in main.items() if value is not None}
+        found.setdefault(variant.model, {})[variant.level] = told | ({"size_kb": size / 1e3} if size else {})
+    return found
+
+
+def comparison(results: Results, picks: Picks, drawn: Plots) -> str:
+    """The text of `comparison.md`: what to take, then a table a model; all else is folded."""
+    parts = [
+        f"# Study `{results.study.study}`: what each quantization level costs",
+        text.measured_on(results),
+        tables.take(results, picks).markdown(),
+        *(["![every level against float32](plots/overview.png)"] if "overview" in drawn else []),
+    ]
+    for model in results.study.models:
+        if results.running(model):
+            parts += _model(results, picks[model], drawn)
+    missing = tables.unavailable(results)
+    parts += ["## Not available", "\n".join(f"- {line}" for line in missing)] if missing else []
+    facts = "\n".join(f"- {name}: {line}" for name, line in text.head_lines(results))
+    parts += [
+        "## How to read it",
+        text.GLOSSARY,
+        text.VERDICTS,
+        _folded("Faces found and rejected", tables.faces(results).markdown(), tables.copies(results)),
+        _folded(
+            "Models, data and terms", tables.models(results).markdown(), tables.licences(results).markdown()
+        ),
+        _folded("Time", text.timed_on(results), tables.latencies(results).markdown())
+        if tables.latencies(results)
+        else "Time was not measured: `dvc repro benchmark`, then `dvc repro report`.",
+        _folded("Repeat it", facts),
+        text.ETHICS,
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _model(results: Results, picked: Pick, drawn: Plots) -> list[str]:
+    model = picked.model
+    own, *others = results.datasets(model) or [""]
+    groups = [
+        part
+        for name in results.main_metrics(model)
+        for grouping in tables.groupings(results, model, name)
+        for part in (f"{label_of(name)}:", tables.groups(results, model, name, grouping, picked).markdown())
+    ]
+    pictures = [f"![{name}](plots/{name}.png)" for name in drawn if name.startswith(f"{model}/")]
+    taken = f"Take `{picked.take.level}`: {picked.why}." if picked.take else f"{picked.why}."
+    return [
+        f"## {model}",
+        taken[0].upper() + taken[1:],
+        tables.levels(results, model, picked).markdown(),
+        *(_folded(f"On {name}", tables.levels(results, model, picked, name).markdown()) for name in others),
+        _folded("How sure", tables.certainty(results, model).markdown()),
+        *(
+            _folded(f"Every metric on {name}", tables.every_metric(results, model, name).markdown())
+            for name in (own, *others)
+        ),
+        _folded("Groups", text.GROUPS if groups else "", *groups),
+        _folded("What each level is, and where it runs", tables.needs(results, model).markdown()),
+        _folded("Plots", *pictures),
+    ]
+
+
+def _folded(title: str, *parts: str) -> str:
+    """Paragraphs behind a line that opens them; nothing when all are empty."""
+    body = "\n\n".join(part for part in parts if part)
+    return f"<details><summary>{title}</summary>\n\n{body}\n\n</details>" if body else ""
+
+
+def _own(results: Results, variant: Variant, root: Path) -> pd.DataFrame:
+    """A variant's answers on its model's own datasets."""
+    rows = read_answers(root, variant.model, variant.level).predictions
+    return rows[rows["dataset"].isin(results.study.trained_on(variant.model))]
+
+
+def _answers(results: Results, predictions: Mapping[tuple[str, str], pd.DataFrame]) -> Answers:
+    """What every running variant answered, for the heads that are classes."""
+    answers = {}
+    for variant in results.running():
+        own = predictions[variant.model, variant.level]
+        for head, output in variant.card.outputs.items():
+            found = comparisons(
+                own[[c for c in own if c.partition("_pred")[0].partition("_prob_")[0] == head]]
+            )
+            if output.kind == "classes" and head in found:
+                pair = pd.DataFrame({"actual": found[head].truth, "predicted": found[head].answer}).dropna()
+                if len(pair):
+                    answers[variant.model, variant.level, head] = pair
+    return answers
+
+
+def _write_answers(folder: Path, answers: Answers) -> None:
+    with written_whole(folder) as partial:
+        partial.mkdir()
+        for (model, level, head), pair in answers.items():
+            path = partial / model / f"{head}_{level}.csv"
+            path.parent.mkdir(exist_ok=True)
+            pair.to_csv(path, index=False, lineterminator="\n")
+
+
+def all_plots(results: Results, picks: Picks, predictions: Mapping[tuple[str, str], pd.DataFrame]) -> Plots:
+    """Every plot of the report, by name."""
+    found: Plots = {}
+    if changes := _changes(results):
+        found["overview"] = plots.overview(changes, "Every level against float32, with 95% intervals")
+    for model in results.study.models:
+        if panels := _panels(results, model, picks[model]):
+            found[f"{model}/tradeoff"] = plots.tradeoff(panels, model, _margins(results))
+        if model in results.histories:
+            found[f"{model}/curves"] = plots.curves(results.histories[model], f"{model}: learning curves")
+        shown = tables.shown_variants(results, model, picks[model])
+        for name in results.main_metrics(model):
+            groupings = tables.groupings(results, model, name)
+            values = {by: [(v.level, _by_group(results, v, name, by)) for v in shown] for by in groupings}
+            if values and shown:
+                title = f"{model}: {title_of(name)} per group"
+                found[f"{model}/groups_{name.partition('.')[2]}"] = plots.groups(values, name, title)
+        own = {v.level: comparisons(predictions[v.model, v.level]) for v in shown}
+        for head, output in results.of(model)[0].card.outputs.items():
+            bins = {level: reliability(tasks[head]) for level, tasks in own.items() if head in tasks}
+            bins = {level: rows for level, rows in bins.items() if len(rows)}
+            if bins and output.kind == "classes":
+                title = f"{model}: calibration of {head}"
+                found[f"{model}/calibration_{head}"] = plots.reliability(
+                    bins, list(results.study.levels), title
+                )
+    return found
+
+
+def _changes(results: Results) -> dict[tuple[str, str], list[tuple[Row, float | None]]]:
+    """(model, main metric) -> what each level changes, and the size of its file."""
+    found: dict[tuple[str, str], list[tuple[Row, float | None]]] = {}
+    for variant in results.running():
+        for name in results.main_metrics(variant.model):
+            row = variant.row(name)
+            if row is not None and row.change is not None:
+                found.setdefault((variant.model, name), []).append((row, variant.card.size_ratio))
+    return found
+
+
+def _panels(results: Results, model: str, picked: Pick) -> Sequence[plots.Costs]:
+    """A row a main metric: against size, and where it was measured against latency; equal files once."""
+    costs = {
+        "file (kB)": lambda v: v.card.size_bytes / 1e3 if v.card.size_bytes else None,
+        "median time, 1 thread (ms)": lambda v: v.latency_ms,
+    }
+    variants = list({v.card.sha256 or v.level: v for v in reversed(results.running(model))}.values())[::-1]
+    panels = []
+    for name in results.main_metrics(model):
+        points = {
+            label: [
+                plots.Point(v.level, cost(v), row, bool(picked.take and picked.take.level == v.level))
+                for v in variants
+                if (row := v.row(name)) is not None and row.value is not None and cost(v) is not None
+            ]
+            for label, cost in costs.items()
+        }
+        if kept := {label: some for label, some in points.items() if some}:
+            panels.append(kept)
+    return panels
+
+
+def _by_group(results: Results, variant: Variant, name: str, grouping: str) -> dict[str, Row]:
+    rows = (
+        (group, variant.row(name, grouping, group))
+        for group in tables.group_names(results, variant.model, name, grouping)
+    )
+    return {group: row for group, row in rows if row is not None}
+
+
+def _margins(results: Results) -> dict[str, float]:
+    """Main metric -> the margin within which a change is equivalent."""
+    names = [name for model in results.study.models for name in results.main_metrics(model)]
+    margins = {name.partition(".")[2]: metric_of(name) for name in names}
+    return {name: metric.margin(results.study.margins) for name, metric in margins.items() if metric}

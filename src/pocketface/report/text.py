@@ -1,0 +1,119 @@
+"""What the report says in words, in Markdown and in HTML alike."""
+
+import platform
+from datetime import UTC, datetime
+from importlib import metadata
+
+from pocketface.results.outs import Results
+from pocketface.results.table import FACES, KERNELS
+
+VERSIONS = (
+    "tensorflow",
+    "tensorflow-cpu",
+    "keras",
+    "ai-edge-litert",
+    "dlib-bin",
+    "opencv-python-headless",
+    "numpy",
+)
+"""Packages that decide what a variant is and answers."""
+
+GLOSSARY = """\
+MAE is the mean absolute error, CS@5 the share of faces whose age is at most 5 years off. In brackets stands
+the change against the same model's `float32` variant: in years for MAE, in percentage points for shares, as a
+ratio for size and time. Time is the median for one face with one thread. kB and MB are powers of ten."""
+
+VERDICTS = """\
+*equivalent*: the change lies within the margin, with its whole interval. *worse*, *better*: the change is
+more than chance, after correction for the number of levels compared. *cannot tell*: neither is shown; beside
+it stands the smallest change that so many faces could show. docs/statistics.md says how each is tested."""
+
+GROUPS = """\
+Groups are by label, on the same faces as above. A metric of few faces is uncertain, and so is a gap to it."""
+
+ETHICS = """\
+Gender is a binary annotation of appearance, as the datasets record it; it is not a person's gender identity.
+Race is the datasets' annotation: it serves to compare errors between groups and is never a model's answer.
+Ages, genders and expressions are estimates from one picture and no ground for decisions about a person."""
+
+SYNTHETIC = ("starter", "starter_test")
+"""Datasets of synthetic photographs."""
+
+
+def command(results: Results) -> str:
+    """What makes this report."""
+    return f"pocketface run --study {results.study.study}"
+
+
+def measured_on(results: Results) -> str:
+    """What was measured on whom, in a sentence."""
+    counts: dict[str, int] = {}
+    for variant in results.running():
+        for row in variant.rows(FACES):
+            counts[row.dataset] = max(counts.get(row.dataset, 0), row.n or 0)
+    told = " and ".join(f"{n:,} faces of {name}" for name, n in counts.items()) or "no faces"
+    running = [model for model in results.study.models if results.running(model)]
+    models = "1 model" if len(running) == 1 else f"{len(running)} models"
+    sentence = f"{models} at {len(results.study.levels)} levels, measured on {told}."
+    if counts and set(counts) <= set(SYNTHETIC):
+        return f"{sentence} These are synthetic photographs: the metrics say nothing about people."
+    return sentence
+
+
+def made(results: Results, commit: str | None) -> str:
+    """When, of which commit, and on which machine."""
+    parts = [
+        datetime.now(UTC).strftime("%Y-%m-%d"),
+        f"commit {commit[:12]}" if commit else "",
+        machine(results),
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def machine(results: Results) -> str:
+    """Where latencies were measured."""
+    hosts = {
+        "{cpu}, {cores} cores, {system}".format_map(variant.timing.host)
+        for variant in results.variants
+        if variant.timing and variant.timing.host
+    }
+    return "; ".join(sorted(hosts))
+
+
+def head_lines(results: Results) -> list[tuple[str, str]]:
+    """What was run on what, with what: name -> line."""
+    study = results.study
+    samples = ", ".join(
+        name if data.sample == 1 else f"{name} ({100 * data.sample:g}% of its pictures)"
+        for name, data in study.datasets.items()
+    )
+    kernels = dict.fromkeys(
+        row.text for variant in results.running() for row in variant.rows(KERNELS) if row.text
+    )
+    return [
+        ("Command", f"`{command(results)}`"),
+        ("Data", f"{samples}; seed {study.seed}"),
+        ("Kernels", ", ".join(kernels) or "nothing was run"),
+        ("Versions", versions()),
+    ]
+
+
+def timed_on(results: Results) -> str:
+    """On which machine, and how."""
+    return (
+        f"One face at a time on {machine(results)}. The ratios compare medians of runs that took "
+        "turns with the float32 variant, so that other load on the machine touches both."
+    )
+
+
+def versions() -> str:
+    """The versions of what builds and runs the variants, as installed."""
+    found = [f"{name} {version}" for name in VERSIONS if (version := _version(name))]
+    return ", ".join([f"Python {platform.python_version()}", *found])
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

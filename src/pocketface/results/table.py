@@ -1,0 +1,204 @@
+"""The results table: one row a metric, for report, gate, `choose` and `track` alike.
+
+    table = Table.load(root)                                # results/results.parquet and the timings
+    row = table.get("age_gender", "int8", "age_mae", "utkface")
+    row.value, row.low, row.high, row.change, row.verdict
+
+A row is about all faces of a dataset, or about a group of them (`grouping`, `group`). What is no metric of
+faces
+is a row without a dataset: `status` (`ok`, `failed`, `unavailable`; the reason in `text`), `size_bytes` and
+`sha256` of the file, the `kernels` it ran on, `latency_ms` and `latency_ratio` where the benchmark has run.
+`faces` is a row a dataset, with its split in `text`.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import written_whole
+
+RESULTS = Path("results/results.parquet")
+"""Below the repository's root."""
+FLOAT32 = "float32"
+"""The level that every other is compared with."""
+FACES, STATUS, SIZE, SHA256, KERNELS = "faces", "status", "size_bytes", "sha256", "kernels"
+MIN_RUNTIME, ARENA = "min_runtime", "arena_bytes"
+"""The oldest runtime that runs the file; the memory that TensorFlow Lite Micro needs for its tensors."""
+LATENCY, LATENCY_RATIO = "latency_ms", "latency_ratio"
+"""Median milliseconds a face with one thread, and its ratio to float32's in the same run."""
+
+AGAINST_BEST = "against best"
+"""A grouping whose group is a model: the changes of its rows are against that model's float32."""
+
+
+class Key(NamedTuple):
+    """What a row is about."""
+
+    model: str
+    level: str
+    metric: str
+    dataset: str = ""
+    grouping: str = ""
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One metric of one variant.
+
+    Attributes:
+        model, level, metric, dataset, grouping, group: see `Key`; no grouping is all faces.
+        main: whether the metric stands for one of the model's heads on its own dataset.
+        n: faces it was taken over.
+        value, low, high: in the metric's unit, with the 95% interval.
+        constant: the same metric for the best constant answer.
+        change, change_low, change_high, p, detectable, verdict: against the same model's float32 on the same
+            faces, see `pocketface.metrics.paired`; none for float32 itself.
+        text: of a status its reason, of `faces` the split, of a hash itself.
+    """
+
+    model: str
+    level: str
+    metric: str
+    dataset: str = ""
+    grouping: str = ""
+    group: str = ""
+    main: bool = False
+    n: int | None = None
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    constant: float | None = None
+    change: float | None = None
+    change_low: float | None = None
+    change_high: float | None = None
+    p: float | None = None
+    detectable: float | None = None
+    verdict: str | None = None
+    text: str | None = None
+
+    @property
+    def key(self) -> Key:
+        """What the row is about."""
+        return Key(self.model, self.level, self.metric, self.dataset, self.grouping, self.group)
+
+    @property
+    def name(self) -> str:
+        """`DATASET.METRIC`, or of a row without a dataset its metric."""
+        return f"{self.dataset}.{self.metric}" if self.dataset else self.metric
+
+
+@dataclass(frozen=True)
+class Table:
+    """All rows, in the order of models, levels, datasets (a model's own first) and metrics."""
+
+    rows: tuple[Row, ...]
+
+    @classmethod
+    def load(cls, root: Path = Path()) -> "Table":
+        """What `dvc repro` left below a repository's root, with its timings.
+
+        Raises:
+            PocketfaceError: there is no table, or it or a timing is damaged.
+        """
+        table = cls.read(root / RESULTS)
+        return cls((*table.rows, *_timings(root, dict.fromkeys((r.model, r.level) for r in table.rows))))
+
+    @classmethod
+    def read(cls, path: Path) -> "Table":
+        """Reads a table's file.
+
+        Raises:
+            PocketfaceError: there is none, or it is not one.
+        """
+        try:
+            frame = pd.read_parquet(path)
+            columns = frame.astype(object).where(frame.notna(), None).to_dict("list")
+            return cls(
+                tuple(Row(*values) for values in zip(*(columns[c.name] for c in fields(Row)), strict=True))
+            )
+        except FileNotFoundError:
+            raise PocketfaceError(f"{path}: no such file; make it with `dvc repro results`") from None
+        except (OSError, ValueError, KeyError) as error:
+            raise PocketfaceError(
+                f"{path}: not a results table ({error}); make it with `dvc repro results`"
+            ) from None
+
+    def write(self, path: Path) -> None:
+        """Writes the table's file, whose bytes repeat."""
+        frame = pd.DataFrame(self.rows, columns=[field.name for field in fields(Row)])
+        numbers = frame.columns.drop([*Key._fields, "main", "verdict", "text"])
+        with written_whole(path) as partial:
+            frame.astype(dict.fromkeys(numbers, float)).to_parquet(partial, index=False)
+
+    def get(
+        self, model: str, level: str, metric: str, dataset: str = "", grouping: str = "", group: str = ""
+    ) -> Row | None:
+        """One row."""
+        return self._by_key.get(Key(model, level, metric, dataset, grouping, group))
+
+    def value(self, *key: str) -> float | None:
+        """The value of one row, see `get`."""
+        row = self.get(*key)
+        return row.value if row else None
+
+    def of(self, model: str, level: str) -> list[Row]:
+        """A variant's rows."""
+        return self._by_variant.get((model, level), [])
+
+    @property
+    def models(self) -> list[str]:
+        """In the study's order."""
+        return list(dict.fromkeys(row.model for row in self.rows))
+
+    def levels(self, model: str) -> list[str]:
+        """Of a model, those that failed included."""
+        return [level for name, level in self._by_variant if name == model]
+
+    def reason(self, model: str, level: str) -> str | None:
+        """Why a variant does not run, or None when it does."""
+        status = self.get(model, level, STATUS)
+        return status.text if status else "not made"
+
+    def mains(self, model: str) -> list[str]:
+        """`DATASET.METRIC` for each of a model's heads: of a number its mean error, of classes their
+        accuracy.
+        """
+        return list(
+            dict.fromkeys(
+                row.name for row in self.rows if row.model == model and row.main and not row.grouping
+            )
+        )
+
+    @cached_property
+    def _by_key(self) -> dict[Key, Row]:
+        return {row.key: row for row in self.rows}
+
+    @cached_property
+    def _by_variant(self) -> dict[tuple[str, str], list[Row]]:
+        found: dict[tuple[str, str], list[Row]] = {}
+        for row in self.rows:
+            found.setdefault((row.model, row.level), []).append(row)
+        return found
+
+
+def _timings(root: Path, variants: Iterable[tuple[str, str]]) -> Iterator[Row]:
+    for model, level in variants:
+        path = root / "timings" / model / f"{level}.json"
+        try:
+            told = json.loads(path.read_text(encoding="utf-8"))
+            one = (told.get("threads") or {}).get("1")
+            if one:
+                yield Row(model, level, LATENCY, value=float(one["median_ms"]))
+            if one and told.get("float32_ratio") is not None:
+                yield Row(model, level, LATENCY_RATIO, value=float(told["float32_ratio"]))
+        except FileNotFoundError:
+            continue
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise PocketfaceError(f"{path}: not what `benchmark@{model}` writes ({error})") from None
