@@ -16,8 +16,8 @@ import yaml
 from pocketface.cards import ModelCard, VariantCard, write_card
 from pocketface.core.files import sha256, write_json
 from pocketface.core.labels import EXPRESSIONS, FAIRFACE_RACES, GENDERS, RACES, Output, age_band
-from pocketface.evaluation.groups import by_group
-from pocketface.metrics.measures import measure
+from pocketface.results.measure import measure
+from pocketface.results.table import RESULTS
 from pocketface.study import Study
 
 LEVELS = ("float32", "float16", "int8")
@@ -84,7 +84,14 @@ def write_outs(root: Path, params: dict[str, Any] = STUDY, faces: int = FACES) -
         write_model(study, model, root / "models" / model)
         for level in LEVELS:
             write_variant(study, model, level, root, faces=faces)
+    write_results(Outs(study, root))
     return Outs(study, root)
+
+
+def write_results(outs: Outs) -> None:
+    """Measures the answers, as stage `results` does."""
+    own = {model: outs.study.trained_on(model) for model in outs.study.models}
+    measure(own, list(outs.study.levels), outs.study.margins, outs.root).write(outs.root / RESULTS)
 
 
 def write_publishable(root: Path) -> Outs:
@@ -176,26 +183,8 @@ def write_evaluation(
     counts = {} if failed else {own: faces, **({"photos": 18} if own == "utkface" else {})}
     tables = {name: answers(name, n, noise) for name, n in counts.items()}
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(
-        folder / "metrics.json",
-        {
-            "model": model,
-            "level": level,
-            "status": "failed" if failed else "ok",
-            "reason": REASON if failed else None,
-            "kernels": "imagined kernels",
-            "datasets": {
-                name: {
-                    "n": len(table),
-                    "split": "val",
-                    "metrics": measure(table).values,
-                    "by_group": by_group(table),
-                    "baseline": {"gender_accuracy": 0.5},
-                }
-                for name, table in tables.items()
-            },
-        },
-    )
+    run = {"status": "failed", "reason": REASON} if failed else {"status": "ok", "reason": None}
+    write_json(folder / "run.json", run | {"kernels": "imagined kernels", "datasets": {}})
     table = pd.concat(tables.values()) if tables else pd.DataFrame({"dataset": [], "image": []}, dtype=object)
     table.to_parquet(folder / "predictions.parquet", index=False)
 

@@ -25,7 +25,7 @@ from pocketface.core.files import git_revision
 from pocketface.report import plots, tables, text
 from pocketface.report.cells import Cell, Row, Table
 from pocketface.reporting.quantities import label_of, size
-from pocketface.results.outs import Results
+from pocketface.report.outs import Results
 
 INKS = {
     plots.INK: "var(--ink)",

@@ -24,7 +24,7 @@ from pocketface.metrics.registry import metric_of
 from pocketface.report import page, plots, tables, text
 from pocketface.reporting.quantities import label_of, title_of
 from pocketface.results.measure import read_answers
-from pocketface.results.outs import Results, Variant
+from pocketface.report.outs import Results, Variant
 from pocketface.results.table import SIZE, Row
 from pocketface.study import Study
 

@@ -12,7 +12,7 @@ from pocketface.evaluation.groups import GROUPINGS
 from pocketface.faces.index import CONTRADICTORY, DUPLICATE, MEASURED_TOO
 from pocketface.report.cells import Cell, Row, Table
 from pocketface.reporting.quantities import MISSING, SAME, change, label_of, shown, size, spread
-from pocketface.results.outs import Results, Variant, reject_counts
+from pocketface.report.outs import Results, Variant, reject_counts
 from pocketface.results.table import FLOAT32, SHA256
 from pocketface.results.table import Row as Result
 from pocketface.tflite.levels import LEVELS

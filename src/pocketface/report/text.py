@@ -4,7 +4,7 @@ import platform
 from datetime import UTC, datetime
 from importlib import metadata
 
-from pocketface.results.outs import Results
+from pocketface.report.outs import Results
 from pocketface.results.table import FACES, KERNELS
 
 VERSIONS = (

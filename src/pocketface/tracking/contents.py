@@ -20,7 +20,7 @@ from pocketface.fetching.sources import SOURCES, load_sources
 from pocketface.metrics.measures import comparisons
 from pocketface.report import plots
 from pocketface.results.measure import read_answers
-from pocketface.results.outs import Variant
+from pocketface.report.outs import Variant
 from pocketface.results.table import Row
 from pocketface.study import Study
 from pocketface.tracking.store import Input

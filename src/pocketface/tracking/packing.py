@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pocketface.cards import CARD, MODEL_FILE
-from pocketface.results.outs import Variant
+from pocketface.report.outs import Variant
 from pocketface.tracking import tflite_pyfunc
 from pocketface.tracking.store import Store
 

@@ -21,7 +21,7 @@ from pocketface.choosing.answer import lines
 from pocketface.choosing.rule import Choice, choose, tasks
 from pocketface.core.addresses import without_secrets
 from pocketface.core.files import git_revision, sha256
-from pocketface.results.outs import Results, Variant
+from pocketface.report.outs import Results, Variant
 from pocketface.results.table import LATENCY, LATENCY_RATIO
 from pocketface.study import Study
 from pocketface.tflite.levels import LEVELS

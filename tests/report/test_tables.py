@@ -1,0 +1,148 @@
+from dataclasses import replace
+
+import pytest
+
+from fake_outs import REASON, write_outs
+from pocketface.choosing.rule import pick
+from pocketface.report import tables
+from pocketface.report.cells import Cell, Table
+from pocketface.report.outs import Results, reject_counts
+from pocketface.reporting.quantities import change
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    outs = write_outs(tmp_path_factory.mktemp("outs"))
+    return Results.load(outs.study, outs.root)
+
+
+@pytest.fixture(scope="module")
+def picks(results):
+    return {model: pick(results.table, model, results.study.champion) for model in results.study.models}
+
+
+def rows(table):
+    """Text of the first cell -> texts of the others."""
+    return {cells[0].text: [cell.text for cell in cells[1:]] for cells in table.cells}
+
+
+def test_markdown_escapes_bars_and_keeps_one_line_per_row():
+    cells = ["x|y", Cell("1\n2", tone="total"), Cell("z", href="https://a.org")]
+    assert Table(["a", "b", "c"], [cells]).markdown().splitlines() == [
+        "| a | b | c |",
+        "| :-- | --: | --: |",
+        r"| x\|y | **1 2** | [z](https://a.org) |",
+    ]
+
+
+def test_markdown_takes_no_tag_and_no_link_from_a_cell():
+    cells = ["<script>x</script>", "a < 1", "![x](https://a.org)"]
+    assert Table(["a", "b", "c"], [cells]).markdown().splitlines()[-1] == (
+        r"| &lt;script>x&lt;/script> | a < 1 | ![x]\(https://a.org) |"
+    )
+
+
+def test_the_first_table_says_what_to_take_and_at_what_cost(results, picks):
+    lines = [[cell.text for cell in cells] for cells in tables.take(results, picks).cells]
+    assert [line[0] for line in lines] == ["age_gender", "", "expression"]
+    level = picks["age_gender"].take.level
+    row = results.table.get("age_gender", level, "age_mae", "utkface")
+    assert lines[0][1:3] == [level, "age MAE (years), utkface"]
+    assert lines[0][4] == f"{row.value:.2f}" and row.verdict in lines[0][5] and lines[0][-1] == "240"
+    assert lines[0][6] == f"{row.constant:.2f}"
+
+
+def test_levels_are_compared_with_float32(results, picks):
+    found = rows(tables.levels(results, "age_gender", picks["age_gender"]))
+    float32, int8 = (results.table.get("age_gender", level, "age_mae", "utkface") for level in ("float32", "int8"))
+    assert found["float32"][2] == f"{float32.value:.2f}"
+    assert found["int8"][2] == f"{int8.value:.2f} (+{int8.value - float32.value:.2f})"
+    assert found["int8"][:2] == ["331 kB (0.28x)", "1.40 ms (0.70x)"]
+    assert len(found["constant baseline"]) == 4
+
+
+def test_what_is_sorted_is_the_number_and_not_its_text(results):
+    size = [cells[1].sort for cells in tables.levels(results, "age_gender").cells]
+    assert size == [1_203_456, 612_345, 331_000, None], "1.20 MB is more than 612 kB"
+
+
+def test_equal_files_are_measured_once(results):
+    variants = list(results.variants)
+    same = replace(results.table, rows=tuple(
+        replace(row, text="abc") if row.metric == "sha256" and row.model == "age_gender" else row
+        for row in results.table.rows
+    ))
+    merged = replace(results, table=same, variants=tuple(replace(v, table=same) for v in variants))
+    assert rows(tables.levels(merged, "age_gender"))["int8"][0] == "same file as float32"
+
+
+def test_every_change_has_its_interval_and_its_verdict(results):
+    lines = [[cell.text for cell in cells] for cells in tables.certainty(results, "age_gender").cells]
+    by_level = {line[1]: line[2:] for line in lines if line[0] == "gender accuracy (%)"}
+    one = results.table.get("age_gender", "int8", "gender_accuracy", "utkface")
+    assert by_level["float32"][2:] == ["", "", "", "", ""]
+    assert by_level["int8"][2] == change("gender_accuracy", one.change, 0.0)
+    assert by_level["int8"][4] == f"{one.p:.3f}" and by_level["int8"][6] == one.verdict
+
+
+def test_further_metrics_stand_apart(results):
+    header = tables.every_metric(results, "age_gender", "utkface").header
+    assert "gender balanced accuracy (%)" in header and "gender weighted F1 (%)" in header
+    assert not set(header) & set(tables.levels(results, "age_gender").header[1:])
+
+
+def test_a_failed_level_is_a_row_with_its_reason(results):
+    found = rows(tables.levels(results, "expression"))
+    assert found["int8"] == [f"failed: {REASON}", "", ""]
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("failed: tensorflow/lite/kernels/conv.cc:343 input->type != filter->type", "failed: input->type != filter->type"),
+        ("unavailable: weights unavailable: put it there. Then run", "unavailable: weights unavailable: put it there"),
+        ("failed: " + "long " * 40, "failed: " + "long " * 16),
+    ],
+)
+def test_reasons_are_short_and_without_names_of_c_files(reason, told):
+    assert tables.short(reason).startswith(told.strip()) and len(tables.short(reason)) <= tables.LONGEST
+
+
+def test_groups_stand_in_their_own_order_above_the_gap(results, picks):
+    found = rows(tables.groups(results, "age_gender", "utkface.age_mae", "age_band", picks["age_gender"]))
+    assert list(found)[:3] == ["0-2", "3-9", "10-19"]
+    gap = float(found.pop("gap, best to worst")[1])
+    errors = [float(cells[1].partition(" ")[0]) for cells in found.values()]
+    assert gap == pytest.approx(max(errors) - min(errors), abs=0.011)
+
+
+def test_one_group_alone_is_no_comparison(results, picks):
+    assert not tables.groups(results, "age_gender", "photos.gender_accuracy", "race", picks["age_gender"])
+
+
+def test_copies_are_told_and_what_became_of_them(results):
+    assert tables.copies(results) == ""
+    index = results.faces["utkface"].assign(image=[f"{i}.jpg" for i in range(20)])
+    index.loc[:2, ["status", "same_as"]] = ["measured_too", "15.jpg"]
+    index.loc[3, ["status", "same_as"]] = ["duplicate", "4.jpg"]
+    index.loc[5:6, ["status", "same_as"]] = ["contradictory", "5.jpg"]
+    told = tables.copies(replace(results, faces={"utkface": index}))
+    assert "1 of the measured pictures were also in its other splits (3 files)" in told
+    assert "1 files are copies of a picture in the same split" in told
+    assert "2 files show 1 pictures that have contradictory labels" in told
+
+
+def test_pictures_that_were_not_read_have_no_split_and_are_counted(results):
+    index = results.faces["utkface"].copy()
+    index.loc[index["status"] == "bad_name", "split"] = None
+    counts = reject_counts(index)
+    assert counts.loc["none", "bad_name"] == 1
+    assert counts.loc["all"].sum() == len(index)
+
+
+def test_rejects_are_counted_per_split_and_reason(results):
+    counts = reject_counts(results.faces["utkface"])
+    assert list(counts.columns) == ["ok", "bad_name", "no_face"]
+    assert counts.loc["val"].tolist() == [2, 1, 2]
+    assert counts.loc["all"].tolist() == [17, 1, 2]
+    assert "| utkface | val | bad_name 1, no_face 2 | 5 | 2 | 40.0 |" in tables.faces(results).markdown()

@@ -1,0 +1,100 @@
+"""The results table: written, read back, and complete."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from fake_outs import FAILED, LEVELS, REASON, write_evaluation, write_outs, write_results
+from pocketface.core.errors import PocketfaceError
+from pocketface.results.table import FACES, LATENCY, RESULTS, SIZE, STATUS, Row, Table
+
+
+@pytest.fixture(scope="module")
+def outs(tmp_path_factory):
+    return write_outs(tmp_path_factory.mktemp("outs"))
+
+
+@pytest.fixture(scope="module")
+def table(outs):
+    return Table.load(outs.root)
+
+
+def test_it_reads_back_as_it_was_written_and_its_bytes_repeat(table, tmp_path):
+    table.write(tmp_path / "once.parquet")
+    again = Table.read(tmp_path / "once.parquet")
+    assert again.rows == table.rows
+    again.write(tmp_path / "twice.parquet")
+    assert (tmp_path / "once.parquet").read_bytes() == (tmp_path / "twice.parquet").read_bytes()
+
+
+def test_every_variant_has_its_facts(table):
+    for model in table.models:
+        assert table.levels(model) == list(LEVELS)
+    assert table.reason(*FAILED) == f"failed: {REASON}"
+    assert table.reason("age_gender", "int8") is None and table.get("age_gender", "int8", STATUS)
+    assert table.value("age_gender", "int8", SIZE) == 331_000
+    assert table.value("age_gender", "int8", LATENCY) == pytest.approx(1.4)
+    photos = table.get("age_gender", "int8", FACES, "photos")
+    assert (photos.n, photos.text) == (18, "val")
+
+
+def test_metrics_have_interval_change_constant_and_verdict(table):
+    mae = table.get("age_gender", "int8", "age_mae", "utkface")
+    assert mae.main and mae.n == 240 and mae.low < mae.value < mae.high < mae.constant
+    assert mae.change_low < mae.change < mae.change_high
+    assert mae.verdict in ("equivalent", "worse", "better", "cannot tell") and 0 <= mae.p <= 1
+    assert table.get("age_gender", "float32", "age_mae", "utkface").verdict is None
+    assert table.mains("age_gender") == ["utkface.age_mae", "utkface.gender_accuracy"]
+
+
+def test_groups_have_their_rows(table):
+    black = table.get("age_gender", "int8", "age_mae", "utkface", "race", "black")
+    assert black.n and black.change is not None and black.main
+    further = table.get("age_gender", "int8", "gender_macro_f1", "utkface", "race", "black")
+    assert further.value is not None and further.change is None, "only main metrics are compared per group"
+
+
+def test_equal_answers_are_told_apart_from_worse_ones(tmp_path):
+    outs = write_outs(tmp_path, faces=2000)
+    write_evaluation(outs.study, "age_gender", "float16", outs.root, noise=0.0, faces=2000)
+    write_results(outs)
+    table = Table.load(outs.root)
+    for metric in ("age_mae", "gender_accuracy"):
+        assert table.get("age_gender", "float16", metric, "utkface").verdict == "equivalent"
+        assert table.get("age_gender", "int8", metric, "utkface").verdict == "worse"
+
+
+def test_levels_that_answered_other_faces_are_not_compared(tmp_path):
+    outs = write_outs(tmp_path)
+    path = tmp_path / "evaluation/age_gender/float16/predictions.parquet"
+    pd.read_parquet(path).iloc[1:].to_parquet(path)
+    with pytest.raises(PocketfaceError, match=r"float16 and float32 answered other faces of utkface.*dvc repro"):
+        write_results(outs)
+
+
+@pytest.mark.parametrize("name", ["run.json", "predictions.parquet"])
+def test_what_is_missing_or_damaged_is_named(tmp_path, name):
+    outs = write_outs(tmp_path)
+    path = tmp_path / "evaluation/expression/float16" / name
+    for content in (b"{}", None):
+        path.write_bytes(content) if content else path.unlink()
+        with pytest.raises(PocketfaceError, match=rf"expression/float16/{name}.*dvc repro evaluate@expression-f"):
+            write_results(outs)
+
+
+def test_a_damaged_table_or_timing_is_named(outs, tmp_path):
+    with pytest.raises(PocketfaceError, match=r"results\.parquet: no such file; make it with `dvc repro results`"):
+        Table.read(tmp_path / RESULTS)
+    (tmp_path / "t.parquet").write_bytes(b"PAR1")
+    with pytest.raises(PocketfaceError, match=r"t\.parquet: not a results table"):
+        Table.read(tmp_path / "t.parquet")
+    pd.DataFrame({"model": ["a"]}).to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(PocketfaceError, match=r"t\.parquet: not a results table"):
+        Table.read(tmp_path / "t.parquet")
+    Table((Row("m", "int8", STATUS),)).write(tmp_path / RESULTS)
+    timing = tmp_path / "timings/m/int8.json"
+    timing.parent.mkdir(parents=True)
+    timing.write_text(json.dumps({"threads": 5}))
+    with pytest.raises(PocketfaceError, match=r"int8\.json: not what `benchmark@m` writes"):
+        Table.load(tmp_path)
