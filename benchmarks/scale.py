@@ -33,9 +33,7 @@ import requests
 from sections import write_section
 
 import fake_outs
-from pocketface.reporting.quantization import write_quantization
-from pocketface.reporting.report import write_report
-from pocketface.reporting.results import Results
+from pocketface.report.report import write_report
 from pocketface.tracking.publish import track
 
 PAGE, TITLE = Path("reports/reliability.md"), "Many variants"
@@ -96,7 +94,7 @@ def timed(outs: fake_outs.Outs) -> dict[str, float]:
     """CPU seconds of every step."""
 
     def report() -> None:
-        write_quantization(Results.load(outs.study, outs.root), write_report(outs.study, outs.root))
+        write_report(outs.study, outs.root)
 
     def search() -> None:
         client = mlflow.MlflowClient(address(outs))

@@ -26,7 +26,7 @@ from pocketface.evaluation.labelled import summary
 from pocketface.faces import seen
 from pocketface.faces.index import OK, FaceSet
 from pocketface.faces.selection import Selection, save, select
-from pocketface.reporting.overview import overview
+from pocketface.report.published import overview
 from pocketface.tflite.convert import convert
 from pocketface.tflite.settings import LevelSettings
 

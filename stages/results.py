@@ -6,9 +6,8 @@ from pocketface.core.errors import exit_cleanly
 @exit_cleanly
 def main() -> None:
     """Writes results/results.parquet."""
-    from pocketface.metrics.settings import Margins
-
     from pocketface.core.params import part
+    from pocketface.metrics.settings import Margins
     from pocketface.results.measure import measure
     from pocketface.results.table import RESULTS
     from pocketface.training.settings import Plan

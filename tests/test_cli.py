@@ -389,13 +389,18 @@ def test_published_models_are_named_from_anywhere(tmp_path, monkeypatch):
 
 @pytest.fixture
 def checked(tmp_path, monkeypatch) -> Path:
-    """A folder with a study and its figures, made the working directory; the file with the figures."""
+    """A folder with a study and its results, made the working directory; the file with the results."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(STUDY))
-    figures = tmp_path / "reports/tiny/metrics.json"
-    figures.parent.mkdir(parents=True)
-    figures.write_text('{"age_gender": {"int8": {"utkface.age_mae": 6.5}}}')
-    return figures
+    return measured(6.5)
+
+
+def measured(age_mae: float) -> Path:
+    """Writes the results of a study with one variant."""
+    Table(
+        (Row("age_gender", "int8", "status"), Row("age_gender", "int8", "age_mae", "utkface", value=age_mae))
+    ).write(RESULTS)
+    return RESULTS.absolute()
 
 
 def test_check_compares_with_the_baseline_and_takes_it_over(checked):
@@ -404,7 +409,7 @@ def test_check_compares_with_the_baseline_and_takes_it_over(checked):
     assert "no baseline for study tiny; make one with `pocketface check --update`" in refused.stderr
     assert "+    int8:" in run("check", "--update").stdout
     assert run("check").exit_code == 0
-    checked.write_text('{"age_gender": {"int8": {"utkface.age_mae": 7.5}}}')
+    measured(7.5)
     worse = run("check", "--junit", "new/check.xml", "--markdown", "check.md")
     assert worse.exit_code == 1
     assert "age_gender/int8 utkface.age_mae: was 6.5, is 7.5" in worse.stdout
@@ -436,17 +441,17 @@ def test_commands_find_the_repository_from_a_folder_in_it(checked, tmp_path, mon
     assert (tmp_path / "baselines/tiny.yaml").is_file()
     assert (tmp_path / "own/figures/check.xml").is_file(), "what a person names is where they are"
     assert "utkface: " in within("data", "list").stdout
-    assert "no variant is evaluated yet" in within("track").stderr
     checked.write_text("{")
-    assert "reports/tiny/metrics.json: not what `report` writes" in within("choose").stderr
-    chosen = within("choose", "--study", "../../params.yaml", "--from", "../../reports/tiny")
-    assert f"{tmp_path}/reports/tiny/" in chosen.stderr
+    assert "results/results.parquet: not a results table" in within("track").stderr
+    assert "results/results.parquet: not a results table" in within("choose").stderr
+    chosen = within("choose", "--study", "../../params.yaml", "--from", "../../results/results.parquet")
+    assert f"{tmp_path}/results/results.parquet" in chosen.stderr
 
 
 def test_track_says_what_it_is_missing(checked, monkeypatch):
     refused = run("track")
     assert refused.exit_code == 2
-    assert "no variant is evaluated yet; run `dvc repro` first" in refused.stderr
+    assert "results.parquet: of age_gender, not of study tiny" in refused.stderr
 
 
 def test_data_list_names_every_dataset(tmp_path, monkeypatch):
@@ -514,7 +519,7 @@ def test_run_checks_and_publishes_and_a_new_study_has_no_baseline(ran):
 
 def test_run_publishes_what_the_gate_refuses(ran, checked):
     run("check", "--update")
-    checked.write_text('{"age_gender": {"int8": {"utkface.age_mae": 7.5}}}')
+    measured(7.5)
     result = run("run")
     assert result.exit_code == 1
     assert "was 6.5, is 7.5" in result.stdout and result.stdout.endswith(PUBLISHED)

@@ -29,7 +29,7 @@ OUTS = """
     evaluation/age_gender/int8 timings/age_gender app_bundle/models reports/mine/plots runs/age_gender check
     mlruns/0 mlartifacts/1 mlartifacts/models/m-1/artifacts/data app/node_modules/x app/dist
     tests docs stages studies src src/pocketface src/pocketface/app src/pocketface/datasets
-    src/pocketface/reporting/template src/pocketface/__pycache__
+    src/pocketface/report/template src/pocketface/__pycache__
     weights weights/age_gender weights/age_gender/int8 weights/faces-generator weights/mine
 """.split()
 """Where a run writes, and where people leave things."""
@@ -37,7 +37,7 @@ PACKAGE = (
     r"pocketface/(\w+/)*\w+\.py",
     r"pocketface/py\.typed",
     r"pocketface/app/alignment\.json",
-    r"pocketface/reporting/template/page\.(css|js|html\.j2)",
+    r"pocketface/report/template/page\.(css|js|html\.j2)",
 )
 WEIGHTS = (
     r"weights/WEIGHTS\.md",

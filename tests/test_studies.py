@@ -20,7 +20,7 @@ from pocketface.fetching.sources import load_sources
 from pocketface.gate.baseline import read_baseline, read_figures
 from pocketface.gate.compare import compare
 from pocketface.published import PREFIX
-from pocketface.reporting.report import write_report
+from pocketface.report.report import write_report
 from pocketface.study import Study, load_study
 
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")  # DVC's own

@@ -6,6 +6,7 @@ Each command imports what it needs when it runs, so that `pocketface --help` ans
 import json
 import multiprocessing
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from importlib.metadata import version
@@ -448,8 +449,9 @@ def choose(
     limits = limits_of(load_study(asked if study else outs.PARAMS).champion, max_size, max_latency)
     table = Table.read(place) if place and place.is_file() else Table.load(place or Path())
     choices = [rule.choose(table, name, limits, metric) for name in task or rule.tasks(table)]
+    console = Console(width=None if sys.stdout.isatty() else 120)
     for choice in choices:
-        print_choice(choice, Console())
+        print_choice(choice, console)
     found = [choice.take for choice in choices]
     if None in found:
         raise typer.Exit(1)

@@ -148,8 +148,14 @@ def _measured(table: Table, variant: VariantCard, included: bool) -> LevelFigure
             faces[row.dataset] = int(row.value)
         else:
             metrics.setdefault(row.dataset, {})[row.metric] = row.value
-    about = {"size_bytes": variant.size_bytes, "sha256": variant.sha256, "included": included}
-    return LevelFigures(**about, metrics=metrics, groups=groups, faces=faces)
+    return LevelFigures(
+        size_bytes=variant.size_bytes,
+        sha256=variant.sha256,
+        included=included,
+        metrics=metrics,
+        groups=groups,
+        faces=faces,
+    )
 
 
 def _check_size(made: Path, out: Path) -> None:

@@ -16,12 +16,18 @@ from pocketface.study import Study
 ANY = Champion(max_size_mb=None, max_latency_ms=None)
 
 
-def variant(level, verdict, size=100, ms=1.0, model="net", mae=6.0, runtime="2.13.0", reason=None, arena=None):
+def variant(
+    level, verdict, size=100, ms=1.0, model="net", mae=6.0, runtime="2.13.0", reason=None, arena=None
+):
     """The rows of one variant that answers age."""
     if reason:
         return [Row(model, level, STATUS, text=reason)]
     main = {"main": True, "n": 900, "value": mae, "low": mae - 0.2, "high": mae + 0.2}
-    change = {} if level == FLOAT32 else {"change": 0.02, "change_low": 0.0, "change_high": 0.04, "verdict": verdict}
+    change = (
+        {}
+        if level == FLOAT32
+        else {"change": 0.02, "change_low": 0.0, "change_high": 0.04, "verdict": verdict}
+    )
     rows = [
         Row(model, level, STATUS),
         Row(model, level, SIZE, value=size),
@@ -73,14 +79,20 @@ def test_what_was_not_timed_is_judged_by_its_size():
 
 
 def test_the_target_decides_what_is_fast_and_what_runs():
-    levels = (variant("int4_weights", "equivalent", 60, 0.3), variant("int8", "equivalent", 110, 0.5, arena=9000))
+    levels = (
+        variant("int4_weights", "equivalent", 60, 0.3),
+        variant("int8", "equivalent", 110, 0.5, arena=9000),
+    )
     assert taken(*levels) == ("int4_weights", True)
     assert taken(*levels, limits=Champion(target="web", max_size_mb=None)) == ("int8", True)
     assert taken(*levels, limits=Champion(target="micro", max_size_mb=None)) == ("int8", True)
 
 
 def test_of_models_the_best_is_taken_and_a_cheaper_one_only_where_it_is_equivalent():
-    good = [variant(FLOAT32, None, 400, 2.0, "good", 5.0), variant("int8", "equivalent", 110, 1.0, "good", 5.0)]
+    good = [
+        variant(FLOAT32, None, 400, 2.0, "good", 5.0),
+        variant("int8", "equivalent", 110, 1.0, "good", 5.0),
+    ]
     fast = [variant(FLOAT32, None, 90, 0.5, "fast", 5.1), variant("int8", "equivalent", 30, 0.2, "fast", 5.1)]
     assert choose(table(*good, *fast), "age", ANY).take.name == "good/int8"
     equal = [Row("fast", "int8", "age_mae", "utkface", "against best", "good", verdict="equivalent")]
@@ -110,7 +122,7 @@ def test_another_metric_may_be_asked_for(outs):
     for unknown in ("beauty", "utkface.n", "size_bytes"):
         with pytest.raises(PocketfaceError, match="there are, for gender, photos"):
             choose(results, "gender", ANY, unknown)
-    with pytest.raises(PocketfaceError, match="--task beauty: .*age, gender, expression"):
+    with pytest.raises(PocketfaceError, match=r"--task beauty: .*age, gender, expression"):
         choose(results, "beauty", ANY)
 
 

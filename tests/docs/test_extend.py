@@ -15,8 +15,7 @@ from pocketface.cropping.build import build
 from pocketface.faces.selection import select
 from pocketface.faces.settings import Dataset
 from pocketface.fetching.sources import SOURCES, load_sources
-from pocketface.metrics import measures, registry
-from pocketface.reporting import quantities
+from pocketface.metrics import measures, naming, registry
 from pocketface.study import Study
 from pocketface.tflite import audit, convert, levels
 from pocketface.tflite.converter import to_tflite
@@ -118,7 +117,7 @@ def test_a_metric():
         added(registry, found["src/pocketface/metrics/registry.py"])
         table = pd.DataFrame({"gender": ["male"] * 6 + ["female"] * 4, "gender_pred": ["male", "female"] * 5})
         measured = measures.measure(table).values["gender_kappa"]
-        said = quantities.label_of("utkface.gender_kappa"), quantities.shown("utkface.gender_kappa", measured)
+        said = naming.label_of("utkface.gender_kappa"), naming.shown("utkface.gender_kappa", measured)
     finally:
         registry.METRICS.clear()
         registry.METRICS.update(before)

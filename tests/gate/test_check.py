@@ -9,6 +9,7 @@ from fake_outs import STUDY
 from pocketface.core.errors import PocketfaceError
 from pocketface.gate import check, update
 from pocketface.gate.baseline import Baseline, Rule, baseline_path, default_rules, noise_of
+from pocketface.results.table import FACES, RESULTS, STATUS, Row, Table
 from pocketface.study import Study
 
 FIGURES = {
@@ -40,9 +41,18 @@ def study(tmp_path):
 
 
 def measured(root, figures):
-    path = root / "reports/tiny/metrics.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(figures))
+    rows = []
+    for model, levels in figures.items():
+        for level, told in levels.items():
+            reason = (
+                f"{told['status']}: {told.get('reason', 'no reason given')}" if "status" in told else None
+            )
+            rows.append(Row(model, level, STATUS, text=reason))
+            for name, value in told.items():
+                if not isinstance(value, str):
+                    dataset, _, metric = name.rpartition(".")
+                    rows.append(Row(model, level, FACES if metric == "n" else metric, dataset, value=value))
+    Table(tuple(rows)).write(root / RESULTS)
 
 
 def planted(root, model, level, **figures):
@@ -287,12 +297,11 @@ def test_an_unusable_baseline_is_told(study, tmp_path, text, message):
 
 
 def test_a_missing_or_damaged_report_is_told(study, tmp_path):
-    for damage in ("large", float("nan")):
-        measured(tmp_path, {"age_gender": {"int8": {"size_bytes": damage}}})
-        with pytest.raises(PocketfaceError, match=r"metrics\.json: not what `report` writes"):
-            check(study, tmp_path)
-    (tmp_path / "reports/tiny/metrics.json").unlink()
-    with pytest.raises(PocketfaceError, match=r"metrics\.json: no such file; .*dvc repro report"):
+    (tmp_path / RESULTS).write_bytes(b"PAR1")
+    with pytest.raises(PocketfaceError, match=r"results\.parquet: not a results table"):
+        check(study, tmp_path)
+    (tmp_path / RESULTS).unlink()
+    with pytest.raises(PocketfaceError, match=r"results\.parquet: no such file; .*dvc repro results"):
         check(study, tmp_path)
 
 

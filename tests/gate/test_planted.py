@@ -16,8 +16,8 @@ from pocketface.core.labels import GENDERS, Output
 from pocketface.evaluation.evaluate import evaluate_variant
 from pocketface.faces.selection import PIXELS, ROWS
 from pocketface.gate import Verdict, check, update
-from pocketface.reporting.report import metrics
-from pocketface.reporting.results import Results, read_variant
+from pocketface.results.measure import measure as measure_study
+from pocketface.results.table import RESULTS
 from pocketface.study import Study
 from pocketface.tflite.flatbuffer import bound
 
@@ -37,12 +37,14 @@ def noise(count: int) -> np.ndarray:
 
 
 def measure(root: Path, plan: Study = PLAN) -> None:
-    """The stages `evaluate` and `report`, as far as `check` reads them."""
+    """The stages `evaluate` and `results`, as far as `check` reads them."""
     for level in plan.levels:
-        figures, _ = evaluate_variant(root / "variants/small" / level, root / "data/views/small")
-        write_json(root / "evaluation/small" / level / "metrics.json", figures)
-    variants = tuple(read_variant(root, "small", level) for level in plan.levels)
-    write_json(root / "reports/tiny/metrics.json", metrics(Results(plan, variants, {}, {}, {})))
+        run, predictions = evaluate_variant(root / "variants/small" / level, root / "data/views/small")
+        write_json(root / "evaluation/small" / level / "run.json", run)
+        predictions.to_parquet(root / "evaluation/small" / level / "predictions.parquet")
+    measure_study({"small": plan.trained_on("small")}, list(plan.levels), plan.margins, root).write(
+        root / RESULTS
+    )
 
 
 @pytest.fixture(scope="module")

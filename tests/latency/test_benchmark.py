@@ -12,7 +12,7 @@ from fake_outs import STUDY, model_card
 from pocketface.cards import VariantCard, write_card
 from pocketface.core.files import sha256
 from pocketface.latency.benchmark import benchmark, summary, take_turns
-from pocketface.reporting.results import Timing
+from pocketface.report.outs import Timing
 from pocketface.study import Study
 
 STAGE = Path(__file__).parents[2] / "stages/benchmark.py"

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from fake_outs import REASON, write_outs
-from pocketface.reporting.page import ticked
-from pocketface.reporting.report import write_report
+from pocketface.report.page import ticked
+from pocketface.report.report import write_report
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 DRIVER = shutil.which("chromedriver")
@@ -84,41 +84,32 @@ def test_nothing_is_fetched_and_nothing_complains(browser: Any, path: Path) -> N
     assert {url for url in requests if not url.startswith("data:")} == {path.as_uri()}
 
 
+def test_the_first_screen_says_what_to_take(browser: Any, path: Path) -> None:
+    page = opened(browser, path, DESK)
+    top = page.execute_script("return document.querySelector('main table').getBoundingClientRect().top")
+    assert top < 300
+    assert column(page, "main table", 0) == ["age_gender", "", "expression"]
+
+
 def test_tables_sort_by_number_when_a_head_is_clicked(browser: Any, path: Path) -> None:
     page = opened(browser, path, DESK)
-    table = "#age_gender table[data-model]"
-    heads = page.execute_script(
-        "return [...document.querySelectorAll(arguments[0] + ' thead th')].map(e => e.textContent.trim())",
-        table,
-    )
-    button = page.find_elements("css selector", f"{table} thead button")[heads.index("size")]
+    button = page.find_elements("css selector", "#age_gender table thead button")[1]
     button.click()
-    assert column(page, table, 0) == ["int8", "float16", "float32", "without looking"]
+    assert column(page, "#age_gender table", 0) == ["int8", "float16", "float32", "constant baseline"]
     button.click()
-    assert column(page, table, 0) == ["float32", "float16", "int8", "without looking"]
+    assert column(page, "#age_gender table", 0) == ["float32", "float16", "int8", "constant baseline"]
     sorted_by = page.execute_script(
-        "return [...document.querySelectorAll(arguments[0] + ' th[aria-sort]')].map(e => e.ariaSort)", table
+        "return [...document.querySelectorAll('#age_gender th[aria-sort]')].map(e => e.ariaSort)"
     )
     assert sorted_by == ["descending"]
 
 
-def test_a_trade_off_is_chosen(browser: Any, path: Path) -> None:
-    page = opened(browser, path, PHONE)
-    table = "#age_gender table[data-model]"
-    assert column(page, table, 0)[:3] == ["float16", "float32", "int8"], "int8 loses too much to come first"
-    options = page.find_elements("css selector", "select[data-orders=age_gender] option")
-    next(option for option in options if option.text == "smallest").click()
-    assert column(page, table, 0)[:3] == ["int8", "float16", "float32"]
-
-
-def test_another_level_s_confusion_is_shown(browser: Any, path: Path) -> None:
+def test_paper_shows_all(browser: Any, path: Path) -> None:
     page = opened(browser, path, DESK)
-    page.find_elements("css selector", "#age_gender select[data-shows] option")[2].click()
-    shown = page.execute_script(
-        "return [...document.querySelectorAll('#age_gender .matrix caption')]"
-        ".filter(e => e.checkVisibility()).map(e => e.textContent)"
-    )
-    assert shown == ["int8"]
+    folded = "return document.querySelectorAll('details:not([open])').length"
+    assert page.execute_script(folded) > 5
+    page.execute_script("dispatchEvent(new Event('beforeprint'))")
+    assert page.execute_script(folded) == 0
 
 
 def test_letters_stand_out_in_light_and_in_dark(browser: Any, path: Path) -> None:
@@ -141,9 +132,9 @@ def test_letters_stand_out_in_light_and_in_dark(browser: Any, path: Path) -> Non
 def test_it_tells_all_that_it_should(path: Path) -> None:
     text = path.read_text()
     for part in (
-        *("age_gender on utkface", "Confusion", "Groups of people", "Calibration of gender"),
+        *("age_gender on utkface", "Confusion", "Groups of people", "Which level to take"),
         *("Pictures per dataset and split", "terms of fer2013", "Imagined CPU, 2 cores", "Model card"),
-        *("studies/tiny.yaml", "tensorflow", "binary annotation of appearance", "96 x 96 x 3, raw 0..255"),
+        *("--study tiny", "tensorflow", "binary annotation of appearance", "96 x 96 x 3, raw 0..255"),
     ):
         assert part in text, part
     assert REASON in text

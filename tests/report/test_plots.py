@@ -16,7 +16,10 @@ def row(level, change, low, high):
 @pytest.mark.parametrize("reach", [0.021, 0.038, 0.45, 1.7, 12.0])
 def test_the_ticks_of_the_overview_stand_apart_and_panels_share_their_axis(reach):
     names = ("utkface.age_mae", "photos.age_mae")
-    changes = {("age", name): [(row("int8", 0.1 * reach, -0.6 * reach, reach / n), 0.27)] for n, name in enumerate(names, 1)}
+    changes = {
+        ("age", name): [(row("int8", 0.1 * reach, -0.6 * reach, reach / n), 0.27)]
+        for n, name in enumerate(names, 1)
+    }
     figure = plots.overview(changes, "Change")
     canvas = FigureCanvasAgg(figure)
     canvas.draw()

@@ -8,7 +8,8 @@ import pytest
 from colour_net import FACES, SIDE, colour_model, painted, write_variants
 from fake_outs import STUDY
 from pocketface.cards import VariantCard, read_card
-from pocketface.reporting.results import Evaluation, Variant
+from pocketface.report.outs import Variant
+from pocketface.results.table import Table
 from pocketface.study import Study
 from pocketface.tflite.run import Runner
 from pocketface.tracking.packing import log_model
@@ -32,7 +33,7 @@ def test_what_is_loaded_answers_as_the_file_does(outs, folder, level, monkeypatc
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
     store = open_store(Study.model_validate(STUDY), address)
     card = read_card(folder / level, VariantCard)
-    variant = Variant("small", level, folder / level, card, Evaluation(status="ok"), Path(), None)
+    variant = Variant("small", level, folder / level, card, Table(()), None)
     model_id = log_model(store, store.create("small", {}), variant)
 
     loaded = mlflow.pyfunc.load_model(f"models:/{model_id}")

@@ -12,7 +12,7 @@ from fake_outs import FAILED, LEVELS, REASON, STUDY, write_evaluation, write_tim
 from pocketface.cards import Npu, VariantCard, read_card, write_card
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import sha256
-from pocketface.reporting.report import write_report
+from pocketface.report.report import write_report
 from pocketface.study import Study
 from pocketface.tracking import live, store
 from pocketface.tracking.live import LiveCurves

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pocketface.choosing.rule import Candidate, Choice, Pick
-from pocketface.reporting.quantities import change, label_of, shown, size, spread
+from pocketface.metrics.naming import change, label_of, shown, size, spread
 from pocketface.results.table import Row
 
 
@@ -19,7 +19,7 @@ def print_choice(choice: Choice, console: Console) -> None:
     task.
     """
     for line in lines(choice):
-        console.print(escape(line), highlight=False)
+        console.print(escape(line), highlight=False, soft_wrap=True)
     table = Table(
         "variant", "", "95% interval", "against float32", "size", "latency", "", box=box.SIMPLE_HEAD
     )

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from pocketface.choosing.settings import Champion, Target
 from pocketface.core.errors import PocketfaceError
-from pocketface.reporting.quantities import loss
+from pocketface.metrics.naming import loss
 from pocketface.results.table import AGAINST_BEST, ARENA, FLOAT32, LATENCY, MIN_RUNTIME, SIZE, Row, Table
 
 SLOW_ON = {"web": ("int4_weights", "int16x8", "dynamic_int8"), "cpu": (), "micro": ()}
@@ -144,14 +144,14 @@ def choose(table: Table, task: str, limits: Champion, metric: str | None = None)
     models = [model for model in table.models if task in heads(table, model)]
     by = _metric(table, models, task, metric) if metric else None
     picks = [pick(table, model, limits, by) for model in models]
-    having = [one for one in picks if one.take and one.take.row(task)]
+    having = [(one.take, row, one) for one in picks if one.take and (row := one.take.row(task))]
     if not having:
         return Choice(task, tuple(picks))
-    dataset = having[0].take.row(task).dataset  # models with other datasets are compared on the first one's
-    best = min(having, key=lambda one: _badness(table, one.take, task, dataset))
-    equal = [best, *(one for one in having if one is not best and _equals(table, one.take, best.model))]
-    first = _fastest([one.take for one in equal], limits.target)
-    chosen = next(one for one in equal if one.take is first)
+    dataset = having[0][1].dataset  # models with other datasets are compared on the first one's
+    best = min(having, key=lambda of: (_badness(table, of[0], of[1], dataset), of[0].name))
+    equal = [of for of in having if of is best or _equals(table, of[0], best[0].model)]
+    first = _fastest([candidate for candidate, _, _ in equal], limits.target)
+    chosen = next(one for candidate, _, one in equal if candidate is first)
     return Choice(task, (chosen, *(one for one in picks if one is not chosen)))
 
 
@@ -215,19 +215,15 @@ def _fastest(pool: Sequence[Candidate], target: Target) -> Candidate | None:
     return min(close, key=lambda one: (_known(one.size_bytes), one.min_runtime))
 
 
-def _badness(table: Table, one: Candidate | None, task: str, dataset: str) -> tuple[float, str]:
-    """How bad the answers to a task are, for sorting; a variant that was not measured there comes last."""
-    main = one.row(task) if one else None
-    value = table.value(one.model, one.level, main.metric, dataset) if one and main else None
-    return (
-        float("inf") if value is None or main is None else loss(main.name, value),
-        one.name if one else "",
-    )
+def _badness(table: Table, one: Candidate, main: Row, dataset: str) -> float:
+    """How bad a variant's answers are, for sorting; one that was not measured there comes last."""
+    value = table.value(one.model, one.level, main.metric, dataset)
+    return float("inf") if value is None else loss(main.name, value)
 
 
-def _equals(table: Table, one: Candidate | None, best: str) -> bool:
+def _equals(table: Table, one: Candidate, best: str) -> bool:
     """Whether a pick's answers are equivalent to those of the best model."""
-    rows = [row for row in table.of(one.model, one.level) if row.grouping == AGAINST_BEST] if one else []
+    rows = [row for row in table.of(one.model, one.level) if row.grouping == AGAINST_BEST]
     return any(row.group == best and row.verdict in ("equivalent", "better") for row in rows)
 
 

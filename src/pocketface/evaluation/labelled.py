@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 
 from pocketface.core.errors import PocketfaceError
-from pocketface.evaluation.confidence import intervals
 from pocketface.evaluation.finding import REASONS, Search, look_at
-from pocketface.evaluation.groups import by_group
 from pocketface.evaluation.label_csv import COLUMNS, PATH, read_labels
 from pocketface.evaluation.variants import Variant
 from pocketface.metrics.answers import answerable, varies
+from pocketface.metrics.confidence import intervals
+from pocketface.metrics.groups import by_group
 from pocketface.metrics.measures import best_constant, comparisons, score, tallies
 
 MOST_GROUPS = 100
@@ -84,10 +84,10 @@ def summary(table: pd.DataFrame, further: pd.DataFrame | None = None) -> dict[st
 
     Args:
         table: one row a face.
-        further: groupings besides those of the labels, see `pocketface.evaluation.groups.by_group`.
+        further: groupings besides those of the labels, see `pocketface.metrics.groups.by_group`.
 
     Returns:
-        `n` faces; `metrics`; `intervals`, the 95% interval of each, see `pocketface.evaluation.confidence`;
+        `n` faces; `metrics`; `intervals`, the 95% interval of each, see `pocketface.metrics.confidence`;
         `metric_n`, how many of the faces have the label; `baseline`, the same metrics for the best constant
         answer; `by_group`.
     """

@@ -29,7 +29,7 @@ from pocketface.core import params
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import rounded, written_whole
 from pocketface.core.settings import Strict
-from pocketface.reporting.quantities import QUANTITIES, kind_of, quantity_of
+from pocketface.metrics.naming import QUANTITIES, kind_of, quantity_of
 from pocketface.results.table import FACES, RESULTS, SIZE, Table
 
 FAILED = "failed"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pocketface.gate.baseline import UNAVAILABLE, Baseline, Figures, Rule, Variants, is_interval_end, noise_of
-from pocketface.reporting.quantities import quantity_of
+from pocketface.metrics.naming import quantity_of
 
 FLOAT32 = "float32"
 

@@ -5,8 +5,8 @@ from xml.etree import ElementTree
 
 from pocketface.gate.baseline import baseline_path
 from pocketface.gate.compare import FLOAT32, Row
+from pocketface.metrics.naming import change, label_of, shown
 from pocketface.report.cells import Table
-from pocketface.reporting.quantities import change, label_of, shown
 
 MOST_ROWS = 40
 """Of a Markdown table: a comment on a pull request has a limit of 65,536 letters."""

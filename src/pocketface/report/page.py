@@ -22,9 +22,9 @@ from matplotlib.figure import Figure
 
 from pocketface.choosing.rule import Pick
 from pocketface.core.files import git_revision
+from pocketface.metrics.naming import label_of, size
 from pocketface.report import plots, tables, text
 from pocketface.report.cells import Cell, Row, Table
-from pocketface.reporting.quantities import label_of, size
 from pocketface.report.outs import Results
 
 INKS = {

@@ -20,7 +20,7 @@ from matplotlib.ticker import MaxNLocator
 
 from pocketface.core.files import written_whole
 from pocketface.metrics.measures import BINS
-from pocketface.reporting.quantities import label_of, quantity_of, title_of
+from pocketface.metrics.naming import label_of, quantity_of, title_of
 from pocketface.results.table import FLOAT32, Row
 
 BLUE, ORANGE, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
@@ -208,7 +208,7 @@ class Point:
     """
 
     label: str
-    cost: float | None
+    cost: float
     row: Row
     taken: bool = False
 
@@ -252,7 +252,7 @@ def _scatter(axes: Axes, label: str, points: Sequence[Point], margins: Mapping[s
             margin = scale * margins.get(row.metric, 0.0)
             axes.axhspan(value - margin, value + margin, color=FAINT, alpha=0.6, linewidth=0)
     _name_points(axes, points, scale)
-    axes.set_xlim(0, 1.3 * max(point.cost or 0.0 for point in points))
+    axes.set_xlim(0, 1.3 * max(point.cost for point in points))
     axes.margins(y=0.15)
     axes.set(xlabel=label, ylabel=label_of(name))
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
@@ -261,24 +261,23 @@ def _scatter(axes: Axes, label: str, points: Sequence[Point], margins: Mapping[s
 def _name_points(axes: Axes, points: Sequence[Point], scale: int) -> None:
     """Names beside the points; where names would lie on each other, the lower one steps down."""
     values = [scale * (point.row.value or 0.0) for point in points]
-    step = (max(values) - min(values) or 1.0) / 14
+    low, high = axes.get_ylim()
+    step = (high - low) / 14
     taken: list[float] = []
-    for value, point in sorted(
-        zip(values, points, strict=True), key=lambda pair: (-pair[0], pair[1].cost or 0.0)
-    ):
+    for value, point in sorted(zip(values, points, strict=True), key=lambda pair: (-pair[0], pair[1].cost)):
         place = value
         while any(abs(place - other) < step for other in taken):
             place -= step / 2
         taken.append(place)
         weight = "bold" if point.taken else "normal"
-        words = {
+        words: Any = {
             "xytext": (6, 0),
             "textcoords": "offset points",
             "va": "center",
             "fontsize": 8,
             "weight": weight,
         }
-        axes.annotate(point.label, (point.cost or 0.0, place), color=INK if point.taken else GREY, **words)
+        axes.annotate(point.label, (point.cost, place), color=INK if point.taken else GREY, **words)
 
 
 def groups(values: Mapping[str, Sequence[tuple[str, Mapping[str, Row]]]], name: str, title: str) -> Figure:

@@ -12,7 +12,8 @@ from typing import Any
 from pocketface.cards import CARD
 from pocketface.core.files import written_whole
 from pocketface.core.labels import main_metric
-from pocketface.evaluation.groups import GROUPINGS
+from pocketface.metrics.groups import GROUPINGS
+from pocketface.metrics.naming import MISSING, change, label_of, shown, size
 from pocketface.published import (
     DEFAULT_LEVEL,
     DEFAULT_MODELS,
@@ -23,7 +24,6 @@ from pocketface.published import (
 )
 from pocketface.report.cells import Cell, Row, Table
 from pocketface.report.tables import BUILT, built
-from pocketface.reporting.quantities import MISSING, change, label_of, shown, size
 from pocketface.results.table import FLOAT32
 
 INTRODUCTION = """# Published models

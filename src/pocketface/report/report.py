@@ -11,7 +11,7 @@ metrics`.
 - `confusion/MODEL/HEAD_LEVEL.csv`: `actual,predicted`, one row per face, for `dvc plots`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -20,11 +20,11 @@ from matplotlib.figure import Figure
 from pocketface.choosing.rule import Pick, pick
 from pocketface.core.files import write_json, written_whole
 from pocketface.metrics.measures import comparisons, reliability
+from pocketface.metrics.naming import label_of, title_of
 from pocketface.metrics.registry import metric_of
 from pocketface.report import page, plots, tables, text
-from pocketface.reporting.quantities import label_of, title_of
-from pocketface.results.measure import read_answers
 from pocketface.report.outs import Results, Variant
+from pocketface.results.measure import read_answers
 from pocketface.results.table import SIZE, Row
 from pocketface.study import Study
 
@@ -152,9 +152,7 @@ def _answers(results: Results, predictions: Mapping[tuple[str, str], pd.DataFram
     for variant in results.running():
         own = predictions[variant.model, variant.level]
         for head, output in variant.card.outputs.items():
-            found = comparisons(
-                own[[c for c in own if c.partition("_pred")[0].partition("_prob_")[0] == head]]
-            )
+            found = comparisons(own.filter(regex=rf"^{head}(_pred|_prob_.*)?$"))
             if output.kind == "classes" and head in found:
                 pair = pd.DataFrame({"actual": found[head].truth, "predicted": found[head].answer}).dropna()
                 if len(pair):
@@ -213,7 +211,7 @@ def _changes(results: Results) -> dict[tuple[str, str], list[tuple[Row, float | 
 
 def _panels(results: Results, model: str, picked: Pick) -> Sequence[plots.Costs]:
     """A row a main metric: against size, and where it was measured against latency; equal files once."""
-    costs = {
+    costs: dict[str, Callable[[Variant], float | None]] = {
         "file (kB)": lambda v: v.card.size_bytes / 1e3 if v.card.size_bytes else None,
         "median time, 1 thread (ms)": lambda v: v.latency_ms,
     }
@@ -222,9 +220,9 @@ def _panels(results: Results, model: str, picked: Pick) -> Sequence[plots.Costs]
     for name in results.main_metrics(model):
         points = {
             label: [
-                plots.Point(v.level, cost(v), row, bool(picked.take and picked.take.level == v.level))
+                plots.Point(v.level, x, row, bool(picked.take and picked.take.level == v.level))
                 for v in variants
-                if (row := v.row(name)) is not None and row.value is not None and cost(v) is not None
+                if (row := v.row(name)) is not None and row.value is not None and (x := cost(v)) is not None
             ]
             for label, cost in costs.items()
         }

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 
 from pocketface.cards import ModelCard
 from pocketface.choosing.rule import Pick
-from pocketface.evaluation.groups import GROUPINGS
 from pocketface.faces.index import CONTRADICTORY, DUPLICATE, MEASURED_TOO
+from pocketface.metrics.groups import GROUPINGS
+from pocketface.metrics.naming import MISSING, SAME, change, label_of, shown, size, spread
 from pocketface.report.cells import Cell, Row, Table
-from pocketface.reporting.quantities import MISSING, SAME, change, label_of, shown, size, spread
 from pocketface.report.outs import Results, Variant, reject_counts
 from pocketface.results.table import FLOAT32, SHA256
 from pocketface.results.table import Row as Result
@@ -34,7 +34,9 @@ def take(results: Results, picks: Picks) -> Table:
     for model, pick in picks.items():
         reference = results.float32(model)
         taken = next((v for v in results.of(model) if pick.take and v.level == pick.take.level), None)
-        for i, name in enumerate(results.main_metrics(model) if taken else []):
+        if taken is None:
+            continue
+        for i, name in enumerate(results.main_metrics(model)):
             own, row = reference.value(name) if reference else None, taken.row(name)
             value = Cell(shown(name, row.value), row.value) if row else MISSING
             costs = [_size(taken, reference), _latency(taken)] if i == 0 else ["", ""]
@@ -87,9 +89,8 @@ def levels(results: Results, model: str, pick: Pick | None = None, dataset: str 
         rows.append([level, *costs, *(_with_change(variant.row(name)) for name in names)])
     first = next(iter(results.running(model)), None)
     if first and names:
-        constant = [first.row(name) for name in names]
-        told = [shown(name, row.constant if row else None) for name, row in zip(names, constant, strict=True)]
-        rows.append([CONSTANT, "", "", *told])
+        constant = {name: row.constant if (row := first.row(name)) else None for name in names}
+        rows.append([CONSTANT, "", "", *(shown(name, value) for name, value in constant.items())])
     return Table(["level", "size", "time", *map(label_of, names)], rows if names else [])
 
 

@@ -17,11 +17,11 @@ import pandas as pd
 from pocketface.cards import VariantCard, read_card
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.labels import main_metric
-from pocketface.evaluation.confidence import Change, Sample, against, resample, resample_groups
-from pocketface.evaluation.groups import members
+from pocketface.metrics.confidence import Change, Sample, against, resample, resample_groups
+from pocketface.metrics.groups import members
 from pocketface.metrics.measures import Measured, best_constant, comparisons, score, tallies
+from pocketface.metrics.naming import loss
 from pocketface.metrics.settings import Margins
-from pocketface.reporting.quantities import loss
 from pocketface.results.table import (
     AGAINST_BEST,
     FACES,
@@ -98,8 +98,8 @@ def _against_best(table: Table, answers: Answers, margins: Margins) -> Iterator[
             own = _on(answers[model, level], best.dataset)
             if own["image"].equals(reference["image"]):
                 changes = against(resample(reference), {level: resample(own)}, margins)[level]
-                where = (best.dataset, AGAINST_BEST, best.model)
-                yield Row(model, level, best.metric, *where, n=best.n, **_changed(changes.get(best.metric)))
+                row = Row(model, level, best.metric, best.dataset, AGAINST_BEST, best.model, n=best.n)
+                yield replace(row, **_changed(changes.get(best.metric)))
 
 
 def _on(answered: Answered, dataset: str) -> pd.DataFrame:
@@ -202,15 +202,12 @@ def _dataset(dataset: str, tables: Mapping[str, pd.DataFrame], main: Sequence[st
         found = comparisons(table)
         parts, constant = tallies(found), score(tallies(best_constant(found))).values
         faces = Row("", level, FACES, dataset, n=len(table), value=len(table), text=_splits(table))
-        rows[level] = [faces, *_rows(level, (dataset,), score(parts), samples[level][0], whole[level], main)]
-        rows[level] = [replace(row, constant=constant.get(row.metric)) for row in rows[level]]
+        of_all = [faces, *_rows(faces, score(parts), samples[level][0], whole[level], main)]
+        rows[level] = [replace(row, constant=constant.get(row.metric)) for row in of_all]
         for group, inside in groups.items():
-            n, where = int(inside.sum()), (dataset, *group)
-            rows[level].append(Row("", level, FACES, *where, n=n, value=n))
-            of_group = score([part.inside(inside) for part in parts])
-            rows[level] += _rows(
-                level, where, of_group, samples[level][1][group], by_group[group][level], main
-            )
+            faces = Row("", level, FACES, dataset, *group, n=int(inside.sum()), value=int(inside.sum()))
+            of_group, sample = score(parts, inside), samples[level][1][group]
+            rows[level] += [faces, *_rows(faces, of_group, sample, by_group[group][level], main)]
     return rows
 
 
@@ -223,19 +220,16 @@ def _changes(samples: Mapping[str, Sample], margins: Margins) -> dict[str, Mappi
 
 
 def _rows(
-    level: str,
-    where: Sequence[str],
-    measured: Measured,
-    sample: Sample,
-    changes: Mapping[str, Change],
-    main: Sequence[str],
+    about: Row, measured: Measured, sample: Sample, changes: Mapping[str, Change], main: Sequence[str]
 ) -> Iterator[Row]:
     """A row a metric: all faces with intervals and changes; of groups only the main metrics have them."""
     for metric, value in measured.values.items():
-        facts: dict[str, Any] = {"value": value, "n": measured.counts[metric], "main": metric in main}
+        row = replace(
+            about, metric=metric, value=value, n=measured.counts[metric], main=metric in main, text=None
+        )
         if metric in sample.values:
-            facts["low"], facts["high"] = sample.interval(metric)
-        yield Row("", level, metric, *where, **facts, **_changed(changes.get(metric)))
+            row = replace(row, low=sample.interval(metric)[0], high=sample.interval(metric)[1])
+        yield replace(row, **_changed(changes.get(metric)))
 
 
 def _changed(change: Change | None) -> dict[str, Any]:

@@ -119,6 +119,7 @@ class Table:
         """
         try:
             frame = pd.read_parquet(path)
+            frame["n"] = frame["n"].astype("Int64")
             columns = frame.astype(object).where(frame.notna(), None).to_dict("list")
             return cls(
                 tuple(Row(*values) for values in zip(*(columns[c.name] for c in fields(Row)), strict=True))

@@ -19,8 +19,8 @@ from pocketface.faces.index import INDEX
 from pocketface.fetching.sources import SOURCES, load_sources
 from pocketface.metrics.measures import comparisons
 from pocketface.report import plots
-from pocketface.results.measure import read_answers
 from pocketface.report.outs import Variant
+from pocketface.results.measure import read_answers
 from pocketface.results.table import Row
 from pocketface.study import Study
 from pocketface.tracking.store import Input

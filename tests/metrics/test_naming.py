@@ -1,6 +1,6 @@
 import pytest
 
-from pocketface.reporting.quantities import change, kind_of, label_of, loss, shown, size, spread, title_of
+from pocketface.metrics.naming import change, kind_of, label_of, loss, shown, size, spread, title_of
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import pytest
 from fake_outs import write_publishable
 from pocketface import published, publishing
 from pocketface.core.labels import AGE_BANDS
-from pocketface.reporting.overview import notice, overview
-from pocketface.reporting.quantities import MISSING, label_of
+from pocketface.metrics.naming import MISSING, label_of
+from pocketface.report.published import notice, overview
 
 REPOSITORY = Path(__file__).parents[2]
 

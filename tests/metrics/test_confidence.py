@@ -4,7 +4,7 @@ import pytest
 from scipy import stats
 
 from pocketface.core.errors import PocketfaceError
-from pocketface.evaluation.confidence import RESAMPLES, mcnemar, paired, resample, resample_groups
+from pocketface.metrics.confidence import RESAMPLES, mcnemar, paired, resample, resample_groups
 
 
 def genders(right: list[bool]) -> pd.DataFrame:

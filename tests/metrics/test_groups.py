@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from pocketface.evaluation.groups import by_group
+from pocketface.metrics.groups import by_group
 
 TABLE = pd.DataFrame(
     {
