@@ -19,6 +19,7 @@ from pocketface.cards import MODEL_FILE
 from pocketface.cli import app
 from pocketface.cropping.picture import decode
 from pocketface.evaluation.draw import BOX
+from pocketface.results.table import RESULTS, Row, Table
 
 ANN, BOB = drawn.people(2)
 
@@ -397,9 +398,8 @@ def checked(tmp_path, monkeypatch) -> Path:
 
 def measured(age_mae: float) -> Path:
     """Writes the results of a study with one variant."""
-    Table(
-        (Row("age_gender", "int8", "status"), Row("age_gender", "int8", "age_mae", "utkface", value=age_mae))
-    ).write(RESULTS)
+    row = Row("age_gender", "int8", "age_mae", "utkface", value=age_mae)
+    Table((Row("age_gender", "int8", "status"), row)).write(RESULTS)
     return RESULTS.absolute()
 
 

@@ -12,6 +12,7 @@ from pocketface import published, publishing
 from pocketface.cards import MODEL_FILE, VariantCard, read_card
 from pocketface.cli import app
 from pocketface.core.errors import PocketfaceError
+from pocketface.results.table import Table
 
 REPOSITORY = Path(__file__).parents[1]
 

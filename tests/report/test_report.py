@@ -21,6 +21,7 @@ WRITTEN = (
     rf"plots/overview\.png|plots/{NAME}/(curves|tradeoff|(calibration|groups)_{NAME})\.png",
 )
 """Every file of a report."""
+TIMED = ("tradeoff.png", ".parquet", ".html", ".md")
 
 
 @pytest.fixture(scope="module")
