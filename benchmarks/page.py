@@ -15,8 +15,8 @@ import tempfile
 import threading
 from pathlib import Path
 
-from pocketface.app import BUNDLE
 from pocketface.app.serve import PAGE, server
+from pocketface.core import outs
 from pocketface.core.errors import PocketfaceError, exit_cleanly
 
 DRIVE = Path("tests/app/drive.mjs")
@@ -52,7 +52,7 @@ def measure(picture: Path) -> dict[str, dict[str, dict[str, float]]]:
     steps = [["open", None], ["picture", str(picture)]]
     for engine in ENGINES:
         steps += [["engine", engine], ["compare", None]]
-    with server(PAGE, BUNDLE, 0) as running, tempfile.TemporaryDirectory() as profile:
+    with server(PAGE, outs.BUNDLE, 0) as running, tempfile.TemporaryDirectory() as profile:
         threading.Thread(target=running.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{running.server_address[1]}/"
         plan = {"url": url, "chromium": chromium, "profile": profile, "steps": steps, "patience": 600_000}

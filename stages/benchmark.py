@@ -4,8 +4,8 @@ python stages/benchmark.py MODEL      # writes timings/MODEL/LEVEL.json for ever
 """
 
 import argparse
-from pathlib import Path
 
+from pocketface.core import outs
 from pocketface.core.errors import exit_cleanly
 
 
@@ -24,8 +24,8 @@ def main() -> None:
     from pocketface.latency.settings import Benchmark
 
     settings, levels = part(Benchmark, "benchmark"), part(dict[str, object], "levels")
-    variants, threads = Path("variants") / model, sorted({1, part(int, "threads")})
-    with written_whole(Path("timings") / model) as folder:
+    variants, threads = outs.VARIANTS / model, sorted({1, part(int, "threads")})
+    with written_whole(outs.TIMINGS / model) as folder:
         for level in tqdm(levels, desc=f"benchmark {model}", unit="variant"):
             timing = benchmark(
                 variants / level,

@@ -5,8 +5,8 @@ python stages/crop_faces.py utkface --workers 8 --contact-sheet
 """
 
 import argparse
-from pathlib import Path
 
+from pocketface.core import outs
 from pocketface.core.errors import exit_cleanly
 from pocketface.core.params import part
 from pocketface.cropping.build import build
@@ -30,13 +30,13 @@ def main() -> None:
     args = parser.parse_args()
 
     settings = part(Dataset, "datasets", args.dataset)
-    archive = Path("data/raw") / args.dataset / "files.zip"
-    out = Path("data/faces") / args.dataset
+    archive = outs.RAW / args.dataset / "files.zip"
+    out = outs.FACES / args.dataset
     index = build(args.dataset, archive, settings, out, args.workers, args.scheduler)
     counts = index.assign(split=index["split"].fillna("none")).groupby("split")["status"]
     print(counts.value_counts().unstack(fill_value=0).to_string())
     if args.contact_sheet:
-        for sheet in write_sheets(FaceSet.load(out), archive, Path("data/contact_sheets")):
+        for sheet in write_sheets(FaceSet.load(out), archive, outs.SHEETS):
             print(f"wrote {sheet}")
 
 

@@ -1,8 +1,8 @@
 """Stage `cross_validate@MODEL`: packed faces to the mean and spread of every metric over folds."""
 
 import argparse
-from pathlib import Path
 
+from pocketface.core import outs
 from pocketface.core.errors import exit_cleanly
 
 
@@ -26,11 +26,11 @@ def main() -> None:
 
     plan = part(Plan)
     limit_threads(plan.threads)
-    folders = [Path("data/faces") / dataset for dataset in plan.trained_on(name)]
-    sets, runs = across([FaceSet.load(folder) for folder in folders]), Path("runs/folds") / name
+    folders = [outs.FACES / dataset for dataset in plan.trained_on(name)]
+    sets, runs = across([FaceSet.load(folder) for folder in folders]), outs.RUNS / "folds" / name
     what = identity(plan, name, [folder / INDEX for folder in folders])
     plan = with_pretrained(plan, name, load_sources())
-    save(cross_validate(plan, name, sets, runs, what), Path("folds") / name)
+    save(cross_validate(plan, name, sets, runs, what), outs.FOLDS / name)
     remove(runs)
 
 

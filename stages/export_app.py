@@ -2,10 +2,9 @@
 
 import argparse
 import sys
-from pathlib import Path
 
-from pocketface.app import BUNDLE
 from pocketface.app.bundle import detector_file, write
+from pocketface.core import outs
 from pocketface.core.errors import exit_cleanly
 from pocketface.core.files import written_whole
 from pocketface.fetching.obtain import Unavailable
@@ -23,13 +22,13 @@ def main() -> None:
     try:
         detector = detector_file()
     except Unavailable as error:
-        with written_whole(BUNDLE) as partial:
+        with written_whole(outs.BUNDLE) as partial:
             partial.mkdir(parents=True)
-        print(f"{error}\n{BUNDLE}: empty; `dvc repro -f export_app` tries again", file=sys.stderr)
+        print(f"{error}\n{outs.BUNDLE}: empty; `dvc repro -f export_app` tries again", file=sys.stderr)
         return
-    variants = [Path("variants") / model / level for model in study.models for level in study.levels]
-    left_out = write(BUNDLE, study.study, variants, detector)
-    print(f"{BUNDLE}: {len(variants) - len(left_out)} variants")
+    variants = [outs.VARIANTS / model / level for model in study.models for level in study.levels]
+    left_out = write(outs.BUNDLE, study.study, variants, detector)
+    print(f"{outs.BUNDLE}: {len(variants) - len(left_out)} variants")
     for line in left_out:
         print(f"    not {line}")
 

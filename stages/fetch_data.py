@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from pocketface.core import outs
 from pocketface.core.errors import exit_cleanly
 from pocketface.fetching.archives import pack
 from pocketface.fetching.obtain import obtain_dataset
@@ -17,7 +18,7 @@ def main() -> None:
     name = parser.parse_args().dataset
 
     source = load_sources().dataset(name)
-    target = Path("data/raw", name, "files.zip")
+    target = Path(outs.RAW, name, "files.zip")
     if source.rendered:
         from pocketface.synthetic.render import render  # it loads a good deal
 

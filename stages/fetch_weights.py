@@ -4,8 +4,8 @@ A file that cannot be had is no error: the model's card says so, and its variant
 """
 
 import argparse
-from pathlib import Path
 
+from pocketface.core import outs
 from pocketface.core.errors import PocketfaceError, exit_cleanly
 
 
@@ -26,7 +26,7 @@ def main() -> None:
         raise PocketfaceError(
             f"params.yaml: no model {name!r} under `fetched`; there are {list(plan.fetched)}"
         )
-    card = fetch(plan, name, load_sources(), Path("models") / name)
+    card = fetch(plan, name, load_sources(), outs.MODELS / name)
     made = f"{card.parameters:,} weights" if card.status == "ok" else f"{card.status}: {card.reason}"
     print(f"{name}: {made}")
 

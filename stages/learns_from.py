@@ -8,6 +8,7 @@ which changes when they do, and the training depends on it.
 import argparse
 from pathlib import Path
 
+from pocketface.core import outs
 from pocketface.core.errors import PocketfaceError, exit_cleanly
 from pocketface.core.files import sha256, write_json
 from pocketface.core.params import part
@@ -22,12 +23,12 @@ def main() -> None:
     name = parser.parse_args().model
 
     plan = part(Plan)
-    folders = [Path("data/faces") / dataset for dataset in plan.trained_on(name)]
+    folders = [outs.FACES / dataset for dataset in plan.trained_on(name)]
     folders += map(Path, plan.models[name].recipe.published)
     if missing := [str(folder) for folder in folders if not folder.is_dir()]:
         raise PocketfaceError(f"models.{name} learns from {', '.join(missing)}, which is not there")
     files = [path for folder in folders for path in sorted(folder.iterdir()) if path.is_file()]
-    write_json(Path("data/learns_from") / f"{name}.json", {str(path): sha256(path) for path in files})
+    write_json(outs.LEARNS_FROM / f"{name}.json", {str(path): sha256(path) for path in files})
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Stage `select_faces@MODEL`: the faces a model is calibrated and measured on, as it sees them."""
 
 import argparse
-from pathlib import Path
 
+from pocketface.core import outs
 from pocketface.core.errors import exit_cleanly
 
 
@@ -22,9 +22,9 @@ def main() -> None:
     plan = part(Plan)
     stanza = plan.models[name]
     parts = [*plan.trained_on(name), part(str, "holdout")]
-    main, *also, holdout = (FaceSet.load(Path("data/faces") / part) for part in parts)
-    selection = select(main, holdout, stanza.input, also, seen.load(Path("models") / name))
-    save(selection, Path("data/views") / name)
+    main, *also, holdout = (FaceSet.load(outs.FACES / part) for part in parts)
+    selection = select(main, holdout, stanza.input, also, seen.load(outs.MODELS / name))
+    save(selection, outs.VIEWS / name)
     print(
         f"{name}: {len(selection.calibration.images)} train faces to calibrate on, "
         f"{len(selection.evaluation.pixels)} faces to measure on"

@@ -5,8 +5,8 @@ last checkpoints until it is done, and its curves for TensorBoard.
 """
 
 import argparse
-from pathlib import Path
 
+from pocketface.core import outs
 from pocketface.core.errors import exit_cleanly
 
 
@@ -39,8 +39,8 @@ def main() -> None:
     plan = part(Plan)
     limit_threads(plan.threads)
     datasets = plan.trained_on(name)
-    folders = [Path("data/faces") / dataset for dataset in datasets]
-    run, out = Path("runs") / name, Path("models") / name
+    folders = [outs.FACES / dataset for dataset in datasets]
+    run, out = outs.RUNS / name, outs.MODELS / name
     what = identity(plan, name, [folder / INDEX for folder in folders])
     checkpoints = Checkpoints(run / "checkpoints", what)
     checkpoints.start(arguments.how or "auto")

@@ -315,12 +315,11 @@ def serve_app(
     It answers to 127.0.0.1 and localhost only. The published models are for non-commercial research only: a
     line on stderr names the file with their terms, WEIGHTS.md.
     """
-    from pocketface.app import BUNDLE
     from pocketface.app.serve import ADDRESS, PAGE, server
     from pocketface.published import terms
 
     _enter_repository()
-    with server(PAGE, bundle or BUNDLE, port) as running:
+    with server(PAGE, bundle or outs.BUNDLE, port) as running:
         typer.echo(f"http://{ADDRESS}:{running.server_address[1]}/  (Ctrl-C ends it)")
         typer.echo(f"note: {terms()}", err=True)
         with suppress(KeyboardInterrupt):

@@ -19,11 +19,12 @@ from typing import Any, Literal
 
 import pocketface
 from pocketface.cards import CARD, MODEL_FILE, ModelCard, read_card
+from pocketface.core import outs
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import sha256
 from pocketface.core.settings import Name, Sha256, Strict
 
-PREFIX = "weights/"
+PREFIX = f"{outs.WEIGHTS}/"
 NOTICE = "WEIGHTS.md"
 WEIGHTS = "model.weights.h5"
 DEFAULT_LEVEL = "int8"

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from pocketface.cards import MODEL_FILE, ModelCard, VariantCard, read_card, write_card
+from pocketface.core import outs
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import sha256, written_whole
 from pocketface.faces import seen
@@ -56,12 +57,14 @@ def publish(
     if unknown := sorted(set(levels) - set(study.levels)):
         raise PocketfaceError(f"study {study.study} has no level {unknown}; it has {list(study.levels)}")
     _check_rebuilds(study, root)
-    card = read_card(root / "models" / model, ModelCard)
-    weights, table = root / "models" / model / WEIGHTS, Table.read(root / RESULTS)
-    made = {level: read_card(root / "variants" / model / level, VariantCard) for level in study.levels}
+    card = read_card(root / outs.MODELS / model, ModelCard)
+    weights, table = root / outs.MODELS / model / WEIGHTS, Table.read(root / RESULTS)
+    made = {level: read_card(root / outs.VARIANTS / model / level, VariantCard) for level in study.levels}
     for level in levels:
         if made[level].status != "ok":
-            raise PocketfaceError(f"variants/{model}/{level}: {made[level].status}: {made[level].reason}")
+            raise PocketfaceError(
+                f"{outs.VARIANTS / model / level}: {made[level].status}: {made[level].reason}"
+            )
     facts = {
         **card.model_dump(),
         "study": study.study,
@@ -83,10 +86,10 @@ def publish(
         }
         published = PublishedCard.model_validate(facts | packed)
         write_card(partial, published)
-        seen.save(seen.load(root / "models" / model), partial)
+        seen.save(seen.load(root / outs.MODELS / model), partial)
         for level in levels:
             (partial / level).mkdir()
-            shutil.copyfile(root / "variants" / model / level / MODEL_FILE, partial / level / MODEL_FILE)
+            shutil.copyfile(root / outs.VARIANTS / model / level / MODEL_FILE, partial / level / MODEL_FILE)
             write_card(partial / level, _without_npu_file(made[level]))
         _check_size(partial, out)
     return published
@@ -126,7 +129,7 @@ def _pack(source: Path, target: Path, half: bool = False) -> None:
 
 
 def _check_rebuilds(study: Study, root: Path) -> None:
-    path = root / "studies" / f"{study.study}.yaml"
+    path = root / outs.STUDIES / f"{study.study}.yaml"
     if not path.is_file() or load_study(path) != study:
         raise PocketfaceError(
             f"{path}: must be the study that made the model, so that others can rebuild it: "

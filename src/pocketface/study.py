@@ -13,8 +13,9 @@ from pathlib import Path
 from pydantic import ConfigDict, model_validator
 
 from pocketface.choosing.settings import Champion
+from pocketface.core import outs
 from pocketface.core.labels import HEADS, main_metric
-from pocketface.core.params import PARAMS, part
+from pocketface.core.params import part
 from pocketface.core.settings import Name
 from pocketface.datasets import names as dataset_names
 from pocketface.faces.settings import Crop, Input
@@ -71,7 +72,7 @@ def _covers(field: str, model: Input, dataset: str, crop: Crop) -> None:
         )
 
 
-def load_study(path: Path = PARAMS) -> Study:
+def load_study(path: Path = outs.PARAMS) -> Study:
     """Reads and checks a params file.
 
     Raises:

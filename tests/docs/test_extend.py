@@ -11,10 +11,11 @@ from sklearn.metrics import cohen_kappa_score
 
 import drawn_datasets as drawn
 from pocketface import datasets, models
+from pocketface.core import outs
 from pocketface.cropping.build import build
 from pocketface.faces.selection import select
 from pocketface.faces.settings import Dataset
-from pocketface.fetching.sources import SOURCES, load_sources
+from pocketface.fetching.sources import load_sources
 from pocketface.metrics import measures, naming, registry
 from pocketface.study import Study
 from pocketface.tflite import audit, convert, levels
@@ -73,7 +74,7 @@ def test_a_dataset(package, tmp_path):
             }
         )
     )
-    sources = yaml.safe_load((REPOSITORY / SOURCES).read_text(encoding="utf-8"))
+    sources = yaml.safe_load((REPOSITORY / outs.SOURCES).read_text(encoding="utf-8"))
     sources["datasets"] |= yaml.safe_load(found["data/sources.yaml"])
     (tmp_path / "sources.yaml").write_text(yaml.safe_dump(sources))
     assert load_sources(tmp_path / "sources.yaml").dataset("people").labels == datasets.labels("people")

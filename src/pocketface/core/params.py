@@ -16,16 +16,16 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from pocketface.core import outs
 from pocketface.core.errors import PocketfaceError, shown
 from pocketface.core.files import read_text
 
 DEEPEST, MOST = 50, 200_000
 """How deep the content of a file is nested, and how many nodes it has, each alias as what it stands for."""
-PARAMS = Path("params.yaml")
 T = TypeVar("T")
 
 
-def part(kind: type[T], *keys: str, path: Path = PARAMS, remedy: str | None = None) -> T:
+def part(kind: type[T], *keys: str, path: Path = outs.PARAMS, remedy: str | None = None) -> T:
     """What stands under `keys` of a params file, all of it without any, as a `kind`; `remedy` as in `read`.
 
     Raises:
@@ -44,7 +44,7 @@ def part(kind: type[T], *keys: str, path: Path = PARAMS, remedy: str | None = No
         raise PocketfaceError(f"{path}: {explained(error, *keys)}") from None
 
 
-def read(path: Path = PARAMS, remedy: str | None = None) -> Any:
+def read(path: Path = outs.PARAMS, remedy: str | None = None) -> Any:
     """The content of a YAML file, unchecked.
 
     Args:

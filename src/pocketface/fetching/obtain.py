@@ -14,6 +14,7 @@ import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from pocketface.core import outs
 from pocketface.core.addresses import address_in
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import alone, sha256, written_whole
@@ -22,7 +23,6 @@ from pocketface.fetching.archives import Archive, archives_of, is_archive
 from pocketface.fetching.download import NotThere, Patience, download
 from pocketface.fetching.sources import AnyUpstream, Copy, File, GoogleDrive, Https, Kaggle, Npm, Pypi, Source
 
-ARCHIVES = Path("data/archives")
 MIRROR = "POCKETFACE_MIRROR"
 LISTS = (".csv", ".txt")
 AT_ONCE = 4
@@ -34,7 +34,7 @@ class Unavailable(PocketfaceError):
 
 
 def obtain_dataset(
-    name: str, source: Source, folder: Path = ARCHIVES, patience: Patience | None = None
+    name: str, source: Source, folder: Path = outs.ARCHIVES, patience: Patience | None = None
 ) -> list[Archive]:
     """As `obtain`, but archives that are `held` in `folder` or in the mirror come first.
 
@@ -75,7 +75,7 @@ def held(name: str, source: Source, place: Path) -> list[Archive]:
     return archives_of({path.name: path for path in paths})
 
 
-def obtain(source: Source, folder: Path = ARCHIVES, patience: Patience | None = None) -> list[Archive]:
+def obtain(source: Source, folder: Path = outs.ARCHIVES, patience: Patience | None = None) -> list[Archive]:
     """Makes sure that every file of `source` is in `folder`, and checks it.
 
     Returns:
@@ -102,7 +102,7 @@ def obtain(source: Source, folder: Path = ARCHIVES, patience: Patience | None = 
     return archives
 
 
-def present(file: File, folder: Path = ARCHIVES) -> Path | None:
+def present(file: File, folder: Path = outs.ARCHIVES) -> Path | None:
     """Where `file` lies in the archives folder (or in a mirror), unchecked; None if it does not."""
     paths = (folder / copy.path for copy in file.copies())
     return next((path for path in paths if path.is_file()), None)
@@ -165,7 +165,7 @@ def _check_inside(path: Path, mirror: Path) -> None:
     if not path.resolve().is_relative_to(mirror.resolve()):
         raise PocketfaceError(
             f"{path}: a link that leads out of the mirror, to {path.resolve()}, and is not followed; "
-            f"have the file itself put there, or put it into {ARCHIVES}"
+            f"have the file itself put there, or put it into {outs.ARCHIVES}"
         )
 
 

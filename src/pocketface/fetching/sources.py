@@ -14,11 +14,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
+from pocketface.core import outs
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.params import part
 from pocketface.core.settings import FileName, Name, RelativePath, Seed, Sha256, Strict
-
-SOURCES = Path("data/sources.yaml")
 
 GIB = 2**30
 
@@ -261,12 +260,12 @@ class Sources(Strict):
 def _named(sources: dict[str, Source], name: str, kind: str) -> Source:
     if name not in sources:
         raise PocketfaceError(
-            f"{SOURCES}: no {kind} {name!r}; there are {', '.join(sorted(sources)) or 'none'}"
+            f"{outs.SOURCES}: no {kind} {name!r}; there are {', '.join(sorted(sources)) or 'none'}"
         )
     return sources[name]
 
 
-def load_sources(path: Path = SOURCES) -> Sources:
+def load_sources(path: Path = outs.SOURCES) -> Sources:
     """Reads and checks the file.
 
     Raises:

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from pocketface.core import outs
 from pocketface.core.addresses import address_in
-from pocketface.fetching.obtain import ARCHIVES, MIRROR, held, is_address, present
-from pocketface.fetching.sources import SOURCES, Source, load_sources
+from pocketface.fetching.obtain import MIRROR, held, is_address, present
+from pocketface.fetching.sources import Source, load_sources
 
-RAW = Path("data/raw")
 PACKED = "files.zip"
 
 
@@ -33,7 +33,7 @@ class Row:
     raw: int | None
 
 
-def status(sources: Path = SOURCES, archives: Path = ARCHIVES, raw: Path = RAW) -> list[Row]:
+def status(sources: Path = outs.SOURCES, archives: Path = outs.ARCHIVES, raw: Path = outs.RAW) -> list[Row]:
     """One row per dataset, in the order of the sources file. Reads no archive and asks no server.
 
     Raises:

@@ -25,7 +25,7 @@ from typing import Annotated
 import yaml
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, TypeAdapter
 
-from pocketface.core import params
+from pocketface.core import outs, params
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import rounded, written_whole
 from pocketface.core.settings import Strict
@@ -160,7 +160,7 @@ def default_rules() -> dict[str, Rule]:
 
 def baseline_path(study: str, root: Path = Path()) -> Path:
     """Where the baseline of a study is."""
-    return root / "baselines" / f"{study}.yaml"
+    return root / outs.BASELINES / f"{study}.yaml"
 
 
 def read_baseline(study: str, root: Path = Path(), now: Variants | None = None) -> Baseline:

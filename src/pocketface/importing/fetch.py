@@ -15,10 +15,11 @@ import numpy as np
 
 from pocketface import models, published
 from pocketface.cards import ModelCard, write_card
+from pocketface.core import outs
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import written_whole
 from pocketface.faces import seen
-from pocketface.fetching.obtain import ARCHIVES, Unavailable, obtain
+from pocketface.fetching.obtain import Unavailable, obtain
 from pocketface.fetching.sources import Source, Sources
 from pocketface.importing import hdf5, onnx_graph
 from pocketface.importing.layers import assign
@@ -28,7 +29,7 @@ from pocketface.training.fit import WEIGHTS, load
 from pocketface.training.settings import Model, Plan
 
 
-def fetch(study: Plan, name: str, sources: Sources, out: Path, archives: Path = ARCHIVES) -> ModelCard:
+def fetch(study: Plan, name: str, sources: Sources, out: Path, archives: Path = outs.ARCHIVES) -> ModelCard:
     """Fetches the weights of a model of the study.
 
     Args:

@@ -12,9 +12,10 @@ import keras
 import numpy as np
 
 from pocketface import published
+from pocketface.core import outs
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import alone, written_whole
-from pocketface.fetching.obtain import ARCHIVES, obtain
+from pocketface.fetching.obtain import obtain
 from pocketface.fetching.sources import Source, Sources
 from pocketface.importing import tfjs
 from pocketface.importing.layers import Learned, assign
@@ -27,7 +28,7 @@ FILE = ".h5"
 GRAPH = ".json"
 
 
-def with_pretrained(study: Plan, model: str, sources: Sources, folder: Path = ARCHIVES) -> Plan:
+def with_pretrained(study: Plan, model: str, sources: Sources, folder: Path = outs.ARCHIVES) -> Plan:
     """The study, with the file in place of the name of the weights that a model starts from; it is fetched.
 
     Args:

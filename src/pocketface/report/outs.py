@@ -16,9 +16,10 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pocketface.cards import VariantCard, read_card
+from pocketface.core import outs
 from pocketface.core.errors import PocketfaceError
 from pocketface.faces.index import INDEX, OK
-from pocketface.fetching.sources import SOURCES, Source, load_sources
+from pocketface.fetching.sources import Source, load_sources
 from pocketface.results.table import FACES, FLOAT32, RESULTS, Row, Table
 from pocketface.study import Study
 
@@ -138,13 +139,13 @@ class Results:
         variants = tuple(
             read_variant(root, table, model, level) for model in study.models for level in study.levels
         )
-        faces = {name: _read_index(root / "data/faces" / name) for name in study.datasets}
+        faces = {name: _read_index(root / outs.FACES / name) for name in study.datasets}
         histories = {
             model: _read_history(path)
             for model in study.models
-            if (path := root / "models" / model / "history.csv").is_file()
+            if (path := root / outs.MODELS / model / "history.csv").is_file()
         }
-        known = load_sources(root / SOURCES)
+        known = load_sources(root / outs.SOURCES)
         sources = {name: known.dataset(name) for name in study.datasets}
         return cls(study, table, variants, faces, histories, sources)
 
@@ -184,7 +185,7 @@ def read_variant(root: Path, table: Table, model: str, level: str) -> Variant:
     Raises:
         PocketfaceError: its card or its timing is missing or damaged.
     """
-    folder, timing = root / "variants" / model / level, root / "timings" / model / f"{level}.json"
+    folder, timing = root / outs.VARIANTS / model / level, root / outs.TIMINGS / model / f"{level}.json"
     return Variant(
         model=model,
         level=level,

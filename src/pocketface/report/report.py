@@ -18,6 +18,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from pocketface.choosing.rule import Pick, pick
+from pocketface.core import outs
 from pocketface.core.files import write_json, written_whole
 from pocketface.metrics.measures import comparisons, reliability
 from pocketface.metrics.naming import label_of, title_of
@@ -48,7 +49,7 @@ def write_report(study: Study, root: Path = Path()) -> Path:
     results = Results.load(study, root)
     picks = {model: pick(results.table, model, study.champion) for model in study.models}
     predictions = {(v.model, v.level): _own(results, v, root) for v in results.running()}
-    folder = root / "reports" / study.study
+    folder = root / outs.REPORTS / study.study
     write_json(folder / "metrics.json", metrics(results))
     results.table.write(folder / "results.parquet")
     drawn = all_plots(results, picks, predictions)

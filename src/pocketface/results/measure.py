@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from pocketface.cards import VariantCard, read_card
+from pocketface.core import outs
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.labels import main_metric
 from pocketface.metrics.confidence import Change, Sample, against, resample, resample_groups
@@ -113,7 +114,7 @@ def read_answers(root: Path, model: str, level: str) -> Answered:
     Raises:
         PocketfaceError: it is missing or damaged.
     """
-    folder, stage = root / "evaluation" / model / level, f"dvc repro evaluate@{model}-{level}"
+    folder, stage = root / outs.EVALUATION / model / level, f"dvc repro evaluate@{model}-{level}"
     path = folder / RUN
     try:
         run = json.loads(path.read_text(encoding="utf-8"))
@@ -131,7 +132,7 @@ def read_answers(root: Path, model: str, level: str) -> Answered:
 def _model(
     model: str, own: Sequence[str], levels: Sequence[str], root: Path, answers: Answers, margins: Margins
 ) -> Iterator[Row]:
-    cards = {level: read_card(root / "variants" / model / level, VariantCard) for level in levels}
+    cards = {level: read_card(root / outs.VARIANTS / model / level, VariantCard) for level in levels}
     answered = {level: answers[model, level] for level in levels}
     by_dataset: dict[str, dict[str, pd.DataFrame]] = {}
     for level, one in answered.items():

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from pocketface.core import outs
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import written_whole
 
@@ -191,7 +192,7 @@ class Table:
 
 def _timings(root: Path, variants: Iterable[tuple[str, str]]) -> Iterator[Row]:
     for model, level in variants:
-        path = root / "timings" / model / f"{level}.json"
+        path = root / outs.TIMINGS / model / f"{level}.json"
         try:
             told = json.loads(path.read_text(encoding="utf-8"))
             one = (told.get("threads") or {}).get("1")

@@ -14,9 +14,10 @@ import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
+from pocketface.core import outs
 from pocketface.core.files import sha256
 from pocketface.faces.index import INDEX
-from pocketface.fetching.sources import SOURCES, load_sources
+from pocketface.fetching.sources import load_sources
 from pocketface.metrics.measures import comparisons
 from pocketface.report import plots
 from pocketface.report.outs import Variant
@@ -120,10 +121,10 @@ def variant_inputs(variant: Variant, root: Path) -> list[Input]:
 
 def _inputs(names: tuple[str, ...], context: str, root: Path) -> list[Input]:
     """Those whose face index is here; its hash stands for the faces, their labels and their splits."""
-    sources = load_sources(root / SOURCES)
+    sources = load_sources(root / outs.SOURCES)
     found = []
     for name in names:
-        index = root / "data/faces" / name / INDEX
+        index = root / outs.FACES / name / INDEX
         if index.is_file():
             source = sources.dataset(name)
             found.append(

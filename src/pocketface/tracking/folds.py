@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from pocketface.core import outs
 from pocketface.core.files import sha256
 from pocketface.study import Study
 from pocketface.tracking.live import curve_points, model_params, model_tags
@@ -24,7 +25,7 @@ def publish_folds(
     Returns:
         The names of the new runs, `MODEL/fold-0` and on.
     """
-    folder = root / "folds" / model
+    folder = root / outs.FOLDS / model
     if not (folder / "folds.csv").is_file():
         return []
     scores, history = pd.read_csv(folder / "folds.csv"), pd.read_csv(folder / "history.csv")

@@ -19,6 +19,7 @@ import pandas as pd
 from pocketface.cards import CARD, MODEL_FILE
 from pocketface.choosing.answer import lines
 from pocketface.choosing.rule import Choice, choose, tasks
+from pocketface.core import outs
 from pocketface.core.addresses import without_secrets
 from pocketface.core.files import git_revision, sha256
 from pocketface.report.outs import Results, Variant
@@ -151,7 +152,7 @@ class _Publishing:
 
     def _model_run(self, model: str) -> str:
         """The id of a model's run: published before, or taken over from training, or new."""
-        store, folder = self.store, self.root / "models" / model
+        store, folder = self.store, self.root / outs.MODELS / model
         weights, pictures = folder / "model.weights.h5", _pictures(self.study, model, self.root)
         key = content_key([folder / CARD, weights])
         weights_key = sha256(weights) if weights.is_file() else None
@@ -217,7 +218,7 @@ class _Publishing:
             [row for row in variant.table.of(variant.model, variant.level) if row.metric not in TIMED]
         )
         content = content_key([variant.folder / CARD, variant.folder / MODEL_FILE])
-        timing = self.root / "timings" / variant.model / f"{variant.level}.json"
+        timing = self.root / outs.TIMINGS / variant.model / f"{variant.level}.json"
         return hashlib.sha256(f"{content} {rows}".encode()).hexdigest(), content_key([timing])
 
     def _create(self, variant: Variant, tags: dict[str, str]) -> tuple[str, str | None]:
@@ -273,7 +274,7 @@ def _name(variant: Variant) -> str:
 
 def _pictures(study: Study, model: str, root: Path) -> list[Path]:
     """What the report drew of a model; nothing where the report has not run."""
-    return sorted((root / "reports" / study.study / "plots" / model).glob("*.png"))
+    return sorted((root / outs.REPORTS / study.study / "plots" / model).glob("*.png"))
 
 
 def _log_history(store: Store, run: str, path: Path) -> None:
