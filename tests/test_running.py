@@ -6,15 +6,17 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from fnmatch import fnmatch
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
 from fake_outs import STUDY
 from pocketface.core.errors import PocketfaceError
-from pocketface.running import FORKS, lanes, phases, run, warm
+from pocketface.running import FORKS, OF_DATASET, OF_MODEL, lanes, run, warm
 from pocketface.study import Study, load_study
 
 REPOSITORY = Path(__file__).parent.parent
@@ -27,7 +29,8 @@ print("hello", sys.argv[1:], os.environ.get("DVC_STAGE"), os.getppid(), file=ope
 sys.exit(int(sys.argv[1]))
 """
 SLEEP = """
-import os, time, pathlib
+import os, time, pathlib, tempfile
+tempfile.mkstemp()
 pathlib.Path("pid").write_text(str(os.getpid()))
 time.sleep(60)
 """
@@ -129,6 +132,7 @@ def run_twice(root: Path) -> None:
         (lambda root: None, ["fail"], "failed to run: python stages/hello.py 3"),
         (break_graph, [], "dvc.yaml' is invalid"),
         (break_lock, [], "dvc.lock' is invalid (possible merge conflicts)"),
+        (lambda root: (root / "dvc.lock").touch(), ["fail"], "dvc.lock was damaged"),
         (lose_dvc, [], "not inside of a DVC repository"),
         (run_twice, [], "pid' is busy, it is being blocked by"),
     ],
@@ -147,40 +151,93 @@ def test_without_git_it_says_what_to_do(graph):
         run(Study.model_validate(STUDY))
 
 
-def test_ctrl_c_says_that_the_next_run_goes_on(graph):
+def start_sleeping(root: Path) -> subprocess.Popen[str]:
+    """`pocketface run sleep` as the leader of a process group; the stage has begun."""
     code = (
         "import pocketface.running as running; running.PRELOADED = (); from pocketface.cli import app; app()"
     )
-    command = [sys.executable, "-c", code, "run", "sleep"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    while not (graph / "pid").is_file() or not (graph / "pid").read_text():
+    (root / "temporary").mkdir(exist_ok=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "run", "sleep"],
+        env=os.environ | {"TMPDIR": str(root / "temporary")},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while not (root / "pid").is_file() or not (root / "pid").read_text():
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
+    return process
+
+
+def living(group: int) -> list[str]:
+    """The processes of a group that run."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess, ProcessLookupError):
+            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(" ".join(process.cmdline()))
+    return found
+
+
+def left(root: Path) -> list[Path]:
+    """Temporary files and folders."""
+    return [*root.glob("temporary/*"), *root.glob(".dvc/tmp/pocketface/run-*")]
+
+
+def test_ctrl_c_says_that_the_next_run_goes_on(graph):
+    process = start_sleeping(graph)
     os.killpg(process.pid, signal.SIGINT)
     printed = process.communicate()[1]
     assert printed == "interrupted; the next `pocketface run` goes on from here\n"
     assert process.returncode == 130
-    with pytest.raises(ProcessLookupError):
-        os.kill(int((graph / "pid").read_text()), 0)
+    assert not living(process.pid) and not left(graph)
 
 
-def test_the_phases_make_all_but_latencies_and_the_report():
+def test_sigterm_ends_all_and_leaves_nothing(graph):
+    process = start_sleeping(graph)
+    process.terminate()
+    assert process.communicate()[1] == ""
+    assert process.returncode == 128 + signal.SIGTERM
+    assert not living(process.pid) and not left(graph)
+
+
+def test_all_ends_with_a_leader_that_is_killed_and_the_next_run_tidies_up(graph):
+    process = start_sleeping(graph)
+    assert len(living(process.pid)) == 4, "the leader, DVC, the client and the stage"
+    process.kill()
+    process.communicate()
+    for _ in range(100):
+        if not living(process.pid):
+            break
+        time.sleep(0.05)
+    assert not living(process.pid)
+    assert left(graph) and not list(graph.glob("temporary/*"))
+    assert warm([["sh", "-c", "python stages/hello.py 0"]]) == 0
+    assert not left(graph)
+
+
+def test_the_lanes_make_all_but_latencies_and_the_report():
     """What the patterns of the lanes leave to plain `dvc repro`."""
     study = load_study(REPOSITORY / "studies/starter.yaml")
     listed = subprocess.run(
         [sys.executable, "-m", "dvc", "stage", "list", "--name-only"],
         **{"cwd": REPOSITORY, "capture_output": True, "text": True, "check": True},
     ).stdout.split()
-    patterns = [stage for chains in phases(study) for chain in chains for stage in chain]
+    made = lanes(OF_DATASET, list(study.datasets), 2) + lanes(OF_MODEL, list(study.models), 2)
+    patterns = [pattern for lane in made for pattern in lane]
     left = {stage.partition("@")[0] for stage in listed if not any(fnmatch(stage, p) for p in patterns)}
     assert left == {"benchmark", "benchmark_fetched", "report", "export_app"}
 
 
-def test_a_chain_is_in_one_lane_in_order():
-    chains = [["a1", "a2"], ["b1"], ["c1", "c2"]]
-    assert lanes(chains, 2) == [["a1", "a2", "c1", "c2"], ["b1"]]
-    assert lanes(chains, 5) == chains
-    assert lanes([], 2) == []
+def test_a_name_is_in_one_lane_in_order():
+    patterns = ("first@{}", "second@{}-*")
+    assert lanes(patterns, ["a", "b", "c"], 2) == [
+        ["first@a", "second@a-*", "first@c", "second@c-*"],
+        ["first@b", "second@b-*"],
+    ]
+    assert lanes(patterns, ["a"], 5) == [["first@a", "second@a-*"]]
+    assert lanes(patterns, [], 2) == []
 
 
 @pytest.mark.slow

@@ -364,11 +364,12 @@ def check(
 
         pocketface check --update && git diff baselines/
     """
-    from pocketface import gate
+    from pocketface import gate, lockfile
     from pocketface.core.files import written_whole
     from pocketface.study import load_study
 
     _enter_repository()
+    lockfile.heal()
     study = load_study()
     if update:
         typer.echo(gate.update(study) or "nothing changed\n", nl=False)

@@ -7,45 +7,45 @@ DVC starts a process for every stage, and a study has more than a hundred. Most 
 after they have imported TensorFlow for five. So this process imports it once, and while DVC is at work, the
 `python` that DVC finds is a small client: it hands its arguments, environment and terminal over to this
 process, which forks, and the fork runs the stage's script. DVC sees the same commands, dependencies and outs
-as ever, and the bytes are those of plain `dvc repro` (`tests/pipeline` compares them).
+as ever, and the bytes are those of plain `dvc repro` (`tests/pipeline` compares them). Nothing is computed
+before the fork, only imported. Where processes cannot fork, the stages run cold.
 
-Nothing is computed before the fork, only imported: TensorFlow's threads do not survive one, and here none has
-been started yet. Where processes cannot fork, the stages run cold.
+DVC runs one stage after another, and most keep one core busy. So datasets, and then models with their
+variants, are made in as many *lanes* as there are `jobs`, each a DVC of its own. Plain `dvc repro` follows
+and does what is left: latencies, for which the machine should be quiet, the report, and what a lane failed
+at. A lane's DVC is silent; what fails for good, the last one explains.
 
-DVC runs one stage after another, and most of them keep one core busy. So datasets, and then models with their
-variants, are made in as many *lanes* as there are `jobs`, each a DVC of its own, with datasets and models of
-its own. Plain `dvc repro` follows and does what is left: latencies, for which the machine should be quiet,
-the report, and what a lane failed at. A lane's DVC is silent; what fails for good, the last one explains.
-
-A lane names its stages by patterns, since DVC reads all of dvc.lock once for every name that it is given.
-
-Ctrl-C ends the stages and DVC. What was done stays done, so the next run goes on from there.
+However this process ends, DVC and the stages end with it, and what was done stays done: the next run goes on
+from there. Their temporary files are in a folder of its own, which is removed at its end, or if it was
+killed, by the next run.
 """
 
 import importlib
 import json
 import os
 import runpy
-import select
 import shlex
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import chdir, contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import chdir, contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import NoReturn
 
+from pocketface import lockfile
+from pocketface.core import outs
 from pocketface.core.errors import EXIT_INTERRUPTED, PocketfaceError
+from pocketface.core.files import remove
+from pocketface.core.processes import LOOK_SECONDS, alive, end_with
 from pocketface.study import Study
 
-STAGES = "stages"
 PRELOADED = (
     "pocketface.evaluation.evaluate",
     "pocketface.cropping.build",
@@ -58,17 +58,25 @@ PRELOADED = (
     "pocketface.training.fit",
 )
 """What the stages import, and so all that these import."""
+OF_DATASET = ("fetch_data@{}", "crop_faces@{}")
+OF_MODEL = (
+    *("learns_from@{}", "train@{}", "fetch_weights@{}", "select_faces*@{}", "export*@{}"),
+    *("convert*@{}-*", "evaluate*@{}-*"),
+)
+"""A lane's stages in order, as patterns: DVC reads all of dvc.lock once for every name that it is given."""
 
-SOCKET, CLIENT = "socket", "client.py"
+STAGES, SOCKET, CLIENT = "stages", "socket", "client.py"
 POLL_SECONDS = 0.02
-NEEDS_ALL = {"report"}
-"""Stages that depend on every variant."""
+GRACE_SECONDS = 1.0
+"""How long a stage, which Ctrl-C reaches too, may go on when its client has ended."""
 FORKS = hasattr(os, "fork") and hasattr(socket, "send_fds")
 
 DVC_CODE = """\
 import logging, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 logging.disable(logging.INFO)
+from pocketface.core.processes import end_with
+end_with(int(sys.argv.pop(1)))
 sys.argv[0] = "dvc"
 from dvc.cli import main
 sys.exit(main())
@@ -76,41 +84,23 @@ sys.exit(main())
 """DVC with its warnings and errors, but without a word on what it does; Ctrl-C is for `warm` to act on."""
 
 CLIENT_CODE = f"""\
-import json, os, socket, sys
+import json, os, select, socket, sys
 folder, interpreter, arguments = sys.argv[1], sys.argv[2], sys.argv[3:]
 if not (arguments and os.path.dirname(arguments[0]) == {STAGES!r}):
     os.execv(interpreter, [interpreter, *arguments])
-request = {{"arguments": arguments, "folder": os.getcwd(), "environment": dict(os.environ)}}
-connection = socket.socket(socket.AF_UNIX)
+parent, request = os.getppid(), json.dumps([arguments, os.getcwd(), dict(os.environ)])
+server = socket.socket(socket.AF_UNIX)
 os.chdir(folder)  # a socket's path may have about a hundred bytes
-connection.connect({SOCKET!r})
-socket.send_fds(connection, [b"\\n"], [0, 1, 2])
-connection.sendall(json.dumps(request).encode() + b"\\n")
-status = connection.recv(1)
+server.connect({SOCKET!r})
+socket.send_fds(server, [b"\\n"], [0, 1, 2])
+server.sendall(request.encode() + b"\\n")
+while not select.select([server], [], [], {LOOK_SECONDS})[0]:
+    if os.getppid() != parent:
+        sys.exit(1)
+status = server.recv(1)
 sys.exit(status[0] if status else 1)
 """
-
-
-@dataclass(frozen=True)
-class Request:
-    """A stage that is to run.
-
-    Attributes:
-        arguments: the script and its own arguments.
-        folder: where it runs.
-        environment: all of it; DVC adds the stage's name, `DVC_STAGE`.
-        terminal: its standard input, output and error, open here.
-    """
-
-    arguments: list[str]
-    folder: str
-    environment: dict[str, str]
-    terminal: list[int]
-
-    @property
-    def name(self) -> str:
-        """The stage's name in the graph."""
-        return self.environment.get("DVC_STAGE", " ".join(self.arguments))
+"""Ends with DVC, or when its stage has ended."""
 
 
 def run(study: Study, targets: Sequence[str] = (), jobs: int = 2) -> int:
@@ -127,6 +117,7 @@ def run(study: Study, targets: Sequence[str] = (), jobs: int = 2) -> int:
     Raises:
         PocketfaceError: there is no git repository.
     """
+    lockfile.heal()
     changed = _changed(targets)
     if changed is None or not FORKS:
         return subprocess.run(_dvc(*targets), check=False).returncode
@@ -135,12 +126,15 @@ def run(study: Study, targets: Sequence[str] = (), jobs: int = 2) -> int:
     for module in PRELOADED:
         importlib.import_module(module)
     started = time.monotonic()
-    if jobs > 1 and set(targets) <= NEEDS_ALL:
-        for chains in phases(study):
+    if jobs > 1 and set(targets) <= {"report"}:
+        for patterns, names in ((OF_DATASET, study.datasets), (OF_MODEL, study.models)):
             silent = ("--quiet", "--single-item", "--glob")
-            if warm([_dvc(*silent, *lane) for lane in lanes(chains, jobs)], started):
+            if warm([_dvc(*silent, *lane) for lane in lanes(patterns, list(names), jobs)], started):
                 break
-    return warm([_dvc(*targets)], started)
+    status = warm([_dvc(*targets)], started)
+    if status == 0:
+        lockfile.keep()
+    return status
 
 
 def _changed(targets: Sequence[str]) -> bool | None:
@@ -162,39 +156,13 @@ def _changed(targets: Sequence[str]) -> bool | None:
 
 
 def _dvc(*arguments: str) -> list[str]:
-    return [sys.executable, "-c", DVC_CODE, "--wait-for-lock", "repro", *arguments]
+    return [sys.executable, "-c", DVC_CODE, str(os.getpid()), "--wait-for-lock", "repro", *arguments]
 
 
-def phases(study: Study) -> list[list[list[str]]]:
-    """Chains of stages to be made in order, those of a phase side by side: datasets, then models.
-
-    A model's latencies are not among them. Patterns stand for its levels.
-    """
-    crops = [[f"fetch_data@{name}", f"crop_faces@{name}"] for name in study.datasets]
-    models = [
-        [
-            *(f"{stage}@{name}" for stage in _first_stages(study, name)),
-            f"{_stage('select_faces', study, name)}@{name}",
-            f"{_stage('convert', study, name)}@{name}-*",
-            f"{_stage('evaluate', study, name)}@{name}-*",
-        ]
-        for name in study.models
-    ]
-    return [crops, models]
-
-
-def lanes(chains: Sequence[list[str]], jobs: int) -> list[list[str]]:
-    """Shares chains out; each is in one lane."""
+def lanes(patterns: Sequence[str], names: Sequence[str], jobs: int) -> list[list[str]]:
+    """Shares names out; all stages of a name are in one lane, in order."""
+    chains = [[pattern.format(name) for pattern in patterns] for name in names]
     return [list(chain.from_iterable(chains[lane::jobs])) for lane in range(min(jobs, len(chains)))]
-
-
-def _first_stages(study: Study, model: str) -> list[str]:
-    return ["fetch_weights"] if model in study.fetched else ["learns_from", "train"]
-
-
-def _stage(stage: str, study: Study, model: str) -> str:
-    """A stage's name in the graph, which has those of fetched models once more."""
-    return f"{stage}_fetched" if model in study.fetched else stage
 
 
 def warm(commands: Sequence[Sequence[str]], started: float | None = None) -> int:
@@ -207,113 +175,111 @@ def warm(commands: Sequence[Sequence[str]], started: float | None = None) -> int
     Returns:
         The largest exit status.
     """
-    with tempfile.TemporaryDirectory(prefix="pocketface-") as folder, _listening(Path(folder)) as listener:
+    with _ended_by_sigterm(), _scratch() as folder:
         path = f"{folder}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-        running = [subprocess.Popen(command, env=os.environ | {"PATH": path}) for command in commands]
-        try:
-            _serve(listener, running, time.monotonic() if started is None else started)
-        except BaseException:
-            for command in running:
-                command.terminate()
-                command.wait()
-            raise
-        return max((command.wait() for command in running), default=0)
+        environment = os.environ | {"PATH": path, "TMPDIR": str(folder)}
+        with _Stages(folder, time.monotonic() if started is None else started) as stages:
+            running = [subprocess.Popen(command, env=environment) for command in commands]
+            try:
+                while any(command.poll() is None for command in running):
+                    stages.handle_request()
+            finally:
+                for command in running:
+                    command.terminate()
+                    command.wait()  # their clients end, and so the stages; the server waits for these
+        return max((command.returncode for command in running), default=0)
 
 
 @contextmanager
-def _listening(folder: Path) -> Iterator[socket.socket]:
-    """A socket in a folder that has a command `python` besides, which connects to it."""
-    (folder / CLIENT).write_text(CLIENT_CODE, encoding="utf-8")
-    client = shlex.join([sys.executable, "-IS", str(folder / CLIENT), str(folder), sys.executable])
-    command = folder / "python"
-    command.write_text(f'#!/bin/sh\nexec {client} "$@"\n', encoding="utf-8")
-    command.chmod(0o700)
-    with socket.socket(socket.AF_UNIX) as listener:
-        with chdir(folder):  # a socket's path may have about a hundred bytes
-            listener.bind(SOCKET)
-        listener.listen()
-        yield listener
-
-
-def _serve(listener: socket.socket, running: Sequence[subprocess.Popen[bytes]], started: float) -> None:
-    """Runs the stages that are asked for until the commands end."""
-    stages: dict[int, socket.socket] = {}
+def _ended_by_sigterm() -> Iterator[None]:
+    """Lets SIGTERM end the block as an exception does, where this is the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
-        while stages or any(command.poll() is None for command in running):
-            ready = select.select([listener, *stages.values()], [], [], POLL_SECONDS)[0]
-            if listener in ready:
-                connection, _ = listener.accept()
-                request = _receive(connection)
-                minutes, seconds = divmod(int(time.monotonic() - started), 60)
-                print(f"{minutes}:{seconds:02} {request.name}", flush=True)
-                stages[_fork(request, [listener, connection, *stages.values()])] = connection
-            for stage, connection in list(stages.items()):
-                if connection in ready:  # its client is gone
-                    os.kill(stage, signal.SIGKILL)
-                ended, status = os.waitpid(stage, os.WNOHANG)
-                if ended:
-                    _answer(stages.pop(stage), os.waitstatus_to_exitcode(status))
-    except BaseException:
-        _end(stages)
-        raise
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
-def _end(stages: Iterable[int], seconds: float = 5) -> None:
-    """Waits for stages to end, which Ctrl-C reaches too, but no longer than so."""
-    patience = time.monotonic() + seconds
-    for stage in stages:
-        while not os.waitpid(stage, os.WNOHANG)[0]:
-            if time.monotonic() > patience:
-                os.kill(stage, signal.SIGKILL)
-            time.sleep(POLL_SECONDS)
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """A folder for temporary files; those of runs that were killed are removed."""
+    kept = outs.KEPT.absolute()
+    kept.mkdir(parents=True, exist_ok=True)
+    for left in kept.glob("run-*"):
+        if not alive(int(left.name.split("-")[1])):
+            remove(left)
+    with tempfile.TemporaryDirectory(
+        prefix=f"run-{os.getpid()}-", dir=kept, ignore_cleanup_errors=True
+    ) as folder:
+        yield Path(folder)
 
 
-def _answer(connection: socket.socket, status: int) -> None:
-    """Tells a client how its stage ended; a signal is told as a shell does."""
-    with connection, suppress(BrokenPipeError):
-        connection.sendall(bytes([status if status >= 0 else 128 - status]))
+if FORKS:
+
+    class _Stages(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
+        """Listens in a folder with a command `python` that connects to it; forks for every client."""
+
+        timeout = POLL_SECONDS
+        max_children = sys.maxsize
+
+        def __init__(self, folder: Path, started: float) -> None:
+            self.started, self.process = started, os.getpid()
+            (folder / CLIENT).write_text(CLIENT_CODE, encoding="utf-8")
+            client = shlex.join([sys.executable, "-IS", str(folder / CLIENT), str(folder), sys.executable])
+            command = folder / "python"
+            command.write_text(f'#!/bin/sh\nexec {client} "$@"\n', encoding="utf-8")
+            command.chmod(0o700)
+            with chdir(folder):  # a socket's path may have about a hundred bytes
+                super().__init__(SOCKET, _Stage)
 
 
-def _receive(connection: socket.socket) -> Request:
-    _, terminal, _, _ = socket.recv_fds(connection, 1, 3)
-    with connection.makefile(encoding="utf-8") as lines:
-        return Request(terminal=terminal, **json.loads(lines.readline()))
+class _Stage(socketserver.BaseRequestHandler):
+    """Becomes the stage that a client asks for, in a fork, and tells the client its exit status."""
 
+    server: "_Stages"
 
-def _fork(request: Request, sockets: Sequence[socket.socket]) -> int:
-    """Starts a stage, which needs none of the sockets; its process."""
-    child = os.fork()
-    if child == 0:
-        for own in sockets:
-            own.close()
-        _become(request)
-    for descriptor in request.terminal:
-        os.close(descriptor)
-    return child
-
-
-def _become(request: Request) -> NoReturn:
-    """Makes this process the one that DVC meant to start."""
-    status = 1
-    try:
-        for number, descriptor in enumerate(request.terminal):
+    def handle(self) -> None:
+        """Reads the script's arguments, its folder and its environment, and runs it."""
+        end_with(self.server.process)
+        self.server.socket.close()
+        _, terminal, _, _ = socket.recv_fds(self.request, 1, 3)
+        with self.request.makefile(encoding="utf-8") as lines:
+            arguments, folder, environment = json.loads(lines.readline())
+        minutes, seconds = divmod(int(time.monotonic() - self.server.started), 60)
+        print(f"{minutes}:{seconds:02} {environment.get('DVC_STAGE', ' '.join(arguments))}", flush=True)
+        threading.Thread(target=self._end_with_client, daemon=True).start()
+        for number, descriptor in enumerate(terminal):
             os.dup2(descriptor, number)
             os.close(descriptor)
-        os.chdir(request.folder)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.chdir(folder)
         os.environ.clear()
-        os.environ.update(request.environment)
-        script = request.arguments[0]
-        sys.argv = list(request.arguments)
-        sys.path[0] = str(Path(script).parent.resolve())
-        runpy.run_path(script, run_name="__main__")
-        status = 0
+        os.environ.update(environment)
+        tempfile.tempdir = None
+        self.request.sendall(bytes([_script(arguments)]))
+
+    def _end_with_client(self) -> None:
+        self.request.recv(1)
+        time.sleep(GRACE_SECONDS)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _script(arguments: list[str]) -> int:
+    """Runs a script in this process as `python` would; its exit status."""
+    sys.argv, sys.path[0] = arguments, str(Path(arguments[0]).parent.resolve())
+    try:
+        runpy.run_path(arguments[0], run_name="__main__")
+        return 0
     except SystemExit as ended:
-        status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except KeyboardInterrupt:
-        status = EXIT_INTERRUPTED
+        return EXIT_INTERRUPTED
     except BaseException:
         traceback.print_exc()
+        return 1
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(status)  # what the parent meant to do at its own end is not for a fork to do

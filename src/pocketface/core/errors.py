@@ -16,6 +16,7 @@ from importlib.metadata import requires
 from typing import ParamSpec, TypeVar
 
 from pocketface.core.addresses import without_secrets
+from pocketface.core.processes import end_with
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -50,10 +51,13 @@ def exit_cleanly(main: Callable[P, T]) -> Callable[P, T]:
     A `PocketfaceError` becomes a line on stderr and exit status 2; so does a missing package that an extra
     brings, and a full disk, wherever it is met. What the encoding of stdout cannot say, as in a file's name,
     is printed as an escape, and so are control characters in a message. Ctrl-C ends it without a traceback.
+    As a stage, it ends with DVC.
     """
 
     @functools.wraps(main)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
+        if "DVC_STAGE" in os.environ:
+            end_with(os.getppid())
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")
         try:

@@ -8,6 +8,7 @@ as its own training faces were.
 """
 
 import multiprocessing
+import os
 import re
 import signal
 from collections.abc import Iterator, Sequence
@@ -23,6 +24,7 @@ import numpy as np
 from tqdm import tqdm
 
 from pocketface.core.errors import PocketfaceError
+from pocketface.core.processes import end_with
 from pocketface.cropping import picture as pictures
 from pocketface.cropping.crop import crop_picture, cut_face
 from pocketface.cropping.detect import Box, Face, detect, scaled
@@ -110,7 +112,8 @@ def look_at(
     others, started = multiprocessing.active_children(), []
     try:
         # Spawned, not forked: the parent may already run the threads of LiteRT or TensorFlow.
-        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, context, end_with, (os.getpid(),)) as pool:
             looked = pool.map(one, files, chunksize=8)
             started = [child for child in multiprocessing.active_children() if child not in others]
             yield from bar(looked)

@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image
 
 from pocketface.core.files import written_whole
+from pocketface.core.processes import end_with
 from pocketface.fetching.archives import DATE
 from pocketface.synthetic import scenes
 from pocketface.synthetic.conditions import draw, encode
@@ -53,7 +54,7 @@ def render(target: Path, photographs: int, seed: int, decoder: Path, workers: in
             for block in map(_block, blocks):
                 _store(packed, block)
         else:
-            with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            with ProcessPoolExecutor(workers, get_context("spawn"), end_with, (os.getpid(),)) as pool:
                 for block in pool.map(_block, blocks):
                     _store(packed, block)
     return photographs
