@@ -1,16 +1,12 @@
-"""Datasets: one module each, one interface.
+"""Datasets: one module each. Its name is that in `params.yaml` and `data/sources.yaml`.
 
     for record in read("utkface", Path("data/raw/utkface/files.zip")):
         record.image, record.labels, record.split
 
-    with zipfile.ZipFile("data/raw/utkface/files.zip") as archive:
-        open_picture("utkface", archive, record.image)      # bytes of a picture file
-
-A module of this package *is* a dataset: its name is the name in `params.yaml` and in
-`data/sources.yaml`, its docstring says what the pictures and labels are and how they are split. It has
+A module of this package has
 
 - `LABELS`: the label columns it can fill, whether or not a given archive does;
-- `NAMES`: the names that it reads, in a line for messages, with an example after `e.g.`; may be left out;
+- `NAMES`: the names that it reads, for messages, with an example after `e.g.`; may be left out;
 - `read(archive)`: a `Record` for every picture in the archive, sorted by `image`;
 - `picture(archive, image)`, only where the pictures are not plain members of the archive.
 
@@ -20,25 +16,26 @@ To add one: a module here, an entry in `data/sources.yaml`, a stanza under `data
 import csv
 import importlib
 import pkgutil
+import re
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Protocol, cast
 
 from pocketface.core.errors import PocketfaceError
-from pocketface.core.hashing import unit_hash
+from pocketface.core.hashing import hashed_split, unit_hash
 
 SPLITS = ("train", "val", "test")
 PICTURE_SUFFIXES = tuple(
     ".jpg .jpeg .jpe .jif .jfif .mpo .png .apng .gif .webp .avif .avifs .heic .heif .hif .bmp .tif .tiff "
     ".pbm .pgm .ppm .pnm .pfm".split()
 )
-"""How names of picture files end. Whether one can be read is judged by its content, see
-`pocketface.cropping.picture`."""
+"""How names of picture files end. Whether one can be read is judged by its content."""
 OLDEST = 122
 """Years. Nobody is known to have lived longer; a label beyond it is a mistake."""
+UNREADABLE = OSError, EOFError, zipfile.BadZipFile, zlib.error, csv.Error
 
 
 @dataclass(frozen=True)
@@ -48,10 +45,10 @@ class Record:
     Attributes:
         image: its name in the dataset's archive, with forward slashes.
         labels: column name -> value, see `pocketface.core.labels`; a label that is missing is left out.
-        split: `train`, `val` or `test`; None where the dataset names none, and the split goes by
-            a hash of the picture's content.
-        problem: why the picture cannot be used, known before opening it: `bad_name` (the labels cannot
-            be read from it), `bad_label` (a value that cannot be), `no_label`, `no_split`.
+        split: `train`, `val` or `test`; None where the dataset names none, and the split goes by a hash of
+            the picture's content.
+        problem: why the picture cannot be used, known before opening it: `bad_name` (the labels cannot be
+            read from it), `bad_label` (a value that cannot be), `no_label`, `no_split`.
     """
 
     image: str
@@ -61,7 +58,7 @@ class Record:
 
 
 class Dataset(Protocol):
-    """What a module of this package offers; `picture` besides where it is needed."""
+    """What a module of this package offers."""
 
     LABELS: tuple[str, ...]
 
@@ -75,20 +72,12 @@ def names() -> list[str]:
 
 
 def labels(name: str) -> tuple[str, ...]:
-    """The label columns of dataset `name`.
-
-    Raises:
-        PocketfaceError: no such dataset.
-    """
+    """The label columns of dataset `name`; a `PocketfaceError` if there is none."""
     return _module(name).LABELS
 
 
 def expected_names(name: str) -> str:
-    """The names of pictures that dataset `name` reads, in a line for messages; empty if it does not say.
-
-    Raises:
-        PocketfaceError: no such dataset.
-    """
+    """The names of pictures that dataset `name` reads, in a line for messages; empty if it does not say."""
     return str(getattr(_module(name), "NAMES", ""))
 
 
@@ -110,7 +99,7 @@ def read(name: str, archive: Path) -> Iterator[Record]:
                 raise PocketfaceError(
                     f"{archive}: holds no pictures of {name}, but {others}; {_remedy(name)}"
                 )
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, csv.Error) as error:
+    except UNREADABLE as error:
         raise PocketfaceError(f"{archive}: {error}; {_remedy(name)}") from None
 
 
@@ -125,25 +114,44 @@ def open_picture(name: str, archive: zipfile.ZipFile, image: str) -> bytes:
         return cast(bytes, picture(archive, image))
     except KeyError:
         raise PocketfaceError(f"{archive.filename}: has no {image!r}; {_remedy(name)}") from None
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except UNREADABLE as error:
         raise PocketfaceError(f"{archive.filename}: {image}: {error}; {_remedy(name)}") from None
 
 
 def pictures(archive: zipfile.ZipFile) -> list[str]:
-    """The names of the picture files in an archive, sorted; whatever else lies beside them is left out.
-
-    So are hidden files: a Mac packs a `._name.jpg`, which is no picture, for every `name.jpg`.
-    """
+    """The names of the picture files in an archive, sorted, without hidden ones (`._name.jpg` of a Mac)."""
     named = [name for name in archive.namelist() if name.lower().endswith(PICTURE_SUFFIXES)]
     return sorted(name for name in named if not PurePosixPath(name).name.startswith("."))
 
 
-def lines(archive: zipfile.ZipFile, *filenames: str) -> Iterator[str]:
-    """The lines of the first of `filenames` that the archive holds, in whatever folder, without line ends.
+def from_names(
+    archive: zipfile.ZipFile,
+    pattern: re.Pattern[str],
+    labels: Callable[[re.Match[str]], Mapping[str, float | str | None]],
+) -> Iterator[Record]:
+    """Records of a dataset whose labels stand in the paths of its pictures.
 
-    Raises:
-        PocketfaceError: it holds none of them.
+    Args:
+        archive: the dataset's.
+        pattern: of a whole path; a picture that it does not match is `bad_name`.
+        labels: label -> value; one that is None, or an age that cannot be, makes the record `bad_label`. The
+            split goes by the `identity`, where there is one.
     """
+    for image in pictures(archive):
+        if (name := pattern.fullmatch(image)) is None:
+            yield Record(image, problem="bad_name")
+            continue
+        given = labels(name)
+        found = {label: value for label, value in given.items() if value is not None}
+        split = hashed_split(str(found["identity"])) if "identity" in found else None
+        if len(found) < len(given) or float(found.get("age", 0)) > OLDEST:
+            yield Record(image, split=split, problem="bad_label")
+        else:
+            yield Record(image, found, split)
+
+
+def lines(archive: zipfile.ZipFile, *filenames: str) -> Iterator[str]:
+    """The lines of the first of `filenames` in the archive, in any folder; none is a `PocketfaceError`."""
     members = {PurePosixPath(member).name: member for member in reversed(archive.namelist())}
     for filename in filenames:
         if filename in members:

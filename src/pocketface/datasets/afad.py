@@ -1,9 +1,8 @@
 """AFAD: about 165,000 faces from a Chinese social network, 15 to 75 years, small JPEGs.
 
-Labels are folders, `AFAD-Full/25/111/638660-1.jpg`: the age, then 111 for male or 112 for female. The
-number before the dash is the member whose picture it is; the split is ours, by member, so that nobody is
-in two of them. Its release is a `tar.xz` cut in pieces, which also holds lists and `Thumbs.db` files.
-AFAD-Lite, a part of it with 18 to 39 years, is laid out alike.
+Labels are folders, `AFAD-Full/25/111/638660-1.jpg`: the age, then 111 for male or 112 for female. The number
+before the dash is the member whose picture it is; the split is ours, by member. Its release is a `tar.xz` cut
+in pieces; AFAD-Lite, a part of it with 18 to 39 years, is laid out alike.
 
 Niu, Zhou, Wang, Gao, Hua: Ordinal Regression with Multiple Output CNN for Age Estimation, CVPR 2016.
 """
@@ -12,8 +11,7 @@ import re
 import zipfile
 from collections.abc import Iterator
 
-from pocketface.core.hashing import hashed_split
-from pocketface.datasets import OLDEST, Record, pictures
+from pocketface.datasets import Record, from_names
 
 LABELS = ("age", "gender", "identity")
 NAMES = "AGE/111 (male) or 112 (female)/MEMBER-NUMBER.jpg, e.g. AFAD-Full/25/111/638660-1.jpg"
@@ -25,18 +23,9 @@ PATH = re.compile(
 
 def read(archive: zipfile.ZipFile) -> Iterator[Record]:
     """Records with `age` in years, `gender`, and `identity`, the member's number."""
-    for image in pictures(archive):
-        path = PATH.fullmatch(image)
-        if path is None:
-            yield Record(image, problem="bad_name")
-            continue
-        split = hashed_split(path["identity"])
-        if path["gender"] not in GENDERS or int(path["age"]) > OLDEST:
-            yield Record(image, split=split, problem="bad_label")
-            continue
-        labels: dict[str, float | str] = {
-            "age": float(path["age"]),
-            "gender": GENDERS[path["gender"]],
-            "identity": path["identity"],
-        }
-        yield Record(image, labels, split)
+    return from_names(archive, PATH, _labels)
+
+
+def _labels(path: re.Match[str]) -> dict[str, float | str | None]:
+    gender = GENDERS.get(path["gender"])
+    return {"age": float(path["age"]), "gender": gender, "identity": path["identity"]}

@@ -1,21 +1,18 @@
 """APPA-REAL: 7,591 pictures with the age in years, real and as about 38 people guessed it.
 
-For every `000042.jpg` there is a `000042.jpg_face.jpg`: the labelled face, upright, with a margin of 40%.
-The crop is the record, because a full picture may show several people; where there is no crop, the full
-picture is. Ages stand in the first of these that the archive holds:
+For every `000042.jpg` there is a `000042.jpg_face.jpg`: the labelled face, upright, with a margin of 40%. It
+is the record; where there is none, the full picture is. Ages stand in the first of these:
 
 - `gt_avg_train.csv`, `gt_avg_valid.csv`, `gt_avg_test.csv`, a row a picture: `file_name, num_ratings,
   apparent_age_avg, apparent_age_std, real_age`;
 - `gt_train.csv`, …, a row a guess, whose mean is taken: `file_name, real_age, apparent_age, …`;
 - `labels.csv` of Kaggle's cropped faces (`final_files/000042.jpg`): `file_name, real_age`, without a split.
 
-The official split is the folders `train`, `valid` (our `val`) and `test`, or the csv that lists a picture of
-another folder.
+The official split is the folders `train`, `valid` (our `val`) and `test`, or else the csv that lists a
+picture. `age` is the real age, as in every other dataset.
 
-`age` is the real age, so that it means the same as in every other dataset.
-
-Agustsson, Timofte, Escalera, Baro, Guyon, Rothe: Apparent and Real Age Estimation in Still Images with
-Deep Residual Regressors on APPA-REAL Database, FG 2017.
+Agustsson, Timofte, Escalera, Baro, Guyon, Rothe: Apparent and Real Age Estimation in Still Images with Deep
+Residual Regressors on APPA-REAL Database, FG 2017.
 """
 
 import csv
@@ -82,12 +79,11 @@ def _record(image: str, split: str | None, rows: Sequence[Mapping[str, str]]) ->
         label: [row[column] for row in rows for column in columns if row.get(column)]
         for label, columns in COLUMNS.items()
     }
+    if not any(given.values()):
+        return Record(image, split=split, problem="no_label")
     try:
         labels = {label: statistics.fmean(map(float, texts)) for label, texts in given.items() if texts}
     except ValueError:
-        return Record(image, split=split, problem="bad_label")
-    if not labels:
-        return Record(image, split=split, problem="no_label")
-    if not all(0 <= years <= OLDEST for years in labels.values()):
-        return Record(image, split=split, problem="bad_label")
-    return Record(image, labels, split)
+        labels = {"age": -1.0}
+    good = all(0 <= years <= OLDEST for years in labels.values())
+    return Record(image, labels, split) if good else Record(image, split=split, problem="bad_label")

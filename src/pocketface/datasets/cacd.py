@@ -1,7 +1,7 @@
 """CACD: 163,446 pictures of 2,000 celebrities, 250x250 JPEG, found by name and year.
 
-Labels stand in the file name, `14_Aaron_Johnson_0001.jpg`: the age (year of the picture minus year of
-birth, so noisy), the celebrity, a number. The split is ours, by celebrity: nobody is in two of them.
+Labels stand in the file name, `14_Aaron_Johnson_0001.jpg`: the age (year of the picture minus year of birth,
+so noisy), the celebrity, a number. The split is ours, by celebrity.
 
 Chen, Chen, Hsu: Cross-Age Reference Coding for Age-Invariant Face Recognition and Retrieval, ECCV 2014.
 """
@@ -10,27 +10,19 @@ import re
 import unicodedata
 import zipfile
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 
-from pocketface.core.hashing import hashed_split
-from pocketface.datasets import OLDEST, Record, pictures
+from pocketface.datasets import Record, from_names
 
 LABELS = ("age", "identity")
 NAMES = "AGE_CELEBRITY_NUMBER.jpg, e.g. 14_Aaron_Johnson_0001.jpg"
-NAME = re.compile(r"(?P<age>\d{1,3})_(?P<identity>.+)_\d+\.jpg")
+NAME = re.compile(r"(.*/)?(?P<age>\d{1,3})_(?P<identity>[^/]+)_\d+\.jpg")
 
 
 def read(archive: zipfile.ZipFile) -> Iterator[Record]:
     """Records with `age` in years and `identity`, the celebrity's name as in the file name."""
-    for image in pictures(archive):
-        name = NAME.fullmatch(PurePosixPath(image).name)
-        if name is None:
-            yield Record(image, problem="bad_name")
-            continue
-        # An accent is one character or two, depending on the system that packed the archive.
-        identity = unicodedata.normalize("NFC", name["identity"])
-        split = hashed_split(identity)
-        if int(name["age"]) > OLDEST:
-            yield Record(image, split=split, problem="bad_label")
-        else:
-            yield Record(image, {"age": float(name["age"]), "identity": identity}, split)
+    return from_names(archive, NAME, _labels)
+
+
+def _labels(name: re.Match[str]) -> dict[str, float | str]:
+    # An accent is one character or two, depending on the system that packed the archive.
+    return {"age": float(name["age"]), "identity": unicodedata.normalize("NFC", name["identity"])}

@@ -1,13 +1,11 @@
 """CelebA, aligned and cropped: 202,599 pictures of 10,177 celebrities, 178x218 JPEG, 40 yes/no attributes.
 
-Beside the pictures the archive holds, as txt (the authors' release: a line with the count, one with the
-names, then -1 or 1 in columns) or as csv (Kaggle's):
+Beside the pictures the archive holds, as txt (the authors' release) or as csv (Kaggle's),
 
-- `list_attr_celeba`: the attributes of every picture;
+- `list_attr_celeba`: the attributes of every picture, -1 or 1;
 - `list_eval_partition`: 0 `train`, 1 `val`, 2 `test`. This official split keeps identities apart.
 
-A listed picture that is not there is no record, so that a part of the pictures is a dataset too; a
-picture that is not listed is rejected.
+A listed picture that is not there is no record: a part of the pictures is a dataset too.
 
 Liu, Luo, Wang, Tang: Deep Learning Face Attributes in the Wild, ICCV 2015.
 """

@@ -2,19 +2,17 @@
 
 It comes in two layouts, and either will do:
 
-- pictures in folders of their expressions, whose words may be others (`WORDS`) and upper case. Of Kaggle's
-  `train/happy/Training_10019449.jpg` and `test/happy/PublicTest_10077120.jpg` the name tells the official
-  split; of others (`images/validation/happy/123.jpg`) a folder does (`FOLDERS`). Where nothing is for
-  validation, a part of train is, by content;
-- the original `fer2013.csv`, also called `icml_face_data.csv`, with the columns `emotion` (0 to 6, in the
-  order of `EXPRESSIONS`), `pixels` (2,304 numbers) and `Usage`. Its records are named `fer2013.csv:00042`, by
-  row, counted from 0.
+- pictures in folders of their expressions (`WORDS`). The official split is in the name of Kaggle's
+  `train/happy/Training_10019449.jpg` and `test/happy/PublicTest_10077120.jpg`, else in a folder (`FOLDERS`).
+  Where nothing is for validation, a part of train is, by content;
+- the original `fer2013.csv` or `icml_face_data.csv`: `emotion` (0 to 6, in the order of `EXPRESSIONS`),
+  `pixels` (2,304 numbers) and `Usage`. Its records are named `fer2013.csv:00042`, by row, counted from 0.
 
 The official split: Training is `train`, PublicTest `val`, PrivateTest `test`. An expression that no picture
-has is an error: its folder has a name that we do not know, or is missing.
+has is an error: its folder has an unknown name, or is missing.
 
-Goodfellow et al.: Challenges in Representation Learning: A Report on Three Machine Learning Contests,
-ICONIP 2013.
+Goodfellow et al.: Challenges in Representation Learning: A Report on Three Machine Learning Contests, ICONIP
+2013.
 """
 
 import functools
@@ -37,6 +35,7 @@ NAMES = (
 )
 CSVS = ("fer2013.csv", "icml_face_data.csv")
 SIDE = 48
+CODES = {str(code): expression for code, expression in enumerate(EXPRESSIONS)}
 SPLITS = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}
 NAME = re.compile(r"(?P<usage>Training|PublicTest|PrivateTest)_\d+\.(jpg|png)")
 _SPLIT_WORDS = {
@@ -45,8 +44,8 @@ _SPLIT_WORDS = {
     "test": ("test", "testing", "privatetest"),
 }
 FOLDERS = {word: split for split, words in _SPLIT_WORDS.items() for word in words}
-_NOUNS = ("anger", "disgusted", "fearful", "happiness", "sadness", "surprised")
-WORDS = {**dict(zip(EXPRESSIONS, EXPRESSIONS, strict=True)), **dict(zip(_NOUNS, EXPRESSIONS, strict=False))}
+_OTHERS = ("anger", "disgusted", "fearful", "happiness", "sadness", "surprised")
+WORDS = {**dict(zip(EXPRESSIONS, EXPRESSIONS, strict=True)), **dict(zip(_OTHERS, EXPRESSIONS, strict=False))}
 
 
 def read(archive: zipfile.ZipFile) -> Iterator[Record]:
@@ -56,10 +55,7 @@ def read(archive: zipfile.ZipFile) -> Iterator[Record]:
 
 
 def picture(archive: zipfile.ZipFile, image: str) -> bytes:
-    """A picture file of the archive, or a row of the csv as a PGM file.
-
-    Pixels that are not 2,304 numbers from 0 to 255 are returned as they stand, which is no picture.
-    """
+    """A picture file of the archive, or a row of the csv as a PGM file; a bad row is returned as it is."""
     member, _, row = image.rpartition(":")
     if PurePosixPath(member).name not in CSVS:
         return archive.read(image)
@@ -75,27 +71,24 @@ def picture(archive: zipfile.ZipFile, image: str) -> bytes:
 
 def _from_pictures(archive: zipfile.ZipFile) -> Iterator[Record]:
     images = pictures(archive)
-    folders = {image: PurePosixPath(image).parent.name for image in images}
-    expressions = {image: WORDS.get(folder.lower()) for image, folder in folders.items()}
-    splits = {image: _split(image) for image in images}
+    folders = [PurePosixPath(image).parent.name for image in images]
+    expressions = [WORDS.get(folder.lower()) for folder in folders]
+    splits = [_split(image) for image in images]
     if images:
-        _check_classes(archive, expressions.values(), f"its folders are {listed(sorted(folders.values()))}")
-    validated = "val" in splits.values()
-    for image in images:
-        expression, split = expressions[image], splits[image]
-        if split is None:
-            yield Record(image, problem="no_split")
-            continue
-        if split == "train" and not validated:
-            split = None  # by content
-        if expression is None:
-            yield Record(image, split=split, problem="bad_label")
-        else:
-            yield Record(image, {"expression": expression}, split)
+        _check_classes(archive, expressions, f"its folders are {listed(sorted(folders))}")
+    for image, expression, split in zip(images, expressions, splits, strict=True):
+        own = None if split == "train" and "val" not in splits else split  # None: by content
+        yield _record(image, expression, own, "no_split" if split is None else None)
+
+
+def _record(image: str, expression: str | None, split: str | None, problem: str | None) -> Record:
+    if problem or expression is None:
+        return Record(image, split=split, problem=problem or "bad_label")
+    return Record(image, {"expression": expression}, split)
 
 
 def _split(image: str) -> str | None:
-    """By the name of a picture, or by the nearest folder that says; one that was an archive is called so."""
+    """By a picture's name, or by the nearest folder that says it (`test.zip` counts as one)."""
     path = PurePosixPath(image)
     if name := NAME.fullmatch(path.name):
         return SPLITS[name["usage"]]
@@ -132,12 +125,8 @@ def _from_row(image: str, row: str, columns: Mapping[str, int]) -> Record:
     if len(fields) != len(columns):
         return Record(image, problem="no_label")
     split = SPLITS.get(fields[columns["Usage"]].strip())
-    emotion = fields[columns["emotion"]].strip()
-    if split is None:
-        return Record(image, problem="no_split")
-    if emotion not in [str(n) for n in range(len(EXPRESSIONS))]:
-        return Record(image, split=split, problem="bad_label")
-    return Record(image, {"expression": EXPRESSIONS[int(emotion)]}, split)
+    expression = CODES.get(fields[columns["emotion"]].strip())
+    return _record(image, expression, split, "no_split" if split is None else None)
 
 
 def _columns(header: list[str], member: str) -> dict[str, int]:
@@ -164,8 +153,7 @@ def _line(archive: zipfile.ZipFile, member: str, number: int) -> bytes:
 def _line_starts(path: Path, modified: int, member: str) -> np.ndarray:
     """Where in a zip file each line of a stored member begins, and at last where the last one ends.
 
-    One pass over the 300 MB, once a process; from then on any row is one seek away. (`ZipExtFile.seek`
-    reads everything up to the place.) `modified` is there to tell a new file of the same name.
+    One pass over the 300 MB a process; then any row is one seek away. `modified` is part of the cache's key.
     """
     with zipfile.ZipFile(path) as archive, archive.open(member) as file:
         info = archive.getinfo(member)

@@ -1,37 +1,35 @@
-"""Photographs of nobody: rendered around generated faces, see `pocketface.synthetic`.
+"""Synthetic photographs, rendered around synthetic faces, see `pocketface.synthetic`.
 
 Labels stand in the file name, `00017_single_34_female_happy.jpg`: what the face was drawn to look like. A
-`cut` face has them too; a photograph that shows `none` or `two` has no one to label. The split goes by a
-hash of the file name, because the bytes of a rendered picture depend on the processor.
+`cut` face has them too; a photograph that shows `none` or `two` has no one to label. The split goes by a hash
+of the file name, because the bytes of a rendered picture depend on the processor.
 """
 
 import re
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from pocketface.core.hashing import hashed_split
 from pocketface.core.labels import EXPRESSIONS, GENDERS
-from pocketface.datasets import Record, pictures
+from pocketface.datasets import Record, from_names
 
 LABELS = ("age", "gender", "expression")
 NAMES = "NUMBER_KIND_AGE_GENDER_EXPRESSION.jpg, e.g. 00017_single_34_female_happy.jpg"
 NAME = re.compile(
-    r"\d+_((?P<empty>none|two)|(single|cut)_(?P<age>\d{1,3})"
+    r"(.*/)?\d+_((none|two)|(single|cut)_(?P<age>\d{1,3})"
     rf"_(?P<gender>{'|'.join(GENDERS)})_(?P<expression>{'|'.join(EXPRESSIONS)}))\.jpg"
 )
 
 
 def read(archive: zipfile.ZipFile) -> Iterator[Record]:
     """Records with `age` in years, `gender` and `expression`."""
-    for image in pictures(archive):
-        filename = PurePosixPath(image).name
-        split = hashed_split(filename)
-        name = NAME.fullmatch(filename)
-        if name is None:
-            yield Record(image, split=split, problem="bad_name")
-        elif name["empty"]:
-            yield Record(image, split=split)
-        else:
-            labels = {"age": float(name["age"]), "gender": name["gender"], "expression": name["expression"]}
-            yield Record(image, labels, split)
+    for record in from_names(archive, NAME, _labels):
+        yield replace(record, split=hashed_split(PurePosixPath(record.image).name))
+
+
+def _labels(name: re.Match[str]) -> dict[str, float | str]:
+    if name["age"] is None:
+        return {}
+    return {"age": float(name["age"]), "gender": name["gender"], "expression": name["expression"]}

@@ -1,7 +1,4 @@
-"""Photographs of nobody again, rendered from another seed: what the starter study holds out.
-
-All are for testing. Names and labels are those of `pocketface.datasets.starter`.
-"""
+"""Synthetic photographs as in `pocketface.datasets.starter`, of another seed, all `test`: its hold-out."""
 
 import zipfile
 from collections.abc import Iterator
