@@ -1,12 +1,8 @@
 """The faces that conversion may see: which, and why those.
 
-Integer levels need the range of every activation, measured on some faces; `mixed_int8` and `qat_int8` look at
-further ones to decide what to do. All are *train* faces, a fixed choice: the first by a hash of the name, so
-that they are a fair sample, the same on every machine, and a smaller number is a prefix of a larger one. They
-are chosen before conversion, which therefore has no path to a validation face.
-
-    faces.first(100)                       # to measure ranges on
-    faces.tuning()                         # those after the first 500, with labels: to search or fine-tune on
+Integer levels measure the range of every activation on the `first` ones; `mixed_int8` and `qat_int8` look at
+further ones, for `tuning`. All are *train* faces: the first by a hash of the name, the same on every machine,
+and a smaller number is a prefix of a larger one.
 """
 
 import hashlib
@@ -29,13 +25,7 @@ FACES, LIST, LABELS = "calibration.npy", "calibration.txt", "calibration.parquet
 
 @dataclass(frozen=True)
 class Calibration:
-    """N faces as a model sees them.
-
-    Attributes:
-        pixels: uint8 `[N, H, W, C]`, raw 0..255.
-        images: the N names in the dataset.
-        labels: N rows of the dataset's labels.
-    """
+    """N faces as a model sees them: uint8 `[N, H, W, C]`, their names, and N rows of labels."""
 
     pixels: np.ndarray
     images: list[str]
@@ -46,7 +36,7 @@ class Calibration:
         return self._part(slice(count))
 
     def tuning(self) -> "Calibration":
-        """Those that no range is ever measured on: after the first 500, or the second half of fewer."""
+        """Those that no range is measured on: after the first 500, or the second half of fewer."""
         return self._part(slice(min(MOST, len(self.images) // 2), None))
 
     def _part(self, part: slice) -> "Calibration":
@@ -58,11 +48,7 @@ class Calibration:
 
 
 def choose(faces: FaceSet, input: Input) -> Calibration:
-    """At most 1,500 train faces, seen as `input` wants.
-
-    Raises:
-        PocketfaceError: there is no train face.
-    """
+    """At most 1,500 train faces, seen as `input` wants; none is a `PocketfaceError`."""
     train = faces.rows("train")
     if train.empty:
         raise PocketfaceError(f"dataset {faces.dataset} has no accepted train face to calibrate on")
@@ -80,11 +66,7 @@ def save(calibration: Calibration, folder: Path) -> None:
 
 
 def load(folder: Path) -> Calibration:
-    """Reads what `save` wrote.
-
-    Raises:
-        PocketfaceError: a file is missing or damaged, or holds no face.
-    """
+    """Reads what `save` wrote; a missing, damaged or empty file is a `PocketfaceError`."""
     try:
         pixels = np.load(folder / FACES, allow_pickle=False)
         images = (folder / LIST).read_text(encoding="utf-8").splitlines()

@@ -1,16 +1,10 @@
 """The same picture more than once, exactly or nearly: within a dataset, across its splits, across datasets.
 
-    group = same_picture(hashes, shas, look, least)  # one number a picture
-    judge(rows, group, labels, contradictory=False)  # which of them count
-    sets = across(sets)                             # which count where datasets are used together
-
-A picture that is measured must not be one that was learned from, and no picture counts twice. Copies are
-found by the hash of the file, and by a perceptual hash of the face (`imagehash.phash`, 64 bits) whose
-candidates are then compared pixel by pixel: another size, another compression, another brightness or a small
-shift is the same picture, another picture of the same person is not.
-
-The two bounds on the correlation were set by looking at pairs of FER2013 and UTKFace: above them all pairs
-that were looked at were the same picture; below, aligned faces of different people begin.
+Copies are found by the hash of the file, and by a perceptual hash of the face (`imagehash.phash`, 64 bits)
+whose candidates are then compared pixel by pixel: another size, compression, brightness or a small shift is
+the same picture, another picture of the same person is not. The bounds on the correlation were set by looking
+at pairs of FER2013 and UTKFace: above them all were the same picture; below, aligned faces of different
+people begin.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -87,11 +81,7 @@ def pairs(
 def same_picture(hashes: np.ndarray, shas: Sequence[str], look: Look, least: float) -> np.ndarray:
     """The number of the picture that each of N files shows, int `[N]`; copies share theirs.
 
-    Args:
-        hashes: perceptual hashes, uint64 `[N]`.
-        shas: of the files' bytes.
-        look: their thumbnails.
-        least: the least correlation.
+    Args: as of `pairs`, and the hashes `shas` of the files' bytes.
     """
     if not len(shas):
         return np.empty(0, np.int64)
@@ -103,16 +93,13 @@ def same_picture(hashes: np.ndarray, shas: Sequence[str], look: Look, least: flo
 
 
 def judge(rows: pd.DataFrame, group: np.ndarray, labels: Sequence[str], contradictory: bool) -> pd.DataFrame:
-    """Which of the copies of a picture count.
+    """Which of the copies of a picture count: N rows `status` and `same_as`, see `pocketface.faces.index`.
 
     Args:
         rows: N accepted rows of an index.
         group: the number of the picture that each shows.
         labels: the label columns.
         contradictory: whether copies with different labels count, each with its own.
-
-    Returns:
-        N rows `status` and `same_as`, as `pocketface.faces.index` describes them.
     """
     found = pd.DataFrame({"status": OK, "same_as": None}, index=rows.index)
     several = pd.Series(group, index=rows.index).duplicated(keep=False)
@@ -137,19 +124,15 @@ def _judge(copies: pd.DataFrame, labels: list[str], contradictory: bool) -> pd.D
 def across(sets: Sequence[FaceSet]) -> list[FaceSet]:
     """The same datasets, in which a picture that several of them hold counts in one only.
 
-    Where one of them measures it, it counts there; else in the first. Copies get a status as those within a
-    dataset do, see `pocketface.faces.index`.
+    Where one of them measures it, it counts there; else in the first.
     """
     indexes = [faces.index.copy() for faces in sets]
     for (a, one), (b, other) in combinations(enumerate(sets), 2):
         ours, theirs = one.rows(), other.rows()
         for i, j in _shared(one, ours, other, theirs):
-            keep_ours = EARLIER[ours["split"].iloc[i]] >= EARLIER[theirs["split"].iloc[j]]
-            index, row, kept = (
-                (indexes[b], theirs.iloc[j], ours.iloc[i])
-                if keep_ours
-                else (indexes[a], ours.iloc[i], theirs.iloc[j])
-            )
+            index, row, kept = indexes[b], theirs.iloc[j], ours.iloc[i]
+            if EARLIER[kept["split"]] < EARLIER[row["split"]]:
+                index, row, kept = indexes[a], kept, row
             status = DUPLICATE if row["split"] == kept["split"] else MEASURED_TOO
             index.loc[row.name, ["status", "same_as"]] = [status, kept["image"]]
     return [replace(faces, index=index) for faces, index in zip(sets, indexes, strict=True)]
@@ -158,12 +141,9 @@ def across(sets: Sequence[FaceSet]) -> list[FaceSet]:
 def _shared(one: FaceSet, ours: pd.DataFrame, other: FaceSet, theirs: pd.DataFrame) -> set[tuple[int, int]]:
     by_sha = {sha: j for j, sha in enumerate(theirs["source_sha"])}
     exact = {(i, by_sha[sha]) for i, sha in enumerate(ours["source_sha"]) if sha in by_sha}
+    hashes = [rows["phash"].to_numpy(np.uint64) for rows in (ours, theirs)]
     least = least_correlation(one.crop, other.crop)
-    return exact.union(pairs(_hashes(ours), _hashes(theirs), _looks(one, ours), _looks(other, theirs), least))
-
-
-def _hashes(rows: pd.DataFrame) -> np.ndarray:
-    return rows["phash"].to_numpy(np.uint64)
+    return exact.union(pairs(hashes[0], hashes[1], _looks(one, ours), _looks(other, theirs), least))
 
 
 def _looks(faces: FaceSet, rows: pd.DataFrame) -> Look:

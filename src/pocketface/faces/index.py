@@ -4,16 +4,15 @@
     rows = faces.rows("val")                       # accepted rows of a split, a DataFrame
     pixels = faces.pixels[rows["face"]]            # uint8 [N, H, W, C]
 
-A folder holds three files:
+A folder holds
 
-- `faces.npy`: uint8 `[N, H, W, C]`, RGB or grey, the accepted crops in the order of the index. One file,
-  because DVC is slow on many; uncompressed, because training then maps it and decodes nothing.
+- `faces.npy`: uint8 `[N, H, W, C]`, RGB or grey, the accepted crops in the order of the index: one file, as
+  DVC is slow on many, and uncompressed, as training maps it;
 - `index.parquet`: one row per source picture, rejected ones included, sorted by `image`. Columns: `image`
   (path in the dataset), `split` (null where the picture was not read and its dataset names none), `status`
-  (`ok`, or why it is not used), `face` (row of `faces.npy`, or null), `box` ([left, top, right, bottom] in
-  picture pixels, or null), `source_sha` (SHA-256 of the picture's bytes), `phash` (perceptual hash of the
-  face, or null), `same_as` (the image that counts in the place of this copy, or null), then the dataset's
-  labels, null where missing.
+  (`ok`, or why it is not used), `face` (row of `faces.npy`), `box` ([left, top, right, bottom] in picture
+  pixels), `source_sha` (SHA-256 of the picture's bytes), `phash` (perceptual hash of the face), `same_as`
+  (the image that counts in the place of this copy), then the dataset's labels; null where missing;
 - `crop.json`: the dataset's name and how its faces were cropped, as in the params.
 """
 
@@ -50,11 +49,7 @@ class FaceSet:
 
     @classmethod
     def load(cls, folder: Path) -> "FaceSet":
-        """Opens a folder that `crop_faces` wrote; the pixels are mapped, not read.
-
-        Raises:
-            PocketfaceError: a file is missing or damaged.
-        """
+        """Opens a folder that `crop_faces` wrote, mapping the pixels; a bad file is a `PocketfaceError`."""
         folder = Path(folder)
         try:
             about = json.loads((folder / CROP).read_text(encoding="utf-8"))

@@ -1,11 +1,8 @@
 """Which pictures a model has learned from, kept beside its weights.
 
-    seen = fingerprints(train["source_sha"])        # uint32 [N], sorted
-    index = left_out(index, seen)                   # its rows that were seen do not count
-
-A published model, or one that starts or learns from published ones, may have learned from a picture that a
-study measures. Whoever measures it leaves out those. A fingerprint is the first four bytes of a picture's
-SHA-256: beside 100,000 of them, one in 40,000 pictures that were not seen is taken for one that was.
+A model, or one that it starts or learns from, may have learned from a picture that a study measures: such are
+left out. A fingerprint is the first four bytes of a picture's SHA-256: beside 100,000 of them, one in 40,000
+pictures that were not seen is taken for one that was.
 """
 
 from collections.abc import Iterable
@@ -33,11 +30,7 @@ def save(seen: np.ndarray, folder: Path) -> None:
 
 
 def load(folder: Path) -> np.ndarray:
-    """What `save` wrote; empty where the folder does not say what its model has learned from.
-
-    Raises:
-        PocketfaceError: the file is damaged.
-    """
+    """What `save` wrote; empty where there is no such file; a damaged one is a `PocketfaceError`."""
     path = folder / SEEN
     try:
         return np.load(path, allow_pickle=False) if path.exists() else fingerprints([])

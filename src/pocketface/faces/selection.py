@@ -1,13 +1,9 @@
 """The faces that a model is calibrated and measured on, as that model sees them.
 
-    selection = select(utkface, photos, study.models["age_gender"].input)
-    save(selection, Path("data/views/age_gender"))
+Chosen once per model, so that every level is measured on the same faces, and conversion sees train faces
+only. A folder holds what `pocketface.faces.calibrate` saves, and
 
-Chosen once per model, so that every level is measured on the same faces, and conversion is handed train
-faces only: it has no path to any other. A folder holds `calibration.npy` with `calibration.txt` (see
-`pocketface.faces.calibrate`), and
-
-- `evaluation.npy`: uint8 `[N, H, W, C]`, raw 0..255.
+- `evaluation.npy`: uint8 `[N, H, W, C]`, raw 0..255;
 - `evaluation.parquet`: the rows of the face indexes, rejected ones too; a column `dataset` in front, and
   `face` numbered anew, into `evaluation.npy`.
 """
@@ -32,12 +28,7 @@ PIXELS, ROWS = "evaluation.npy", "evaluation.parquet"
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Faces to measure on.
-
-    Attributes:
-        pixels: uint8 `[N, H, W, C]`.
-        rows: one row a source picture, of all datasets; `face` is null where it was rejected.
-    """
+    """Faces to measure on, uint8 `[N, H, W, C]`, and one row a source picture, `face` null where rejected."""
 
     pixels: np.ndarray
     rows: pd.DataFrame
@@ -96,11 +87,7 @@ def save(selection: Selection, folder: Path) -> None:
 
 
 def load_evaluation(folder: Path) -> Evaluation:
-    """Opens what `save` wrote; the pixels are mapped, not read.
-
-    Raises:
-        PocketfaceError: a file is missing or damaged.
-    """
+    """Opens what `save` wrote, mapping the pixels; a missing or damaged file is a `PocketfaceError`."""
     try:
         pixels = np.load(folder / PIXELS, mmap_mode="r", allow_pickle=False)
         return Evaluation(pixels, pd.read_parquet(folder / ROWS))

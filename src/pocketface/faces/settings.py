@@ -11,17 +11,15 @@ class Crop(Strict):
     """How faces are cut out of a dataset's pictures, and how they are stored.
 
     Attributes:
-        policy: `one` rejects a picture unless it shows one face; `largest` takes the largest of
-            several; `as_is` takes the whole picture as a face crop, without detection.
+        policy: `one` rejects a picture unless it shows one face; `largest` takes the largest of several;
+            `as_is` takes the whole picture as a face crop, without detection.
         detector: dlib's `hog` or `cnn`.
-        upsample: how often the picture is doubled before detection; 0 suits tight crops, 1 finds
-            faces from about 40 pixels on.
-        geometry: `chip` is aligned to the eyes and nose (rotation, scale); `type_a` and `type_b` are
-            the two of the FaceNet report.
-        margin: of a `chip`: how far it reaches beyond dlib's mean face on every side, as a share of
-            that face's width.
-        epsilon: of `type_a`: its scale; 0.5 as in the report.
-        shift: of `type_a`: how far the crop is moved up, as a share of the picture's height.
+        upsample: how often the picture is doubled before detection; 0 suits tight crops, 1 finds faces from
+            about 40 pixels on.
+        geometry: `chip` is aligned to the eyes and nose; `type_a` and `type_b` are those of the FaceNet
+            report.
+        margin: of a `chip`: how far it reaches beyond dlib's mean face, as a share of that face's width.
+        epsilon, shift: of `type_a`, see `pocketface.cropping.geometry`; as in the report.
         size: side of the stored crop, in pixels.
         channels: 3 for RGB, 1 for grey.
     """
@@ -43,8 +41,8 @@ class Dataset(Strict):
     Attributes:
         sample: keeps a fixed fraction of its pictures, chosen by a hash of the name.
         crop: how faces are cut out.
-        contradictory: whether copies of a picture that have different labels are used, each with its own;
-            by default none of them is.
+        contradictory: whether copies of a picture that have different labels are used, each with its own; by
+            default none of them is.
     """
 
     sample: Fraction = 1.0

@@ -1,8 +1,7 @@
 """From a stored crop to a model's input: the one place where the two meet.
 
-A dataset stores a face with a generous margin; each model looks at a window of it. Training, evaluation
-and `pocketface predict` all come through `view`, so they cannot disagree about coverage, size or colour.
-Training jitters the window, which costs no second resampling and brings no black corners in.
+A dataset stores a face with a generous margin; each model looks at a window of it. Training, which moves the
+window at random, evaluation and `pocketface predict` all come through `view`.
 """
 
 from dataclasses import dataclass
@@ -39,9 +38,8 @@ WHOLE = 0.0, 0.0, 1.0
 def window(crop: Crop, model: Input) -> tuple[float, float, float]:
     """The model's square inside a stored crop: `(left, top, side)` as shares of the crop's side.
 
-    An aligned chip with margin m spans 1 + 2m mean-face widths about the face's centre, so a narrower
-    margin is a centred window of it. Crops that were taken as they are, and those of the FaceNet
-    report, are seen whole.
+    An aligned chip with margin m spans 1 + 2m mean-face widths about the face's centre, so a narrower margin
+    is a centred window of it. All other crops are seen whole.
     """
     if crop.policy == "as_is" or crop.geometry != "chip":
         return WHOLE
@@ -72,8 +70,8 @@ def view(
         detail: the most pixels a side that the window may have before it gets its size, see `detail_of`.
 
     Returns:
-        uint8 `[model.size, model.size, model.channels]`. Parts of the window that lie outside the crop
-        repeat its edge.
+        uint8 `[model.size, model.size, model.channels]`. Parts of the window that lie outside the crop repeat
+        its edge.
     """
     face = _with_channels(face, model.channels)
     square = window(crop, model)

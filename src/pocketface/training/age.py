@@ -1,10 +1,9 @@
 """The losses of the outputs that an age head has in training only, see `pocketface.layers.heads`.
 
-Both learn from the same label as `age` itself, years `[N, 1]`, beside the loss on the years. Where a face has
-no age but a band of ages, the label of every face is an interval: its first and its last year, `[N, 2]`, the
-same twice where the age is known. An age in an interval is interval-censored: what is known of it is that
-it is one of these, and its likelihood is the sum of their probabilities (Turnbull, The Empirical Distribution
-Function with Arbitrarily Grouped, Censored and Truncated Data, JRSS B 38, 1976).
+Both learn from the label of `age`, years `[N, 1]`, beside the loss on the years. Where a face has no age but
+a band of ages, the labels are intervals, first and last year, `[N, 2]`, the same twice where the age is
+known. Such an age is interval-censored: its likelihood is the sum of the probabilities (Turnbull, The
+Empirical Distribution Function with Arbitrarily Grouped, Censored and Truncated Data, JRSS B 38, 1976).
 """
 
 from collections.abc import Iterable
@@ -22,8 +21,8 @@ SIGMA = 2.0
 class SoftAgeCrossentropy(keras.losses.Loss):
     """Cross-entropy of a distribution over ages `[N, 101]` with a normal curve about the label.
 
-    With a loss on the mean beside it: Gao and others, Age Estimation Using Expectation of Label Distribution
-    Learning, 2018. Of a band of ages, the negative log-likelihood of the interval.
+    Gao and others, Age Estimation Using Expectation of Label Distribution Learning, 2018. Of a band of ages,
+    the negative log-likelihood of the interval.
     """
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
@@ -46,8 +45,8 @@ class SoftAgeCrossentropy(keras.losses.Loss):
 class RankCrossentropy(keras.losses.Loss):
     """Binary cross-entropy of "older than 0", ... "older than 99" `[N, 100]`, as CORAL has it.
 
-    Scaled so that one year of error costs about as much as in `pocketface.training.losses`. Inside a band of
-    ages the ranks are unknown and cost nothing.
+    Scaled so that a year of error costs about as much as in `pocketface.training.losses`. Ranks inside a band
+    of ages cost nothing.
     """
 
     def call(self, y_true: Any, y_pred: Any) -> Any:

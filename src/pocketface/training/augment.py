@@ -1,7 +1,4 @@
-"""Random changes of training faces, drawn from a generator that the caller seeds.
-
-A change that is off draws nothing, so switching one on leaves what the others draw before it as it was.
-"""
+"""Random changes of training faces. One that is off draws nothing from the generator."""
 
 import cv2
 import numpy as np
@@ -51,17 +48,13 @@ def mixup(
 ) -> tuple[np.ndarray, Labelled, Labelled]:
     """Lays every face over another one of its batch, and mixes their labels alike.
 
-    Where one of the two faces has no label of a head, the other's stands, with its share of the weight: the
-    loss is that of both faces, each by its share in the picture and by its own weight.
+    Where one of the two faces has no label of a head, the other's stands, with its share of the weight.
 
     Args:
         image: float32 `[B, H, W, C]`.
         y, weight: head -> targets `[B, ...]` and weights `[B]`.
         alpha: of the beta distribution.
         random: draws the pairs and one share for all of them.
-
-    Returns:
-        The same, mixed.
     """
     share = random.beta(alpha, alpha)
     other = random.permutation(len(image))

@@ -1,9 +1,7 @@
 """The input pipeline: batches of faces from a packed, memory-mapped crop file.
 
-Nothing is decoded. A batch is a gather, one warp a face (window, flip, shift, zoom and turn in a single
-resampling) and a table look-up for the light; on two cores that is a few per cent of a training step, and
-it runs in a thread beside it. What a batch holds depends on `(seed, epoch, batch)` alone, so a training is
-repeatable whatever the threads do.
+A batch is a gather, one warp a face and a table look-up for the light, in a thread beside the training step.
+What it holds depends on `(seed, epoch, batch)` alone, so a training is repeatable.
 """
 
 from collections.abc import Mapping, Sequence
@@ -70,6 +68,7 @@ class Batches(keras.utils.PyDataset):
         for head in balanced:
             self._weight[head] = balance(self._y[head], self._weight[head], head)
         self._batch_size, self._seed = batch_size, seed
+        self._count = len(rows) * (FOURFOLD if augment and augment.fourfold else 1)
         self.epoch = 0
         self._kept = (-1, np.arange(0))
 
@@ -91,7 +90,7 @@ class Batches(keras.utils.PyDataset):
         return bool(self._weight[head].any())
 
     def __len__(self) -> int:
-        return -(-self._count() // self._batch_size)
+        return -(-self._count // self._batch_size)
 
     def on_epoch_end(self) -> None:
         """Keras calls this after every epoch."""
@@ -103,21 +102,18 @@ class Batches(keras.utils.PyDataset):
         random = np.random.default_rng([self._seed, self.epoch, batch])
         image = np.stack([self._see(i, random) for i in chosen]).astype(np.float32)
         face = chosen % len(self._face)
-        y = {head: values[face] for head, values in self._y.items()}
-        weight = {head: values[face] for head, values in self._weight.items()}
+        y, weight = (
+            {head: values[face] for head, values in part.items()} for part in (self._y, self._weight)
+        )
         if self._augment and self._augment.mixup:
             return mixup(image, y, weight, self._augment.mixup, random)
         return image, y, weight
-
-    def _count(self) -> int:
-        """Pictures an epoch."""
-        return len(self._face) * (FOURFOLD if self._augment and self._augment.fourfold else 1)
 
     def _order(self) -> np.ndarray:
         """The pictures of this epoch; kept, as every batch asks for them."""
         kept, epoch = self._kept, self.epoch
         if kept[0] != epoch:
-            order = np.arange(self._count())
+            order = np.arange(self._count)
             if self._augment is not None:
                 order = np.random.default_rng([self._seed, epoch]).permutation(order)
             self._kept = kept = epoch, order

@@ -45,7 +45,8 @@ class StopAtNaN(keras.callbacks.Callback):
 class Steer(keras.callbacks.Callback):
     """Measures the watched faces; lowers the learning rate, ends the training, keeps the best weights.
 
-    All that it decides follows from the curves so far, so a resumed training decides the same.
+    Keras' own (`ReduceLROnPlateau`, `EarlyStopping`) forget where they were; this decides by the curves so
+    far, so a resumed training decides the same.
 
     Args:
         recipe: with a `watch`.
@@ -57,7 +58,7 @@ class Steer(keras.callbacks.Callback):
     def __init__(self, recipe: Training, outputs: list[str], batches: Batches, start: Checkpoint):
         super().__init__()
         assert recipe.watch is not None
-        self._recipe, self._watch, self._batches = recipe, recipe.watch, batches
+        self._recipe, self._patience, self._batches = recipe, recipe.watch.patience, batches
         self._metric, self._sign = watchable(outputs, recipe.watch.metric)
         head = recipe.watch.metric.rpartition("_")[0]
         if head and not batches.labelled(head):
@@ -71,8 +72,7 @@ class Steer(keras.callbacks.Callback):
     @property
     def finished(self) -> bool:
         """Whether there was no better epoch for too long."""
-        patience = self._watch.patience
-        return bool(patience and self._costs and epochs_since_best(self._costs) >= patience)
+        return bool(self._patience and self._costs and epochs_since_best(self._costs) >= self._patience)
 
     def on_epoch_begin(self, epoch, logs=None):
         """Sets the learning rate of a plateau schedule."""
@@ -85,41 +85,34 @@ class Steer(keras.callbacks.Callback):
         measured = self.model.evaluate(self._batches, verbose=0, return_dict=True)
         logs |= {WATCH + name: float(value) for name, value in measured.items()}
         self._costs.append(self._sign * float(measured[self._metric]))
-        if self._watch.patience and epochs_since_best(self._costs) == 0:
+        if self._patience and epochs_since_best(self._costs) == 0:
             self.best = self.model.get_weights()
         self.model.stop_training = self.finished
 
 
-class Report(keras.callbacks.Callback):
-    """Hands every epoch's metrics on."""
-
-    def __init__(self, curves: Sequence[Curves]):
-        super().__init__()
-        self._curves = curves
-
-    def on_epoch_end(self, epoch, logs=None):
-        """Tells."""
-        metrics = rounded({key: float(value) for key, value in (logs or {}).items()})
-        for curves in self._curves:
-            curves.log(epoch, metrics)
-
-
 class Keep(keras.callbacks.Callback):
-    """Collects the curves and, where there is a folder for them, writes a checkpoint after every epoch.
+    """Collects the curves after every epoch, writes a checkpoint, and hands the curves on.
 
     Args:
         start: where the training resumes.
         batches: of training; their count of epochs is set forward to where it resumes.
-        checkpoints: the folder.
+        checkpoints: the folder, if there is one.
         steer: whose best weights a checkpoint holds.
+        curves: get every epoch's metrics.
     """
 
     def __init__(
-        self, start: Checkpoint, batches: Batches, checkpoints: Checkpoints | None, steer: Steer | None
+        self,
+        start: Checkpoint,
+        batches: Batches,
+        checkpoints: Checkpoints | None,
+        steer: Steer | None,
+        curves: Sequence[Curves],
     ):
         super().__init__()
         self.history = {name: list(values) for name, values in start.history.items()}
-        self._start, self._batches, self._checkpoints, self._steer = start, batches, checkpoints, steer
+        self._start, self._batches, self._checkpoints = start, batches, checkpoints
+        self._steer, self._curves = steer, curves
 
     def on_epoch_begin(self, epoch, logs=None):
         """Puts the order of the faces back where it was."""
@@ -129,9 +122,12 @@ class Keep(keras.callbacks.Callback):
             self._batches.epoch += epoch
 
     def on_epoch_end(self, epoch, logs=None):
-        """Collects and writes."""
-        for name, value in (logs or {}).items():
-            self.history.setdefault(name, []).append(float(value))
+        """Collects, writes and hands on."""
+        metrics = {name: float(value) for name, value in (logs or {}).items()}
+        for name, value in metrics.items():
+            self.history.setdefault(name, []).append(value)
         if self._checkpoints:
             best = self._steer.best if self._steer else None
             self._checkpoints.write(self.model, Checkpoint(epoch + 1, self.history, random.getstate(), best))
+        for curves in self._curves:
+            curves.log(epoch, rounded(metrics))

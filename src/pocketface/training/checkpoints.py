@@ -2,11 +2,10 @@
 
     checkpoints = Checkpoints(Path("runs/age_gender"), identity)
     start = checkpoints.latest() or START
-    ...                                     # see `fit`
 
-One folder an epoch below the run's, written whole: `state.json`, and `variables.npz` with all variables of
-model and optimizer, the states of random layers too, which a weights file of Keras leaves out. The last few
-are kept: a loss that becomes NaN leaves them as they are. They are scratch, and no out of the pipeline.
+One folder an epoch, written whole: `state.json`, and `variables.npz` with all variables of model and
+optimizer, the states of random layers too, which a weights file of Keras leaves out. They are no out of the
+pipeline.
 """
 
 import json
@@ -50,11 +49,7 @@ class Checkpoint:
     folder: Path | None = None
 
     def restore(self, model: keras.Model) -> None:
-        """Sets the variables of a compiled model and of its optimizer.
-
-        Raises:
-            PocketfaceError: they are of another architecture.
-        """
+        """Sets the variables of a compiled model and its optimizer; another model is a `PocketfaceError`."""
         if self.folder is None:
             return
         model.optimizer.build(model.trainable_variables)
@@ -88,33 +83,27 @@ class Checkpoints:
 
         Args:
             how: `fresh` removes what there is; `resume` insists on a checkpoint of this training; `auto`
-                keeps what belongs to this training, as after a kill, and removes what does not.
+                keeps what belongs to this training, and removes what does not.
 
         Raises:
             PocketfaceError: there is nothing to resume.
         """
-        if how == "fresh":
-            self.clear()
-            return
         try:
-            found = self.latest()
+            found = None if how == "fresh" else self.latest()
         except PocketfaceError as error:
             if how == "resume":
                 raise
             print(f"starting over: {error}", file=sys.stderr)
-            self.clear()
-            return
+            found = None
         if found:
             print(f"{found.folder}: resuming after {found.epochs} epochs", file=sys.stderr)
         elif how == "resume":
             raise PocketfaceError(f"{self.folder}: no checkpoint to resume; train without --resume")
+        else:
+            self.clear()
 
     def latest(self) -> Checkpoint | None:
-        """The last one, or None where there is none.
-
-        Raises:
-            PocketfaceError: it belongs to another training, or is damaged.
-        """
+        """The last one, or None; one that is damaged or of another training is a `PocketfaceError`."""
         folders = self._folders()
         if not folders:
             return None
@@ -122,17 +111,19 @@ class Checkpoints:
         try:
             state = json.loads((folder / STATE).read_text(encoding="utf-8"))
             version, numbers, gauss = state["random"]
-            found = Checkpoint(
-                epochs=state["epochs"],
-                history=state["history"],
-                random=(version, tuple(numbers), gauss),
-                best=_read_best(folder / VARIABLES),
-                folder=folder,
-            )
-            identity = state["identity"]
+            with np.load(folder / VARIABLES, allow_pickle=False) as arrays:
+                best = [arrays[name] for name in arrays.files if name.startswith(BEST)] or None
+            random = version, tuple(numbers), gauss
+            found = Checkpoint(state["epochs"], state["history"], random, best, folder)
+            was = state["identity"]
         except (OSError, ValueError, KeyError) as error:
             raise PocketfaceError(f"{folder}: a damaged checkpoint ({error}); remove it") from None
-        if different := self._differences(identity):
+        different = [
+            f"{name} was {was.get(name)}, is {self._identity.get(name)}"
+            for name in sorted(was | self._identity)
+            if was.get(name) != self._identity.get(name)
+        ]
+        if different:
             raise PocketfaceError(
                 f"{folder}: the checkpoint of another training ({'; '.join(different)}); --fresh starts over"
             )
@@ -140,18 +131,13 @@ class Checkpoints:
 
     def write(self, model: keras.Model, checkpoint: Checkpoint) -> None:
         """Writes a checkpoint of a compiled model and removes those that are too old."""
-        state = {
-            "epochs": checkpoint.epochs,
-            "history": checkpoint.history,
-            "random": checkpoint.random,
-            "identity": self._identity,
-        }
+        state = {name: getattr(checkpoint, name) for name in ("epochs", "history", "random")}
         with written_whole(self.folder / f"{checkpoint.epochs:04}") as partial:
             partial.mkdir(parents=True)
             values = {name: keras.ops.convert_to_numpy(v) for name, v in _variables(model).items()}
             best = {f"{BEST}{i:04}": array for i, array in enumerate(checkpoint.best or [])}
             np.savez(partial / VARIABLES, allow_pickle=False, **values, **best)
-            (partial / STATE).write_text(json.dumps(state), encoding="utf-8")
+            (partial / STATE).write_text(json.dumps(state | {"identity": self._identity}), encoding="utf-8")
         for folder in self._folders()[:-KEPT]:
             remove(folder)
 
@@ -162,21 +148,8 @@ class Checkpoints:
     def _folders(self) -> list[Path]:
         return sorted(path.parent for path in self.folder.glob(f"[0-9]*/{STATE}"))
 
-    def _differences(self, other: Mapping[str, object]) -> list[str]:
-        names = sorted(set(other) | set(self._identity))
-        return [
-            f"{name} was {other.get(name)}, is {self._identity.get(name)}"
-            for name in names
-            if other.get(name) != self._identity.get(name)
-        ]
-
 
 def _variables(model: keras.Model) -> dict[str, keras.Variable]:
     """Numbered name -> variable of the model and its optimizer."""
     found = [*model.variables, *model.optimizer.variables]
     return {f"{i:04} {variable.path}": variable for i, variable in enumerate(found)}
-
-
-def _read_best(path: Path) -> list[np.ndarray] | None:
-    with np.load(path, allow_pickle=False) as arrays:
-        return [arrays[name] for name in arrays.files if name.startswith(BEST)] or None

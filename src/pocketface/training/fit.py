@@ -1,7 +1,7 @@
 """Training one model of a study: from packed faces to weights, card and curves.
 
-result = fit(study, "age_gender", [FaceSet.load(Path("data/faces/utkface"))], licence)
-save(result, Path("models/age_gender"))
+result = fit(study, "age_gender", [FaceSet.load(Path("data/faces/utkface"))], licence) save(result,
+Path("models/age_gender"))
 """
 
 import hashlib
@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -26,7 +27,7 @@ from pocketface.layers.heads import meaning, training_model, training_outputs
 from pocketface.layers.macs import macs
 from pocketface.training import age, losses, priors, runtime
 from pocketface.training.batches import Batches
-from pocketface.training.callbacks import Curves, Keep, Report, Steer, StopAtNaN
+from pocketface.training.callbacks import Curves, Keep, Steer, StopAtNaN
 from pocketface.training.checkpoints import START, Checkpoints
 from pocketface.training.normalisation import settle
 from pocketface.training.schedules import learning_rate
@@ -72,15 +73,15 @@ def fit(
 ) -> Trained:
     """Trains model `name` of a study on the train split of `sets`.
 
-    Nothing is chosen by the validation split, so its figures are not flattered: by default the length is
-    fixed and the last weights are kept, and faces that steer a training (`watch`) are taken from `train`.
+    By default the length is fixed and the last weights are kept; faces that steer a training (`watch`) are
+    taken from `train`, never from `val`.
 
     Args:
         study: the params.
         name: the model.
         sets: the crops of its datasets, the main one first, see `duplicates.across`.
         licence: the datasets' terms, which travel with the weights.
-        curves: told of every epoch.
+        curves: get the metrics of every epoch.
         checkpoints: where to keep them; a training that stands there is continued.
         teach: asks the recipe's teachers, see `importing.teachers`.
 
@@ -124,7 +125,7 @@ def left_out(faces: FaceSet) -> dict[str, int]:
     """How many train pictures of a dataset are not learned from though a face was found: status -> count."""
     index = faces.index
     copies = index[index["face"].notna() & (index["status"] != OK) & (index["split"] == "train")]
-    return {status: int((copies["status"] == status).sum()) for status in sorted(set(copies["status"]))}
+    return {str(status): int(n) for status, n in copies["status"].value_counts().sort_index().items()}
 
 
 def learn(
@@ -158,9 +159,7 @@ def learn(
                 f"models.{name}.training.watch.share: {recipe.watch.share} of the train faces is none of them"
             )
         watched = _batches(sets, apart, stanza, outputs)
-    batches = Batches(
-        sets, train, stanza.input, outputs, recipe.batch_size, recipe.augment, study.seed, recipe.balanced
-    )
+    batches = _batches(sets, train, stanza, outputs, recipe.augment, study.seed, recipe.balanced)
     if recipe.teachers and teach:
         batches.teach(teach(train), recipe.teachers.share)
     settle(model, (batches[i][0] for i in range(min(SETTLED_ON, len(batches)))))
@@ -169,20 +168,14 @@ def learn(
     _compile(learner, stanza, training_outputs(model), measured, steps=len(batches))
     start.restore(learner)
     steer = Steer(recipe, outputs, watched, start) if watched else None
-    keep = Keep(start, batches, checkpoints, steer)
-    callbacks = [
-        StopAtNaN(name),
-        *([keras.callbacks.SwapEMAWeights()] if recipe.average else []),
-        *([steer] if steer else []),
-        keep,
-        Report(curves),
-    ]
+    keep = Keep(start, batches, checkpoints, steer, curves)
+    averaged = keras.callbacks.SwapEMAWeights() if recipe.average else None
     learner.fit(
         batches,
         validation_data=_batches(sets, val, stanza, outputs),
         initial_epoch=recipe.epochs if steer and steer.finished else start.epochs,
         epochs=recipe.epochs,
-        callbacks=callbacks,
+        callbacks=[callback for callback in (StopAtNaN(name), averaged, steer, keep) if callback],
         verbose=1 if sys.stdout.isatty() else 2,
     )
     if steer and steer.best:
@@ -194,12 +187,7 @@ def learn(
 def start_from(folder: Path, model: keras.Model) -> None:
     """Gives the layers of a model the weights that layers of these names have in a published one.
 
-    Args:
-        folder: a published model; it may have more layers, for a model can be cut shorter than its start.
-        model: is changed.
-
-    Raises:
-        PocketfaceError: there is none, or it lacks a layer.
+    That may have more layers. One that is missing, or lacks a layer, is a `PocketfaceError`.
     """
     card = published.read(folder)
     published.check(folder, card)
@@ -226,11 +214,7 @@ def save(trained: Trained, folder: Path) -> None:
 
 
 def load(card: ModelCard, folder: Path) -> keras.Model:
-    """The model of a card, with the weights in `folder`.
-
-    Raises:
-        PocketfaceError: the weights are missing or belong to another architecture.
-    """
+    """The model of a card, with the weights in `folder`; others or none are a `PocketfaceError`."""
     model = models.build(
         card.architecture, card.input, list(card.outputs), dict(card.options), pretrained=False
     )
@@ -247,10 +231,7 @@ def load(card: ModelCard, folder: Path) -> keras.Model:
 def identity(study: Plan, name: str, indexes: Sequence[Path]) -> dict[str, object]:
     """All that decides a training's result: setting -> value.
 
-    Args:
-        study: the params.
-        name: the model.
-        indexes: the face index files of its datasets; they hold the hash of every picture.
+    `indexes` are the face index files of the model's datasets, which hold the hash of every picture.
     """
     others = study.models[name].recipe.published
     recipe = study.models[name].model_dump(mode="json", exclude={"weights"})
@@ -278,9 +259,11 @@ def _digest(paths: Sequence[Path]) -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()[:12]
 
 
-def _batches(sets: Sequence[FaceSet], rows: pd.DataFrame, stanza: Model, outputs: list[str]) -> Batches:
-    """Batches to measure on."""
-    return Batches(sets, rows, stanza.input, outputs, stanza.recipe.batch_size)
+def _batches(
+    sets: Sequence[FaceSet], rows: pd.DataFrame, stanza: Model, outputs: list[str], *learning: Any
+) -> Batches:
+    """Batches to measure on, or to learn from."""
+    return Batches(sets, rows, stanza.input, outputs, stanza.recipe.batch_size, *learning)
 
 
 def _compile(model: keras.Model, stanza: Model, extra: list[str], measured: list[str], steps: int) -> None:

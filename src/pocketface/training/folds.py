@@ -1,12 +1,9 @@
-"""K-fold cross-validation: how much a model's figures depend on which faces it was trained on.
-
-    result = cross_validate(study, "age_gender", [faces], Path("runs/folds/age_gender"), identity)
-    save(result, Path("folds/age_gender"))
+"""K-fold cross-validation: how much a model's metrics depend on which faces it was trained on.
 
 The folds divide `train` and `val` by hash, see `splits.folds`; `test` stays out. Each fold is measured by a
-model that was trained on the others, and by reference estimators that do not look at the face: the commonest
-class of the train faces, the rarest, and the median age. Classes have `TASK_weighted_f1` too, which the
-FaceNet report gives: the mean of their F1, each counted as often as it occurs.
+model that was trained on the others, and by constant answers: the commonest class of the train faces, the
+rarest, and the median age. Classes have `TASK_weighted_f1` too, as the FaceNet report: the mean of their F1,
+each counted as often as it occurs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -64,7 +61,7 @@ def cross_validate(
         identity: what decides the result, see `fit.identity`.
 
     Raises:
-        PocketfaceError: no folds are asked of this model, a fold is empty, or as `fit` does.
+        PocketfaceError: no folds are asked of this model, a fold is empty, or as `fit`.
     """
     if name not in study.cross_validate:
         raise PocketfaceError(f"params.yaml: cross_validate has no {name!r}; write `{name}: 5` there")
@@ -88,24 +85,17 @@ def cross_validate(
         batches = Batches(sets, own, stanza.input, learned_from, stanza.recipe.batch_size)
         answers = decode(learned.model.predict(batches, verbose=0), outputs)
         for estimator, table in {MODEL: answers, **references(others, len(own), outputs)}.items():
-            labelled = pd.concat([own.reset_index(drop=True), table], axis=1)
-            scores.append(_scores(labelled).assign(fold=number, estimator=estimator))
-        curves.append(learned.history.assign(fold=number))
+            measured = measure(pd.concat([own.reset_index(drop=True), table], axis=1))
+            for metric, value in measured.values.items():
+                scores.append((number, estimator, metric, value, measured.counts[metric]))
+        learned.history.insert(0, "fold", number)
+        curves.append(learned.history)
     columns = ["fold", "estimator", "metric", "value", "faces"]
-    history = pd.concat(curves, ignore_index=True)
-    return CrossValidation(
-        pd.concat(scores, ignore_index=True)[columns], history[["fold", *history.columns.drop("fold")]]
-    )
+    return CrossValidation(pd.DataFrame(scores, columns=columns), pd.concat(curves, ignore_index=True))
 
 
 def references(train: pd.DataFrame, count: int, outputs: Mapping[str, Output]) -> dict[str, pd.DataFrame]:
-    """Estimator -> its answers for `count` faces, the same for all: what a model must beat.
-
-    Args:
-        train: the faces they have seen.
-        count: how many to answer for.
-        outputs: head -> meaning.
-    """
+    """Estimator -> its constant answer to `outputs`, learned from `train`, in `count` rows."""
     majority: dict[str, object] = {}
     minority: dict[str, object] = {}
     for head, output in outputs.items():
@@ -144,17 +134,11 @@ def save(result: CrossValidation, folder: Path) -> None:
     metrics: dict[str, dict[str, dict[str, float]]] = {}
     for row in result.summary().to_dict("records"):
         # One fold alone, as of a label that is rare, has no spread.
-        figures = {name: float(row[name]) for name in ("mean", "std") if pd.notna(row[name])}
-        metrics.setdefault(str(row["estimator"]), {})[str(row["metric"])] = figures
+        values = {name: float(row[name]) for name in ("mean", "std") if pd.notna(row[name])}
+        metrics.setdefault(str(row["estimator"]), {})[str(row["metric"])] = values
     with written_whole(folder) as partial:
         partial.mkdir(parents=True)
         write_json(partial / METRICS, metrics)
         result.scores.to_csv(partial / FOLDS, index=False, float_format="%.6g")
         result.history.to_csv(partial / HISTORY, index=False, float_format="%.6g")
         (partial / TABLE).write_text(table(result), encoding="utf-8")
-
-
-def _scores(labelled: pd.DataFrame) -> pd.DataFrame:
-    measured = measure(labelled)
-    rows = [(name, value, measured.counts[name]) for name, value in measured.values.items()]
-    return pd.DataFrame(rows, columns=["metric", "value", "faces"])

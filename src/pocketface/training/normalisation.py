@@ -1,9 +1,8 @@
 """Batch normalisation of a network that was published without it.
 
-Converters fold a batch normalisation into the convolution before it: what is left of it is an offset. Such a
-network can be used, but is hard to tune (without normalisation, rates that suit its kin ruin it). So it gets
-layers that only add the offset, `passing`, and before it is trained, `settle` gives them the statistics they
-would have had: measured on train faces, and with a factor and an offset that leave the network's answers as
+Converters fold a batch normalisation into the convolution before it: what is left of it is an offset, and the
+network is hard to tune. So it gets layers that only add the offset, `passing`, and before it is trained,
+`settle` gives them statistics measured on train faces, and a factor and an offset that leave its answers as
 they were.
 """
 
@@ -15,12 +14,7 @@ from keras.layers import BatchNormalization
 
 
 def passing(offset: np.ndarray, epsilon: float) -> dict[str, np.ndarray]:
-    """Weights `[C]` of a batch normalisation that adds an offset and does nothing else, by name.
-
-    Args:
-        offset: `[C]`.
-        epsilon: of the layer.
-    """
+    """Weights `[C]`, by name, of a batch normalisation with that epsilon that only adds an offset `[C]`."""
     one, zero = np.ones_like(offset), np.zeros_like(offset)
     return {"gamma": one, "beta": offset, "moving_mean": zero, "moving_variance": one - np.float32(epsilon)}
 
@@ -38,11 +32,8 @@ def settle(model: keras.Model, pictures: Iterable[np.ndarray]) -> int:
     """Gives the passing layers of a model statistics; what the model answers stays the same.
 
     Args:
-        model: its passing layers are changed.
+        model: its passing layers are changed; returned is how many.
         pictures: batches `[N, H, W, C]` of what it will be trained on; a few hundred are enough.
-
-    Returns:
-        How many layers were changed.
     """
     layers = [layer for layer in model.layers if is_passing(layer)]
     if not layers:

@@ -1,9 +1,8 @@
 """Correcting a trained model for classes that are rarer, or more frequent, in use than in training.
 
-A dataset enriched in a rare class teaches a model to expect it. Where the faces of a class look the same in
-both places and only its rate differs, Bayes' rule gives the answer for the other rate from the one learned:
-the odds times a constant (Saerens, Latinne, Decaestecker, 2002). It is the softmax's bias that is moved, so
-the correction is part of the weights, of every level made of them, and costs nothing.
+Where the faces of a class look the same in both places and only its rate differs, Bayes' rule gives the
+answer for the other rate: the odds times a constant (Saerens, Latinne, Decaestecker, 2002). It is the
+softmax's bias that is moved, so the correction is part of the weights.
 """
 
 from collections.abc import Mapping

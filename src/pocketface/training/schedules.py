@@ -2,31 +2,29 @@
 
 from collections.abc import Sequence
 
-import keras
+import numpy as np
+from keras.optimizers.schedules import CosineDecay, LearningRateSchedule, PiecewiseConstantDecay
 
 from pocketface.training.settings import Cosine, OneCycle, Piecewise, Plateau, Training
 
 
-def learning_rate(recipe: Training, steps: int) -> float | keras.optimizers.schedules.LearningRateSchedule:
-    """What the optimizer is given; a plateau schedule changes it between epochs, see `after_plateaus`.
+def learning_rate(recipe: Training, steps: int) -> float | LearningRateSchedule:
+    """What the optimizer is given, with `steps` batches an epoch.
 
-    Args:
-        recipe: the recipe.
-        steps: batches an epoch.
+    A plateau schedule changes it between epochs, see `after_plateaus`.
     """
-    total = recipe.epochs * steps
+    peak, total = recipe.learning_rate, recipe.epochs * steps
     match recipe.schedule:
-        case OneCycle():
-            return _one_cycle(recipe.learning_rate, total)
+        case OneCycle():  # a linear rise over the first tenth, then a half cosine down to nothing
+            rise = max(total // 10, 1)
+            return CosineDecay(peak / 25, max(total - rise, 1), warmup_target=peak, warmup_steps=rise)
         case Cosine():
-            return keras.optimizers.schedules.CosineDecay(recipe.learning_rate, decay_steps=total)
+            return CosineDecay(peak, decay_steps=total)
         case Piecewise(at=at, factors=factors):
             # Keras keeps a value up to and including its boundary.
-            return keras.optimizers.schedules.PiecewiseConstantDecay(
-                [round(share * total) - 1 for share in at],
-                [factor * recipe.learning_rate for factor in factors],
-            )
-    return recipe.learning_rate
+            boundaries = [round(share * total) - 1 for share in at]
+            return PiecewiseConstantDecay(boundaries, [factor * peak for factor in factors])
+    return peak
 
 
 def after_plateaus(schedule: Plateau, costs: Sequence[float]) -> float:
@@ -41,15 +39,4 @@ def after_plateaus(schedule: Plateau, costs: Sequence[float]) -> float:
 
 def epochs_since_best(costs: Sequence[float]) -> int:
     """How many epochs ago the (first) lowest cost was; 0 when it is the last one."""
-    return len(costs) - 1 - min(range(len(costs)), key=lambda epoch: costs[epoch])
-
-
-def _one_cycle(peak: float, total: int) -> keras.optimizers.schedules.LearningRateSchedule:
-    """A linear rise over the first tenth, then a half cosine down to nothing (Loshchilov, Hutter, 2017)."""
-    rise = max(total // 10, 1)
-    return keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=peak / 25,
-        decay_steps=max(total - rise, 1),
-        warmup_target=peak,
-        warmup_steps=rise,
-    )
+    return len(costs) - 1 - int(np.argmin(costs))

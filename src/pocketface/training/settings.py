@@ -10,43 +10,41 @@ from pocketface.core.settings import Count, LearningRate, Name, Option, Publishe
 from pocketface.faces.settings import Dataset, Input
 from pocketface.models import names as architecture_names
 
+Share = Annotated[float, Field(ge=0, le=1)]
+
 
 class Augment(Strict):
     """Random changes of training faces. All off by default.
 
     Attributes:
         flip: mirror half of the faces.
-        translate: shift by up to this share of the side.
-        zoom: scale by up to this share, in or out.
+        translate, zoom: shift, scale by up to this share of the side.
         rotate: turn by up to this many degrees.
         brightness: add up to this share of 255.
-        contrast: scale the contrast by up to this share.
-        saturation: scale the saturation by up to this share; grey faces have none.
+        contrast, saturation: scale by up to this share; grey faces have no saturation.
         blur: average 2x2 pixels in this share of the faces.
         erase: put noise over a random rectangle in this share of the faces (Zhong et al., 2020).
         mixup: alpha of the beta distribution that weighs two faces laid over each other (Zhang et al., 2018).
-        fourfold: an epoch holds every face four times, as it is, mirrored, blurred 2x2, and both: the set of
-            the FaceNet report. Instead of `flip` and `blur`, which draw from the same four at random.
+        fourfold: an epoch holds every face four times, as it is, mirrored, blurred 2x2, and both, as in the
+            FaceNet report.
     """
 
     flip: bool = False
     translate: Annotated[float, Field(ge=0, le=0.5)] = 0.0
     zoom: Annotated[float, Field(ge=0, le=0.5)] = 0.0
     rotate: Annotated[float, Field(ge=0, le=90)] = 0.0
-    brightness: Annotated[float, Field(ge=0, le=1)] = 0.0
-    contrast: Annotated[float, Field(ge=0, le=1)] = 0.0
-    saturation: Annotated[float, Field(ge=0, le=1)] = 0.0
-    blur: Annotated[float, Field(ge=0, le=1)] = 0.0
-    erase: Annotated[float, Field(ge=0, le=1)] = 0.0
+    brightness: Share = 0.0
+    contrast: Share = 0.0
+    saturation: Share = 0.0
+    blur: Share = 0.0
+    erase: Share = 0.0
     mixup: Annotated[float, Field(ge=0, le=100)] = 0.0
     fourfold: bool = False
 
     @model_validator(mode="after")
     def _fourfold_is_flip_and_blur(self) -> "Augment":
         if self.fourfold and (self.flip or self.blur):
-            raise ValueError(
-                "fourfold holds every face mirrored and blurred already: leave out flip and blur"
-            )
+            raise ValueError("fourfold has every face mirrored and blurred: leave out flip and blur")
         return self
 
 
@@ -71,8 +69,8 @@ class Cosine(Strict):
 class Piecewise(Strict):
     """The learning rate times a factor that changes at set shares of the training.
 
-    The four steps of the UTKFace project, a quarter of the training each, from a learning rate of 0.001:
-    `{kind: piecewise, at: [0.25, 0.5, 0.75], factors: [1, 0.5, 0.1, 0.095]}`.
+    The four steps of the UTKFace project: `{at: [0.25, 0.5, 0.75], factors: [1, 0.5, 0.1, 0.095]}` from
+    0.001.
     """
 
     kind: Literal["piecewise"]
@@ -98,16 +96,14 @@ Schedule = Annotated[OneCycle | Constant | Cosine | Piecewise | Plateau, Field(d
 
 
 class Watch(Strict):
-    """A metric that steers the training, measured after every epoch on faces kept out of it.
-
-    They are a share of the `train` split, chosen by hash, and never of `val` or `test`: what has chosen the
-    epoch or the learning rate cannot say how good the result is.
+    """A metric that steers the training, measured after every epoch on train faces kept out of it.
 
     Attributes:
         metric: `loss`, or `HEAD_mae` of a number, or `HEAD_accuracy` of classes.
-        share: of the train faces.
-        patience: the training ends after so many epochs without a better value, and the weights of the best
-            epoch are kept. Without it the training runs to its end and the last weights are kept.
+        share: of the train faces, chosen by hash.
+        patience: early stopping: the training ends after so many epochs without a better value, and the
+            weights of the best epoch are kept. Without it the training runs to its end and the last weights
+            are kept.
     """
 
     metric: str = "loss"
@@ -121,7 +117,7 @@ class Teachers(Strict):
     Attributes:
         weights: folders that `pocketface publish` has made; what several answer is averaged.
         share: of a face's target that is theirs; the label has the rest. A face without the label learns from
-            them alone: so the faces of other datasets, named in `mix`, can teach what nobody labelled there.
+            them alone.
     """
 
     weights: Annotated[list[PublishedFolder], Field(min_length=1)]
@@ -138,17 +134,17 @@ class Training(Strict):
         schedule: how the learning rate changes.
         weight_decay: decoupled from the gradient, as a share of the learning rate.
         watch: what early stopping and the plateau schedule look at.
-        average: momentum of a moving average of the weights, which is what is kept and measured, for example
-            0.999 a step; 0 is off.
+        average: momentum of the moving average of the weights that is kept and measured, e.g. 0.999; 0 is
+            off.
         age_loss: of every head that answers a number: absolute, squared or Huber error (5 years).
         label_smoothing: of classes.
         balanced: heads whose classes weigh the same in training, however many faces each has.
         loss_weights: head -> weight in the sum; by default 1, and for an age that ten years count as one nat.
-        priors: head of an attribute -> share of the faces that have it where the model will be used, if it is
-            another one in training; see `pocketface.training.priors`. Cross-validation, whose faces are those
-            of training, leaves it out. Not with `teachers`, whose answers have rates of their own.
+        priors: head of an attribute -> share of the faces that have it in use, see
+            `pocketface.training.priors`. Cross-validation leaves it out. Not with `teachers`, whose answers
+            have rates of their own.
         augment: random changes of the faces.
-        teachers: of the classes, whose labels are partly wrong and tell nothing of what is alike.
+        teachers: models to learn classes from.
         start: a published model whose weights this training starts from; it has all layers of this one.
     """
 
@@ -177,10 +173,7 @@ class Training(Strict):
                 "averaged weights are those of the last epoch: drop `average` or `watch.patience`"
             )
         if self.priors and self.teachers:
-            raise ValueError(
-                "priors: teachers answer at the rates that they were made for; give them the priors, "
-                "and leave these out"
-            )
+            raise ValueError("priors: teachers answer at the rates that they have; leave these out")
         if classless := sorted(set(self.priors) - set(CELEBA_ATTRIBUTES)):
             raise ValueError(f"priors: {', '.join(classless)} is no attribute with a `yes` and a `no`")
         return self
@@ -200,9 +193,9 @@ class Model(Strict):
         architecture, options: what builds it, see `pocketface.models`.
         input: its window of a face.
         heads: what it answers.
-        training: the recipe of a model that is trained here, under `models:`.
-        weights: of a model under `fetched:`: a name under `weights` in `data/sources.yaml`, or a folder of
-            this repository that `pocketface publish` has made, `weights/NAME`.
+        training: the recipe of a model under `models:`.
+        weights: of a model under `fetched:`: a name under `weights` in `data/sources.yaml`, or a published
+            folder `weights/NAME`.
     """
 
     dataset: Name
@@ -221,35 +214,20 @@ class Model(Strict):
 
     @property
     def recipe(self) -> Training:
-        """How it is trained.
-
-        Raises:
-            PocketfaceError: it is not: its weights are fetched.
-        """
+        """How it is trained; a `PocketfaceError` where its weights are fetched."""
         if self.training is None:
             raise PocketfaceError(f"its weights are fetched ({self.weights}), it is not trained here")
         return self.training
 
 
 MIX = "mix"
-"""What a model names as its dataset to be trained on all those of the study's `mix` at once."""
+"""The dataset of a model that is trained on all those of the study's `mix` at once."""
 
 
 def known(field: str, name: str, names: list[str]) -> None:
     """Raises a `ValueError` that names the field unless the name is one of these."""
     if name not in names:
         raise ValueError(f"{field}: no {name!r}; there are {', '.join(names)}")
-
-
-def _heads_of(training: Training | None) -> dict[str, list[str]]:
-    """Field -> the heads it names."""
-    if training is None:
-        return {}
-    return {
-        "loss_weights": list(training.loss_weights),
-        "balanced": training.balanced,
-        "priors": list(training.priors),
-    }
 
 
 class Plan(Strict):
@@ -260,9 +238,8 @@ class Plan(Strict):
         seed: of every random choice.
         threads: CPU threads of training; the weights' bytes depend on it.
         datasets, models: what to make, by name. `models` are all of them, the fetched ones last.
-        fetched: those whose weights are fetched. They stand apart in the file because the graph, which is
-            drawn from it, has another first stage for them.
-        cross_validate: model -> in how many folds it is cross-validated.
+        fetched: those whose weights are fetched; the graph has another first stage for them.
+        cross_validate: model -> number of folds.
         mix: datasets that a model with the dataset `mix` is trained on together, the main one first. A label
             that one of them lacks weighs nothing there.
     """
@@ -309,8 +286,8 @@ class Plan(Strict):
                 raise ValueError(
                     f"{name}: what has `training` stands under models, what has `weights` under fetched"
                 )
-            for field, heads in _heads_of(model.training).items():
-                if unknown := sorted(set(heads) - set(model.heads)):
+            for field in ("loss_weights", "balanced", "priors") if model.training else ():
+                if unknown := sorted(set(getattr(model.training, field)) - set(model.heads)):
                     raise ValueError(f"models.{name}.training.{field}: no head {unknown}")
         return self
 

@@ -1,7 +1,6 @@
-"""Who is trained on, watched, validated: rows of face indexes, divided by hashes and never at random.
+"""Who is trained on, watched, validated: rows of face indexes, divided by hashes.
 
-A face's part depends on its identity where the dataset names it, else on the picture's content, so nobody is
-on both sides and a larger sample moves nobody.
+A face's part depends on its identity where the dataset names it, else on the picture's content.
 """
 
 from collections.abc import Sequence

@@ -23,9 +23,9 @@ def targets(rows: pd.DataFrame, heads: list[str], dataset: str) -> tuple[dict, d
         dataset: its name, for the message.
 
     Returns:
-        `(y, weight)`: head -> float32 `[N, 1]` (a number) or one-hot `[N, classes]`; head -> float32
-        `[N]`, 1 where labelled and 0 where not. Of a training-only output years `[N, 1]`, or where some face
-        has a band alone, intervals `[N, 2]`, see `pocketface.training.age`.
+        `(y, weight)`: head -> float32 `[N, 1]` (a number) or one-hot `[N, classes]`; head -> float32 `[N]`, 1
+        where labelled and 0 where not. Of a training-only output years `[N, 1]`, or where some face has a
+        band alone, intervals `[N, 2]`, see `pocketface.training.age`.
 
     Raises:
         PocketfaceError: there is nothing at all in these rows that a head learns from.
@@ -54,13 +54,7 @@ def targets(rows: pd.DataFrame, heads: list[str], dataset: str) -> tuple[dict, d
 def balance(y: np.ndarray, weight: np.ndarray, head: str) -> np.ndarray:
     """Weights `[N]` under which the classes of a head count the same, and all faces together as before.
 
-    Args:
-        y: one-hot `[N, classes]`.
-        weight: `[N]`, 0 where the label is missing.
-        head: its name, for the message.
-
-    Raises:
-        PocketfaceError: the head answers a number.
+    `y` is one-hot `[N, classes]`, `weight` `[N]`. A head that answers a number is a `PocketfaceError`.
     """
     if meaning(head).kind == "number":
         raise PocketfaceError(f"training.balanced: {head} is a number, it has no classes to balance")
