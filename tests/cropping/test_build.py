@@ -185,7 +185,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     started = [
         subprocess.Popen(
             [*command, *there],
-            env=os.environ | {"PYTHONPATH": str(HERE)},
+            env=os.environ | {"PYTHONPATH": os.pathsep.join([str(HERE), *sys.path])},
             stderr=subprocess.DEVNULL,
         )
         for command in (serve, work, work)

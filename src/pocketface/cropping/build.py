@@ -1,16 +1,12 @@
 """A dataset's zip of pictures to a folder of faces: in parallel, and the same bytes however many work.
 
-    archive, out = Path("data/raw/utkface/files.zip"), Path("data/faces/utkface")
-    index = build("utkface", archive, study.datasets["utkface"], out, workers=2)
+The pictures are cut into shards of 256 in the order of their names. Whoever finishes one writes one file,
+whole, to a scratch folder beside the out; at the end the shards are strung together. A run that was killed
+goes on where it was, and since the scratch folder is named for all that decides the result (pictures,
+settings, code, libraries), it never goes on with stale work.
 
-The pictures are cut into shards of 256 in the order of their names. A shard is the unit of work: whoever
-finishes it writes one file, whole, to a scratch folder beside the out, and nothing is sent around but
-counts. At the end the shards are strung together and the scratch folder goes. A run that was killed
-therefore goes on where it was; and since the scratch folder is named for all that decides the result (the
-pictures, the settings, the code, the libraries), it never goes on with stale work.
-
-The engine is Dask: a cluster of processes on this machine, or the one behind a scheduler's address, whose
-workers must see the same files at the same absolute paths. Should a worker die, its shard goes to another.
+The engine is Dask: processes on this machine, or those behind a scheduler's address, which must see the same
+files at the same absolute paths. Should a worker die, its shard goes to another.
 """
 
 import functools
@@ -21,8 +17,9 @@ import uuid
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from os import cpu_count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,11 +71,8 @@ class Shard:
     """A run of pictures to crop, and the file to write the result to.
 
     Attributes:
-        dataset: its name.
-        archive: the dataset's zip.
-        images: names of the pictures.
-        problems: for each picture why it cannot be used, if that is known already; it is not opened then.
-        crop: how.
+        dataset, archive, crop: whose pictures, where, and how.
+        records: of the pictures; one with a problem is not opened.
         file: where `crop_shard` puts an `.npz`: `faces`, uint8 `[accepted, H, W, C]`, and per picture
             `status`, `box` int32 `[4]` and `phash` uint64 (zeros without a face), `source_sha` (empty if not
             opened).
@@ -86,9 +80,8 @@ class Shard:
 
     dataset: str
     archive: Path
-    images: tuple[str, ...]
-    problems: tuple[str | None, ...]
     crop: Crop
+    records: tuple[Record, ...]
     file: Path
 
 
@@ -118,21 +111,19 @@ def build(
             workers cannot be reached or keep dying.
     """
     archive, out = Path(archive).absolute(), Path(out).absolute()
-    records = [
-        record
-        for record in datasets.read(dataset, archive)
-        if datasets.in_sample(record.image, settings.sample)
-    ]
+    all_records = datasets.read(dataset, archive)
+    records = [record for record in all_records if datasets.in_sample(record.image, settings.sample)]
     if not records:
         raise PocketfaceError(
             f"{dataset}: no picture is in a sample of {settings.sample}; take a larger `sample`"
         )
     scratch = out.parent / SCRATCH / dataset
     folder = scratch / _key(dataset, archive, records, settings.crop)
-    shards = [
-        _shard(dataset, archive, records[start : start + SHARD], settings.crop, folder)
-        for start in range(0, len(records), SHARD)
-    ]
+    shards = []
+    for start in range(0, len(records), SHARD):
+        part = tuple(records[start : start + SHARD])
+        name = hashlib.sha256("\n".join(record.image for record in part).encode()).hexdigest()[:16]
+        shards.append(Shard(dataset, archive, settings.crop, part, folder / f"{name}.npz"))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for stale in set(scratch.iterdir()) - {folder}:
@@ -195,14 +186,19 @@ def crop_shard(shard: Shard) -> Counter[str]:
         cv2.setNumThreads(1)
         archive = _opened(shard.archive, shard.archive.stat().st_mtime_ns)
         results = [
-            (problem, None, None, "")
-            if problem
-            else _crop_one(datasets.open_picture(shard.dataset, archive, image), shard.crop)
-            for image, problem in zip(shard.images, shard.problems, strict=True)
+            (record.problem, None, None, "")
+            if record.problem
+            else _crop_one(datasets.open_picture(shard.dataset, archive, record.image), shard.crop)
+            for record in shard.records
         ]
         statuses, faces, boxes, shas = zip(*results, strict=True)
         side, channels = shard.crop.size, shard.crop.channels
         accepted = [face for face in faces if face is not None]
+        looks = [duplicates.thumbnail(face, shard.crop) for face in accepted]
+        phash = np.zeros(len(faces), np.uint64)
+        phash[[face is not None for face in faces]] = np.array(
+            [*map(duplicates.perceptual_hash, looks)], np.uint64
+        )
         # A name of its own: a worker that Dask gave up on may still be at the same shard.
         unique = shard.file.with_name(f".{uuid.uuid4().hex}.npz")
         with written_whole(unique) as partial, partial.open("wb") as file:
@@ -211,7 +207,7 @@ def crop_shard(shard: Shard) -> Counter[str]:
                 faces=np.array(accepted, np.uint8).reshape(len(accepted), side, side, channels),
                 status=np.array(statuses),
                 box=np.array([box or (0, 0, 0, 0) for box in boxes], np.int32),
-                phash=np.array([_perceptual_hash(face, shard.crop) for face in faces], np.uint64),
+                phash=phash,
                 source_sha=np.array(shas),
             )
         unique.replace(shard.file)
@@ -230,10 +226,6 @@ def _crop_one(data: bytes, crop: Crop) -> tuple[str, np.ndarray | None, Box | No
     return OK, face, scaled(box, reduction), source_sha
 
 
-def _perceptual_hash(face: np.ndarray | None, crop: Crop) -> int:
-    return 0 if face is None else duplicates.perceptual_hash(duplicates.thumbnail(face, crop))
-
-
 @functools.lru_cache(maxsize=1)
 def _opened(archive: Path, modified: int) -> zipfile.ZipFile:
     """The archive, opened once a process: its directory of 200,000 names takes a second to read."""
@@ -242,24 +234,19 @@ def _opened(archive: Path, modified: int) -> zipfile.ZipFile:
 
 def _crop_all(shards: Sequence[Shard], workers: int, scheduler: str | None) -> int:
     """Sees to it that every shard is done; returns how many faces were accepted."""
-    pictures = sum(len(shard.images) for shard in shards)
-    counts: Counter[str] = Counter()
-    with tqdm(total=pictures, desc=f"crop {shards[0].dataset}", unit="picture", mininterval=1) as bar:
-        for done in _run(shards, workers, scheduler):
-            counts += done
-            bar.set_postfix(rejected=counts.total() - counts[OK], refresh=False)
-            bar.update(done.total())
-    return counts[OK]
-
-
-def _run(shards: Sequence[Shard], workers: int, scheduler: str | None) -> Iterator[Counter[str]]:
-    """The counts of each shard, as they finish; those that were done before come first."""
     to_do = [shard for shard in shards if not shard.file.exists()]
-    yield from map(crop_shard, (shard for shard in shards if shard.file.exists()))
-    if scheduler is None and min(workers, len(to_do)) <= 1:
-        yield from map(crop_shard, to_do)
-    else:
-        yield from _distribute(to_do, min(workers, len(to_do)), scheduler)
+    workers = min(workers, len(to_do))
+    alone = scheduler is None and workers <= 1
+    here = shards if alone else [shard for shard in shards if shard.file.exists()]
+    done = chain(map(crop_shard, here), () if alone else _distribute(to_do, workers, scheduler))
+    counts: Counter[str] = Counter()
+    pictures = sum(len(shard.records) for shard in shards)
+    with tqdm(total=pictures, desc=f"crop {shards[0].dataset}", unit="picture", mininterval=1) as bar:
+        for found in done:
+            counts += found
+            bar.set_postfix(rejected=counts.total() - counts[OK], refresh=False)
+            bar.update(found.total())
+    return counts[OK]
 
 
 def _distribute(shards: Sequence[Shard], workers: int, scheduler: str | None) -> Iterator[Counter[str]]:
@@ -276,49 +263,31 @@ def _distribute(shards: Sequence[Shard], workers: int, scheduler: str | None) ->
         except KilledWorker as error:
             shard = by_key[str(error.task)]
             raise PocketfaceError(
-                f"{shard.archive}: worker after worker died between {shard.images[0]} and "
-                f"{shard.images[-1]}; out of memory? Try fewer with --workers"
+                f"{shard.archive}: worker after worker died between {shard.records[0].image} and "
+                f"{shard.records[-1].image}; out of memory? Try fewer with --workers"
             ) from None
 
 
-@contextmanager
-def _client(workers: int, scheduler: str | None) -> Iterator["Client"]:
+def _client(workers: int, scheduler: str | None) -> "Client":
     """A cluster of `workers` processes on this machine, or the one behind `scheduler`."""
-    from distributed import Client, LocalCluster
+    from distributed import Client
 
     if scheduler is None:
-        with (
-            LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                dashboard_address="127.0.0.1:0",
-                memory_limit=None,
-                silence_logs=logging.CRITICAL,  # what goes wrong is raised here, where a person reads it
-            ) as cluster,
-            Client(cluster) as client,
-        ):
-            yield client
-        return
+        # What goes wrong is raised here, where a person reads it.
+        quiet = {"dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL}
+        return Client(n_workers=workers, threads_per_worker=1, memory_limit=None, **quiet)
     try:
         client = Client(scheduler, timeout=CONNECT_SECONDS)
     except (OSError, ValueError) as error:
         raise PocketfaceError(f"{scheduler}: no Dask scheduler answers there: {error}") from None
-    with client:
-        try:
-            client.wait_for_workers(1, timeout=CONNECT_SECONDS)
-        except TimeoutError:
-            raise PocketfaceError(
-                f"{scheduler}: has no workers; start one with `dask worker {scheduler}`"
-            ) from None
-        yield client
-
-
-def _shard(dataset: str, archive: Path, records: Sequence[Record], crop: Crop, folder: Path) -> Shard:
-    images = tuple(record.image for record in records)
-    name = hashlib.sha256("\n".join(images).encode()).hexdigest()[:16]
-    return Shard(
-        dataset, archive, images, tuple(record.problem for record in records), crop, folder / f"{name}.npz"
-    )
+    try:
+        client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+    except TimeoutError:
+        client.close()
+        raise PocketfaceError(
+            f"{scheduler}: has no workers; start one with `dask worker {scheduler}`"
+        ) from None
+    return client
 
 
 def _key(dataset: str, archive: Path, records: Iterable[Record], crop: Crop) -> str:
@@ -357,12 +326,11 @@ def _join_faces(shards: Sequence[Shard], accepted: int, path: Path) -> None:
 
 def _index(records: Sequence[Record], shards: Sequence[Shard], labels: Sequence[str]) -> pd.DataFrame:
     """The index: one row a record, columns as `pocketface.faces.index` says."""
-    columns: dict[str, list[np.ndarray]] = {"status": [], "box": [], "phash": [], "source_sha": []}
+    parts = []
     for shard in shards:
         with np.load(shard.file) as done:
-            for name, parts in columns.items():
-                parts.append(done[name])
-    status, box, phash, source_sha = (np.concatenate(parts) for parts in columns.values())
+            parts.append([done[name] for name in ("status", "box", "phash", "source_sha")])
+    status, box, phash, source_sha = (np.concatenate(part) for part in zip(*parts, strict=True))
     accepted = pd.Series(status == OK)
     index = pd.DataFrame(
         {
@@ -377,13 +345,7 @@ def _index(records: Sequence[Record], shards: Sequence[Shard], labels: Sequence[
         }
     )
     for label in dict.fromkeys([*LABELS, *labels]):
-        values = [record.labels.get(label) for record in records]
-        index[label] = pd.Series(values, dtype=_dtype(label))
+        years = label.startswith("age") and label not in CLASSES
+        dtype = "Int8" if label in CELEBA_ATTRIBUTES else "float64" if years else "str"
+        index[label] = pd.Series([record.labels.get(label) for record in records], dtype=dtype)
     return index
-
-
-def _dtype(label: str) -> str:
-    """The type of a label column: attributes are 0 or 1, ages are years, all else is a word."""
-    if label in CELEBA_ATTRIBUTES:
-        return "Int8"
-    return "float64" if label.startswith("age") and label not in CLASSES else "str"

@@ -1,11 +1,7 @@
 """Geometries: which part of a picture, turned how, becomes the stored crop of a face.
 
-    where = window(face, picture.shape, crop)
-    pixels = cut(picture, where)           # uint8 [size, size, 3]
-
-A window is a `dlib.chip_details`: a rectangle in picture pixels, an angle, a size to store. It may reach over
-the picture's edge. What lies outside is black: that is what dlib's own chips hold, it invents no pixels,
-and a model sees the same in training and in use.
+A window is a `dlib.chip_details`: a rectangle in picture pixels, an angle, a size to store. What of it lies
+outside the picture is black, as in dlib's own chips.
 """
 
 import dlib
@@ -53,13 +49,11 @@ def chip(face: Face, size: int, margin: float) -> dlib.chip_details:
 def type_a(face: Face, shape: tuple[int, ...], size: int, epsilon: float, shift: float) -> dlib.chip_details:
     """Type A of the FaceNet report: an upright window around the nose, moved up.
 
-    The report prints `y_min = y_nose (small - 0.2)`, `y_max = y_nose (grand - 0.2)`,
-    `x_min = x_nose small`, `x_max = x_nose grand` with `grand = e + 0.2`, `small = e - 0.2`, `e = 0.5`. Taken
-    literally the nose would lie right of `x_max = 0.7 x_nose`, outside its own crop; yet the report says
-    that the nose becomes the centre of the picture and that beards are hidden. Both hold if the shares are of
-    the picture once the nose is its centre, at 0.5 = e: then x runs from 0.3 to 0.7 of the width, 0.2 to
-    either side of the nose, and y from 0.1 to 0.5 of the height, ending at the nose: a beard is out of
-    sight. Written about the nose, with e now scaling the reach of 0.2:
+    The report prints `y_min = y_nose (small - 0.2)`, `y_max = y_nose (grand - 0.2)`, `x_min = x_nose small`,
+    `x_max = x_nose grand` with `grand = e + 0.2`, `small = e - 0.2`, `e = 0.5`: literally, the nose would lie
+    outside its own crop. Yet the report says that the nose becomes the centre of the picture and that beards
+    are hidden. Both hold if the shares are of the picture once the nose is its centre, at 0.5 = e. Written
+    about the nose, with e now scaling the reach of 0.2:
 
         x_nose -/+ 0.4 e W,    y_nose - (0.4 e + shift) H ... y_nose + (0.4 e - shift) H
 
@@ -82,9 +76,8 @@ def type_a(face: Face, shape: tuple[int, ...], size: int, epsilon: float, shift:
 def type_b(face: Face, size: int) -> dlib.chip_details:
     """Type B of the FaceNet report: an upright window around the centre of the box, a little longer below.
 
-    `x = x_centre -/+ b w`, `y = y_centre - b h ... y_centre + b h + shift`, `b = 0.9`, `shift = h // 16`. The
-    report also prints alpha = 0.7, perhaps meant for the width, but its formula uses beta for both; so does
-    this.
+    `x = x_centre -/+ b w`, `y = y_centre - b h ... y_centre + b h + shift`, `b = 0.9`, `shift = h // 16`.
+    (The report's alpha = 0.7 is in none of its formulas.)
     """
     left, top, right, bottom = face.box
     x, y, width, height = (left + right) / 2, (top + bottom) / 2, right - left, bottom - top

@@ -1,7 +1,6 @@
 """Policies: which of the faces found in a picture is the one the labels are about, if any.
 
-`one` follows the preprocessing of CACD: a picture is used only if there can be no doubt. `largest` suits
-photographs of one person with others behind. A picture that fails is `Rejected` with its reason.
+`one` follows the preprocessing of CACD; `largest` suits photographs of one person with others behind.
 """
 
 from collections.abc import Sequence
@@ -14,8 +13,8 @@ TINY = 1 / 4
 """A face whose box is smaller than this share of the stored crop would be mostly interpolation."""
 
 CUT = 0.4
-"""Share of the box's area outside the picture from which a face counts as cut. Lenient, for the HOG box of
-a tightly cropped face reaches over the edges while eyes, nose and mouth are all there."""
+"""Share of the box's area outside the picture from which a face counts as cut. Lenient, for the HOG box of a
+tightly cropped face reaches over the edges while eyes, nose and mouth are all there."""
 
 
 def choose(faces: Sequence[Face], shape: tuple[int, ...], crop: Crop) -> Face:
