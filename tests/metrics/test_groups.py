@@ -1,7 +1,9 @@
+import numpy as np
 import pandas as pd
 import pytest
 
-from pocketface.metrics.groups import by_group
+from pocketface.metrics.confidence import resample, resample_groups
+from pocketface.metrics.groups import FEWEST, age_standardised, by_group, gap, members
 
 TABLE = pd.DataFrame(
     {
@@ -53,3 +55,93 @@ def test_a_group_that_is_all_happy_is_asked_the_same_question_as_all():
         }
     )
     assert by_group(table)["gender"]["male"]["expression_accuracy"] == 0.0
+
+
+def confounded(n: int = 2000) -> pd.DataFrame:
+    """Genders that are wrong in a third of the children and in 5% of adults, whoever they are; of the asian
+    faces 30% are children, of the black 3%.
+    """
+    random = np.random.default_rng(8)
+    race = np.array(["asian", "black"])[random.integers(2, size=n)]
+    child = random.random(n) < np.where(race == "asian", 0.3, 0.03)
+    wrong = random.random(n) < np.where(child, 1 / 3, 0.05)
+    return pd.DataFrame(
+        {
+            "age": np.where(child, 5.0, 30.0),
+            "age_pred": 30.0,
+            "race": race,
+            "gender": "male",
+            "gender_pred": np.where(wrong, "female", "male"),
+        }
+    )
+
+
+def test_standardised_rates_do_not_differ_where_only_ages_do():
+    table = confounded()
+    races = {group: (table["race"] == group).to_numpy() for group in ("asian", "black")}
+    crude = resample_groups(table, races)[1]
+    now, covered = age_standardised(table, "race", ["gender_accuracy", "age_bias"])
+    plain, fair = gap(crude, "gender_accuracy"), gap(now, "gender_accuracy")
+    assert plain is not None and fair is not None
+    assert (plain.best, plain.worst) == ("black", "asian") and plain.low > 0.03
+    assert fair.low == 0 and fair.value < 0.03
+    assert covered == 1.0
+    shares = table["age"].eq(5).mean()
+    for group, one in now.items():
+        rows = table[table["race"] == group]
+        right = (rows["gender"] == rows["gender_pred"]).groupby(rows["age"]).mean()
+        expected = right[5.0] * shares + right[30.0] * (1 - shares)
+        assert one.values["gender_accuracy"] == pytest.approx(expected)
+        assert one.values["age_bias"] == pytest.approx(25 * shares), "the same for both"
+        assert one.draws["age_bias"].std() == pytest.approx(0), "each draw is weighed anew"
+
+
+def test_bands_that_one_group_lacks_are_not_standardised_over():
+    table = confounded()
+    table = table[(table["race"] == "asian") | (table["age"] == 30)].reset_index(drop=True)
+    found, covered = age_standardised(table, "race", ["gender_accuracy"])
+    assert covered == pytest.approx((table["age"] == 30).mean())
+    adults = table[(table["race"] == "asian") & (table["age"] == 30)]
+    right = (adults["gender"] == adults["gender_pred"]).mean()
+    assert found["asian"].values["gender_accuracy"] == pytest.approx(right)
+    assert age_standardised(table.drop(columns="age"), "race") == ({}, 0.0)
+
+
+def test_groups_by_two_labels_need_thirty_faces():
+    groups = by_group(confounded(700))
+    assert groups["race x age_band"]["asian, 3-9"]["n"] >= FEWEST
+    assert "black, 3-9" not in groups["race x age_band"], "about ten faces"
+    assert groups["gender x age_band"]["male, 30-39"]["n"] > 300
+
+
+def test_any_label_column_can_group():
+    table = confounded(100).assign(Eyeglasses=[0, 1] * 50, shop=["a"] * 60 + [None] * 40)
+    found = members(table, by=["Eyeglasses", "shop", "missing"])
+    assert found["Eyeglasses", "yes"].sum() == 50
+    assert [group for grouping, group in found if grouping == "shop"] == ["a"]
+    assert set(age_standardised(table, "Eyeglasses", ["age_mae"])[0]) == {"no", "yes"}
+
+
+def test_a_gap_between_like_groups_is_not_made_of_chance():
+    """Of ten groups that are alike the best and the worst are apart, but not surely."""
+    random = np.random.default_rng(3)
+    names = [str(i) for i in range(10)]
+    covering = 0
+    for _ in range(20):
+        right = random.random(1000) < 0.8
+        table = pd.DataFrame({"gender": "male", "gender_pred": np.where(right, "male", "female")})
+        groups = {name: np.arange(1000) % 10 == i for i, name in enumerate(names)}
+        found = gap(resample_groups(table, groups, ["gender_accuracy"])[1], "gender_accuracy")
+        assert found is not None and found.value > 0.05
+        covering += found.low == 0
+    assert covering >= 18
+
+
+def test_unlike_questions_have_no_gap():
+    two = pd.DataFrame({"expression": ["happy", "sad"] * 20, "expression_pred": "happy"})
+    two = two.assign(expression_prob_happy=0.9, expression_prob_sad=0.1)
+    seven = two.assign(expression=["happy", "neutral"] * 20)
+    both = {"photos": resample(two), "fer2013": resample(seven)}
+    assert gap(both, "expression_accuracy") is None
+    assert gap({"a": both["photos"], "b": both["photos"]}, "expression_accuracy") is not None
+    assert gap({"a": both["photos"], "b": resample(two[:20])}, "expression_accuracy") is None, "few"

@@ -45,7 +45,7 @@ POWER = 0.8
 FEWEST_DISCORDANT = 6
 """Faces that all change the same way which the exact test can tell from chance: 2 / 2**6 < 0.05."""
 
-AT_ONCE = 4_000_000
+AT_ONCE = 1_000_000
 """Draws of single faces that are held in memory at once."""
 
 Interval = tuple[float, float]
@@ -54,22 +54,20 @@ K = TypeVar("K", bound=Hashable)
 
 
 @dataclass(frozen=True)
-class Sample:
+class Estimates:
     """The metrics of some faces, and of draws from them.
 
     Attributes:
         values: metric -> value.
         draws: metric -> its values `[RESAMPLES]`; not a number where a draw has no such face.
-        parts: what the faces add to the metrics.
         n: number of faces.
-        people: a number `[N]` a face, the same for all of a person; None where nobody is known twice.
+        asked: metric -> the classes that were to choose from; unlike questions are not compared.
     """
 
     values: Mapping[str, float]
     draws: Mapping[str, np.ndarray]
-    parts: Sequence[Tally]
     n: int
-    people: np.ndarray | None = None
+    asked: Mapping[str, tuple[str, ...]]
 
     def interval(self, metric: str) -> Interval:
         """The 95% interval of a metric."""
@@ -80,10 +78,18 @@ class Sample:
         """Metric -> its 95% interval."""
         return {metric: self.interval(metric) for metric in self.values}
 
-    @property
-    def asked(self) -> dict[str, tuple[str, ...]]:
-        """Metric -> the classes that were to choose from; metrics of unlike questions are not compared."""
-        return {metric: part.asked for part in self.parts for metric in part.metrics}
+
+@dataclass(frozen=True)
+class Sample(Estimates):
+    """Estimates that can be compared with others of the same faces.
+
+    Attributes:
+        parts: what the faces add to the metrics.
+        people: a number `[N]` a face, the same for all of a person; None where nobody is known twice.
+    """
+
+    parts: Sequence[Tally]
+    people: np.ndarray | None = None
 
     @property
     def answers(self) -> dict[str, str]:
@@ -188,7 +194,7 @@ def resample_groups(
         metrics: of the groups, only these are measured; by default all.
         people: who is on each face, null where unknown.
     """
-    parts, n, codes = tallies(comparisons(table)), len(table), _codes(people)
+    parts, n, codes = tallies(comparisons(table)), len(table), codes_of(people)
     wanted = parts if metrics is None else [part.only(metrics) for part in parts]
     wanted = [part for part in wanted if part.metrics]
     of_groups = {
@@ -274,16 +280,21 @@ def mcnemar(one: np.ndarray, other: np.ndarray) -> float:
 
 def drawn(parts: Sequence[Tally], n: int, people: np.ndarray | None = None) -> dict[str, np.ndarray]:
     """Metric -> its values `[RESAMPLES]` of draws of `n` faces, or of the persons on them."""
-    count = n if people is None else int(people.max(initial=-1)) + 1
-    blocks: dict[str, list[np.ndarray]] = {name: [] for part in parts for name in part.metrics}
+    values: dict[str, list[np.ndarray]] = {name: [] for part in parts for name in part.metrics}
+    for times in blocks_of_draws(n, people):
+        for part in parts:
+            for name, found in part.of(times, drawn=True).items():
+                values[name].append(found)
+    return {name: np.concatenate(found) for name, found in values.items()}
+
+
+def blocks_of_draws(n: int, people: np.ndarray | None = None) -> Iterator[np.ndarray]:
+    """How often each of `n` faces is in each of `RESAMPLES` draws: blocks of float `[R, n]`."""
+    times = _times_drawn(n if people is None else int(people.max(initial=-1)) + 1)
     rows = max(1, AT_ONCE // max(n, 1))
     for start in range(0, RESAMPLES, rows):
-        times = _times_drawn(count)[start : start + rows]
-        times = (times if people is None else times[:, people]).astype(float)
-        for part in parts:
-            for name, values in part.of(times, drawn=True).items():
-                blocks[name].append(values)
-    return {name: np.concatenate(values) for name, values in blocks.items()}
+        block = times[start : start + rows]
+        yield (block if people is None else block[:, people]).astype(float)
 
 
 @lru_cache(maxsize=4)  # all variants of a study answered the same few sets of faces
@@ -313,7 +324,8 @@ def _sample(parts: Sequence[Tally], n: int, people: np.ndarray | None) -> Sample
     values = score(parts).values
     size = len(parts[0].known) if parts else 0
     draws = drawn(parts, size, people) if values else {}
-    return Sample(values, {name: draws[name] for name in values}, parts, n, people)
+    asked = {metric: part.asked for part in parts for metric in part.metrics}
+    return Sample(values, {name: draws[name] for name in values}, n, asked, parts, people)
 
 
 def fingerprint(part: Tally) -> str:
@@ -321,7 +333,7 @@ def fingerprint(part: Tally) -> str:
     return hashlib.blake2b(np.ascontiguousarray(part.terms).tobytes(), digest_size=8).hexdigest()
 
 
-def _codes(people: pd.Series | None) -> np.ndarray | None:
+def codes_of(people: pd.Series | None) -> np.ndarray | None:
     """A number a person from 0 on; a face of nobody known is a person of its own."""
     if people is None:
         return None

@@ -1,29 +1,50 @@
 """The same metrics per group of people, because a good average may hide whom a model fails.
 
-    by_group(table)["race"]["black"]       # {'n': 310, 'age_mae': 6.1, 'gender_accuracy': 0.93}
+    by_group(table)["race"]["black"]                          # {'n': 310, 'age_mae': 6.1, ...}
+    groups, covered = age_standardised(table, "race")
+    gap(groups, "gender_accuracy")                            # Gap(best='white', worst='asian', ...)
 
-Groups are by the *labels* gender, race and age band, and by any further words that a person has of the faces.
-Children are two bands of their own (0-2, 3-9): they are the known failure of this field. A face without the
-label is in none of its groups.
+Groups are by labels: gender, race, age band, gender and race within age bands, and any other label column
+that is asked for. Children are two bands of their own (0-2, 3-9): they are the known failure of this field. A
+face without the label is in none of its groups.
+
+Groups differ in age (a third of UTKFace's Asian faces are under 10), and metrics depend on it. Rates that are
+standardised by age (direct standardisation) weigh the faces of every group so that its age bands have the
+shares that they have in the whole set.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import pandas as pd
 
-from pocketface.core.labels import CLASSES, age_band
-from pocketface.metrics.measures import comparisons, score, tallies, with_ages_in
+from pocketface.core.labels import AGE_BANDS, CELEBA_ATTRIBUTES, CLASSES, NO_YES, age_band
+from pocketface.metrics.confidence import LEVEL, Estimates, blocks_of_draws, codes_of
+from pocketface.metrics.measures import Tally, comparisons, score, tallies, with_ages_in
+from pocketface.metrics.registry import METRICS, name_of
 
-GROUPINGS = {label: CLASSES[label] for label in ("gender", "race", "age_band", "age_group")}
-"""Label column -> its groups, in order; a race of another word is a group after these. Ages make bands where
+CROSSED = " x "
+"""Between the two labels of a grouping by both."""
+
+GROUPINGS = {label: CLASSES[label] for label in ("gender", "race", "age_band", "age_group")} | {
+    f"{label}{CROSSED}age_band": tuple(map(", ".join, product(CLASSES[label], AGE_BANDS)))
+    for label in ("gender", "race")
+}
+"""Grouping -> its groups, in order; a race of another word is a group after these. Ages make bands where
 no band is given, but no coarse age groups."""
+
+FEWEST = 30
+"""Faces of a group by two labels, and of one that is compared with others."""
+FEWEST_IN_BAND = 5
+"""Faces that every group has in an age band that rates are standardised over."""
 
 Groups = dict[str, dict[str, dict[str, float]]]
 
 
 def by_group(table: pd.DataFrame, further: pd.DataFrame | None = None) -> Groups:
-    """Grouping -> group -> `n` and metrics; only groups that somebody is in.
+    """Grouping -> group -> `n` and metrics; only groups that somebody is in, by two labels `FEWEST`.
 
     Args:
         table: as `pocketface.metrics.measures.measure` takes it.
@@ -37,19 +58,143 @@ def by_group(table: pd.DataFrame, further: pd.DataFrame | None = None) -> Groups
     return groups
 
 
-def members(table: pd.DataFrame, further: pd.DataFrame | None = None) -> dict[tuple[str, str], np.ndarray]:
-    """(grouping, group) -> which faces `[N]` are in it; only groups that somebody is in."""
-    groupings = {name: table.get(name) for name in GROUPINGS}
-    groupings["age_band"] = with_ages_in(table, "age_band", age_band)
+def members(
+    table: pd.DataFrame, further: pd.DataFrame | None = None, by: Sequence[str] = ()
+) -> dict[tuple[str, str], np.ndarray]:
+    """(grouping, group) -> which faces `[N]` are in it; only groups that `by_group` tells of.
+
+    Args:
+        table: labels, and whatever else.
+        further: see `by_group`.
+        by: further label columns of the table to group by, e.g. `expression` or `Eyeglasses`.
+    """
+    columns = {name: table.get(name) for name in GROUPINGS if CROSSED not in name}
+    columns["age_band"] = with_ages_in(table, "age_band", age_band)
+    columns |= {name: _words(table, name) for name in by}
     if further is not None:
-        groupings |= {str(name): words for name, words in further.items()}
+        columns |= {str(name): words for name, words in further.items()}
+    bands = columns["age_band"]
+    for name in GROUPINGS:
+        label = columns.get(name.partition(CROSSED)[0])
+        if CROSSED in name and label is not None and bands is not None:
+            columns[name] = (label.astype(object) + ", " + bands).where(label.notna() & bands.notna())
     return {
         (grouping, group): inside
-        for grouping, labels in groupings.items()
+        for grouping, labels in columns.items()
         if labels is not None
         for group, inside in _members(labels, GROUPINGS.get(grouping, ()))
-        if inside.any()
+        if inside.sum() >= (FEWEST if CROSSED in grouping else 1)
     }
+
+
+@dataclass(frozen=True)
+class Gap:
+    """How far the groups of a grouping are apart in a metric, best to worst.
+
+    Attributes:
+        value: in the metric's unit.
+        low, high: its 95% interval, from 0 up: as wide as the largest of all errors of a difference between
+            two groups (Tukey's simultaneous interval, bootstrapped), since best and worst were picked.
+    """
+
+    best: str
+    worst: str
+    value: float
+    low: float
+    high: float
+
+
+def gap(groups: Mapping[str, Estimates], metric: str) -> Gap | None:
+    """The largest gap between groups of at least `FEWEST` faces.
+
+    None where fewer than two have the metric, or where they were not asked the same question: one set's seven
+    expressions and another's two make no gap.
+    """
+    found = {name: one for name, one in groups.items() if metric in one.values and one.n >= FEWEST}
+    if len(found) < 2 or len({one.asked.get(metric) for one in found.values()}) > 1:
+        return None
+    values = {name: one.values[metric] for name, one in found.items()}
+    ranked = sorted(values, key=lambda name: METRICS[str(name_of(metric))].loss(values[name]))
+    errors = np.ptp([one.draws[metric] - values[name] for name, one in found.items()], axis=0)
+    value, error = max(values.values()) - min(values.values()), float(np.nanquantile(errors, 1 - LEVEL))
+    return Gap(ranked[0], ranked[-1], value, max(value - error, 0), value + error)
+
+
+def age_standardised(
+    table: pd.DataFrame,
+    grouping: str,
+    metrics: Sequence[str] | None = None,
+    people: pd.Series | None = None,
+    further: pd.DataFrame | None = None,
+) -> tuple[dict[str, Estimates], float]:
+    """Group -> metrics with the age bands of the whole table, and the share of its faces in the bands used.
+
+    Bands are used in which every group has `FEWEST_IN_BAND` faces; groups of less than `FEWEST` are left out.
+    No groups where no age is known or no band is common to all. A calibration error is not standardised.
+
+    Args:
+        table: labels and answers.
+        grouping, further: see `by_group`.
+        metrics: only these; by default all.
+        people: see `pocketface.metrics.confidence.resample`.
+    """
+    bands = with_ages_in(table, "age_band", age_band)
+    by = () if grouping in GROUPINGS or (further is not None and grouping in further) else (grouping,)
+    masks = {
+        group: inside
+        for (name, group), inside in members(table, further, by).items()
+        if name == grouping and inside.sum() >= FEWEST
+    }
+    if bands is None or len(masks) < 2:
+        return {}, 0.0
+    in_band = {band: (bands == band).to_numpy(bool) for band in AGE_BANDS}
+    shares = {
+        band: inside.sum() / bands.notna().sum()
+        for band, inside in in_band.items()
+        if all((mask & inside).sum() >= FEWEST_IN_BAND for mask in masks.values())
+    }
+    if not shares:
+        return {}, 0.0
+    parts = [part if metrics is None else part.only(metrics) for part in tallies(comparisons(table))]
+    parts = [part for part in parts if {one.family for one in part.metrics.values()} - {"bins"}]
+    asked = {metric: part.asked for part in parts for metric in part.metrics}
+    found = {}
+    for group, mask in masks.items():
+        cells = [(mask & in_band[band], share) for band, share in shares.items()]
+        one = np.ones((1, len(table)))
+        values = {name: float(value[0]) for name, value in _standardised(parts, cells, one).items()}
+        draws: dict[str, list[np.ndarray]] = {}
+        for times in blocks_of_draws(len(table), codes_of(people)):
+            for name, drawn in _standardised(parts, cells, times).items():
+                draws.setdefault(name, []).append(drawn)
+        known = {name: value for name, value in values.items() if not np.isnan(value)}
+        found[group] = Estimates(
+            known, {name: np.concatenate(draws[name]) for name in known}, int(mask.sum()), asked
+        )
+    return found, float(sum(shares.values()))
+
+
+def _standardised(
+    parts: Sequence[Tally], cells: Sequence[tuple[np.ndarray, float]], times: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The metrics `[R]` where the labelled faces of each cell `[N]` together weigh its share."""
+    found: dict[str, np.ndarray] = {}
+    for part in parts:
+        weights = np.zeros(times.shape)
+        for cell, share in cells:
+            inside = np.flatnonzero(cell & part.known)
+            drawn = times[:, inside]
+            with np.errstate(divide="ignore", invalid="ignore"):
+                weights[:, inside] = drawn * (share / drawn.sum(axis=1, keepdims=True))
+        found |= part.of(weights, drawn=len(times) > 1)
+    return found
+
+
+def _words(table: pd.DataFrame, name: str) -> pd.Series | None:
+    """A label column as words; an attribute's are `no` and `yes`."""
+    if name in CELEBA_ATTRIBUTES and name in table:
+        return table[name].map(dict(enumerate(NO_YES)))
+    return table.get(name)
 
 
 def _members(labels: pd.Series, known: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:

@@ -36,7 +36,7 @@ import numpy as np
 import pandas as pd
 
 from pocketface.core.labels import CELEBA_ATTRIBUTES, CLASSES, NO_YES, age_band, age_group
-from pocketface.metrics.registry import BINS, Metric, of_task
+from pocketface.metrics.registry import BINS, Metric, divided, of_task
 
 CLOSE = 5.0
 """Years, of `age_cs5`."""
@@ -195,12 +195,22 @@ class Ranks(Tally):
     def of(self, times: np.ndarray, drawn: bool = False) -> Values:
         """See `Tally`."""
         order = self._order()
-        if not len(order):
-            return {name: np.full(len(times), np.nan) for name in self.metrics}
-        ties = np.r_[0, np.flatnonzero(np.diff(self.score[order])) + 1]
-        sorted_times, positive = times[:, order].astype(float), self.positive[order]
-        parts = [np.add.reduceat(sorted_times * who, ties, axis=1) for who in (positive, ~positive)]
-        return {name: metric.compute(np.stack(parts, axis=1)) for name, metric in self.metrics.items()}
+        score, positive = -self.score[order], self.positive[order]
+        at, rank = np.flatnonzero(positive), np.r_[0, positive.cumsum()]
+        ends = [np.searchsorted(score, score[at], side) for side in ("left", "right")]
+        ordered = times[:, order]
+        place, found = _running(ordered), _running(ordered[:, at])
+        upto, until = found[:, rank[ends[1]]], place[:, ends[1]]
+        negatives = (place[:, -1] - found[:, -1])[:, None]
+        above = until - upto
+        if len(np.unique(score)) < len(score):  # of a tie, half
+            above = (above + place[:, ends[0]] - found[:, rank[ends[0]]]) / 2
+        weights = ordered[:, at].astype(float)
+        precision = np.divide(upto, until, out=np.zeros(upto.shape), where=until > 0)
+        below = divided(negatives - above, negatives)
+        means = [np.einsum("rk,rk->r", weights, share) for share in (precision, below)]
+        sums = np.stack([*means, weights.sum(axis=1)], axis=1)
+        return {name: metric.compute(sums) for name, metric in self.metrics.items()}
 
     def swapped(self, other: Self, which: np.ndarray, flips: np.ndarray) -> tuple[Values, Values]:
         """See `Tally`."""
@@ -226,6 +236,13 @@ class Ranks(Tally):
     def _order(self) -> np.ndarray:
         """The labelled faces, the most probable first."""
         return np.flatnonzero(self.known)[np.argsort(-self.score[self.known], kind="stable")]
+
+
+def _running(times: np.ndarray) -> np.ndarray:
+    """Sums `[R, M + 1]` of the first 0 to M columns of `[R, M]`."""
+    sums = np.zeros((times.shape[0], times.shape[1] + 1), np.float64 if times.dtype == float else np.int32)
+    np.cumsum(times, axis=1, out=sums[:, 1:])
+    return sums
 
 
 def _moved_answers(sums: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ of them, resamples and permutations. What a face adds depends on the metric's fa
 | `errors` | absolute error, signed error, whether at most 5 whole years off, 1 |
 | `cells` | its cell of the confusion matrix `[K*K]`, truth by answer; the positive class is last |
 | `bins` | per bin of confidence: confidence less right answer, the square of that, 1 |
-| `ranks` | none: the metric is computed from the faces in the order of their probability |
+| `ranks` | a positive face: precision down to it, share of negatives below it, 1; these depend on all faces |
 """
 
 from collections.abc import Callable
@@ -31,9 +31,6 @@ FEWEST_CALIBRATED = 200
 
 Compute = Callable[[np.ndarray], np.ndarray]
 """From sums `[..., F]` to a metric `[...]`; not a number where it is 0/0."""
-
-OfRanks = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""From the weights `[..., U]` of positive and of negative faces, the most probable first, ties together."""
 
 Unit = Literal["years", "share", "bytes", ""]
 Better = Literal["higher", "lower", "zero", "same"]
@@ -186,17 +183,6 @@ def _calibration(corrections: int) -> Compute:
     return compute
 
 
-def _auc(positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
-    above = positives.cumsum(-1) - positives / 2
-    return divided((negatives * above).sum(-1), positives.sum(-1) * negatives.sum(-1))
-
-
-def _average_precision(positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
-    found = positives.cumsum(-1)
-    precision = np.nan_to_num(divided(found, found + negatives.cumsum(-1)))
-    return divided((positives * precision).sum(-1), positives.sum(-1))
-
-
 _MEANS = ("gender", "expression")
 _WEIGHTED = (*_MEANS, *CELEBA_ATTRIBUTES)
 
@@ -214,12 +200,8 @@ def _errors(label: str, unit: Unit, better: Better, tolerance: float, column: in
     return Metric(label, unit, better, tolerance, digits, family="errors", compute=_mean(column))
 
 
-def _ranks(label: str, compute: OfRanks) -> Metric:
-    return Metric(
-        *(label, "share", "higher", 0.01),
-        family="ranks",
-        compute=lambda weights: compute(weights[..., 0, :], weights[..., 1, :]),
-    )
+def _ranks(label: str, column: int) -> Metric:
+    return Metric(label, "share", "higher", 0.01, family="ranks", compute=_mean(column))
 
 
 METRICS: dict[str, Metric] = {
@@ -231,8 +213,8 @@ METRICS: dict[str, Metric] = {
     "macro_f1": _cells("macro F1", _macro_f1, _MEANS),
     "weighted_f1": _cells("weighted F1", _weighted_f1, _WEIGHTED),
     "f1": _cells("F1", _positive_f1, CELEBA_ATTRIBUTES),
-    "auc": _ranks("AUC", _auc),
-    "average_precision": _ranks("average precision", _average_precision),
+    "auc": _ranks("AUC", 1),
+    "average_precision": _ranks("average precision", 0),
     "ece": Metric(
         *("calibration error", "share", "lower", 0.02),
         family="bins",
