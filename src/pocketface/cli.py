@@ -669,10 +669,10 @@ def _draw(row: dict[str, Any], place: Path) -> None:
     """Draws the answers of a picture that could be read."""
     if row["status"] not in ("ok", "no_face"):
         return
-    from pocketface.cropping.picture import decode_reduced
+    from pocketface.cropping.picture import read
     from pocketface.evaluation.draw import draw, write
 
-    picture, reduction = decode_reduced(Path(row["path"]).read_bytes())
+    picture, reduction = read(Path(row["path"]))
     write(place, draw(picture, row["faces"], reduction))
 
 

@@ -1,8 +1,12 @@
+import dataclasses
 import io
+import os
 import pickle
+import re
 import struct
 import subprocess
 import sys
+import time
 import zlib
 from pathlib import Path
 from unittest import mock
@@ -15,6 +19,7 @@ from hypothesis import strategies as st
 from PIL import Image, TiffImagePlugin
 from pillow_heif import from_pillow
 
+from pocketface.core.budget import PICTURE, Apart
 from pocketface.cropping import picture
 from pocketface.cropping.picture import (
     REASONS,
@@ -23,6 +28,7 @@ from pocketface.cropping.picture import (
     decode,
     decode_reduced,
     is_picture,
+    read,
 )
 
 WIDTH, HEIGHT = 32, 40
@@ -98,9 +104,34 @@ WEBP, BMP = saved(IMAGE, "WEBP"), saved(IMAGE, "BMP")
 TIFF, PPM = saved(IMAGE, "TIFF"), saved(IMAGE, "PPM")
 AVIF, HEIC = saved(IMAGE, "AVIF"), heic(IMAGE, quality=90)
 THUMBNAILED = saved(IMAGE, "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0" + JPEG)
-SCAN = JPEG.index(b"\xff\xda")
+SCAN, SCANS = JPEG.index(b"\xff\xda"), PROGRESSIVE.rindex(b"\xff\xda")
 TINY = IMAGE.resize((8, 8))
 PGM16 = b"P5 %d %d 65535\n" % (WIDTH, HEIGHT) + bytes(2 * WIDTH * HEIGHT)
+
+
+def _resized(jpeg: bytes, width: int, height: int) -> bytes:
+    """A JPEG whose header promises another size."""
+    at = re.search(b"\xff[\xc0\xc2]", jpeg).start() + 5
+    return jpeg[:at] + struct.pack(">HH", height, width) + jpeg[at + 4 :]
+
+
+def directories(count: int) -> bytes:
+    """A TIFF of so many pages that are the same picture."""
+    start = struct.unpack("<I", TIFF[4:8])[0]
+    directory = TIFF[start : start + 2 + 12 * struct.unpack("<H", TIFF[start : start + 2])[0]]
+    next_ones = [len(TIFF) + (page + 1) * (len(directory) + 4) for page in range(count - 1)] + [0]
+    pages = b"".join(directory + struct.pack("<I", next_one) for next_one in next_ones)
+    return TIFF[:4] + struct.pack("<I", len(TIFF)) + TIFF[8:] + pages
+
+
+def written_tiff(tags: dict[int, int], long: int = 0) -> bytes:
+    """A TIFF of 64x64 with these tags, and 1,000 more that are the same `long` bytes."""
+    tags = {256: 64, 257: 64, 258: 8, 259: 1, 262: 1, 277: 1, **tags}
+    entries = [struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted(tags.items())]
+    entries += [struct.pack("<HHII", 40_000 + tag, 1, long, 8) for tag in range(1000 if long else 0)]
+    return b"II*\0\x08\0\0\0" + struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4 + long)
+
+
 FLOAT_TIFF = saved(Image.fromarray(GREY.astype(np.float32)), "TIFF")
 
 
@@ -271,6 +302,14 @@ BAD = {
     "ppm, half": (PPM[: len(PPM) // 2], "truncated"),
     "ppm, letters": (b"P6 wide high 255\n" + bytes(100), "unreadable"),
     "jpeg, 8 pixels": (saved(TINY, "JPEG"), "too_small"),
+    "jpeg, many scans": (
+        _resized(PROGRESSIVE, 9000, 9000)[:-2] + PROGRESSIVE[SCANS:-2] * 30 + PROGRESSIVE[-2:],
+        "too_large",
+    ),
+    "tiff, 100,000 pages": (directories(100_000), "animated"),
+    "tiff, parts on each other": (written_tiff({}, long=2**20), "unreadable"),
+    "tiff, tiles beyond it": (written_tiff({322: 2**14, 323: 2**14, 324: 8, 325: 64}), "too_large"),
+    "ppm, a long comment": (b"P6 #" + b"a" * 10_000_000 + PPM[2:], "too_large"),
     "gif, 1 pixel": (saved(IMAGE.resize((1, 1)), "GIF"), "too_small"),
 }
 
@@ -291,8 +330,39 @@ class TestRejected:
         assert not recwarn.list
 
     def test_every_reason_is_explained_and_occurs(self) -> None:
-        needs = {"needs_heif", "needs_codec"}  # see below
-        assert {reason for _, reason in BAD.values()} | needs == set(REASONS)
+        below = {"needs_heif", "needs_codec", "special", "timeout"}
+        assert {reason for _, reason in BAD.values()} | below == set(REASONS)
+
+    @pytest.mark.parametrize("data", [PNG, TIFF, PPM, PROGRESSIVE, GIF, BMP], ids=range(6))
+    def test_time_is_bounded(self, data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(picture, "PICTURE", dataclasses.replace(PICTURE, seconds=-1))
+        with pytest.raises(Rejected) as rejected:
+            decode(data)
+        assert rejected.value.told.startswith("decoding it took more than 60 seconds")
+
+    @pytest.mark.parametrize("data", [AVIF, HEIC], ids=["avif", "heic"])
+    def test_where_a_library_does_not_stop_its_process_is_ended(
+        self, data: bytes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(picture, "_apart", Apart(1.5, PICTURE.memory))
+        assert decode(data).shape == RGB.shape
+        monkeypatch.setattr(picture, "_decoded", time.sleep)
+        monkeypatch.setattr(picture, "_apart", lambda decoded, data, kind: Apart(0.5, 2**32)(decoded, 60))
+        with pytest.raises(Rejected, match="timeout"):
+            decode(data)
+        monkeypatch.setattr(picture, "_apart", lambda decoded, data, kind: Apart(60, 2**32)(os._exit, 9))
+        with pytest.raises(Rejected, match=r"unreadable: .*status 9"):
+            decode(data)
+
+    def test_special_and_huge_files_are_not_read(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe")
+        for special in (Path("/dev/zero"), tmp_path / "pipe", tmp_path):
+            with pytest.raises(Rejected, match="special"):
+                read(special)
+        with (tmp_path / "holes.jpg").open("wb") as file:
+            file.truncate(2**40)
+        with pytest.raises(Rejected, match="too_large: more than 400,000,000 bytes"):
+            read(tmp_path / "holes.jpg")
 
     def test_a_decoder_that_is_missing_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(picture, "pillow_heif", None)
@@ -323,12 +393,6 @@ class TestRejected:
             "2 frames",
             "animated: 2 frames",
         )
-
-
-def _resized(jpeg: bytes, width: int, height: int) -> bytes:
-    """A JPEG whose header promises another size."""
-    at = jpeg.index(b"\xff\xc0") + 5
-    return jpeg[:at] + struct.pack(">HH", height, width) + jpeg[at + 4 :]
 
 
 class TestDecodeReduced:
@@ -363,7 +427,7 @@ class TestDecodeReduced:
         pixels, reduction = decode_reduced(saved(self.LARGE.crop((0, 0, 200, 100)), "JPEG"))
         assert (pixels.shape, reduction) == ((100, 200, 3), 1)
 
-    @pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF", "AVIF"])
+    @pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
     def test_other_formats_are_too_large(self, kind: str) -> None:
         with pytest.raises(Rejected, match="too_large: 203x121"):
             decode(saved(self.LARGE, kind))

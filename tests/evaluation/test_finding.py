@@ -102,6 +102,11 @@ def test_a_picture_that_cannot_be_read_says_why(tmp_path, content, reason):
     assert reason in REASONS
 
 
+def test_special_files_are_refused_by_kind():
+    looked = look(Path("/dev/zero"), [(CHIP, SMALL)], Search())
+    assert (looked.reason, looked.detail) == ("special", REASONS["special"])
+
+
 @pytest.mark.parametrize("address", ["https://example.org/me.jpg", "s3://faces/me.jpg", "file:///me.jpg"])
 def test_an_address_is_no_file(address):
     assert look(Path(address), [(CHIP, SMALL)], Search()).reason == "address"

@@ -20,7 +20,7 @@ from pocketface.core import outs
 from pocketface.core.errors import PocketfaceError, shown
 from pocketface.core.files import read_text
 
-DEEPEST, MOST = 50, 200_000
+DEEPEST, MOST = 50, 50_000
 """How deep the content of a file is nested, and how many nodes it has, each alias as what it stands for."""
 T = TypeVar("T")
 
@@ -79,6 +79,14 @@ def parse(text: str) -> Any:
 
 
 class _Loader(yaml.SafeLoader):
+    composed = 0
+
+    def compose_node(self, parent: Any, index: Any) -> yaml.Node | None:
+        self.composed += 1
+        if self.composed > MOST:  # before the rest is read, which takes minutes
+            raise yaml.YAMLError(f"larger than {MOST:,} values")
+        return super().compose_node(parent, index)
+
     def get_single_data(self) -> Any:
         node = self.get_single_node()
         if node is None:

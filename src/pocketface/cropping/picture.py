@@ -6,6 +6,8 @@
 Pillow decodes, because it says when a file is cut short: OpenCV fills the rest of a JPEG with grey and
 returns it, and so does Pillow with JPEG 2000, which is therefore not read. What is not one whole still
 picture of a usable size is `Rejected`, for one of `REASONS`.
+
+A picture may be somebody else's, made to keep a machine busy, so it has a budget: `pocketface.core.budget`.
 """
 
 import io
@@ -13,11 +15,15 @@ import re
 import struct
 import warnings
 import zlib
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, features
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
+
+from pocketface.core.budget import PICTURE, Apart, Metered, TooMuch
+from pocketface.core.files import NotRegular, TooLarge, read_bytes
 
 try:
     import pillow_heif
@@ -45,13 +51,21 @@ SIGNATURE_BYTES = 64
 DNG_VERSION, SUBFILE = 50706, 254
 """TIFF tags of raw files: the one that makes it a DNG; of a page, bit 0, that it is a smaller copy of the
 picture, as is the first page of NEF, ARW and their like."""
+TILE = 322, 323
+"""TIFF tags: width and height of a tile."""
 
 MIN_SIDE = 16
 """Pixels. The smallest faces of any dataset here are 20 pixels wide."""
-MAX_PIXELS = 100_000_000
-"""A picture takes about ten bytes a pixel while it is decoded, however small its file is."""
+MAX_PIXELS = PICTURE.pixels
 MAX_JPEG_PIXELS = 2 * MAX_PIXELS
 """Phones have up to 200 megapixels. A JPEG above `MAX_PIXELS` is decoded at half its size."""
+MAX_SCANNED = 25 * MAX_PIXELS
+"""Pixels of a JPEG times its scans: each refines all of them, and may be a few bytes. Usual are up to 12."""
+LONGEST_HEADER = 4096
+"""Bytes of a PPM's, comments included, which Pillow reads one by one."""
+ALONE = ("AVIF", "HEIF")
+"""Formats that are decoded in a process that can be ended: their libraries do all in one call, and sizes
+stand in several places of a file."""
 
 REASONS = {
     "empty": "the file has no bytes",
@@ -62,8 +76,11 @@ REASONS = {
     "unreadable": "the file is damaged",
     "truncated": "the file ends before the picture does",
     "too_small": f"a side is shorter than {MIN_SIDE} pixels",
-    "too_large": f"more than {MAX_PIXELS:,} pixels, or {MAX_JPEG_PIXELS:,} in a JPEG file: make it smaller, "
-    "for example with `magick PICTURE -resize 4000x4000 SMALLER.jpg`",
+    "too_large": f"more than {MAX_PIXELS:,} pixels, or {MAX_JPEG_PIXELS:,} in a JPEG file, or "
+    f"{PICTURE.bytes:,} bytes, or as much work: make it smaller, for example with "
+    "`magick PICTURE -resize 4000x4000 SMALLER.jpg`",
+    "timeout": f"decoding it took more than {PICTURE.seconds:.0f} seconds: save it anew as a plain JPEG",
+    "special": "not a regular file, but a folder, a device, a pipe or the like",
     "animated": "several frames or pages, and none of them is the picture",
 }
 """Reason -> what it means, and the remedy where there is one."""
@@ -112,6 +129,22 @@ def is_picture(beginning: bytes) -> bool:
     return _format(beginning[:SIGNATURE_BYTES]) is not None
 
 
+def read(path: Path) -> tuple[np.ndarray, int]:
+    """As `decode_reduced`, of a file.
+
+    Raises:
+        Rejected: for one of `REASONS`.
+        OSError: it is not there, or may not be read.
+    """
+    try:
+        data = read_bytes(path, PICTURE.bytes)
+    except NotRegular:
+        raise Rejected("special") from None
+    except TooLarge:
+        raise Rejected("too_large", f"more than {PICTURE.bytes:,} bytes") from None
+    return decode_reduced(data)
+
+
 def decode(data: bytes) -> np.ndarray:
     """The pixels of a picture file, as `decode_reduced` gives them, where their scale does not matter."""
     return decode_reduced(data)[0]
@@ -138,15 +171,35 @@ def decode_reduced(data: bytes) -> tuple[np.ndarray, int]:
     """
     if not data:
         raise Rejected("empty")
+    if len(data) > PICTURE.bytes:
+        raise Rejected("too_large", f"{len(data):,} bytes")
+    kind = _decodable(data)
+    try:
+        return _apart(_decoded, data, kind) if kind in ALONE else _decoded(data, kind)
+    except TimeoutError:
+        raise Rejected("timeout") from None
+    except ChildProcessError as error:
+        raise Rejected("unreadable", str(error)) from None
+
+
+_apart = Apart(PICTURE.seconds, PICTURE.memory)
+
+
+def _decoded(data: bytes, kind: str) -> tuple[np.ndarray, int]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd metadata; the size is checked below
-            with _open(data) as image:
+            with _open(data, kind) as image:
                 reduction = _reduce(image)
                 _check(image)
+                _check_work(image, data)
                 image.load()
                 _check_end(image, data)
                 return _upright_rgb(image), reduction
+    except TimeoutError:  # an OSError, too
+        raise
+    except TooMuch as error:
+        raise Rejected("too_large", str(error)) from None
     except Image.DecompressionBombError:  # a frame that is larger than the header says
         raise Rejected("too_large") from None
     except _DAMAGED as error:
@@ -159,8 +212,8 @@ def _format(beginning: bytes) -> str | None:
     return next(matches, None)
 
 
-def _open(data: bytes) -> ImageFile:
-    """The picture with its header read; by its plugin, for `Image.open` has limits of its own."""
+def _decodable(data: bytes) -> str:
+    """The format of a picture file that can be decoded here."""
     kind = _format(data[:SIGNATURE_BYTES])
     if kind is None:
         raise Rejected("unsupported", f"begins with {data[:8]!r}")
@@ -168,12 +221,20 @@ def _open(data: bytes) -> ImageFile:
         raise Rejected("raw")
     if kind in ("AVIF", "WEBP") and not features.check(kind.lower()):
         raise Rejected("needs_codec", kind)
+    if kind == "HEIF" and pillow_heif is None:
+        raise Rejected("needs_heif")
+    if kind == "PPM" and len(re.sub(rb"#[^\r\n]*", b"", data[:LONGEST_HEADER]).split(None, 3)) < 4:
+        reason = "too_large" if len(data) > LONGEST_HEADER else "truncated"
+        raise Rejected(reason, f"no pixels in its first {LONGEST_HEADER} bytes")
+    return kind
+
+
+def _open(data: bytes, kind: str) -> ImageFile:
+    """The picture with its header read; by its plugin, for `Image.open` has limits of its own."""
     if kind == "HEIF":
-        if pillow_heif is None:
-            raise Rejected("needs_heif")
         return pillow_heif.HeifImageFile(io.BytesIO(data))
     Image.init()
-    return Image.OPEN[kind][0](io.BytesIO(data), "")
+    return Image.OPEN[kind][0](Metered(data, PICTURE.seconds), "")
 
 
 def _reduce(image: ImageFile) -> int:
@@ -195,9 +256,21 @@ def _check(image: ImageFile) -> None:
     if isinstance(image, TiffImageFile) and (DNG_VERSION in image.tag_v2 or image.tag_v2.get(SUBFILE, 0) & 1):
         raise Rejected("raw")
     if image.format not in ("MPO", "HEIF") and getattr(image, "is_animated", False):
-        raise Rejected("animated", f"{getattr(image, 'n_frames', 'several')} frames")
+        raise Rejected("animated")
     if image.mode in ("I", "F"):
         raise Rejected("unsupported", "pixels of 32 bits have no agreed range")
+
+
+def _check_work(image: ImageFile, data: bytes) -> None:
+    """Rejects what makes more work than its size says: a JPEG of many scans, a TIFF of huge tiles."""
+    width, height = image.size
+    tags = image.tag_v2 if isinstance(image, TiffImageFile) else {}
+    if (tile := tags.get(TILE[0], 1) * tags.get(TILE[1], 1)) > MAX_PIXELS:
+        raise Rejected("too_large", f"tiles of {tile:,} pixels")
+    if image.format in ("JPEG", "MPO") or image.info.get("compression") in ("jpeg", "tiff_jpeg"):
+        scans = data.count(b"\xff\xda")
+        if width * height * scans > MAX_SCANNED:
+            raise Rejected("too_large", f"{scans} scans of {width}x{height} pixels")
 
 
 def _check_end(image: ImageFile, data: bytes) -> None:

@@ -28,7 +28,7 @@ from pocketface.core.processes import end_with
 from pocketface.cropping import picture as pictures
 from pocketface.cropping.crop import crop_picture, cut_face
 from pocketface.cropping.detect import Box, Face, detect, scaled
-from pocketface.cropping.picture import Rejected, decode_reduced
+from pocketface.cropping.picture import Rejected
 from pocketface.faces.settings import Crop, Input
 from pocketface.faces.view import view
 
@@ -140,7 +140,7 @@ def _ended(workers: Sequence[BaseProcess]) -> str:
 def look(path: Path, wanted: Sequence[Wanted], search: Search) -> Looked:
     """Looks at one picture file."""
     try:
-        picture, reduction = decode_reduced(path.read_bytes())
+        picture, reduction = pictures.read(path)
     except FileNotFoundError:
         return Looked(path, "address" if re.match(r"\w[\w+.-]+:/", path.as_posix()) else "no_such_file")
     except OSError:

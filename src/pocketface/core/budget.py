@@ -1,0 +1,157 @@
+"""How much of this machine somebody else's file may take, and a process that can be ended when it takes more.
+
+    PICTURE.seconds, PICTURE.bytes, PICTURE.pixels
+    Apart(PICTURE.seconds, PICTURE.memory)(decode, data)
+
+Where the work of a library is bounded by what a file says at its beginning, that is checked before. Where a
+library reads on and on, `Metered` ends it. Where it does neither, it works `Apart`.
+"""
+
+import io
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import IO, NoReturn, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+KEPT_ALIVE = 1.0
+"""Seconds more after which the process of `Apart` ends itself, should its parent be gone."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Of one picture.
+
+    Attributes:
+        seconds: to decode it.
+        bytes: of the file.
+        pixels: of the picture; it takes about ten bytes a pixel while it is decoded.
+        memory: bytes of address space of a process that decodes it apart.
+    """
+
+    seconds: float
+    bytes: int
+    pixels: int
+    memory: int
+
+
+PICTURE = Budget(seconds=60, bytes=400_000_000, pixels=100_000_000, memory=6 * 2**30)
+
+
+class TooMuch(Exception):
+    """A file is read again and again; the message names the limit."""
+
+
+class Metered(io.BytesIO):
+    """Bytes that may be read for a time, and a few times over."""
+
+    def __init__(self, data: bytes, seconds: float) -> None:
+        super().__init__(data)
+        self._until, self._left = time.monotonic() + seconds, 8 * len(data) + 2**20
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """As usual; raises `TimeoutError` or `TooMuch` when the budget is spent."""
+        if time.monotonic() > self._until:
+            raise TimeoutError
+        content = super().read(size)
+        self._left -= len(content)
+        if self._left < 0:
+            raise TooMuch("its parts stand on each other: more than 8 times its bytes were read")
+        return content
+
+
+class Apart:
+    """Calls functions in another process, one at a time, which starts at the first call and is kept.
+
+    Args:
+        seconds: a call may take; then the process is ended, and the next call starts another.
+        memory: bytes of address space, where the system can limit it.
+    """
+
+    def __init__(self, seconds: float, memory: int) -> None:
+        self._seconds, self._memory = seconds, memory
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._owner = 0
+
+    def __call__(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+        """What the function returns or raises; it and what it is given can be pickled.
+
+        Raises:
+            TimeoutError: it took too long.
+            ChildProcessError: the process died.
+        """
+        with self._lock:
+            child = self._child()
+            assert child.stdin and child.stdout
+            timer = threading.Timer(self._seconds, child.kill)
+            timer.start()
+            began = time.monotonic()
+            try:
+                pickle.dump((function, arguments, named), child.stdin)
+                child.stdin.flush()
+                result, error = pickle.load(child.stdout)
+            except (EOFError, BrokenPipeError, pickle.UnpicklingError):
+                self._end(child, time.monotonic() - began)
+            except BaseException:  # Ctrl-C, say: its answer must not become that of the next call
+                self._process = None
+                child.kill()
+                raise
+            finally:
+                timer.cancel()
+        if error is not None:
+            raise error
+        return result  # type: ignore[no-any-return]
+
+    def _child(self) -> "subprocess.Popen[bytes]":
+        """The process; a new one if it died, or this process was forked from the one that started it."""
+        if self._process is None or self._owner != os.getpid() or self._process.poll() is not None:
+            code = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import serve; serve()"
+            limits = [str(int(self._seconds + KEPT_ALIVE)), str(self._memory)]
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", code, *limits], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            )
+            self._owner = os.getpid()
+        return self._process
+
+    def _end(self, child: "subprocess.Popen[bytes]", took: float) -> NoReturn:
+        child.kill()
+        code, self._process = child.wait(), None
+        if took >= self._seconds:
+            raise TimeoutError
+        raise ChildProcessError(f"the process that read it ended with status {code}")
+
+
+def serve() -> None:
+    """What the process of `Apart` does: it ends with its input, or when a call has taken too long."""
+    seconds, memory = map(int, sys.argv[1:])
+    if hasattr(signal, "alarm"):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    answers: IO[bytes] = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints is no answer
+    while True:
+        try:
+            function, arguments, named = pickle.load(sys.stdin.buffer)
+        except EOFError:
+            return
+        getattr(signal, "alarm", int)(seconds)
+        result = error = None
+        try:
+            result = function(*arguments, **named)
+        except Exception as raised:  # again by who asked
+            error = raised
+        getattr(signal, "alarm", int)(0)
+        pickle.dump((result, error), answers)
+        answers.flush()
