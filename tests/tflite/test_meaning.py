@@ -102,7 +102,7 @@ def test_no_other_order_of_labels_passes(folder, expressions, genders) -> None:
 
 def test_a_file_without_meaning_is_not_believed_to_be_its_cards(folder, colour_model) -> None:
     shutil.copy(colour_model, folder / MODEL_FILE)
-    edit(folder, lambda c: c.update(sha256=sha256(colour_model)))
+    edit(folder, lambda c: c.update(sha256=sha256(colour_model), size_bytes=colour_model.stat().st_size))
     with pytest.raises(PocketfaceError, match=r"does not say what it means, so card\.json cannot be checked"):
         opened(folder / MODEL_FILE, read_card(folder, VariantCard))
 

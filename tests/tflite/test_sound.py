@@ -1,6 +1,9 @@
 """What is refused that LiteRT lets through: with an error, no traceback and no answer."""
 
+import dataclasses
+import json
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,11 +15,13 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.tools import flatbuffer_utils
 
+from pocketface.core.budget import MODEL
 from pocketface.core.errors import PocketfaceError
 from pocketface.tflite import audit, sound
 from pocketface.tflite.run import Runner
 
 PUBLISHED = sorted((Path(__file__).parents[2] / "weights").glob("*/int8/model.tflite"))
+MACS = {path: json.loads((path.parent / "card.json").read_text())["macs"] for path in PUBLISHED}
 SMALLEST = min(PUBLISHED, key=lambda path: path.stat().st_size)
 
 
@@ -94,6 +99,87 @@ def test_what_litert_finds_itself_or_would_write_behind(tmp_path, change) -> Non
         Runner(file)
 
 
+INT32 = schema.TensorType.INT32
+
+
+def instead(kind: str, *operands: list[int], out: list[int] | None = None) -> Callable:
+    """The operator that reads the picture becomes another one, with constants as further operands."""
+
+    def change(model: schema.ModelT) -> None:
+        graph = model.subgraphs[0]
+        operator = graph.operators[0]
+        code = getattr(schema.BuiltinOperator, kind)
+        model.operatorCodes.append(schema.OperatorCodeT(min(code, 127), None, 1, code))
+        operator.opcodeIndex = len(model.operatorCodes) - 1
+        operator.builtinOptionsType, operator.builtinOptions = 0, None
+        for values in operands:
+            model.buffers.append(schema.BufferT(np.int32(values).view(np.uint8) if values else None))
+            tensor = schema.TensorT([len(values)], INT32, len(model.buffers) - 1, b"told")
+            operator.inputs = [*operator.inputs, len(graph.tensors)]
+            graph.tensors.append(tensor)
+        if out is not None:
+            graph.tensors[operator.outputs[0]].shape = out
+
+    return change
+
+
+def shaped(*shape: int) -> Callable:
+    """What the first operator writes has another shape."""
+    return lambda m: setattr(m.subgraphs[0].tensors[m.subgraphs[0].operators[0].outputs[0]], "shape", shape)
+
+
+def crowded(model: schema.ModelT) -> None:
+    model.buffers += [schema.BufferT()] * 60_000
+
+
+TOO_MUCH = {
+    "loop": (instead("WHILE"), "operator WHILE: not run"),
+    "branch": (instead("IF"), "operator IF: not run"),
+    "call": (instead("CALL_ONCE"), "operator CALL_ONCE: not run"),
+    "state": (instead("READ_VARIABLE"), "operator READ_VARIABLE: not run"),
+    "sequence": (instead("UNIDIRECTIONAL_SEQUENCE_LSTM"), "LSTM: not run"),
+    "size computed": (instead("TILE", []), "operator TILE: not run, for the size"),
+    "no size": (instead("FILL"), "operator FILL: not run, for the size"),
+    "another size": (instead("TILE", [1, 9999, 9999, 9]), "TILE gives .* values, not"),
+    "a side below 0": (shaped(-64, 1), "elements overflowed"),
+    "values": (shaped(1, 2**15, 2**15, 1), "too_large: tensors of"),
+    "parts": (crowded, "too_large: a TFLite file of more than 5,000,000 parts"),
+}
+
+
+@pytest.mark.parametrize("kind", TOO_MUCH)
+def test_what_would_run_for_ever_or_take_all_memory_is_not_run(tmp_path, kind: str) -> None:
+    change, complaint = TOO_MUCH[kind]
+    file = tmp_path / "model.tflite"
+    file.write_bytes(damaged(change))
+    with pytest.raises(PocketfaceError, match=rf"model\.tflite: .*{complaint}"):
+        Runner(file)
+
+
+@pytest.mark.parametrize("file", PUBLISHED, ids=lambda path: path.parts[-3])
+def test_work_is_counted_and_bounded(file: Path, monkeypatch) -> None:
+    monkeypatch.setattr(sound, "MODEL", dataclasses.replace(MODEL, work=1000))
+    with pytest.raises(PocketfaceError, match="operations for one face; at most 1,000 are done") as told:
+        sound.check(file.read_bytes())
+    work, macs = int(re.sub(r"\D", "", str(told.value).partition(" op")[0])), MACS[file]
+    assert macs < work < 2 * macs + 10_000_000
+
+
+@pytest.mark.parametrize("kind", ["RESIZE_BILINEAR", "PAD", "BROADCAST_TO"])
+def test_operators_that_grow_by_a_constant_are_run(kind: str) -> None:
+    told = {"RESIZE_BILINEAR": [64, 64], "PAD": [0] * 8, "BROADCAST_TO": [1, 64, 64, 1]}[kind]
+    sound.check(damaged(instead(kind, told, out=[1, 64, 64, 1])))
+
+
+def test_special_and_huge_files_are_no_models(tmp_path) -> None:
+    with pytest.raises(PocketfaceError, match="/dev/zero: not a regular file"):
+        Runner(Path("/dev/zero"))
+    with (tmp_path / "holes.tflite").open("wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(PocketfaceError, match="larger than 1,073,741,824 bytes"):
+        Runner(tmp_path / "holes.tflite")
+
+
 @pytest.mark.parametrize("file", PUBLISHED, ids=lambda path: path.parts[-3])
 def test_published_files_are_sound(file: Path) -> None:
     sound.begins(file.read_bytes())
@@ -104,6 +190,7 @@ MUTATED = """
 import sys
 from pathlib import Path
 import numpy as np
+from pocketface.core.budget import MODEL
 from pocketface.core.errors import PocketfaceError
 from pocketface.tflite import audit
 from pocketface.tflite.meaning import read

@@ -1,10 +1,10 @@
 """How much of this machine somebody else's file may take, and a process that can be ended when it takes more.
 
-    PICTURE.seconds, PICTURE.bytes, PICTURE.pixels
+    PICTURE.seconds, PICTURE.bytes, PICTURE.pixels, MODEL.bytes, MODEL.work
     Apart(PICTURE.seconds, PICTURE.memory)(decode, data)
 
-Where the work of a library is bounded by what a file says at its beginning, that is checked before. Where a
-library reads on and on, `Metered` ends it. Where it does neither, it works `Apart`.
+Where the work of a library is bounded by what a file says of itself, that is checked before, as of every
+model. Where a library reads on and on, `Metered` ends it. Where it does neither, it works `Apart`.
 """
 
 import io
@@ -27,7 +27,7 @@ KEPT_ALIVE = 1.0
 
 
 @dataclass(frozen=True)
-class Budget:
+class PictureBudget:
     """Of one picture.
 
     Attributes:
@@ -43,7 +43,25 @@ class Budget:
     memory: int
 
 
-PICTURE = Budget(seconds=60, bytes=400_000_000, pixels=100_000_000, memory=6 * 2**30)
+@dataclass(frozen=True)
+class ModelBudget:
+    """Of one model.
+
+    Attributes:
+        bytes: of the file.
+        parts: letters of names, scales, operands and the like in it; a tensor, operator or buffer counts 100.
+        values: numbers in all its tensors.
+        work: multiplications and numbers moved, for one face; VGG-Face has 15.5 thousand million.
+    """
+
+    bytes: int
+    parts: int
+    values: int
+    work: int
+
+
+PICTURE = PictureBudget(seconds=60, bytes=400_000_000, pixels=100_000_000, memory=6 * 2**30)
+MODEL = ModelBudget(bytes=2**30, parts=5_000_000, values=2**28, work=100_000_000_000)
 
 
 class TooMuch(Exception):

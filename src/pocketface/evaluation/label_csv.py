@@ -28,12 +28,15 @@ from pathlib import Path
 import pandas as pd
 
 from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import read_bytes
 from pocketface.core.labels import AGE_BANDS, CELEBA_ATTRIBUTES, CLASSES
 from pocketface.metrics.answers import AGE_RANGE
 
 PATH = "path"
 COLUMNS = (PATH, "age", *CLASSES, *CELEBA_ATTRIBUTES)
 SEPARATORS = ",;\t"
+LARGEST = 200_000_000
+"""Bytes; a line of such a file has about 50."""
 _FOLDED = {column.lower(): column for column in COLUMNS}
 
 Value = float | int | str | None
@@ -78,8 +81,7 @@ def hint(column: str) -> str | None:
 def _lines(path: Path) -> tuple[list[tuple[int, list[str]]], str]:
     """`(line number, stripped cells)` of every line that is not blank, and what separates the cells."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            content = file.read()
+        content = read_bytes(path, LARGEST).decode("utf-8-sig")
         separator = max(SEPARATORS, key=content.lstrip().partition("\n")[0].count)
         reader = csv.reader(io.StringIO(content, newline=""), delimiter=separator, strict=True)
         stripped = ((reader.line_num, [cell.strip() for cell in cells]) for cells in reader)

@@ -62,7 +62,7 @@ def opened(file: Path, card: VariantCard, threads: int = 1) -> Runner:
         PocketfaceError: the file cannot be run or is not the one that the card describes, or they differ in
             crop, input, outputs, shapes or scales.
     """
-    if file.is_file() and sha256(file) != card.sha256:
+    if file.is_file() and (file.stat().st_size != card.size_bytes or sha256(file) != card.sha256):
         raise PocketfaceError(f"{file}: damaged, or not the file that {CARD} describes; {AGAIN}")
     runner = Runner(file, threads)
     check(runner, card)

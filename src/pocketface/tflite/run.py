@@ -18,7 +18,9 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from tqdm import tqdm
 
 from pocketface.cards import Port
+from pocketface.core.budget import MODEL
 from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import read_bytes
 from pocketface.tflite import sound
 
 Answers = dict[str, np.ndarray]
@@ -51,12 +53,12 @@ class Runner:
 
     Raises:
         PocketfaceError: the file cannot be read or is not a model, its tensors cannot be allocated, or it is
-            not sound, see `pocketface.tflite.sound`.
+            not sound or takes too much to run, see `pocketface.tflite.sound`.
     """
 
     def __init__(self, path: Path, threads: int = 1, kernels: Kernels = "xnnpack"):
         try:
-            self.content = Path(path).read_bytes()
+            self.content = read_bytes(path, MODEL.bytes)
         except OSError as error:
             raise PocketfaceError(
                 f"{path}: cannot be read ({error.strerror}); a model is a variant's folder or a .tflite file"

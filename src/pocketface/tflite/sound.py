@@ -1,11 +1,18 @@
-"""What LiteRT's own check of a file lets through, and what it then computes with or crashes at."""
+"""What LiteRT's own check of a file lets through, and what it then computes with, crashes at or never ends.
 
+Only models are run whose work and memory their shapes tell: these have a budget, `pocketface.core.budget`.
+"""
+
+import math
+import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import accumulate
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from pocketface.core.budget import MODEL
 from pocketface.core.errors import PocketfaceError
 
 IDENTIFIER = b"TFL3"
@@ -16,21 +23,67 @@ WEIGHTED = {"CONV_2D": 4, "DEPTHWISE_CONV_2D": 4, "FULLY_CONNECTED": 2, "TRANSPO
 LIMITS = {"INT4": (-8, 7), "INT8": (-128, 127), "UINT8": (0, 255), "INT16": (-32768, 32767)}
 """Least and greatest value of an integer type."""
 
+Shape = tuple[int, ...]
+UNBOUNDED = re.compile(
+    r"(CALL|CALL_ONCE|IF|WHILE|CUSTOM|DELEGATE|STABLEHLO_\w+|\w*(LSTM|RNN|HASHTABLE|VARIABLE)|HASHTABLE_\w+"
+    r"|VAR_HANDLE|NON_MAX\w+|RANGE|UNIQUE|WHERE|SVDF|LSH_\w+|SKIP_GRAM|\w*(SPARSE|SEGMENT)\w*|RANDOM_\w+"
+    r"|MULTINOMIAL|CONV_3D_TRANSPOSE|REDUCE_WINDOW|DILATE|RFFT2D)"
+)
+"""Operators that branch, loop, call, keep a state, or whose output or work is not told by shapes."""
+GROWING = {
+    **dict.fromkeys(("FILL", "TRANSPOSE_CONV"), 0),
+    **dict.fromkeys(("TILE", "BROADCAST_TO", "PAD", "PADV2", "MIRROR_PAD", "ONE_HOT"), 1),
+    **dict.fromkeys(("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"), 1),
+    **dict.fromkeys(("SCATTER_ND", "SPACE_TO_BATCH_ND"), 2),
+}
+"""Operators that make more than they are given -> the input that says how much; a constant, so that LiteRT
+knows the shape before it computes."""
+WORK: dict[str, Callable[[Shape, list[Shape]], int]] = {
+    "CONV_2D": lambda out, ins: math.prod(out) * math.prod(ins[1][1:]),
+    "DEPTHWISE_CONV_2D": lambda out, ins: math.prod(out) * math.prod(ins[1][1:3]),
+    "FULLY_CONNECTED": lambda out, ins: math.prod(out) * math.prod(ins[1][1:]),
+    "TRANSPOSE_CONV": lambda out, ins: math.prod(ins[2]) * math.prod(ins[1][:3]),
+    "CONV_3D": lambda out, ins: math.prod(out) * math.prod(ins[1][:4]),
+    "BATCH_MATMUL": lambda out, ins: math.prod(out) * max(ins[0][-2:]),
+    "LOCAL_RESPONSE_NORMALIZATION": lambda out, ins: math.prod(out) * ins[0][-1],
+}
+"""Operator -> its multiplications, by the shapes of its output and inputs; of others the numbers moved."""
+
 
 def begins(file: bytes) -> None:
     """Checks what must be there before LiteRT may see a file: it crashes at one without a graph.
 
     Raises:
-        PocketfaceError: it is no TFLite file, or has no graph.
+        PocketfaceError: it is no TFLite file, has no graph or more parts than `MODEL` allows.
     """
     if file[4:8] != IDENTIFIER:
         raise PocketfaceError("not a TFLite file: the identifier TFL3 is missing")
     try:
-        graphs = schema.Model.GetRootAs(file).SubgraphsLength()
+        model = schema.Model.GetRootAs(file)
+        graphs = model.SubgraphsLength()
+        if any(total > MODEL.parts for total in accumulate(_parts(model))):
+            raise PocketfaceError(f"too_large: a TFLite file of more than {MODEL.parts:,} parts")
     except (struct.error, TypeError):
         return  # an offset leads out of the file; LiteRT's verifier says so
     if not graphs:
         raise PocketfaceError("not a TFLite file, or a damaged one: it has no graph")
+
+
+def _parts(model: schema.Model) -> Iterator[int]:
+    """Counts what is gone through one by one; the same few bytes may stand for many parts."""
+    yield 100 * (model.OperatorCodesLength() + model.BuffersLength() + model.MetadataLength())
+    yield 100 * (model.SubgraphsLength() + model.SignatureDefsLength())
+    for signature in _listed(model, "SignatureDefs"):
+        yield 100 * (signature.InputsLength() + signature.OutputsLength())
+    for graph in _listed(model, "Subgraphs"):
+        yield 100 * (graph.TensorsLength() + graph.OperatorsLength())
+        yield graph.InputsLength() + graph.OutputsLength()
+        for tensor in _listed(graph, "Tensors"):
+            yield tensor.ShapeLength() + tensor.ShapeSignatureLength() + len(tensor.Name() or b"")
+            if (quantization := tensor.Quantization()) is not None:
+                yield quantization.ScaleLength() + quantization.ZeroPointLength()
+        for operator in _listed(graph, "Operators"):
+            yield operator.InputsLength() + operator.OutputsLength() + operator.IntermediatesLength()
 
 
 def check(file: bytes) -> None:
@@ -38,11 +91,22 @@ def check(file: bytes) -> None:
 
     Raises:
         PocketfaceError: an index has no target, a type or operator is unknown, a scale is not finite and
-            positive, or a zero point is no value of its type.
+            positive, or a zero point is no value of its type; or what it takes to run it has no bound, or is
+            beyond `MODEL`.
     """
     model = schema.Model.GetRootAs(file)
     if (wrong := next(_wrong(model), None)) is not None:
         raise PocketfaceError(f"a damaged TFLite file: {wrong}")
+    values = work = 0
+    for graph in _listed(model, "Subgraphs"):
+        shapes = [tuple(_all(tensor.ShapeAsNumpy()).tolist()) for tensor in _listed(graph, "Tensors")]
+        values += sum(map(math.prod, shapes))
+        for operator in _listed(graph, "Operators"):
+            work += _work(model, graph, operator, shapes)
+    if values > MODEL.values:
+        raise PocketfaceError(f"too_large: tensors of {values:,} values; at most {MODEL.values:,} are held")
+    if work > MODEL.work:
+        raise PocketfaceError(f"too_large: {work:,} operations for one face; at most {MODEL.work:,} are done")
 
 
 def _wrong(model: schema.Model) -> Iterator[str]:
@@ -88,6 +152,43 @@ def _wrong_operands(graph: schema.SubGraph, operator: schema.Operator, kind: str
             yield f"{kind} has no weights, or of another shape"
         if not graph.Tensors(outputs[0]).ShapeLength():
             yield f"{kind} writes a single value"
+
+
+def _work(model: schema.Model, graph: schema.SubGraph, operator: schema.Operator, shapes: list[Shape]) -> int:
+    """What an operator does for one face, in multiplications or numbers moved."""
+    kind = str(_kind(model.OperatorCodes(operator.OpcodeIndex())))
+    if UNBOUNDED.fullmatch(kind):
+        raise PocketfaceError(f"operator {kind}: not run, for shapes do not tell its work; export it without")
+    inputs = _all(operator.InputsAsNumpy())
+    out = shapes[_all(operator.OutputsAsNumpy())[0]]
+    ins: list[Shape] = [shapes[place] if place != -1 else () for place in inputs]
+    if kind in GROWING:
+        values = _constant(model, graph, inputs[GROWING[kind]]) if len(inputs) > GROWING[kind] else None
+        if values is None:
+            raise PocketfaceError(f"operator {kind}: not run, for the size of its output is no constant")
+        made = math.prod(values) * (math.prod(ins[0]) if kind == "TILE" else 1)
+        if kind in ("FILL", "BROADCAST_TO", "TILE") and made != math.prod(out):
+            raise PocketfaceError(f"a damaged TFLite file: {kind} gives {made} values, not {out}")
+    try:
+        multiplied = WORK[kind](out, ins) if kind in WORK else 0
+        if kind.endswith("POOL_2D"):
+            options = schema.Pool2DOptions()
+            options.Init(operator.BuiltinOptions().Bytes, operator.BuiltinOptions().Pos)
+            window = min(options.FilterHeight(), ins[0][1]), min(options.FilterWidth(), ins[0][2])
+            multiplied = math.prod(out) * math.prod(window)
+    except (IndexError, AttributeError, ValueError):
+        raise PocketfaceError(
+            f"a damaged TFLite file: {kind} lacks an input, or one has another shape"
+        ) from None
+    return multiplied + math.prod(out) + sum(map(math.prod, ins))
+
+
+def _constant(model: schema.Model, graph: schema.SubGraph, place: int) -> list[int] | None:
+    """The whole numbers of a tensor that stands in the file."""
+    tensor = graph.Tensors(place) if place >= 0 else None
+    dtype = {"INT32": "<i4", "INT64": "<i8"}.get(TYPES[tensor.Type()]) if tensor is not None else None
+    held = _all(model.Buffers(tensor.Buffer()).DataAsNumpy()).tobytes() if tensor is not None else b""
+    return np.frombuffer(held, dtype).tolist() if dtype and held and len(held) % int(dtype[-1]) == 0 else None
 
 
 def _misnamed(names: list[bytes | None]) -> Iterator[str]:
