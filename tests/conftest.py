@@ -8,6 +8,10 @@ import pytest
 SIZE = 48
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fuzz-seconds", type=int, default=2, help="for each target of tests/fuzz")
+
+
 def _convert(folder: Path, answers: Callable) -> Path:
     """A `.tflite` file with input `image` `[1, SIZE, SIZE, 3]`.
 
