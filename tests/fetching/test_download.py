@@ -95,7 +95,7 @@ def test_a_server_that_stays_busy_is_left_alone_and_the_rest_kept(site: Site, ta
 @pytest.mark.parametrize("as_date", [False, True])
 def test_retry_after_is_honoured(site: Site, target: Path, as_date: bool, monkeypatch: pytest.MonkeyPatch):
     naps: list[float] = []
-    monkeypatch.setattr("tenacity.nap.time.sleep", naps.append)
+    monkeypatch.setattr("time.sleep", naps.append)
     value = email.utils.formatdate(time.time() + 4, usegmt=True) if as_date else "3"
     site.answers["a.tar"] = [Answer(status=429, headers={"Retry-After": value})]
     assert fetch(site, target) == CONTENT

@@ -167,10 +167,15 @@ def rounded(content: Any, digits: int = 6) -> Any:
     return content
 
 
+def digest(path: Path, algorithm: str = "sha256") -> str:
+    """A hash of a file, in hex."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
+
+
 def sha256(path: Path) -> str:
     """The SHA-256 of a file, in hex."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return digest(path)
 
 
 def git_revision(root: Path) -> str | None:

@@ -30,7 +30,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, cast
+from typing import IO, Any, NamedTuple, cast
 
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import remove, written_whole
@@ -41,20 +41,12 @@ DATE = (1980, 1, 1, 0, 0, 0)
 """The earliest date a zip can hold: every member of ours has it."""
 
 DAMAGED = (
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    lzma.LZMAError,
-    zlib.error,
-    EOFError,
-    # and these for headers that ask for what cannot be done, follow each other without end or do not hold
-    # what they should
-    NotImplementedError,
-    RecursionError,
-    struct.error,
-    UnicodeDecodeError,
+    *(tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, EOFError),
+    *(NotImplementedError, RecursionError, struct.error, UnicodeDecodeError),
 )
-"""What the standard library raises for a damaged or truncated archive, besides an OSError without number
-(bad data) or with EINVAL (a seek to before the start)."""
+"""What the standard library raises for a damaged or truncated archive (in the second line: for headers that
+ask for what cannot be done, or follow each other without end), besides an OSError without number (bad data)
+or with EINVAL (a seek to before the start)."""
 
 TAR_KINDS = {
     tarfile.SYMTYPE: "a symbolic link",
@@ -64,19 +56,16 @@ TAR_KINDS = {
     tarfile.FIFOTYPE: "a pipe",
     tarfile.GNUTYPE_SPARSE: "a sparse file",
 }
-EXTENDED = (
-    tarfile.XHDTYPE,
-    tarfile.XGLTYPE,
-    tarfile.SOLARIS_XHDTYPE,
-    tarfile.GNUTYPE_LONGNAME,
-    tarfile.GNUTYPE_LONGLINK,
-)
+EXTENDED = b"xgXLK"
+"""Types of tar headers that hold names and dates of the next one, which `tarfile` reads whole."""
 LONGEST_HEADER = 2**16
 """Bytes of an extended tar header; an honest one holds a name and a few dates."""
 LONGEST_NAME = 512
 """Bytes of a member's name; Windows has 260 letters."""
 DIRECTORY_ENTRY, DIRECTORY_BYTES = b"PK\x01\x02", 256
 """How a member begins in a zip's directory, and how many bytes it has there, on average, at most."""
+CONTROL = {"Cc", "Zl", "Zp"}
+"""Unicode's categories of characters that move the cursor."""
 REORDERS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 """Unicode's directions of characters that reorder others: `photo<RLO>gpj.exe` looks like `photoexe.jpg`."""
 ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
@@ -86,12 +75,8 @@ ANEW = "delete it and run again to fetch it anew"
 LONGEST_PADDING = 2**24
 """Bytes of zeros after a tar's end; writers pad to their block size, at most a few megabytes."""
 
-MAGIC = {
-    "zip": (b"PK\x03\x04", b"PK\x05\x06"),
-    "gz": (b"\x1f\x8b",),
-    "xz": (b"\xfd7zXZ\x00",),
-    "bz2": (b"BZh",),
-}
+MAGIC = {b"PK\x03\x04": "zip", b"PK\x05\x06": "zip", b"\x1f\x8b": "gz", b"\xfd7zXZ\x00": "xz", b"BZh": "bz2"}
+"""How a file begins -> its kind; a tar has its magic further in."""
 TAR_MAGIC = slice(257, 262), b"ustar"
 
 PIECE = re.compile(
@@ -121,18 +106,13 @@ class Archive:
     @property
     def label(self) -> str:
         """What messages call it."""
-        if self.inside:
-            return f"{self.inside}: {self.name}"
         more = f" and {len(self.parts) - 1} more" if len(self.parts) > 1 else ""
-        return f"{self.parts[0]}{more}"
+        return f"{self.inside}: {self.name}" if self.inside else f"{self.parts[0]}{more}"
 
 
-@dataclass(frozen=True)
-class Member:
-    """One file in an archive; `open` may be called once, before the next member is asked for.
-
-    Attributes:
-        size: in bytes as the archive claims, or None where it does not say.
+class Member(NamedTuple):
+    """One file in an archive: its name, its size in bytes where the archive claims one, and its content, to
+    be opened once, before the next member is asked for.
     """
 
     name: str
@@ -150,25 +130,33 @@ def pack(archives: Iterable[Archive], target: Path, limits: Limits | None = None
             member is not a plain file under a safe and new name; a limit is exceeded; the disk is full.
             `target` is then left as it was.
     """
-    with written_whole(target) as partial:
-        return _pack(archives, partial, limits or Limits())
+    aside = target.with_name(f".{target.name}.inner")
+    try:
+        with written_whole(target) as partial:
+            remove(aside)
+            aside.mkdir()
+            with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as packed:
+                packing = _Packing(packed, limits or Limits(), aside)
+                for archive in archives:
+                    packing.add(archive)
+            return len(packed.filelist)
+    finally:
+        remove(aside)
 
 
-def pack_folder(folder: Path, target: Path) -> int:
-    """Writes the files below `folder`, sorted by name, into the zip `target`; the number of files.
+def pack_folder(folder: Path, target: Path) -> None:
+    """Writes the files below `folder`, sorted by name, into the zip `target`.
 
     Raises:
         PocketfaceError: as `pack`; a link is not followed but refused.
     """
-    paths = sorted(path for path in folder.rglob("*") if path.is_symlink() or path.is_file())
     with written_whole(target) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as packed:
-        for path in paths:
+        for path in sorted(path for path in folder.rglob("*") if path.is_symlink() or path.is_file()):
             name = safe_name(path.relative_to(folder).as_posix(), str(folder))
             if path.is_symlink():
                 raise _refused(str(folder), name, "a symbolic link")
             size = path.stat().st_size
             _store(packed, name, Member(name, size, functools.partial(io.FileIO, path)), str(folder), size)
-    return len(paths)
 
 
 def archives_of(files: Mapping[str, Path], inside: str = "") -> list[Archive]:
@@ -195,20 +183,6 @@ def _piece(name: str) -> str | None:
     """The name of the archive that a file of this name is a piece of."""
     found = None if kind_of(name) else PIECE.fullmatch(name)
     return found["whole"] if found else None
-
-
-def _pack(archives: Iterable[Archive], target: Path, limits: Limits) -> int:
-    aside = target.with_name(f"{target.name}.inner")
-    remove(aside)
-    aside.mkdir()
-    try:
-        with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as packed:
-            packing = _Packing(packed, limits, aside)
-            for archive in archives:
-                packing.add(archive)
-    finally:
-        remove(aside)
-    return len(packed.filelist)
 
 
 @dataclass
@@ -238,7 +212,7 @@ class _Packing:
         if archive.inside:  # its members stand below its name
             self.names.discard(same(archive.name))
         with _told_when_damaged(archive):
-            for member in members(archive, self.limits.members):
+            for member in _members(archive, self.limits.members):
                 name = self._new_name(archive, member)
                 left = min(self.limits.member, self.limits.total - self.total)
                 if not is_archive(name):
@@ -300,19 +274,13 @@ def _copy(member: Member, target: IO[bytes], archive: str, limit: int) -> int:
     return copied
 
 
-def members(archive: Archive, most: int) -> Iterator[Member]:
-    """The files in an archive, in its order; folders are passed over.
-
-    Raises:
-        PocketfaceError: it is no archive, though its name says so; a member is not a plain file; files and
-            folders are more than `most`.
-        tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, OSError, EOFError: it is damaged.
-    """
+def _members(archive: Archive, most: int) -> Iterator[Member]:
+    """The files in an archive, in its order; folders are passed over, but count to the `most`."""
     kind = _kind(archive)
     if kind == "zip":
         yield from _zip_members(archive, most)
         return
-    with _joined(archive.parts) as raw:
+    with io.BufferedReader(_Joined(archive.parts), BLOCK) as raw:
         compression = kind.removeprefix("tar").removeprefix(".")
         plain = OPEN[compression](raw) if compression else raw
         if kind.startswith("tar"):
@@ -338,22 +306,24 @@ def safe_name(name: str, archive: str) -> str:
             control character or one that reorders the others.
     """
     name = decoded(name.encode("utf-8", "surrogateescape"))
-    if len(name.encode()) > LONGEST_NAME:
-        raise _refused(archive, f"{name[:40]}...", f"a name of more than {LONGEST_NAME} bytes")
-    odd = [letter for letter in name if not letter.isprintable()]
-    if any(unicodedata.category(letter) in ("Cc", "Zl", "Zp") for letter in odd):
-        raise _refused(archive, name, "a control character in the name")
-    if any(unicodedata.bidirectional(letter) in REORDERS for letter in odd):
-        raise _refused(archive, name, "a character in the name that reorders the others")
-    if "\\" in name:
-        raise _refused(archive, name, "a backslash in the name")
-    if name.startswith("/") or re.match(r"[A-Za-z]:", name):
-        raise _refused(archive, name, "an absolute path")
     parts = [part for part in name.split("/") if part not in ("", ".")]
-    if ".." in parts:
-        raise _refused(archive, name, "the path leads out of the folder")
-    if not parts or name.endswith("/"):
-        raise _refused(archive, name, "a file without a name")
+    odd = [letter for letter in name if not letter.isprintable()]
+    wrong = {
+        f"a name of more than {LONGEST_NAME} bytes": len(name.encode()) > LONGEST_NAME,
+        "a control character in the name": any(
+            unicodedata.category(one) in ("Cc", "Zl", "Zp") for one in odd
+        ),
+        "a character in the name that reorders the others": any(
+            unicodedata.bidirectional(one) in REORDERS for one in odd
+        ),
+        "a backslash in the name": "\\" in name,
+        "an absolute path": name.startswith("/") or re.match(r"[A-Za-z]:", name),
+        "the path leads out of the folder": ".." in parts,
+        "a file without a name": not parts or name.endswith("/"),
+    }
+    for why, is_so in wrong.items():
+        if is_so:
+            raise _refused(archive, name if len(name) <= LONGEST_NAME else f"{name[:40]}...", why)
     return "/".join(parts)
 
 
@@ -420,15 +390,10 @@ def _tar_members(plain: IO[bytes], archive: str, most: int) -> Iterator[Member]:
             if not info.isreg() or info.issparse():
                 what = "a sparse file" if info.issparse() else TAR_KINDS.get(info.type, "not a plain file")
                 raise _refused(archive, info.name, what)
-            yield Member(info.name, info.size, functools.partial(_opened, tar, info))
+            content = cast(Callable[[], IO[bytes]], functools.partial(tar.extractfile, info))
+            yield Member(info.name, info.size, content)
             tar.members.clear()  # type: ignore[attr-defined]  # else it keeps every header it has seen
         _check_end(cast(IO[bytes], tar.fileobj))
-
-
-def _opened(tar: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
-    content = tar.extractfile(info)
-    assert content is not None, "only plain files are opened"
-    return content
 
 
 def _check_end(rest: IO[bytes]) -> None:
@@ -484,7 +449,7 @@ def _kind(archive: Archive) -> str:
     that was is an error.
     """
     named = kind_of(archive.name)
-    with _joined(archive.parts) as raw:
+    with io.BufferedReader(_Joined(archive.parts), BLOCK) as raw:
         start = raw.read(512)
     if not start:
         raise PocketfaceError(f"{archive.label}: the file is empty; {ANEW}")
@@ -493,7 +458,7 @@ def _kind(archive: Archive) -> str:
     place, magic = TAR_MAGIC
     if start[place] == magic:
         return "tar"
-    found = next((kind for kind, magics in MAGIC.items() if start.startswith(magics)), None)
+    found = next((kind for magic, kind in MAGIC.items() if start.startswith(magic)), None)
     if found is None:
         raise PocketfaceError(
             f"{archive.label}: not a {named} archive, it starts with {start[:16]!r}; {ANEW}"
@@ -501,37 +466,26 @@ def _kind(archive: Archive) -> str:
     return found if found == "zip" or named in OPEN else f"tar.{found}"
 
 
-@contextmanager
-def _joined(parts: tuple[Path, ...]) -> Iterator[IO[bytes]]:
-    """The parts read as one file, one open at a time."""
-    with io.BufferedReader(_Joined(parts), BLOCK) as raw:
-        yield raw
-
-
 class _Joined(io.RawIOBase):
-    """Files, one after the other. Not seekable."""
+    """Files, one after the other, one open at a time. Not seekable."""
 
     def __init__(self, parts: tuple[Path, ...]) -> None:
-        self._left = list(parts)
-        self._file: io.FileIO | None = None
+        self._files = map(io.FileIO, parts)
+        self._file = next(self._files)
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer) -> int:  # type: ignore[no-untyped-def]
-        while True:
-            if self._file is None:
-                if not self._left:
-                    return 0
-                self._file = io.FileIO(self._left.pop(0))
-            if count := self._file.readinto(buffer):
-                return count
+    def readinto(self, buffer: Any) -> int:
+        while not (count := self._file.readinto(buffer)):
+            if (following := next(self._files, None)) is None:
+                break
             self._file.close()
-            self._file = None
+            self._file = following
+        return count or 0
 
     def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
+        self._file.close()
         super().close()
 
 
@@ -539,18 +493,12 @@ class _Joined(io.RawIOBase):
 def _told_when_damaged(archive: Archive) -> Iterator[None]:
     try:
         yield
-    except OSError as error:
-        if error.errno not in (None, errno.EINVAL):
+    except (OSError, *DAMAGED) as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
-        raise _damaged(archive, error) from None
-    except DAMAGED as error:
-        raise _damaged(archive, error) from None
-
-
-def _damaged(archive: Archive, error: Exception) -> PocketfaceError:
-    return PocketfaceError(
-        f"{archive.label}: the archive is damaged or cut short ({error or type(error).__name__}); {ANEW}"
-    )
+        raise PocketfaceError(
+            f"{archive.label}: the archive is damaged or cut short ({error or type(error).__name__}); {ANEW}"
+        ) from None
 
 
 def _refused(archive: str, member: str, why: str) -> PocketfaceError:

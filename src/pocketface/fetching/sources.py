@@ -8,9 +8,8 @@ A source (a dataset, or a weight file) lists the files that are wanted. Each fil
 have another name and checksum.
 """
 
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -25,25 +24,39 @@ Md5 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 Size = Annotated[int, Field(ge=0, le=2**50)]
 
 
-class Upstream(Strict):
-    """One place where a file can be had.
-
-    Attributes:
-        name: file name of upstream's copy, where it is not the same file as the mirror's; its size and
-            checksums are then the ones given here.
-        size: in bytes.
-        sha256, md5: whichever the publisher, or someone who had the file, stated; null where we could
-            not know it.
+class Copy(NamedTuple):
+    """A file as it stands in the mirror or upstream, with what is known of it; `path` is relative to the
+    archives folder and to a mirror.
     """
 
-    name: FileName | None = None
+    path: str
+    size: int | None = None
+    sha256: str | None = None
+    md5: str | None = None
+
+
+class Known(Strict):
+    """What the publisher, or someone who had the file, stated of it: bytes and checksums, or null."""
+
     size: Size | None = None
     sha256: Sha256 | None = None
     md5: Md5 | None = None
 
+    def copy_at(self, path: PurePosixPath | str) -> Copy:
+        """The copy that is known so."""
+        return Copy(str(path), self.size, self.sha256, self.md5)
+
+
+class Upstream(Known):
+    """One place where a file can be had; `name` is that of its own copy, where it is not the mirror's file,
+    and what is known is known of that copy.
+    """
+
+    name: FileName | None = None
+
     @model_validator(mode="after")
     def _checks_belong_to_a_copy(self) -> "Upstream":
-        if self.name is None and (self.size, self.sha256, self.md5) != (None, None, None):
+        if self.name is None and any(self.copy_at("")):
             raise ValueError("size, sha256 and md5 of upstream's copy need its `name`")
         return self
 
@@ -96,76 +109,52 @@ class Manual(Upstream):
 AnyUpstream = Annotated[Https | GoogleDrive | Kaggle | Pypi | Npm | Manual, Field(discriminator="kind")]
 
 
-@dataclass(frozen=True)
-class Copy:
-    """A file as it stands in the mirror or upstream, with what is known of it.
-
-    Attributes:
-        path: relative to the archives folder and to a mirror.
-    """
-
-    path: str
-    size: int | None = None
-    sha256: str | None = None
-    md5: str | None = None
-
-
-class File(Strict):
+class File(Known):
     """One wanted file.
 
     Attributes:
-        mirror: its path in a mirror.
-        size, sha256, md5: of the mirror's copy.
+        mirror: its path in a mirror; size and checksums are known of the copy there.
         pieces: suffix -> SHA-256 of a file that is published in pieces, in the order they are joined.
         upstream: where else it can be had, in the order tried.
     """
 
     mirror: RelativePath
-    size: Size | None = None
-    sha256: Sha256 | None = None
-    md5: Md5 | None = None
     pieces: dict[FileName, Sha256 | None] = Field(default={})
     upstream: tuple[AnyUpstream, ...] = ()
 
     @model_validator(mode="after")
     def _pieces_are_alike(self) -> "File":
-        if not self.pieces:
-            return self
-        if (self.size, self.sha256, self.md5) != (None, None, None):
+        if self.pieces and any(self.copy_at("")):
             raise ValueError("a file in pieces has a sha256 per piece, and no size or checksum itself")
-        if any(place.name or place.kind not in ("https", "manual") for place in self.upstream):
+        if self.pieces and any(
+            place.name or place.kind not in ("https", "manual") for place in self.upstream
+        ):
             raise ValueError("pieces come by `https` or `manual`, under the names they have in the mirror")
         return self
 
     def parts(self) -> list["File"]:
         """The file itself, or its pieces, each a file of its own."""
-        if not self.pieces:
-            return [self]
-        return [
+
+        def piece(place: AnyUpstream, suffix: str) -> AnyUpstream:
+            return place.model_copy(update={"url": place.url + suffix}) if place.kind == "https" else place
+
+        pieces = [
             File(
-                mirror=self.mirror + suffix,
-                sha256=sha256,
-                upstream=tuple(_piece(place, suffix) for place in self.upstream),
+                mirror=self.mirror + end, sha256=sha256, upstream=tuple(piece(p, end) for p in self.upstream)
             )
-            for suffix, sha256 in self.pieces.items()
+            for end, sha256 in self.pieces.items()
         ]
+        return pieces or [self]
 
     def copy_from(self, upstream: Upstream | None = None) -> Copy:
         """The copy that a place offers; None stands for the mirror."""
         if upstream is None or upstream.name is None:
-            return Copy(self.mirror, self.size, self.sha256, self.md5)
-        path = PurePosixPath(self.mirror).with_name(upstream.name)
-        return Copy(str(path), upstream.size, upstream.sha256, upstream.md5)
+            return self.copy_at(self.mirror)
+        return upstream.copy_at(PurePosixPath(self.mirror).with_name(upstream.name))
 
     def copies(self) -> list[Copy]:
         """Every copy there is, the mirror's first."""
         return list(dict.fromkeys([self.copy_from(), *map(self.copy_from, self.upstream)]))
-
-
-def _piece(upstream: AnyUpstream, suffix: str) -> AnyUpstream:
-    if isinstance(upstream, Https):
-        return upstream.model_copy(update={"url": upstream.url + suffix})
-    return upstream
 
 
 class Limits(Strict):
@@ -228,18 +217,17 @@ class Source(Strict):
     limits: Limits = Limits()
 
     @model_validator(mode="after")
-    def _fetched_or_rendered(self) -> "Source":
+    def _is_had_in_one_way_under_different_names(self) -> "Source":
         if bool(self.files) == bool(self.rendered):
             raise ValueError("needs either `files` to fetch or `rendered`")
-        return self
-
-    @model_validator(mode="after")
-    def _paths_are_different(self) -> "Source":
-        paths = [copy.path for file in self.files for part in file.parts() for copy in part.copies()]
-        twice = sorted({path for path in paths if paths.count(path) > 1})
-        if twice:
+        paths = [copy.path for part in self.parts() for copy in part.copies()]
+        if twice := sorted({path for path in paths if paths.count(path) > 1}):
             raise ValueError(f"two different copies are called {twice[0]}")
         return self
+
+    def parts(self) -> list[File]:
+        """The files, those in pieces piece by piece."""
+        return [part for file in self.files for part in file.parts()]
 
 
 class Sources(Strict):
@@ -258,11 +246,11 @@ class Sources(Strict):
 
 
 def _named(sources: dict[str, Source], name: str, kind: str) -> Source:
-    if name not in sources:
-        raise PocketfaceError(
-            f"{outs.SOURCES}: no {kind} {name!r}; there are {', '.join(sorted(sources)) or 'none'}"
-        )
-    return sources[name]
+    if name in sources:
+        return sources[name]
+    raise PocketfaceError(
+        f"{outs.SOURCES}: no {kind} {name!r}; there are {', '.join(sorted(sources)) or 'none'}"
+    )
 
 
 def load_sources(path: Path = outs.SOURCES) -> Sources:

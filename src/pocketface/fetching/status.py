@@ -1,7 +1,7 @@
 """What `pocketface data list` shows: every dataset, its terms, and what of it is already here."""
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from pocketface.core import outs
 from pocketface.core.addresses import address_in
@@ -11,8 +11,7 @@ from pocketface.fetching.sources import Source, load_sources
 PACKED = "files.zip"
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One dataset.
 
     Attributes:
@@ -43,30 +42,29 @@ def status(sources: Path = outs.SOURCES, archives: Path = outs.ARCHIVES, raw: Pa
 
 
 def _row(name: str, source: Source, archives: Path, raw: Path) -> Row:
-    parts = [part for file in source.files for part in file.parts()]
+    parts = source.parts()
     here = sum(present(part, archives) is not None for part in parts)
     instead = ", ".join(archive.name for archive in held(name, source, archives))
     packed = raw / name / PACKED
     return Row(
-        dataset=name,
-        title=source.title,
-        pictures=source.pictures,
-        labels=source.labels,
-        licence=source.licence,
-        origin="archives" if instead or (parts and here == len(parts)) else _origin(name, source),
-        archives=f"{instead} instead of {len(parts)}" if instead else f"{here} of {len(parts)}",
-        raw=packed.stat().st_size if packed.is_file() else None,
+        name,
+        source.title,
+        source.pictures,
+        source.labels,
+        source.licence,
+        "archives" if instead or (parts and here == len(parts)) else _origin(name, source),
+        f"{instead} instead of {len(parts)}" if instead else f"{here} of {len(parts)}",
+        packed.stat().st_size if packed.is_file() else None,
     )
 
 
 def _origin(name: str, source: Source) -> str:
     if source.rendered:
         return "rendered"
-    mirror = address_in(MIRROR)
-    parts = [part for file in source.files for part in file.parts()]
-    if is_address(mirror):
+    mirror, parts = address_in(MIRROR), source.parts()
+    there = mirror and (
+        held(name, source, Path(mirror)) or all(present(part, Path(mirror)) for part in parts)
+    )
+    if is_address(mirror) or there:
         return "mirror"
-    if mirror and (held(name, source, Path(mirror)) or all(present(part, Path(mirror)) for part in parts)):
-        return "mirror"
-    kinds = [place.kind for part in parts for place in part.upstream]
-    return ", ".join(dict.fromkeys(kinds)) or "nowhere"
+    return ", ".join(dict.fromkeys(place.kind for part in parts for place in part.upstream)) or "nowhere"
