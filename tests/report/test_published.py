@@ -84,3 +84,9 @@ def test_the_notice_names_every_network_its_sources_and_their_terms() -> None:
         for source in learned:
             [said] = [line.partition(": ")[2] for line in lines if line.startswith(f"- `{source}`: ")]
             assert said.partition(": ")[2] in card["licence"]
+
+
+def test_terms_make_no_link_and_no_tag(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/card.json").write_text(json.dumps({"sources": {"b": "[x](http://y) <img src=z>"}}))
+    assert "- `b`: [x]\\(http://y) &lt;img src=z>" in notice(tmp_path)

@@ -79,7 +79,7 @@ def notice(weights: Path) -> str:
             "## What each learned from\n",
             *(f"- `{name}`: {', '.join(named)}" for name, named in learned.items()),
             "\n## The terms of those\n",
-            *(f"- `{name}`: {said}" for name, said in sorted(sources.items())),
+            *(f"- `{name}`: {Cell(said).markdown}" for name, said in sorted(sources.items())),
             "",
         ]
     )
