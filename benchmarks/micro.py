@@ -26,12 +26,14 @@ from sections import write_rows
 from pocketface.cards import ModelCard, read_card
 from pocketface.core.errors import exit_cleanly
 from pocketface.faces import calibrate
+from pocketface.levels import LEVELS, ranges
+from pocketface.levels.converter import to_tflite
+from pocketface.levels.quantizer import quantize
+from pocketface.micro import vela
+from pocketface.micro.interpreter import RUN, micro
 from pocketface.published import PublishedCard
 from pocketface.published import folder as weights
-from pocketface.tflite import ethos, flatbuffer, ranges, runtimes
-from pocketface.tflite.converter import to_tflite
-from pocketface.tflite.levels import LEVELS
-from pocketface.tflite.quantizer import quantize
+from pocketface.tflite.file import TFLiteFile, kind
 from pocketface.tflite.run import Runner, dequantized, quantized
 from pocketface.training.fit import load
 
@@ -103,23 +105,23 @@ def without_dense(model: keras.Model) -> keras.Model:
     return copy
 
 
-def make(model: keras.Model, float32: bytes, level: str, pixels: np.ndarray) -> bytes:
-    """The file of a level, as `pocketface.tflite.convert` makes it."""
-    if LEVELS[level].maker == "converter":
+def make(model: keras.Model, float32: TFLiteFile, level: str, pixels: np.ndarray) -> TFLiteFile:
+    """The file of a level, as `pocketface.levels` makes it, but for the rounding."""
+    if level == "int16x8":
         return to_tflite(model, LEVELS[level], pixels)
     return quantize(float32, LEVELS[level], ranges.measure(float32, pixels))
 
 
-def traced(name: str, level: str, content: bytes, faces: np.ndarray) -> Iterator[str]:
+def traced(name: str, level: str, made: TFLiteFile, faces: np.ndarray) -> Iterator[str]:
     """A line for each operator that, of equal inputs, made other outputs in Micro than in LiteRT."""
-    model = flatbuffer.parse(content)
+    model = made.copy()
     graph = model.subgraphs[0]
     results = [int(tensor) for operator in graph.operators for tensor in operator.outputs]
     graph.outputs, model.signatureDefs = results, []
     given = int(graph.inputs[0])
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.tflite"
-        file.write_bytes(flatbuffer.serialize(model))
+        file.write_bytes(TFLiteFile.write(model).content)
         own, stored = litert(file, results, OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES, faces)
         reference, _ = litert(file, results, OpResolverType.BUILTIN_REF, faces)
         micro = dict(zip(results, in_micro(file, stored, len(results)), strict=True))
@@ -133,7 +135,7 @@ def traced(name: str, level: str, content: bytes, faces: np.ndarray) -> Iterator
             off = np.abs(micro[out].astype(float) - theirs[out])[alike]
             if off.any():
                 yield (
-                    f"{name} {level}: {flatbuffer.kind(model, operator)}, of {off.size} values "
+                    f"{name} {level}: {kind(model, operator)}, of {off.size} values "
                     f"{(off > 0).sum()} differ from LiteRT's {kernels} kernels, by {off.max():g} at most"
                 )
 
@@ -159,7 +161,7 @@ def litert(
 
 def in_micro(file: Path, stored: np.ndarray, outputs: int) -> list[np.ndarray]:
     """The stored values of a file's outputs for stored faces, by their place."""
-    command = [sys.executable, "-P", str(runtimes.MICRO_RUN), str(file), str(outputs)]
+    command = [sys.executable, "-P", str(RUN), str(file), str(outputs)]
     done = subprocess.run(command, input=npy(stored), capture_output=True, check=True)
     with np.load(io.BytesIO(done.stdout), allow_pickle=False) as answers:
         return [answers[f"arr_{place}"] for place in range(outputs)]
@@ -203,24 +205,24 @@ def npy(values: np.ndarray) -> bytes:
     return written.getvalue()
 
 
-def row(name: str, level: str, content: bytes, faces: np.ndarray) -> str:
+def row(name: str, level: str, made: TFLiteFile, faces: np.ndarray) -> str:
     """A row of the table."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.tflite"
-        file.write_bytes(content)
+        file.write_bytes(made.content)
         own, reference = (Runner(file, kernels=kernels)(faces) for kernels in ("own", "reference"))
-        micro = runtimes.micro(file, faces)
-        answers = micro_answers(file, faces) if micro.runs else {}
-        npu = ethos.compile_for(file)
+        found = micro(file, faces)
+        answers = micro_answers(file, faces) if found.runs else {}
+        npu = vela.compile_for(file)
         compiled = file.with_name(npu.file).stat().st_size if npu and npu.file else 0
     varied = min(len(np.unique(values, axis=0)) for values in reference.values())
-    cells = [name, level, f"{len(content) / 1e3:.0f}", f"{len(faces)} ({varied} different)"]
-    if micro.runs:
+    cells = [name, level, f"{len(made.content) / 1e3:.0f}", f"{len(faces)} ({varied} different)"]
+    if found.runs:
         cells += [f"{off(answers, theirs):.1g}" for theirs in (own, reference)]
         cells += [str(alike(answers, theirs)) for theirs in (own, reference)]
     else:
-        cells += [f"no: {micro.reason}", "", "", ""]
-    cells += [f"{(micro.arena_bytes or 0) / 1e3:.0f}"]
+        cells += [f"no: {found.reason}", "", "", ""]
+    cells += [f"{(found.arena_bytes or 0) / 1e3:.0f}"]
     if npu and npu.npu_share is not None:
         cells += [f"{100 * npu.npu_share:.0f}", f"{npu.cycles:,}", f"{(npu.sram_bytes or 0) / 1e3:.0f}"]
         cells += [f"{compiled / 1e3:.0f}"]

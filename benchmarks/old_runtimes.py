@@ -26,12 +26,12 @@ from pocketface.cards import MODEL_FILE
 from pocketface.core.errors import PocketfaceError, exit_cleanly
 from pocketface.core.labels import GENDERS, Output
 from pocketface.faces.calibrate import Calibration
-from pocketface.tflite import audit
-from pocketface.tflite.convert import make
-from pocketface.tflite.converter import to_tflite
-from pocketface.tflite.levels import LEVELS
+from pocketface.levels import LEVELS, audit
+from pocketface.levels.converter import to_tflite
+from pocketface.levels.settings import LevelSettings as Settings
+from pocketface.levels.source import Source
+from pocketface.tflite.file import TFLiteFile
 from pocketface.tflite.run import Runner
-from pocketface.tflite.settings import LevelSettings as Settings
 
 OLD = ("2.7.0", "2.8.0", "2.9.1", "2.10.0", "2.11.0", "2.12.0", "2.13.0", "2.14.0")
 """Of tflite-runtime."""
@@ -61,7 +61,7 @@ def main() -> None:
             jobs = [pool.submit(answers, command, file, pictures) for command in runtimes.values()]
             cells = [cell(ours, job.result()) for job in jobs]
             wrong += sum(text in ("WRONG", "CRASH") for text in cells)
-            oldest = audit.read(file.read_bytes()).min_runtime
+            oldest = TFLiteFile.read(file).min_runtime
             print(f"| {name} | {oldest} | {' | '.join(cells)} |", flush=True)
     if wrong:
         raise PocketfaceError(f"{wrong} answers are wrong; raise versions in pocketface.tflite.versions")
@@ -91,13 +91,14 @@ def small(folder: Path) -> dict[str, Path]:
     labels = pd.DataFrame(
         {"age": np.linspace(1, 90, FACES), "gender": [GENDERS[i % 2] for i in range(FACES)]}
     )
-    calibration, float32 = Calibration(faces, [str(i) for i in range(FACES)], labels), to_tflite(model)
+    calibration = Calibration(faces, [str(i) for i in range(FACES)], labels)
+    source = Source(OUTPUTS, to_tflite(model), calibration, lambda: model)
     files = {}
     for level in LEVELS.values():
         files[level.name] = folder / f"{level.name}.tflite"
-        made = make(OUTPUTS, model, level, SETTINGS, calibration, float32).file
-        audit.check(audit.read(made), level)
-        files[level.name].write_bytes(made)
+        made = level.make(source, SETTINGS).file
+        audit.check(made, level)
+        files[level.name].write_bytes(made.content)
     return files
 
 

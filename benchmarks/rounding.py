@@ -21,10 +21,10 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from pocketface.core.errors import exit_cleanly
-from pocketface.tflite import ranges, runtimes
-from pocketface.tflite.converter import to_tflite
-from pocketface.tflite.levels import LEVELS
-from pocketface.tflite.quantizer import quantize
+from pocketface.levels import LEVELS, ranges
+from pocketface.levels.converter import to_tflite
+from pocketface.levels.quantizer import quantize
+from pocketface.micro.interpreter import RUN
 
 SIDE, OUTPUTS, FACES = 16, 64, 400
 KERNELS = {
@@ -47,7 +47,7 @@ def main() -> None:
         for per_channel in (True, False):
             with tempfile.TemporaryDirectory() as folder:
                 file = Path(folder) / "model.tflite"
-                file.write_bytes(quantize(float32, LEVELS["int8_io"], measured, per_channel))
+                file.write_bytes(quantize(float32, LEVELS["int8_io"], measured, per_channel).content)
                 scales = "per channel" if per_channel else "per tensor"
                 ways = expected(file, name, pictures)
                 runs = {kernels: answers(file, kind, pictures) for kernels, kind in KERNELS.items()}
@@ -97,7 +97,7 @@ def micro(file: Path, pictures: np.ndarray) -> np.ndarray:
     """The same of TensorFlow Lite Micro."""
     given = io.BytesIO()
     np.save(given, as_int8(pictures))
-    command = [sys.executable, "-P", str(runtimes.MICRO_RUN), str(file), "1"]
+    command = [sys.executable, "-P", str(RUN), str(file), "1"]
     done = subprocess.run(command, input=given.getvalue(), capture_output=True, check=True)
     with np.load(io.BytesIO(done.stdout), allow_pickle=False) as stored:
         return stored["arr_0"].reshape(len(pictures), -1)

@@ -26,9 +26,10 @@ from pocketface.evaluation.labelled import summary
 from pocketface.faces import seen
 from pocketface.faces.index import OK, FaceSet
 from pocketface.faces.selection import Selection, save, select
+from pocketface.levels.convert import convert
+from pocketface.levels.export import export
+from pocketface.levels.settings import LevelSettings
 from pocketface.report.published import overview
-from pocketface.tflite.convert import convert
-from pocketface.tflite.settings import LevelSettings
 
 CONVERTED = ("float32", "float16", "dynamic_int8")
 WEIGHTS = Path("weights")
@@ -54,12 +55,13 @@ def restate(folder: Path) -> None:
         shutil.copyfile(folder / published.WEIGHTS, trained / published.WEIGHTS)
         fields = set(ModelCard.model_fields)
         write_card(trained, ModelCard.model_validate(card.model_dump(include=fields)))
+        export(trained, views, Path(scratch, "exported"))
         levels = {}
         for level, old in card.levels.items():
             variant = folder / level
             if level in CONVERTED:
                 variant = Path(scratch, level)
-                convert(trained, views, level, LevelSettings(), variant)
+                convert(Path(scratch, "exported"), views, level, LevelSettings(), variant)
             elif not old.included:
                 continue
             levels[level] = _measured(variant, views, old)

@@ -1,4 +1,4 @@
-"""Stage `convert@MODEL-LEVEL`: a trained model to one audited TFLite variant."""
+"""Stage `convert@MODEL-LEVEL`: an exported model to one audited TFLite variant."""
 
 import argparse
 from pathlib import Path
@@ -8,21 +8,19 @@ from pocketface.core.errors import exit_cleanly
 
 @exit_cleanly
 def main() -> None:
-    """Makes variants/MODEL/LEVEL from models/MODEL."""
+    """Makes variants/MODEL/LEVEL from exported/MODEL."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", help="a name under `models:` in params.yaml")
     parser.add_argument("level", help="a name under `levels:` in params.yaml")
     args = parser.parse_args()
 
     from pocketface.core.params import part
-    from pocketface.tflite.convert import convert
-    from pocketface.tflite.settings import LevelSettings
-    from pocketface.training.runtime import limit_threads
+    from pocketface.levels.convert import convert
+    from pocketface.levels.settings import LevelSettings
 
-    limit_threads(part(int, "threads"))  # the bytes of a fine-tuned level depend on it
-    settings = part(LevelSettings, "levels", args.level)
-    trained, views = Path("models") / args.model, Path("data/views") / args.model
-    card = convert(trained, views, args.level, settings, Path("variants") / args.model / args.level)
+    settings, threads = part(LevelSettings, "levels", args.level), part(int, "threads")
+    exported, views, out = (Path(place) / args.model for place in ("exported", "data/views", "variants"))
+    card = convert(exported, views, args.level, settings, out / args.level, threads)
     made = f"{card.size_bytes:,} bytes" if card.status == "ok" else f"{card.status}: {card.reason}"
     print(f"{args.model}/{args.level}: {made}")
 

@@ -16,11 +16,11 @@ from pocketface.core.files import sha256
 from pocketface.core.labels import GENDERS, Output
 from pocketface.faces.calibrate import Calibration
 from pocketface.faces.settings import Crop, Input
-from pocketface.tflite.convert import make
-from pocketface.tflite.converter import to_tflite
-from pocketface.tflite.flatbuffer import bound
-from pocketface.tflite.levels import LEVELS
-from pocketface.tflite.settings import LevelSettings as Settings
+from pocketface.levels import LEVELS
+from pocketface.levels.converter import to_tflite
+from pocketface.levels.settings import LevelSettings as Settings
+from pocketface.levels.source import Source
+from pocketface.tflite.meaning import bound
 
 SIDE, FACES, WIDTH = 16, 150, 129
 OUTPUTS = {"age": Output(kind="number", unit="years"), "gender": Output(kind="classes", labels=GENDERS)}
@@ -59,18 +59,18 @@ def painted() -> tuple[np.ndarray, pd.DataFrame]:
 def write_variants(root: Path, model: keras.Model, faces: np.ndarray, levels: Sequence[str]) -> None:
     """What `convert` leaves of a model, calibrated on some faces."""
     calibration = Calibration(faces, [str(i) for i in range(len(faces))], pd.DataFrame())
-    float32 = to_tflite(model)
+    source = Source(OUTPUTS, to_tflite(model), calibration, lambda: model)
     for level in levels:
         folder = root / "variants/small" / level
         folder.mkdir(parents=True, exist_ok=True)
-        file = make(OUTPUTS, model, LEVELS[level], Settings(calibration=100), calibration, float32).file
+        file = LEVELS[level].make(source, Settings(calibration=100)).file
         meaning = Meaning(crop=Crop(), input=Input(size=SIDE), outputs=OUTPUTS)
         file = bound(file, meaning)
-        (folder / "model.tflite").write_bytes(file)
+        (folder / "model.tflite").write_bytes(file.content)
         card = VariantCard(
             **{"model": "small", "level": level, "architecture": "compact", "dataset": "utkface"},
             **{"licence": "none", **dict(meaning)},
             **{"parameters": model.count_params(), "trainable_parameters": 0, "macs": 0},
-            **{"size_bytes": len(file), "sha256": sha256(folder / "model.tflite")},
+            **{"size_bytes": len(file.content), "sha256": sha256(folder / "model.tflite")},
         )
         write_card(folder, card)

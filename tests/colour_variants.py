@@ -9,7 +9,8 @@ import numpy as np
 from pocketface.cards import MODEL_FILE, VariantCard, write_card
 from pocketface.core.labels import EXPRESSIONS, GENDERS, Output
 from pocketface.faces.settings import Crop, Input
-from pocketface.tflite.flatbuffer import bound
+from pocketface.tflite.file import TFLiteFile
+from pocketface.tflite.meaning import bound
 
 
 def png(pixels: np.ndarray) -> bytes:
@@ -47,7 +48,7 @@ def card(**changes: object) -> VariantCard:
 def variant_folder(folder: Path, model: Path, **changes: object) -> Path:
     """A variant as `convert` leaves it; `changes` replace fields of its card, and not what its file says."""
     folder.mkdir(parents=True)
-    file = bound(model.read_bytes(), card())
+    file = bound(TFLiteFile.read(model), card()).content
     (folder / MODEL_FILE).write_bytes(file)
     about = {"size_bytes": len(file), "sha256": sha256(file).hexdigest()}
     write_card(folder, card(**(about | changes)))

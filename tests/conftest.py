@@ -1,6 +1,9 @@
 """What several test modules need: tiny models, made once."""
 
+import subprocess
+import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -57,3 +60,36 @@ def odd_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _convert(
         tmp_path_factory.mktemp("odd"), lambda tf, red, green, blue: {"beauty": red + green + blue}
     )
+
+
+@dataclass(frozen=True)
+class Levels:
+    """The folders of a small trained model, as the stages leave them."""
+
+    trained: Path
+    views: Path
+    exported: Path
+    variants: Path
+
+    @property
+    def source(self) -> tuple[Path, Path]:
+        """What `convert` reads."""
+        return self.exported, self.views
+
+
+@pytest.fixture(scope="session")
+def levels(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Levels:
+    """A trained model at all levels: trained, exported and converted once in a run of the tests."""
+    from pocketface.core.files import alone
+
+    base = tmp_path_factory.getbasetemp()
+    root = (base if worker_id == "master" else base.parent) / "levels"
+    made = Levels(*(root / name for name in ("models", "views", "exported", "variants")))
+    with alone(root):
+        if not (root / "done").exists():
+            script = Path(__file__).with_name("making_levels.py")
+            command = [sys.executable, str(script), str(root)]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stderr[-2000:]
+            (root / "done").touch()
+    return made

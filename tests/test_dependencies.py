@@ -16,7 +16,7 @@ STAGES = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text(encoding="utf-8"))["
 BY_NAME = {
     "train": "models",
     "cross_validate": "models",
-    "convert": "models",
+    "export": "models",
     "fetch_weights": "models",
     "crop_faces": "datasets",
 }

@@ -190,27 +190,27 @@ class VariantCard(ModelCard):
     """A model at one quantization level.
 
     Attributes:
-        level: see `pocketface.tflite.levels`.
+        level: see `pocketface.levels`.
         status: `ok`, or `failed` or `unavailable` with the `reason`; such a variant has no file and is a row
             in the report.
         size_bytes, sha256: of `model.tflite`.
         weight_dtypes, activation_dtypes: tensor type -> number of elements (weights) or tensors.
         operators: operator name -> count.
         min_runtime: the oldest TensorFlow or tflite-runtime that can run the file, as the file says.
-        maker: what made the file, see `pocketface.tflite.levels`.
+        maker: what made the file, see `pocketface.levels`.
         size_ratio: to the float32 file.
         ports: `image` and the heads, as the file declares them.
         calibration_faces, calibration_sha256: number of train faces that ranges were measured on or weights
             rounded for, and hash of the list of their names.
-        ranges, per_channel: how ranges were chosen, see `pocketface.tflite.ranges`; whether every output
+        ranges, per_channel: how ranges were chosen, see `pocketface.levels.ranges`; whether every output
             channel has its own scale.
-        rounding: of the weights, see `pocketface.tflite.rounding`.
+        rounding: of the weights, see `pocketface.levels.rounding`.
         tuning_faces, tuning_sha256: the same for train faces that the level was searched or fine-tuned on.
         drops: of a searched level, the metrics it had to keep.
         sensitivity: of a searched level, its operators, the most sensitive first.
         finetuning: of a fine-tuned level, the recipe and what came of it.
         runtimes: runtime -> whether it runs the file.
-        npu: Vela's report, where Vela is installed.
+        npu: Vela's report, where the stage `micro` has run.
         parity: head -> comparison with the Keras model.
     """
 
@@ -268,3 +268,14 @@ def read_card(folder: Path, kind: type[C]) -> C:
         raise PocketfaceError(f"{path}: not a {kind.__name__}: {explained(error)}") from None
     except ValueError as error:
         raise PocketfaceError(f"{path}: not a {kind.__name__}: {error}") from None
+
+
+def variant_folder(root: Path, model: str, level: str) -> Path:
+    """`micro/MODEL/LEVEL`, if the stage `micro` has tried this very file, else `variants/MODEL/LEVEL`.
+
+    Raises:
+        PocketfaceError: there is no such variant.
+    """
+    made, tried = (Path(root) / place / model / level for place in ("variants", "micro"))
+    card = read_card(made, VariantCard)
+    return tried if (tried / CARD).is_file() and read_card(tried, VariantCard).sha256 == card.sha256 else made

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pocketface.cards import MODEL_FILE, ModelCard, VariantCard, read_card, write_card
+from pocketface.cards import MODEL_FILE, ModelCard, VariantCard, read_card, variant_folder, write_card
 from pocketface.core import outs
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import sha256, written_whole
@@ -59,7 +59,7 @@ def publish(
     _check_rebuilds(study, root)
     card = read_card(root / outs.MODELS / model, ModelCard)
     weights, table = root / outs.MODELS / model / WEIGHTS, Table.read(root / RESULTS)
-    made = {level: read_card(root / outs.VARIANTS / model / level, VariantCard) for level in study.levels}
+    made = {level: read_card(variant_folder(root, model, level), VariantCard) for level in study.levels}
     for level in levels:
         if made[level].status != "ok":
             raise PocketfaceError(

@@ -54,7 +54,7 @@ PRELOADED = (
     "pocketface.report.report",
     "pocketface.results.measure",
     "pocketface.latency.benchmark",
-    "pocketface.tflite.convert",
+    "pocketface.levels.convert",
     "pocketface.training.fit",
 )
 """What the stages import, and so all that these import."""

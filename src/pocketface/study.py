@@ -20,9 +20,9 @@ from pocketface.core.settings import Name
 from pocketface.datasets import names as dataset_names
 from pocketface.faces.settings import Crop, Input
 from pocketface.latency.settings import Benchmark
+from pocketface.levels import LEVELS
+from pocketface.levels.settings import LevelSettings
 from pocketface.metrics.settings import Margins
-from pocketface.tflite.levels import LEVELS
-from pocketface.tflite.settings import LevelSettings
 from pocketface.training.settings import Plan, known
 
 
@@ -33,6 +33,7 @@ class Study(Plan):
         levels: the quantization levels to make of every model.
         holdout: a dataset that no model is trained on and every model is measured on.
         benchmark: how latency is measured.
+        micro: models whose variants are tried in TensorFlow Lite Micro and compiled for an NPU.
         margins: within which a change is called equivalent.
         champion: limits for the variant to take.
     """
@@ -44,6 +45,7 @@ class Study(Plan):
     benchmark: Benchmark
     margins: Margins = Margins()
     champion: Champion = Champion()
+    micro: list[Name] = []
 
     @model_validator(mode="after")
     def _all_names_resolve(self) -> "Study":
@@ -54,6 +56,8 @@ class Study(Plan):
             for metric in level.max_drop:
                 known(f"levels.{name}.max_drop", metric, [main_metric(head) for head in HEADS])
         known("holdout", self.holdout, list(self.datasets))
+        for name in self.micro:
+            known("micro", name, list(self.models))
         for name, model in self.models.items():
             if self.holdout in self.trained_on(name):
                 raise ValueError(f"models.{name}.dataset: {self.holdout} is the hold-out, not for training")

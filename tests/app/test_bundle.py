@@ -9,7 +9,8 @@ from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import sha256
 from pocketface.faces.settings import Crop
 from pocketface.study import Study
-from pocketface.tflite.flatbuffer import bound
+from pocketface.tflite.file import TFLiteFile
+from pocketface.tflite.meaning import bound
 from private_files import names_in, plant, strangers
 
 
@@ -43,7 +44,7 @@ def made(tmp_path, models):
     outs = write_outs(tmp_path)
     for path in tmp_path.glob(f"variants/*/*/{MODEL_FILE}"):
         card = read_card(path.parent, VariantCard)
-        path.write_bytes(bound(models[card.model], card))
+        path.write_bytes(bound(TFLiteFile(models[card.model]), card).content)
         changed(path.parent, sha256=sha256(path))
     detector = tmp_path / "detector.tflite"
     detector.write_bytes(b"a detector")

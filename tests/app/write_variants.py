@@ -12,12 +12,11 @@ from pocketface.core.files import sha256
 from pocketface.core.labels import EXPRESSIONS, GENDERS, Output
 from pocketface.faces.calibrate import Calibration
 from pocketface.faces.settings import Crop, Input
-from pocketface.tflite import audit
-from pocketface.tflite.convert import make
-from pocketface.tflite.converter import to_tflite
-from pocketface.tflite.flatbuffer import bound
-from pocketface.tflite.levels import LEVELS
-from pocketface.tflite.settings import LevelSettings as Settings
+from pocketface.levels import LEVELS
+from pocketface.levels.converter import to_tflite
+from pocketface.levels.settings import LevelSettings as Settings
+from pocketface.levels.source import Source
+from pocketface.tflite.meaning import bound
 
 MADE = ("float32", "int8", "uint8_io", "int16x8")
 SMALL = {"widths": [8, 16], "depths": [1, 1], "dropout": 0.0}
@@ -48,15 +47,14 @@ def main(folder: Path) -> None:
         enliven(model)
         images = [f"{i}.jpg" for i in range(len(faces))]
         calibration = Calibration(faces, images, pd.DataFrame(index=range(len(faces))))
-        float32 = to_tflite(model)
+        source = Source({}, to_tflite(model), calibration, lambda model=model: model)
         for level in MADE:
-            file = make({}, model, LEVELS[level], Settings(), calibration, float32).file
+            file = LEVELS[level].make(source, Settings()).file
             meaning = Meaning(crop=crop, input=seen, outputs={head: OUTPUTS[head] for head in plan.heads})
             file = bound(file, meaning)
             target = folder / name / level
             target.mkdir(parents=True)
-            (target / MODEL_FILE).write_bytes(file)
-            held = audit.read(file)
+            (target / MODEL_FILE).write_bytes(file.content)
             card = VariantCard(
                 model=name,
                 level=level,
@@ -66,10 +64,10 @@ def main(folder: Path) -> None:
                 **dict(meaning),
                 parameters=model.count_params(),
                 trainable_parameters=model.count_params(),
-                macs=held.macs,
-                size_bytes=len(file),
+                macs=file.macs,
+                size_bytes=len(file.content),
                 sha256=sha256(target / MODEL_FILE),
-                ports=held.inputs | held.outputs,
+                ports=file.ports,
             )
             write_card(target, card)
 

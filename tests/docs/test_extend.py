@@ -10,16 +10,17 @@ import yaml
 from sklearn.metrics import cohen_kappa_score
 
 import drawn_datasets as drawn
-from pocketface import datasets, models
+from pocketface import datasets, levels, models
 from pocketface.core import outs
 from pocketface.cropping.build import build
 from pocketface.faces.selection import select
 from pocketface.faces.settings import Dataset
 from pocketface.fetching.sources import load_sources
+from pocketface.levels import audit
+from pocketface.levels.converter import to_tflite
+from pocketface.levels.source import Source
 from pocketface.metrics import measures, naming, registry
 from pocketface.study import Study
-from pocketface.tflite import audit, convert, levels
-from pocketface.tflite.converter import to_tflite
 from pocketface.training.fit import fit
 from tiny_training import face_set, study
 
@@ -98,17 +99,17 @@ def test_a_model(package):
 def test_a_level(monkeypatch):
     found = blocks("A level")
     monkeypatch.setattr(levels, "LEVELS", dict(levels.LEVELS))
-    added(levels, found["src/pocketface/tflite/levels.py"])
+    added(levels, found["src/pocketface/levels/__init__.py"])
     (name, settings) = next(iter(yaml.safe_load(found["params.yaml"]).items()))
     plan = study().models["small"]
     model = models.build(plan.architecture, plan.input, plan.heads, {"widths": [16, 64], "depths": [1, 1]})
     faces = select(face_set(), face_set(dataset="photos", seed=1), plan.input).calibration
     settings = study().levels["float32"].model_validate(settings)
     level = levels.LEVELS[name]
-    made = convert.make({}, model, level, settings, faces, to_tflite(model))
-    audit.check(audit.read(made.file), level)
-    refined = levels.LEVELS["int4_weights"]
-    assert made.file != convert.make({}, model, refined, settings, faces, to_tflite(model)).file
+    source = Source({}, to_tflite(model), faces, lambda: model)
+    made = level.make(source, settings)
+    audit.check(made.file, level)
+    assert made.file != levels.LEVELS["int4_weights"].make(source, settings).file
 
 
 def test_a_metric():

@@ -19,7 +19,8 @@ from pocketface.gate import Verdict, check, update
 from pocketface.results.measure import measure as measure_study
 from pocketface.results.table import RESULTS
 from pocketface.study import Study
-from pocketface.tflite.flatbuffer import bound
+from pocketface.tflite.file import TFLiteFile
+from pocketface.tflite.meaning import bound
 
 MADE = ("float32", "int8")
 PLAN = Study.model_validate(
@@ -101,7 +102,7 @@ def test_mislabelled_classes_are_named(planted):
             folder = root / "variants/small" / level
             outputs = OUTPUTS | {"gender": Output(kind="classes", labels=GENDERS[::-1])}
             card = read_card(folder, VariantCard).model_copy(update={"outputs": outputs})
-            file = bound((folder / MODEL_FILE).read_bytes(), card)
+            file = bound(TFLiteFile.read(folder / MODEL_FILE), card).content
             (folder / MODEL_FILE).write_bytes(file)
             write_card(folder, card.model_copy(update={"sha256": hashlib.sha256(file).hexdigest()}))
 

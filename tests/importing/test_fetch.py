@@ -16,9 +16,10 @@ from pocketface.faces.settings import Input
 from pocketface.fetching.sources import Sources
 from pocketface.importing.fetch import fetch
 from pocketface.latency.benchmark import benchmark
+from pocketface.levels.convert import convert
+from pocketface.levels.export import export
+from pocketface.levels.settings import LevelSettings
 from pocketface.study import Study
-from pocketface.tflite.convert import convert
-from pocketface.tflite.settings import LevelSettings
 from pocketface.training.fit import load
 from tiny_training import face_set, study
 
@@ -106,7 +107,9 @@ def test_what_cannot_be_had_is_unavailable_all_the_way(tmp_path: Path, monkeypat
 
     views, variant = tmp_path / "views", tmp_path / "variants/theirs/float32"
     save(select(face_set(), face_set(dataset="photos", seed=1), Input(size=32)), views)
-    assert convert(trained, views, "float32", LevelSettings(), variant).status == "unavailable"
+    assert export(trained, views, tmp_path / "exported").status == "unavailable"
+    converted = convert(tmp_path / "exported", views, "float32", LevelSettings(), variant)
+    assert converted.status == "unavailable"
     assert read_card(variant, VariantCard).reason == card.reason
     metrics, predictions = evaluate_variant(variant, views)
     assert (metrics["status"], metrics["reason"], metrics["datasets"]) == ("unavailable", card.reason, {})

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -12,12 +11,10 @@ import pytest
 
 from example_models import LARGE, SMALL, Plan, enliven
 from pocketface.faces.calibrate import Calibration
-from pocketface.tflite import audit
-from pocketface.tflite.convert import make
-from pocketface.tflite.converter import to_tflite
-from pocketface.tflite.levels import LEVELS
-from pocketface.tflite.run import Runner
-from pocketface.tflite.settings import LevelSettings as Settings
+from pocketface.levels import LEVELS, audit
+from pocketface.levels.converter import to_tflite
+from pocketface.levels.settings import LevelSettings as Settings
+from pocketface.levels.source import Source
 
 USUAL = ("float32", "float16", "dynamic_int8", "int8")
 PLANS = [
@@ -33,7 +30,7 @@ YEARS, PROBABILITY = 5.0, 0.15
 
 
 @pytest.mark.parametrize("plan", PLANS)
-def test_an_architecture_converts_at_the_usual_levels(plan: Plan, tmp_path: Path) -> None:
+def test_an_architecture_converts_at_the_usual_levels(plan: Plan) -> None:
     keras.utils.set_random_seed(1)
     model, faces = plan.build(), plan.faces()
     enliven(model)
@@ -41,13 +38,12 @@ def test_an_architecture_converts_at_the_usual_levels(plan: Plan, tmp_path: Path
     calibration = Calibration(
         faces, [f"{i}.jpg" for i in range(len(faces))], pd.DataFrame(index=range(len(faces)))
     )
-    float32, sizes = to_tflite(model), {}
+    source, sizes = Source({}, to_tflite(model), calibration, lambda: model), {}
     for name in USUAL:
         level = LEVELS[name]
-        file = make({}, model, level, Settings(), calibration, float32).file
-        audit.check(audit.read(file), level)
-        (tmp_path / "model.tflite").write_bytes(file)
-        answers = Runner(tmp_path / "model.tflite")(faces)
+        file = level.make(source, Settings()).file
+        audit.check(file, level)
+        answers = file.answers(faces)
         assert set(answers) == set(plan.heads), "outputs that serve training only stay out of the export"
         for head, answer in answers.items():
             allowed = YEARS if head == "age" else PROBABILITY
@@ -55,7 +51,7 @@ def test_an_architecture_converts_at_the_usual_levels(plan: Plan, tmp_path: Path
             assert error < (allowed * 1e-3 if name == "float32" else allowed), (name, head)
             if np.ptp(expected[head], axis=0).max() > allowed / 5 or not level.calibrated:
                 assert np.ptp(answer, axis=0).max() > 0, (name, head)
-        sizes[name] = len(file)
+        sizes[name] = len(file.content)
     assert max(sizes["float16"], sizes["dynamic_int8"]) < sizes["float32"]
 
 
@@ -64,17 +60,16 @@ import json, resource, sys
 import keras
 from pocketface import models
 from pocketface.faces.settings import Input
-from pocketface.tflite import audit
-from pocketface.tflite.converter import to_tflite
-from pocketface.tflite.levels import LEVELS
+from pocketface.levels import LEVELS, audit
+from pocketface.levels.converter import to_tflite
 
 head, level = sys.argv[1:]
 keras.utils.set_random_seed(1)
 model = models.build("deepface_vgg", Input(size=224), [head], {"age": "expected"} if head == "age" else {})
 file = to_tflite(model, LEVELS[level])
-audit.check(audit.read(file), LEVELS[level])
+audit.check(file, LEVELS[level])
 memory = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(json.dumps({"float32": 4 * model.count_params(), "size": len(file), "memory": memory}))
+print(json.dumps({"float32": 4 * model.count_params(), "size": len(file.content), "memory": memory}))
 """
 
 

@@ -12,8 +12,8 @@ from pocketface.cards import CARD, MODEL_FILE, Meaning, VariantCard, read_card
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import sha256
 from pocketface.core.labels import EXPRESSIONS, GENDERS
-from pocketface.tflite.flatbuffer import bound, parse
-from pocketface.tflite.meaning import opened, read, said
+from pocketface.tflite.file import TFLiteFile
+from pocketface.tflite.meaning import bound, opened, read, said
 from pocketface.tflite.run import Runner
 
 PUBLISHED = sorted((Path(__file__).parents[2] / "weights").glob("*/int8"))
@@ -38,12 +38,12 @@ def test_a_file_says_what_its_card_says(folder, colour_model) -> None:
 
 
 def test_tensors_and_answers_stay_and_binding_again_changes_nothing(folder, colour_model) -> None:
-    was, now = colour_model.read_bytes(), (folder / MODEL_FILE).read_bytes()
-    assert len(now) - len(was) < 1500
+    was, now = TFLiteFile.read(colour_model), TFLiteFile.read(folder / MODEL_FILE)
+    assert len(now.content) - len(was.content) < 1500
     assert bound(now, card()) == now
-    pairs = zip(parse(was).subgraphs[0].tensors, parse(now).subgraphs[0].tensors, strict=True)
+    pairs = zip(was.model.subgraphs[0].tensors, now.model.subgraphs[0].tensors, strict=True)
     for one, other in pairs:
-        data = [model.buffers[t.buffer].data for model, t in ((parse(was), one), (parse(now), other))]
+        data = [model.buffers[t.buffer].data for model, t in ((was.model, one), (now.model, other))]
         assert one.name == other.name
         assert np.array_equal(*data)
     noise = np.random.default_rng(0).integers(0, 256, (5, 48, 48, 3), np.uint8)
@@ -113,7 +113,7 @@ def test_a_meaning_that_cannot_be_read(tmp_path, folder, monkeypatch, content: b
 
     monkeypatch.setattr(meaning, "said", lambda _: content)
     file = tmp_path / "lying.tflite"
-    file.write_bytes(bound((folder / MODEL_FILE).read_bytes(), card()))
+    file.write_bytes(bound(TFLiteFile.read(folder / MODEL_FILE), card()).content)
     with pytest.raises(PocketfaceError, match=r"lying\.tflite: what it means"):
         read(Runner(file))
 

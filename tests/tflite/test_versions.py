@@ -10,16 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers
 
-from colour_net import OUTPUTS, colour_model, painted
+from colour_net import colour_model, painted
+from pocketface.cards import MODEL_FILE
 from pocketface.core.errors import PocketfaceError
-from pocketface.faces.calibrate import Calibration
-from pocketface.tflite import audit, flatbuffer, ranges, versions
-from pocketface.tflite.convert import make
-from pocketface.tflite.converter import to_tflite
-from pocketface.tflite.levels import LEVELS
-from pocketface.tflite.quantizer import quantize
-from pocketface.tflite.run import answers
-from pocketface.tflite.settings import LevelSettings as Settings
+from pocketface.levels import LEVELS, audit, ranges
+from pocketface.levels.converter import to_tflite
+from pocketface.levels.quantizer import quantize
+from pocketface.tflite import file, sound, versions
+from pocketface.tflite.file import TFLiteFile
 
 PUBLISHED = sorted((Path(__file__).parents[2] / "weights").glob("*/*/model.tflite"))
 OLDEST = {
@@ -37,42 +35,36 @@ OLDEST = {
 """Of a network of a convolution of 3,483 weights and dense layers of fewer than 1,024."""
 
 
-def dense_everywhere() -> keras.Model:
-    """`colour_model` without its zeros, which TensorFlow's exporter would leave out."""
-    model, random = colour_model(), np.random.default_rng(0)
-    model.set_weights([random.normal(0, 0.1, weights.shape) for weights in model.get_weights()])
-    return model
-
-
 @pytest.fixture(scope="module")
-def files() -> dict[str, bytes]:
+def files(levels) -> dict[str, TFLiteFile]:
     """Level -> file of one small model, as the pipeline makes it."""
-    model, (faces, labels) = dense_everywhere(), painted()
-    calibration = Calibration(faces, [str(i) for i in range(len(faces))], labels)
-    plan = Settings(calibration=20, epochs=1, max_drop={"age_mae": 90, "gender_accuracy": 1})
-    float32 = to_tflite(model)
-    return {
-        name: make(OUTPUTS, model, level, plan, calibration, float32).file for name, level in LEVELS.items()
-    }
+    return {name: TFLiteFile.read(levels.variants / name / MODEL_FILE) for name in LEVELS}
 
 
-def declared(file: bytes) -> dict[str, int]:
+def declared(file: TFLiteFile) -> dict[str, int]:
     """Operator -> version."""
-    codes = flatbuffer.parse(file).operatorCodes
-    kinds = [flatbuffer.OPERATORS[max(code.builtinCode, code.deprecatedBuiltinCode)] for code in codes]
+    codes = file.model.operatorCodes
+    kinds = [sound.OPERATORS[max(code.builtinCode, code.deprecatedBuiltinCode)] for code in codes]
     return {kind: code.version for kind, code in zip(kinds, codes, strict=True)}
 
 
-def by_tensorflow(file: bytes) -> dict[str, int]:
+def packed(model: schema.ModelT) -> TFLiteFile:
+    """The file of a model whose versions stay as they are."""
+    builder = file._Sharing(1024)
+    builder.Finish(model.Pack(builder), file_identifier=sound.IDENTIFIER)
+    return TFLiteFile(bytes(builder.Output()))
+
+
+def by_tensorflow(file: TFLiteFile) -> dict[str, int]:
     """Operator -> version, as TensorFlow's exporter declares it: it reads the file and writes it again."""
     from tensorflow.lite.python.convert import mlir_sparsify
 
-    return declared(mlir_sparsify(file))
+    return declared(TFLiteFile(mlir_sparsify(file.content)))
 
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_every_level_declares_what_its_operators_need(files, level: str) -> None:
-    held = audit.read(files[level])
+    held = files[level]
     assert held.understated == []
     assert held.min_runtime == OLDEST[level]
 
@@ -94,15 +86,15 @@ def test_runtimes_that_know_one_scale_for_a_dense_layer_refuse_channels(files, l
 def test_int4_convolutions_name_an_operator_that_runtimes_which_misread_them_lack(files) -> None:
     codes = declared(files["int4_weights"])
     assert codes["CONV_2D"] == 8 and codes["DYNAMIC_UPDATE_SLICE"] == 3
-    assert "DYNAMIC_UPDATE_SLICE" not in audit.read(files["int4_weights"]).operators
-    model = flatbuffer.parse(files["int4_weights"])
+    assert "DYNAMIC_UPDATE_SLICE" not in files["int4_weights"].kinds
+    model = files["int4_weights"].copy()
     model.operatorCodes.pop()
-    assert "CONV_2D needs DYNAMIC_UPDATE_SLICE version 3" in flatbuffer.understated(model)[0]
+    assert "CONV_2D needs DYNAMIC_UPDATE_SLICE version 3" in packed(model).understated[0]
 
 
-@pytest.mark.parametrize("file", PUBLISHED, ids=lambda path: path.parent.parent.name)
-def test_published_files_tell_the_truth(file: Path) -> None:
-    held = audit.read(file.read_bytes())
+@pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.parent.parent.name)
+def test_published_files_tell_the_truth(path: Path) -> None:
+    held = TFLiteFile.read(path)
     assert (held.understated, held.min_runtime) == ([], "2.13.0")
 
 
@@ -113,7 +105,7 @@ def test_one_scale_for_all_channels_runs_in_older_runtimes(files) -> None:
     measured = ranges.measure(float32, pixels)
     made = {each: quantize(float32, LEVELS["int8"], measured, each) for each in (True, False)}
     assert {each: declared(file)["FULLY_CONNECTED"] for each, file in made.items()} == {True: 10, False: 4}
-    assert {each: audit.read(file).min_runtime for each, file in made.items()} == {
+    assert {each: file.min_runtime for each, file in made.items()} == {
         True: "2.13.0",
         False: "1.14.0",
     }
@@ -123,7 +115,7 @@ def test_tensorflows_own_int8_and_int16_files_are_put_right() -> None:
     pixels, _ = painted()
     for level, version in (("int8", 10), ("int16x8", 11)):
         file = to_tflite(colour_model(), LEVELS[level], pixels[:9])
-        assert audit.read(file).understated == []
+        assert file.understated == []
         assert declared(file)["FULLY_CONNECTED"] == version
 
 
@@ -138,34 +130,32 @@ def test_an_operator_that_is_not_known_is_an_error_and_no_version_1() -> None:
 @given(data=st.data())
 def test_a_file_that_understates_is_refused_and_writing_it_again_changes_no_answer(files, data) -> None:
     level = data.draw(st.sampled_from([level for level in LEVELS if level not in ("float32", "float16")]))
-    model = flatbuffer.parse(files[level])
+    model = files[level].copy()
     for code in model.operatorCodes:
         code.version = data.draw(st.integers(1, code.version))
     said = data.draw(st.sampled_from([None, b"1.5.0", b"2.1.0"]))
     if said is None:
-        model.metadata = [entry for entry in model.metadata if entry.name != flatbuffer.MIN_RUNTIME]
+        model.metadata = [entry for entry in model.metadata if entry.name != file.MIN_RUNTIME]
     else:
-        flatbuffer._set_metadata(model, flatbuffer.MIN_RUNTIME, said.ljust(16, b"\0"))
-    builder = flatbuffer._Sharing(1024)
-    builder.Finish(model.Pack(builder), file_identifier=flatbuffer.IDENTIFIER)
-    lying = bytes(builder.Output())
+        file._set_metadata(model, file.MIN_RUNTIME, said.ljust(16, b"\0"))
+    lying = packed(model)
     with pytest.raises(PocketfaceError, match=f"level {level}: .*needs"):
-        audit.check(audit.read(lying), LEVELS[level])
-    right = flatbuffer.serialize(flatbuffer.parse(lying))
-    audit.check(audit.read(right), LEVELS[level])
+        audit.check(lying, LEVELS[level])
+    right = TFLiteFile.write(lying.copy())
+    audit.check(right, LEVELS[level])
     assert declared(right) == declared(files[level])
     faces = painted()[0][:5]
-    for head, answer in answers(files[level], faces).items():
-        np.testing.assert_array_equal(answers(right, faces)[head], answer)
+    for head, answer in files[level].answers(faces).items():
+        np.testing.assert_array_equal(right.answers(faces)[head], answer)
 
 
 def test_operators_of_one_code_get_the_highest_version_of_them(files) -> None:
     """Operators of one kind share a code and its version: in `mixed_int8` float and integer ones do."""
-    pixels, found = painted()[0], flatbuffer.operators(flatbuffer.parse(files["float32"]))
+    pixels, found = painted()[0], files["float32"].operators
     dense = [operator.name for operator in found if operator.kind == "FULLY_CONNECTED"]
     measured = ranges.measure(files["float32"], pixels[:9])
     made = quantize(files["float32"], LEVELS["mixed_int8"], measured, kept=dense[:1])
-    assert audit.read(made).weight_dtypes["FLOAT32"] > 100
+    assert made.weight_dtypes["FLOAT32"] == 16 + 1
     assert declared(made)["FULLY_CONNECTED"] == 10
 
 

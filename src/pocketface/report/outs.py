@@ -15,7 +15,7 @@ from typing import TypeVar
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from pocketface.cards import VariantCard, read_card
+from pocketface.cards import VariantCard, read_card, variant_folder
 from pocketface.core import outs
 from pocketface.core.errors import PocketfaceError
 from pocketface.faces.index import INDEX, OK
@@ -185,7 +185,7 @@ def read_variant(root: Path, table: Table, model: str, level: str) -> Variant:
     Raises:
         PocketfaceError: its card or its timing is missing or damaged.
     """
-    folder, timing = root / outs.VARIANTS / model / level, root / outs.TIMINGS / model / f"{level}.json"
+    folder, timing = variant_folder(root, model, level), root / outs.TIMINGS / model / f"{level}.json"
     return Variant(
         model=model,
         level=level,

@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from pocketface.cards import ModelCard
 from pocketface.choosing.rule import Pick
 from pocketface.faces.index import CONTRADICTORY, DUPLICATE, MEASURED_TOO
+from pocketface.levels import LEVELS
 from pocketface.metrics.groups import GROUPINGS
 from pocketface.metrics.naming import MISSING, SAME, change, label_of, shown, size, spread
 from pocketface.report.cells import Cell, Row, Table
 from pocketface.report.outs import Results, Variant, reject_counts
 from pocketface.results.table import FLOAT32, SHA256
 from pocketface.results.table import Row as Result
-from pocketface.tflite.levels import LEVELS
 
 BUILT = ("input", "parameters", "multiply-adds")
 """See `built`."""

@@ -1,6 +1,6 @@
 """What a file says of its own meaning, and whether its card says the same.
 
-    file = flatbuffer.bound(file, card)            # as `convert` does
+    file = bound(file, card)                       # as `convert` does
     runner = opened(Path("variants/age_gender/int8/model.tflite"), card)
 
 A card can be changed, or land beside another file. So crop, input and outputs (labels, in their order) also
@@ -12,13 +12,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ai_edge_litert import schema_py_generated as schema
 from pydantic import ValidationError
 
 from pocketface.cards import CARD, Meaning, VariantCard
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import parse_json, rounded, sha256
 from pocketface.core.params import explained
+from pocketface.tflite.file import TFLiteFile
 from pocketface.tflite.run import Runner
 
 NAME = b"pocketface.meaning"
@@ -30,24 +30,28 @@ def said(meaning: Meaning) -> bytes:
     return json.dumps(_content(meaning), sort_keys=True, separators=(",", ":")).encode()
 
 
+def bound(file: TFLiteFile, meaning: Meaning) -> TFLiteFile:
+    """The same model, which says what it means.
+
+    Raises:
+        PocketfaceError: as `TFLiteFile.write`.
+    """
+    return file.with_metadata(NAME, said(meaning))
+
+
 def read(runner: Runner) -> Meaning | None:
     """What a file says of itself, if it says anything.
 
     Raises:
         PocketfaceError: it says something that no model means.
     """
-    model = schema.Model.GetRootAs(runner.content)
-    for entry in map(model.Metadata, range(model.MetadataLength())):
-        if entry.Name() == NAME:
-            buffer = model.Buffers(entry.Buffer())
-            said = buffer.DataAsNumpy().tobytes() if buffer.DataLength() else b""
-            try:
-                return Meaning.model_validate(parse_json(said.decode()))
-            except ValidationError as error:
-                raise PocketfaceError(f"{runner.path}: what it means: {explained(error)}") from None
-            except ValueError as error:
-                raise PocketfaceError(f"{runner.path}: what it means is unreadable: {error}") from None
-    return None
+    try:
+        said = runner.file.metadata(NAME)
+        return None if said is None else Meaning.model_validate(parse_json(said.decode()))
+    except ValidationError as error:
+        raise PocketfaceError(f"{runner.path}: what it means: {explained(error)}") from None
+    except ValueError as error:
+        raise PocketfaceError(f"{runner.path}: what it means is unreadable: {error}") from None
 
 
 def opened(file: Path, card: VariantCard, threads: int = 1) -> Runner:

@@ -9,7 +9,6 @@ A file may take and give integers: `Runner` applies the scale and zero point tha
 pixels go in and meaning comes out at every level.
 """
 
-import tempfile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,10 +17,9 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from tqdm import tqdm
 
 from pocketface.cards import Port
-from pocketface.core.budget import MODEL
 from pocketface.core.errors import PocketfaceError
-from pocketface.core.files import read_bytes
-from pocketface.tflite import sound
+from pocketface.tflite.file import TFLiteFile
+from pocketface.tflite.sound import LIMITS
 
 Answers = dict[str, np.ndarray]
 """Head -> float32 `[N, K]`."""
@@ -41,12 +39,12 @@ class Runner:
     """One loaded model.
 
     Args:
-        path: a `.tflite` file with one named signature, input `image` `[1, H, W, C]`.
+        file: a `.tflite` file with one named signature, input `image` `[1, H, W, C]`, or its path.
         threads: CPU threads.
         kernels: a name in `RESOLVERS`.
 
     Attributes:
-        content: the bytes of the file.
+        file, path: of the model; `model.tflite` if only the file was given.
         input_shape: `(H, W, C)`.
         outputs: head -> shape of its answer for one face.
         ports: `image` and the heads, as the file declares them.
@@ -56,21 +54,13 @@ class Runner:
             not sound or takes too much to run, see `pocketface.tflite.sound`.
     """
 
-    def __init__(self, path: Path, threads: int = 1, kernels: Kernels = "xnnpack"):
+    def __init__(self, file: Path | TFLiteFile, threads: int = 1, kernels: Kernels = "xnnpack"):
+        path = self.path = Path("model.tflite") if isinstance(file, TFLiteFile) else Path(file)
+        self.file = file if isinstance(file, TFLiteFile) else TFLiteFile.read(path)
         try:
-            self.content = read_bytes(path, MODEL.bytes)
-        except OSError as error:
-            raise PocketfaceError(
-                f"{path}: cannot be read ({error.strerror}); a model is a variant's folder or a .tflite file"
-            ) from None
-        try:
-            sound.begins(self.content)
-            self._interpreter = Interpreter(
-                model_content=self.content,
-                num_threads=threads,
-                experimental_op_resolver_type=RESOLVERS[kernels],
+            self._interpreter = self.file.interpreter(
+                num_threads=threads, experimental_op_resolver_type=RESOLVERS[kernels]
             )
-            sound.check(self.content)
             declared = _shapes(self._interpreter)
             self._interpreter.allocate_tensors()
             if not declared.items() <= _shapes(self._interpreter).items():
@@ -85,7 +75,6 @@ class Runner:
         if list(details) != ["image"]:
             raise PocketfaceError(f"{path}: its inputs are {sorted(details)}, not ['image']")
         self.port = details["image"]
-        self.path = Path(path)
         self.input_shape: tuple[int, ...] = tuple(int(n) for n in self.port["shape"][1:])
         self.input_dtype = np.dtype(self.port["dtype"])
         self._outputs = self._signature.get_output_details()
@@ -141,7 +130,7 @@ def _port(path: Path, name: str, details: dict[str, Any]) -> Port:
     if dtype == np.float32:
         return Port(dtype="FLOAT32")
     scale, zero_point = details["quantization"]
-    if dtype.name.upper() not in sound.LIMITS or not scale:
+    if dtype.name.upper() not in LIMITS or not scale:
         raise PocketfaceError(f"{path}: {name} is {dtype.name} without one scale")
     return Port(dtype=dtype.name.upper(), scale=float(scale), zero_point=int(zero_point))
 
@@ -161,11 +150,3 @@ def dequantized(answer: np.ndarray, port: dict[str, Any]) -> np.ndarray:
         return np.asarray(answer, np.float32)
     scale, zero_point = port["quantization"]
     return (answer.astype(np.float32) - zero_point) * np.float32(scale)
-
-
-def answers(file: bytes, pixels: np.ndarray) -> Answers:
-    """What the bytes of a file answer for faces `[N, H, W, C]`: head -> float32 `[N, K]`."""
-    with tempfile.NamedTemporaryFile(suffix=".tflite") as opened:
-        opened.write(file)
-        opened.flush()
-        return Runner(Path(opened.name))(pixels)

@@ -22,10 +22,10 @@ from pocketface.choosing.rule import Choice, choose, tasks
 from pocketface.core import outs
 from pocketface.core.addresses import without_secrets
 from pocketface.core.files import git_revision, sha256
+from pocketface.levels import LEVELS
 from pocketface.report.outs import Results, Variant
 from pocketface.results.table import LATENCY, LATENCY_RATIO
 from pocketface.study import Study
-from pocketface.tflite.levels import LEVELS
 from pocketface.tracking import contents
 from pocketface.tracking.champion import crown, mark
 from pocketface.tracking.folds import publish_folds

@@ -1,6 +1,6 @@
 """Runs one `.tflite` file in TensorFlow Lite Micro's Python interpreter, as a program of its own.
 
-    python micro_run.py FILE OUTPUTS < faces.npy > answers.npz
+    python interpreter_run.py FILE OUTPUTS < faces.npy > answers.npz
 
 Reads N faces, `[N, H, W, C]` in the file's own type; writes the stored values of its outputs, `arr_0`,
 `arr_1`, ..., each `[N, K]`, and to stderr the memory that was used. Imports no pocketface: it starts at once.

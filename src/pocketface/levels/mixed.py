@@ -24,13 +24,12 @@ from pocketface.cards import Drop, Sensitivity
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.labels import Output, main_metric
 from pocketface.faces.calibrate import Calibration
+from pocketface.levels import Level
+from pocketface.levels.quantizer import quantize
 from pocketface.metrics.answers import decode
 from pocketface.metrics.measures import measure
-from pocketface.tflite import flatbuffer
-from pocketface.tflite.levels import Level
-from pocketface.tflite.quantizer import quantize
-from pocketface.tflite.ranges import Range
-from pocketface.tflite.run import Answers, answers
+from pocketface.tflite.file import Range, TFLiteFile
+from pocketface.tflite.run import Answers
 
 YEARS, SHARE = 0.05, 0.003
 """How much worse a metric may be by default."""
@@ -43,13 +42,13 @@ FACES = 200
 class Mixed:
     """What a search leaves: the file, the metrics it had to keep, its operators (most sensitive first)."""
 
-    file: bytes
+    file: TFLiteFile
     drops: list[Drop]
     sensitivity: list[Sensitivity]
 
 
 def search(
-    float32: bytes,
+    float32: TFLiteFile,
     level: Level,
     ranges: Mapping[str, Range],
     per_channel: bool,
@@ -60,8 +59,8 @@ def search(
     """Finds the fewest operators that must stay in float.
 
     Args:
-        float32: a `.tflite` file of level float32.
-        level, ranges, per_channel: as `pocketface.tflite.quantizer.quantize` takes them.
+        float32: the file of level float32.
+        level, ranges, per_channel: as `pocketface.levels.quantizer.quantize` takes them.
         faces: labelled train faces.
         outputs: head -> meaning.
         max_drop: metric -> how much worse it may get; others have the defaults.
@@ -70,7 +69,7 @@ def search(
         PocketfaceError: no head has a label on these faces.
     """
     make = partial(quantize, float32, level, ranges, per_channel)
-    expected = answers(float32, faces.pixels)
+    expected = float32.answers(faces.pixels)
     metrics = partial(_metrics, labels=faces.labels, outputs=outputs)
     reference = metrics(expected)
     if not reference:
@@ -78,7 +77,7 @@ def search(
     bounds = {metric: max_drop.get(metric, _default(metric)) for metric in reference}
 
     def within(kept: Collection[str]) -> bool:
-        found = metrics(answers(make(kept), faces.pixels))
+        found = metrics(make(kept).answers(faces.pixels))
         return all(_worse(metric, found[metric], reference[metric]) <= bounds[metric] for metric in bounds)
 
     found = sensitivities(make, float32, faces.pixels[:FACES])
@@ -90,7 +89,7 @@ def search(
         if within(fewer):
             kept = fewer
     file = make(kept)
-    int8, mixed = (metrics(answers(made, faces.pixels)) for made in (make(()), file))
+    int8, mixed = (metrics(made.answers(faces.pixels)) for made in (make(()), file))
     drops = [
         Drop(metric=m, bound=bounds[m], float32=reference[m], int8=int8[m], mixed=mixed[m]) for m in bounds
     ]
@@ -98,20 +97,19 @@ def search(
     return Mixed(file, drops, table)
 
 
-def sensitivities(make, float32: bytes, pixels: np.ndarray) -> list[Sensitivity]:
+def sensitivities(make, float32: TFLiteFile, pixels: np.ndarray) -> list[Sensitivity]:
     """What quantizing each operator alone does to the answers, the largest first."""
-    expected = answers(float32, pixels)
-    operators = flatbuffer.operators(flatbuffer.parse(float32))
-    names = [operator.name for operator in operators]
+    expected = float32.answers(pixels)
+    names = [operator.name for operator in float32.operators]
     rows = []
-    for operator in operators:
+    for operator in float32.operators:
         alone = make([name for name in names if name != operator.name])
         rows.append(
             Sensitivity(
                 operator=operator.name,
                 kind=operator.kind,
                 weights=operator.weights,
-                deviation=_deviation(expected, answers(alone, pixels)),
+                deviation=_deviation(expected, alone.answers(pixels)),
                 kept=False,
             )
         )

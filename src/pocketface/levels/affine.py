@@ -15,8 +15,8 @@ from collections.abc import Iterable
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from pocketface.tflite import flatbuffer, rounding
-from pocketface.tflite.run import answers
+from pocketface.levels import rounding
+from pocketface.tflite.file import TFLiteFile, kind, own, store, text, values
 
 LEAST, MOST = 0.8, 1.25
 """Bounds of the factor. Answers that ask for another one hardly differ from face to face, or are no longer
@@ -24,11 +24,11 @@ those of the float32 file at all; neither is a rounding error.
 """
 
 
-def correct(float32: bytes, made: bytes, pixels: np.ndarray, heads: Iterable[str]) -> bytes:
+def correct(float32: TFLiteFile, made: TFLiteFile, pixels: np.ndarray, heads: Iterable[str]) -> TFLiteFile:
     """Corrects heads that answer a number.
 
     Args:
-        float32: the `.tflite` file of level float32 that `made` was made of.
+        float32: the file of level float32 that `made` was made of.
         made: the file.
         pixels: uint8 `[N, H, W, C]`, calibration faces.
         heads: those that answer a number; one that no dense layer with a bias writes is left as it is.
@@ -36,14 +36,14 @@ def correct(float32: bytes, made: bytes, pixels: np.ndarray, heads: Iterable[str
     Returns:
         The file, with another scale and bias in the last layers of these heads.
     """
-    model = flatbuffer.parse(made)
+    model = made.copy()
     layers = {head: layer for head in heads if (layer := _last_layer(model, head)) is not None}
     if not layers:
         return made
-    expected, actual = answers(float32, pixels), answers(made, pixels)
+    expected, actual = float32.answers(pixels), made.answers(pixels)
     for head, layer in layers.items():
         _apply(model, layer, *fit(actual[head], expected[head]))
-    return flatbuffer.serialize(model)
+    return TFLiteFile.write(model)
 
 
 def fit(actual: np.ndarray, expected: np.ndarray) -> tuple[float, float]:
@@ -62,28 +62,26 @@ def fit(actual: np.ndarray, expected: np.ndarray) -> tuple[float, float]:
 
 def _last_layer(model: schema.ModelT, head: str) -> schema.OperatorT | None:
     """The dense layer that writes a head, perhaps through an operator that makes floats of integers."""
-    outputs = {flatbuffer.text(port.name): int(port.tensorIndex) for port in model.signatureDefs[0].outputs}
+    outputs = {text(port.name): int(port.tensorIndex) for port in model.signatureDefs[0].outputs}
     writers = {int(op.outputs[0]): op for op in model.subgraphs[0].operators}
     writer = writers[outputs[head]]
-    while flatbuffer.kind(model, writer) in ("DEQUANTIZE", "QUANTIZE"):
+    while kind(model, writer) in ("DEQUANTIZE", "QUANTIZE"):
         writer = writers[int(writer.inputs[0])]
-    dense = flatbuffer.kind(model, writer) == "FULLY_CONNECTED"
+    dense = kind(model, writer) == "FULLY_CONNECTED"
     return writer if dense and len(writer.inputs) > 2 and writer.inputs[2] >= 0 else None
 
 
 def _apply(model: schema.ModelT, layer: schema.OperatorT, factor: float, offset: float) -> None:
     """Multiplies what a layer answers, and adds to it."""
     for place in (1, 2):
-        _multiply(model, flatbuffer.own(model, layer, place), factor)
+        _multiply(model, own(model, layer, place), factor)
     rounding.add_to_bias(model, layer, np.array([offset]))
 
 
 def _multiply(model: schema.ModelT, tensor: schema.TensorT, factor: float) -> None:
     """Multiplies what a tensor stands for: its values, or the scale of its integers."""
     if tensor.type == schema.TensorType.FLOAT32:
-        buffer = model.buffers[tensor.buffer]
-        values = np.frombuffer(bytes(buffer.data), np.float32) * np.float32(factor)
-        buffer.data = np.frombuffer(values.tobytes(), np.uint8)
+        store(model, tensor, values(model, tensor) * np.float32(factor))
     else:
         scale = np.atleast_1d(np.asarray(tensor.quantization.scale, np.float64))
         tensor.quantization.scale = (scale * factor).astype(np.float32)

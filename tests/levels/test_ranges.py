@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from pocketface.core.errors import PocketfaceError
-from pocketface.tflite import ranges
+from pocketface.levels import ranges
+from pocketface.tflite.file import TFLiteFile
 
 
 @pytest.fixture
@@ -15,15 +16,15 @@ def painted() -> np.ndarray:
 
 
 def test_minmax_is_what_was_seen_with_zero_and_pixels_are_known(colour_model, painted) -> None:
-    found = ranges.measure(colour_model.read_bytes(), painted[:3])
-    assert found[ranges.image_tensor(colour_model.read_bytes())] == (0, 255)
+    found = ranges.measure(TFLiteFile.read(colour_model), painted[:3])
+    assert found[TFLiteFile.read(colour_model).image] == (0, 255)
     (age,) = (values for name, values in found.items() if values[1] == pytest.approx(40))
     assert age[0] == 0
 
 
 def test_no_face_is_an_error(colour_model, painted) -> None:
     with pytest.raises(PocketfaceError, match="no calibration faces"):
-        ranges.measure(colour_model.read_bytes(), painted[:0])
+        ranges.measure(TFLiteFile.read(colour_model), painted[:0])
 
 
 def test_an_outlier_widens_minmax_only() -> None:
@@ -41,6 +42,6 @@ def test_least_squares_keeps_all_where_nothing_lies_out() -> None:
 
 @pytest.mark.parametrize("method", ranges.METHODS)
 def test_every_method_gives_every_tensor_a_range(colour_model, painted, method: str) -> None:
-    found = ranges.measure(colour_model.read_bytes(), painted, method)
-    assert set(found) == set(ranges.measure(colour_model.read_bytes(), painted))
+    found = ranges.measure(TFLiteFile.read(colour_model), painted, method)
+    assert set(found) == set(ranges.measure(TFLiteFile.read(colour_model), painted))
     assert all(low <= 0 <= high for low, high in found.values())

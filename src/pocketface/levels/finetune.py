@@ -22,12 +22,11 @@ import tensorflow as tf
 from keras import layers
 
 from pocketface.core.errors import PocketfaceError
-from pocketface.tflite import audit, ranges
-from pocketface.tflite.converter import to_tflite
-from pocketface.tflite.levels import Level
-from pocketface.tflite.quantizer import quantize
-from pocketface.tflite.ranges import Range
-from pocketface.tflite.settings import LevelSettings as Settings
+from pocketface.levels import Level, ranges
+from pocketface.levels.converter import to_tflite
+from pocketface.levels.quantizer import quantize
+from pocketface.levels.settings import LevelSettings as Settings
+from pocketface.tflite.file import Range, TFLiteFile
 from pocketface.training import losses, runtime
 from pocketface.training.settings import Training
 
@@ -45,7 +44,7 @@ SAME_RANGE = (layers.InputLayer, layers.MaxPooling2D, layers.Flatten, layers.Res
 class Tuned:
     """The integer file, and what its card should say."""
 
-    file: bytes
+    file: TFLiteFile
     facts: dict[str, Any]
 
 
@@ -87,13 +86,13 @@ def finetune(
     )
 
 
-def check_held(file: bytes, trained: Mapping[str, Range]) -> None:
+def check_held(file: TFLiteFile, trained: Mapping[str, Range]) -> None:
     """Fails a file whose tensors have other ranges than those they were trained with.
 
     Raises:
         PocketfaceError: there is no such tensor, or it differs by more than one step of 255.
     """
-    held = audit.read(file).ranges
+    held = file.ranges
     for name, (low, high) in trained.items():
         step = (high - low) / 255
         if name not in held or max(abs(held[name][0] - low), abs(held[name][1] - high)) > 1.01 * step:
@@ -332,7 +331,7 @@ def _range_name(layer: str) -> str:
 
 
 def _by_tensor(
-    plain: keras.Model, float32: bytes, face: np.ndarray, trained: Mapping[str, Range]
+    plain: keras.Model, float32: TFLiteFile, face: np.ndarray, trained: Mapping[str, Range]
 ) -> dict[str, Range]:
     """The trained ranges by the names of the file's tensors, which are found by their values on one face.
 

@@ -22,7 +22,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from pocketface.core.errors import PocketfaceError
-from pocketface.tflite import flatbuffer, ranges
+from pocketface.levels import ranges
+from pocketface.tflite.file import TFLiteFile, kind, own, store, text, values
 
 DAMPING = 0.01
 """Share of the mean of H's diagonal that is added to it; GPTQ's default."""
@@ -97,11 +98,11 @@ class _Layer:
         return windows.transpose(0, 1, 3, 4, 2).reshape(1, -1, area * channels)
 
 
-def refine(float32: bytes, quantized: bytes, pixels: np.ndarray) -> bytes:
+def refine(float32: TFLiteFile, quantized: TFLiteFile, pixels: np.ndarray) -> TFLiteFile:
     """Rounds the weights of a quantized file anew.
 
     Args:
-        float32: the `.tflite` file of level float32 that it was made of.
+        float32: the file of level float32 that it was made of.
         quantized: the file; its weights are symmetric.
         pixels: uint8 `[N, H, W, C]`, faces whose answers are to change least.
 
@@ -113,7 +114,7 @@ def refine(float32: bytes, quantized: bytes, pixels: np.ndarray) -> bytes:
     """
     if len(pixels) == 0:
         raise PocketfaceError("no calibration faces to round the weights for")
-    source, made = flatbuffer.parse(float32), flatbuffer.parse(quantized)
+    source, made = float32.model, quantized.copy()
     before, after = list(_weighted(source)), list(_weighted(made))
     if len(before) != len(after):
         raise PocketfaceError(f"{len(before)} layers became {len(after)}: which weights are whose?")
@@ -128,7 +129,7 @@ def refine(float32: bytes, quantized: bytes, pixels: np.ndarray) -> bytes:
     for layer, operator in pairs:
         layer.settle()
         _rewrite(made, operator, layer)
-    return flatbuffer.serialize(made)
+    return TFLiteFile.write(made)
 
 
 def gptq(weights: np.ndarray, scales: np.ndarray, products: np.ndarray, most: int) -> np.ndarray:
@@ -154,8 +155,8 @@ def gptq(weights: np.ndarray, scales: np.ndarray, products: np.ndarray, most: in
 
 
 def _weighted(model: schema.ModelT) -> Iterator[schema.OperatorT]:
-    kinds = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}
-    return (op for op in model.subgraphs[0].operators if flatbuffer.kind(model, op) in kinds)
+    weighted = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}
+    return (op for op in model.subgraphs[0].operators if kind(model, op) in weighted)
 
 
 def _weights(model: schema.ModelT, operator: schema.OperatorT) -> schema.TensorT:
@@ -163,15 +164,15 @@ def _weights(model: schema.ModelT, operator: schema.OperatorT) -> schema.TensorT
 
 
 def _layer(model: schema.ModelT, operator: schema.OperatorT) -> _Layer:
-    kind, tensor = flatbuffer.kind(model, operator), _weights(model, operator)
-    depthwise = kind == "DEPTHWISE_CONV_2D"
-    values = np.frombuffer(bytes(model.buffers[tensor.buffer].data), np.float32).reshape(tensor.shape)
-    weights = _grouped(values.astype(np.float64), depthwise, _channels(model, operator))
+    name, tensor = kind(model, operator), _weights(model, operator)
+    depthwise, dense = name == "DEPTHWISE_CONV_2D", name == "FULLY_CONNECTED"
+    stored = values(model, tensor).astype(np.float64)
+    weights = _grouped(stored, depthwise, _channels(model, operator))
     groups, _, inputs = weights.shape
     return _Layer(
-        input=flatbuffer.text(model.subgraphs[0].tensors[operator.inputs[0]].name),
-        options=None if kind == "FULLY_CONNECTED" else operator.builtinOptions,
-        kernel=() if kind == "FULLY_CONNECTED" else tuple(int(n) for n in tensor.shape[1:3]),
+        input=text(model.subgraphs[0].tensors[operator.inputs[0]].name),
+        options=None if dense else operator.builtinOptions,
+        kernel=() if dense else tuple(int(n) for n in tensor.shape[1:3]),
         depthwise=depthwise,
         weights=weights,
         products=np.zeros((groups, inputs, inputs)) if inputs <= WIDEST else None,
@@ -193,17 +194,16 @@ def _grouped(values: np.ndarray, depthwise: bool, channels: int) -> np.ndarray:
 
 def _rewrite(model: schema.ModelT, operator: schema.OperatorT, layer: _Layer) -> None:
     """Puts the layer's new integers and bias into the file."""
-    tensor = flatbuffer.own(model, operator, 1)
+    tensor = own(model, operator, 1)
     groups, outputs, _ = layer.weights.shape
     scales = np.broadcast_to(tensor.quantization.scale, groups * outputs).astype(np.float64)
     if layer.products is not None:
         new = gptq(
             layer.weights, scales.reshape(groups, outputs), layer.products / layer.count, STEPS[tensor.type]
         )
-        stored = new.transpose(2, 0, 1) if layer.depthwise else new
-        model.buffers[tensor.buffer].data = _packed(stored.ravel(), tensor.type)
+        store(model, tensor, new.transpose(2, 0, 1) if layer.depthwise else new)
     else:
-        new = _grouped(_unpacked(model, tensor), layer.depthwise, _channels(model, operator))
+        new = _grouped(values(model, tensor), layer.depthwise, _channels(model, operator))
     error = layer.weights - new * scales.reshape(groups, outputs, 1)
     shift = np.einsum("gok,gk->go", error, layer.sums / layer.count).ravel()
     add_to_bias(model, operator, shift)
@@ -213,24 +213,8 @@ def add_to_bias(model: schema.ModelT, operator: schema.OperatorT, shift: np.ndar
     """Adds `shift` `[O]`, in the unit of the outputs, to a layer's bias. A layer without one keeps none."""
     if len(operator.inputs) < 3 or operator.inputs[2] < 0:
         return
-    tensor = flatbuffer.own(model, operator, 2)
-    kind = np.dtype(flatbuffer.TYPES[tensor.type].lower())
-    bias = np.frombuffer(bytes(model.buffers[tensor.buffer].data), kind)
-    if kind != np.float32:
+    tensor = own(model, operator, 2)
+    bias = values(model, tensor)
+    if bias.dtype != np.float32:
         shift = np.rint(shift / np.array(tensor.quantization.scale))
-    model.buffers[tensor.buffer].data = np.frombuffer((bias + shift).astype(kind).tobytes(), np.uint8)
-
-
-def _packed(integers: np.ndarray, kind: int) -> np.ndarray:
-    """As a buffer holds them: two 4-bit integers a byte, the first in the lower half."""
-    if kind != schema.TensorType.INT4:
-        return integers.astype(np.int8).view(np.uint8)
-    halves = np.append(integers, [0] * (len(integers) % 2)).astype(np.int8).view(np.uint8) & 15
-    return halves[::2] | halves[1::2] << 4
-
-
-def _unpacked(model: schema.ModelT, tensor: schema.TensorT) -> np.ndarray:
-    stored = np.frombuffer(bytes(model.buffers[tensor.buffer].data), np.int8)
-    if tensor.type == schema.TensorType.INT4:
-        stored = np.stack([stored << 4 >> 4, stored >> 4], 1).ravel()[: flatbuffer.elements(tensor)]
-    return stored.reshape(tensor.shape)
+    store(model, tensor, bias + shift)

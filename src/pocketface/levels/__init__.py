@@ -1,18 +1,27 @@
-"""Quantization levels, named for what they do.
+"""Quantization levels, named for what they do, and how each is made.
+
+    made = LEVELS["int8"].make(source, settings)
 
 A level *is* what its file must hold: types of weights, activations, inputs and outputs, checked on every file
-by `pocketface.tflite.audit`. How the file is made follows from that and from `maker`, see
-`pocketface.tflite.convert`. To add a level: an entry in `LEVELS` and a line under `levels:` in params.
+by `pocketface.levels.audit`. Its recipe, a function of `pocketface.levels.recipes` or any other of that kind,
+makes the file. To add a level: an entry in `LEVELS` and a line under `levels:` in params.
 
-TensorFlow's converter makes the levels it does well. The others are made from its float32 file by the LiteRT
-quantizer, which its authors recommend instead; ours measures the activations' ranges itself, see
-`pocketface.tflite.ranges`. Where the quantizer lacks an operator, the converter is asked again.
+TensorFlow's converter makes the levels it does well. The others are made from the exported float32 file by
+the LiteRT quantizer, which its authors recommend instead; ours measures the activations' ranges itself, see
+`pocketface.levels.ranges`. A recipe imports what it needs when it runs: this module is cheap.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING
 
-Maker = Literal["converter", "quantizer", "search", "finetuning"]
+from pocketface.levels import recipes
+
+if TYPE_CHECKING:
+    from pocketface.levels.settings import LevelSettings
+    from pocketface.levels.source import Made, Source
+
+INTEGERS = ("INT8", "INT16")
 
 
 @dataclass(frozen=True)
@@ -22,55 +31,63 @@ class Level:
     Attributes:
         name: as in params and folders.
         summary: what it does, for tables and help.
-        maker: `converter`: TensorFlow's; `quantizer`: LiteRT's; `search`: the quantizer, with the layers
-            that need it left in float; `finetuning`: the quantizer, on weights and ranges that were trained
-            for it.
+        recipe: makes the file from a model's float32 file, its faces, and where it must be its Keras model.
         weights: types a weight tensor of 1,024 elements or more may have; the first must occur.
         activations: types of what flows between operators; the first must occur.
         input, output: what a caller hands over and gets.
-        refined: whether weights are rounded so that answers change least, see `pocketface.tflite.rounding`.
     """
 
     name: str
     summary: str
-    maker: Maker
+    recipe: "Callable[[Source, Level, LevelSettings], Made]"
     weights: tuple[str, ...]
     activations: tuple[str, ...]
     input: str = "FLOAT32"
     output: str = "FLOAT32"
-    refined: bool = False
 
     @property
     def calibrated(self) -> bool:
         """Whether it needs faces to measure the ranges of activations."""
         return self.activations[0] in INTEGERS
 
+    def make(self, source: "Source", settings: "LevelSettings") -> "Made":
+        """The file of a model at this level, not audited yet.
 
-INTEGERS = ("INT8", "INT16")
+        Raises:
+            PocketfaceError: the level cannot be made of this model.
+        """
+        return self.recipe(source, self, settings)
+
 
 LEVELS = {
     level.name: level
     for level in (
-        Level("float32", "as trained", "converter", ("FLOAT32",), ("FLOAT32",)),
+        Level("float32", "as trained", recipes.exported, ("FLOAT32",), ("FLOAT32",)),
         Level(
             "float16",
             "half-precision weights, float32 arithmetic",
-            "converter",
+            recipes.converted,
             ("FLOAT16",),
             ("FLOAT32",),
         ),
         Level(
             "dynamic_int8",
             "int8 weights, float activations quantized while running",
-            "converter",
+            recipes.converted,
             ("INT8",),
             ("FLOAT32",),
         ),
-        Level("int8", "int8 weights and activations, float in and out", "quantizer", ("INT8",), ("INT8",)),
+        Level(
+            "int8",
+            "int8 weights and activations, float in and out",
+            recipes.quantized,
+            ("INT8",),
+            ("INT8",),
+        ),
         Level(
             "int8_io",
             "integers only: int8 pixels (less 128) in, int8 out",
-            "quantizer",
+            recipes.quantized,
             ("INT8",),
             ("INT8",),
             input="INT8",
@@ -79,7 +96,7 @@ LEVELS = {
         Level(
             "uint8_io",
             "integers only: uint8 pixels in; float32 out",
-            "quantizer",
+            recipes.quantized,
             ("INT8",),
             ("INT8",),
             input="UINT8",
@@ -88,26 +105,24 @@ LEVELS = {
         Level(
             "int16x8",
             "int8 weights, int16 activations",
-            "converter",
+            recipes.for_answers(recipes.converted),
             ("INT8",),
             ("INT16",),
-            refined=True,
         ),
         Level(
             "int4_weights",
             "int4 weights, float activations quantized while running",
-            "quantizer",
+            recipes.for_answers(recipes.quantized),
             ("INT4",),
             ("FLOAT32",),
-            refined=True,
         ),
         Level(
             "mixed_int8",
             "int8 but for the layers that cost too much accuracy, which stay float32",
-            "search",
+            recipes.searched,
             ("INT8", "FLOAT32"),
             ("INT8", "FLOAT32"),
         ),
-        Level("qat_int8", "int8, fine-tuned to be quantized", "finetuning", ("INT8",), ("INT8",)),
+        Level("qat_int8", "int8, fine-tuned to be quantized", recipes.finetuned, ("INT8",), ("INT8",)),
     )
 }

@@ -1,16 +1,13 @@
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
 from pocketface.core.errors import PocketfaceError
-from pocketface.tflite import audit, rounding
-from pocketface.tflite.converter import to_tflite
-from pocketface.tflite.levels import LEVELS
-from pocketface.tflite.quantizer import quantize
-from pocketface.tflite.run import Runner
+from pocketface.levels import LEVELS, rounding
+from pocketface.levels.converter import to_tflite
+from pocketface.levels.quantizer import quantize
+from pocketface.tflite.file import TFLiteFile
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +16,7 @@ def faces() -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def float32() -> bytes:
+def float32() -> TFLiteFile:
     """Convolutions of every kind: plain, strided, dilated, depthwise; and a dense layer.
 
     The second and the third have a bias of nought, of the same length: the converter keeps one for both.
@@ -35,26 +32,21 @@ def float32() -> bytes:
     return to_tflite(model)
 
 
-def answers(file: bytes, faces: np.ndarray, folder: Path) -> np.ndarray:
-    (folder / "model.tflite").write_bytes(file)
-    return Runner(folder / "model.tflite")(faces)["gender"]
-
-
-def test_answers_are_nearer_to_those_of_float32(float32, faces, tmp_path) -> None:
+def test_answers_are_nearer_to_those_of_float32(float32, faces) -> None:
     plain = quantize(float32, LEVELS["int4_weights"])
     refined = rounding.refine(float32, plain, faces[:16])
-    assert audit.read(refined).large_weight_dtypes == audit.read(plain).large_weight_dtypes
-    assert audit.read(refined).large_weight_dtypes["INT4"] >= 4
-    assert len(refined) < len(plain) + 2000
+    assert refined.large_weight_dtypes == plain.large_weight_dtypes
+    assert refined.large_weight_dtypes["INT4"] >= 4
+    assert len(refined.content) < len(plain.content) + 2000
     unseen = faces[16:]
-    expected = answers(float32, unseen, tmp_path)
-    errors = [np.abs(answers(file, unseen, tmp_path) - expected).mean() for file in (plain, refined)]
+    expected = float32.answers(unseen)["gender"]
+    errors = [np.abs(file.answers(unseen)["gender"] - expected).mean() for file in (plain, refined)]
     assert errors[1] < 0.6 * errors[0]
 
 
-def biases(file: bytes) -> list[int]:
+def biases(file: TFLiteFile) -> list[int]:
     """The tensors that hold biases, of the layers that have one."""
-    operators = rounding._weighted(rounding.flatbuffer.parse(file))
+    operators = rounding._weighted(file.model)
     return [int(operator.inputs[2]) for operator in operators if operator.inputs[2] >= 0]
 
 
@@ -67,14 +59,13 @@ def test_each_layer_has_a_bias_of_its_own(float32, faces) -> None:
 
 def test_what_a_layer_makes_its_own_has_a_scale_of_its_own(float32) -> None:
     """Two layers share a bias of nought; the scale of one is changed, and not that of the other."""
-    flatbuffer = rounding.flatbuffer
-    model = flatbuffer.parse(quantize(float32, LEVELS["int4_weights"]))
+    model = quantize(float32, LEVELS["int4_weights"]).copy()
     layers = list(rounding._weighted(model))
     first, second = next(
         (a, b) for a in layers for b in layers if a is not b and a.inputs[2] == b.inputs[2] >= 0
     )
     kept = model.subgraphs[0].tensors[second.inputs[2]]
-    own = flatbuffer.own(model, first, 2)
+    own = rounding.own(model, first, 2)
     assert own is not kept
     assert own.quantization is not kept.quantization
 
@@ -94,7 +85,7 @@ def test_a_layer_too_wide_has_its_bias_corrected_only(float32, faces, monkeypatc
     monkeypatch.setattr(rounding, "WIDEST", 0)
     refined = rounding.refine(float32, plain, faces[:4])
     assert refined != plain
-    before, after = (rounding.flatbuffer.parse(file) for file in (plain, refined))
+    before, after = (file.model for file in (plain, refined))
     for old, new in zip(rounding._weighted(before), rounding._weighted(after), strict=True):
         a, b = rounding._weights(before, old), rounding._weights(after, new)
         assert np.array_equal(before.buffers[a.buffer].data, after.buffers[b.buffer].data)
@@ -102,11 +93,11 @@ def test_a_layer_too_wide_has_its_bias_corrected_only(float32, faces, monkeypatc
 
 def test_the_windows_are_those_that_the_file_computes_with(float32, faces) -> None:
     """A layer's weights times its windows are its outputs: padding, stride, dilation and groups are right."""
-    model = rounding.flatbuffer.parse(float32)
+    model = float32.model
     tensors = next(rounding.ranges.activations(float32, faces[:1]))
     for operator in rounding._weighted(model):
         layer = rounding._layer(model, operator)
-        written = rounding.flatbuffer.text(model.subgraphs[0].tensors[operator.outputs[0]].name)
+        written = rounding.text(model.subgraphs[0].tensors[operator.outputs[0]].name)
         if not layer.kernel:
             continue
         windows = layer._patches(tensors[layer.input][0])
@@ -121,14 +112,3 @@ def test_gptq_with_independent_inputs_is_plain_rounding() -> None:
     scales = np.abs(weights).max(2) / 7
     rounded = rounding.gptq(weights, scales, np.eye(7)[None], 7)
     np.testing.assert_array_equal(rounded, np.rint(weights / scales[:, :, None]))
-
-
-def test_four_bits_are_packed_in_pairs() -> None:
-    integers = np.array([-7, 7, 1, -1, 3], np.int8)
-    packed = rounding._packed(integers, rounding.schema.TensorType.INT4)
-    assert packed.tolist() == [0x79, 0xF1, 0x03]
-    tensor = rounding.schema.TensorT()
-    tensor.type, tensor.shape, tensor.buffer = rounding.schema.TensorType.INT4, [5], 0
-    model, buffer = rounding.schema.ModelT(), rounding.schema.BufferT()
-    buffer.data, model.buffers = packed, [buffer]
-    np.testing.assert_array_equal(rounding._unpacked(model, tensor), integers)

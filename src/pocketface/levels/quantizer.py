@@ -14,10 +14,8 @@ from litert_quantizer import qtyping
 from litert_quantizer.quantizer import AlgorithmName, Quantizer
 
 from pocketface.core.errors import PocketfaceError
-from pocketface.tflite import flatbuffer
-from pocketface.tflite.audit import SMALL
-from pocketface.tflite.levels import Level
-from pocketface.tflite.ranges import Range
+from pocketface.levels import Level
+from pocketface.tflite.file import SMALL, Range, TFLiteFile, kind
 
 BITS = {"INT4": 4, "INT8": 8, "INT16": 16}
 
@@ -29,26 +27,26 @@ ALL, INPUT, OUTPUT = (
 
 
 def quantize(
-    float32: bytes,
+    float32: TFLiteFile,
     level: Level,
     ranges: Mapping[str, Range] | None = None,
     per_channel: bool = True,
     kept: Collection[str] = (),
-) -> bytes:
+) -> TFLiteFile:
     """Quantizes a file.
 
     Args:
-        float32: a `.tflite` file of level float32.
+        float32: the file of level float32.
         level: what to make.
-        ranges: activation tensor -> range, see `pocketface.tflite.ranges`; for levels with integer
+        ranges: activation tensor -> range, see `pocketface.levels.ranges`; for levels with integer
             activations.
         per_channel: whether each output channel of a weight tensor has its own scale.
-        kept: names of the operators (see `pocketface.tflite.flatbuffer.Operator`) that stay in float.
+        kept: names of the operators (see `pocketface.tflite.file.Operator`) that stay in float.
 
     Raises:
         PocketfaceError: the quantizer cannot make this level of this model.
     """
-    quantizer = Quantizer(float32)
+    quantizer = Quantizer(float32.content)
     quantizer.update_quantization_recipe(".*", ALL, _config(level, per_channel), _algorithm(level))
     if level.input != "INT8":
         quantizer.update_quantization_recipe(".*", INPUT, algorithm_key=AlgorithmName.NO_QUANTIZE)
@@ -64,10 +62,10 @@ def quantize(
             made = quantizer.quantize(values or None, enable_progress_report=False).quantized_model
     except (ValueError, RuntimeError, KeyError) as error:
         raise PocketfaceError(f"not quantizable to {level.name}: {str(error).splitlines()[0]}") from None
-    model = flatbuffer.parse(bytes(made))
+    model = TFLiteFile(bytes(made)).copy()
     if level.input == "UINT8":
         _take_uint8(model)
-    return flatbuffer.serialize(model)
+    return TFLiteFile.write(model)
 
 
 def _config(level: Level, per_channel: bool) -> qtyping.OpQuantizationConfig:
@@ -106,8 +104,8 @@ def _take_uint8(model: schema.ModelT) -> None:
     graph = model.subgraphs[0]
     image = graph.inputs[0]
     first = next(operator for operator in graph.operators if image in operator.inputs)
-    if flatbuffer.kind(model, first) != "QUANTIZE":
-        raise PocketfaceError(f"its first operator is {flatbuffer.kind(model, first)}, not QUANTIZE")
+    if kind(model, first) != "QUANTIZE":
+        raise PocketfaceError(f"its first operator is {kind(model, first)}, not QUANTIZE")
     signed = graph.tensors[first.outputs[0]].quantization
     graph.tensors[image].type = schema.TensorType.UINT8
     graph.tensors[image].quantization = schema.QuantizationParametersT()

@@ -12,10 +12,10 @@ class LevelSettings(Strict):
 
     Attributes:
         calibration: number of train faces that the ranges of integer activations are measured on.
-        ranges: how they are chosen, see `pocketface.tflite.ranges`.
+        ranges: how they are chosen, see `pocketface.levels.ranges`.
         per_channel: whether every output channel of a weight tensor has its own scale.
         rounding: of the weights: each to the nearest step, or so that the answers to the calibration faces
-            change least, see `pocketface.tflite.rounding`, as `int4_weights` and `int16x8` always are.
+            change least, see `pocketface.levels.rounding`, as `int4_weights` and `int16x8` always are.
         max_drop: of `mixed_int8`: metric -> how much worse than float32 it may be, in years or as a share;
             by default 0.05 years and 0.003.
         epochs, learning_rate: of `qat_int8`'s fine-tuning.

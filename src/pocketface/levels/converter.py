@@ -12,8 +12,8 @@ import tensorflow as tf
 from tensorflow.lite.python.convert import ConverterError
 
 from pocketface.core.errors import PocketfaceError
-from pocketface.tflite import flatbuffer
-from pocketface.tflite.levels import LEVELS, Level
+from pocketface.levels import LEVELS, Level
+from pocketface.tflite.file import TFLiteFile
 
 INT16X8 = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
 
@@ -23,7 +23,7 @@ def to_tflite(
     level: Level = LEVELS["float32"],
     calibration: np.ndarray | None = None,
     per_channel: bool = True,
-) -> bytes:
+) -> TFLiteFile:
     """Converts a Keras model.
 
     The batch is fixed to 1 and the input is named `image`, which keeps shape operators out of the graph.
@@ -55,11 +55,10 @@ def to_tflite(
         if calibration is not None:
             converter.representative_dataset = _one_by_one(calibration)
         try:
-            file = converter.convert()
+            file = TFLiteFile(converter.convert())
         except (ConverterError, RuntimeError, ValueError) as error:
             raise PocketfaceError(f"not convertible to {level.name}: {str(error).splitlines()[0]}") from None
-    made = flatbuffer.parse(file)
-    return flatbuffer.serialize(made) if flatbuffer.understated(made) else file
+    return TFLiteFile.write(file.copy()) if file.understated else file
 
 
 def _configure(converter: tf.lite.TFLiteConverter, level: Level) -> None:

@@ -18,12 +18,10 @@ as bright it clips the brightest. On an age model it cost 2.4 years of MAE where
 from collections.abc import Iterator
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from ai_edge_litert.interpreter import OpResolverType
 
 from pocketface.core.errors import PocketfaceError
-from pocketface.tflite import flatbuffer
-
-Range = tuple[float, float]
+from pocketface.tflite.file import Range, TFLiteFile
 
 METHODS = ("minmax", "percentile", "mse")
 PIXELS: Range = (0.0, 255.0)
@@ -34,11 +32,11 @@ TAIL = 1e-4
 SHRINKS = np.linspace(1, 0.2, 41)
 
 
-def measure(float32: bytes, pixels: np.ndarray, method: str = "minmax") -> dict[str, Range]:
+def measure(float32: TFLiteFile, pixels: np.ndarray, method: str = "minmax") -> dict[str, Range]:
     """The range of every activation tensor.
 
     Args:
-        float32: a `.tflite` file of level float32.
+        float32: the file of level float32.
         pixels: uint8 `[N, H, W, C]`, at least one face.
         method: one of `METHODS`.
 
@@ -61,19 +59,18 @@ def measure(float32: bytes, pixels: np.ndarray, method: str = "minmax") -> dict[
         counts = _histograms(float32, pixels, extremes)
         choose = _percentile if method == "percentile" else _least_squares
         ranges = {name: choose(counts[name], *extremes[name]) for name in extremes}
-    return ranges | {image_tensor(float32): PIXELS}
+    return ranges | {float32.image: PIXELS}
 
 
-def activations(float32: bytes, pixels: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
+def activations(float32: TFLiteFile, pixels: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
     """Tensor name -> values of the input and of all that operators write, face by face."""
-    interpreter = Interpreter(
-        model_content=float32,
+    interpreter = float32.interpreter(
         experimental_preserve_all_tensors=True,
         experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
     )
     interpreter.allocate_tensors()
     image = interpreter.get_input_details()[0]
-    written = {operator.name for operator in flatbuffer.operators(flatbuffer.parse(float32))}
+    written = {operator.name for operator in float32.operators}
     details = [
         detail
         for detail in interpreter.get_tensor_details()
@@ -85,14 +82,7 @@ def activations(float32: bytes, pixels: np.ndarray) -> Iterator[dict[str, np.nda
         yield {detail["name"]: interpreter.get_tensor(detail["index"]) for detail in details}
 
 
-def image_tensor(float32: bytes) -> str:
-    """The name of the input's tensor."""
-    model = flatbuffer.parse(float32)
-    graph = model.subgraphs[0]
-    return flatbuffer.text(graph.tensors[graph.inputs[0]].name)
-
-
-def _histograms(float32: bytes, pixels: np.ndarray, extremes: dict[str, Range]) -> dict[str, np.ndarray]:
+def _histograms(float32: TFLiteFile, pixels: np.ndarray, extremes: dict[str, Range]) -> dict[str, np.ndarray]:
     counts = {name: np.zeros(BINS) for name in extremes}
     for tensors in activations(float32, pixels):
         for name, values in tensors.items():

@@ -19,10 +19,16 @@ from pathlib import Path
 from pocketface.cards import Npu
 from pocketface.core.errors import FULL
 from pocketface.core.files import sha256
+from pocketface.tflite.file import TFLiteFile
 
 U65 = "ethos-u65-256"
 VELA = "from ethosu.vela.vela import main; main()"
 SECONDS = 600
+
+
+def suits(file: TFLiteFile) -> bool:
+    """Whether an NPU has operators for it: integer activations, int8 weights."""
+    return bool({"INT8", "INT16"} & set(file.activation_dtypes)) and "INT8" in file.large_weight_dtypes
 
 
 def compile_for(file: Path, accelerator: str = U65) -> Npu | None:

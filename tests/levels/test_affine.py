@@ -4,11 +4,10 @@ import pytest
 from keras import layers
 
 from pocketface.layers.heads import attach
-from pocketface.tflite import affine, audit, ranges
-from pocketface.tflite.converter import to_tflite
-from pocketface.tflite.levels import LEVELS
-from pocketface.tflite.quantizer import quantize
-from pocketface.tflite.run import answers
+from pocketface.levels import LEVELS, affine, ranges
+from pocketface.levels.converter import to_tflite
+from pocketface.levels.quantizer import quantize
+from pocketface.tflite.file import TFLiteFile
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +19,7 @@ def faces() -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def float32() -> bytes:
+def float32() -> TFLiteFile:
     """An expected age over a wide distribution: most of its probabilities are below one 256th."""
     keras.utils.set_random_seed(4)
     image = keras.Input((8, 8, 3), name="image")
@@ -34,28 +33,28 @@ def float32() -> bytes:
 
 
 @pytest.mark.parametrize("level", ["int8", "int8_io", "uint8_io"])
-def test_ages_come_back_to_those_of_float32(level: str, float32: bytes, faces: np.ndarray) -> None:
+def test_ages_come_back_to_those_of_float32(level: str, float32: TFLiteFile, faces: np.ndarray) -> None:
     calibration, unseen = faces[:200], faces[200:]
     made = quantize(float32, LEVELS[level], ranges.measure(float32, calibration))
     corrected = affine.correct(float32, made, calibration, ["age"])
-    before, after = (answers(file, unseen) for file in (made, corrected))
-    expected = answers(float32, unseen)
+    before, after = (file.answers(unseen) for file in (made, corrected))
+    expected = float32.answers(unseen)
     errors = [np.abs(found["age"] - expected["age"]).mean() for found in (before, after)]
     assert errors[0] > 0.3
     assert errors[1] < 0.7 * errors[0]
     assert abs((after["age"] - expected["age"]).mean()) < 0.15
     np.testing.assert_array_equal(before["gender"], after["gender"])
-    assert audit.read(corrected).weight_dtypes == audit.read(made).weight_dtypes
+    assert corrected.weight_dtypes == made.weight_dtypes
 
 
-def test_a_layer_of_floats_is_corrected_too(float32: bytes, faces: np.ndarray) -> None:
+def test_a_layer_of_floats_is_corrected_too(float32: TFLiteFile, faces: np.ndarray) -> None:
     """As that of `int4_weights` is, where it is small."""
-    model = affine.flatbuffer.parse(float32)
+    model = float32.copy()
     affine._apply(model, affine._last_layer(model, "age"), 0.9, 7.0)
-    bent = affine.flatbuffer.serialize(model)
-    expected = answers(float32, faces[:50])["age"]
-    np.testing.assert_allclose(answers(bent, faces[:50])["age"], 0.9 * expected + 7, rtol=1e-4)
-    straight = answers(affine.correct(float32, bent, faces[:50], ["age"]), faces[:50])["age"]
+    bent = TFLiteFile.write(model)
+    expected = float32.answers(faces[:50])["age"]
+    np.testing.assert_allclose(bent.answers(faces[:50])["age"], 0.9 * expected + 7, rtol=1e-4)
+    straight = affine.correct(float32, bent, faces[:50], ["age"]).answers(faces[:50])["age"]
     np.testing.assert_allclose(straight, expected, rtol=1e-3)
 
 

@@ -6,11 +6,10 @@ from keras import layers
 from pocketface.core.errors import PocketfaceError
 from pocketface.faces import calibrate
 from pocketface.layers.heads import meaning
-from pocketface.tflite import audit, mixed, ranges
-from pocketface.tflite.converter import to_tflite
-from pocketface.tflite.levels import LEVELS
-from pocketface.tflite.quantizer import quantize
-from pocketface.tflite.run import answers
+from pocketface.levels import LEVELS, audit, mixed, ranges
+from pocketface.levels.converter import to_tflite
+from pocketface.levels.quantizer import quantize
+from pocketface.tflite.file import TFLiteFile
 from pocketface.training.fit import fit
 from tiny_training import face_set, study
 
@@ -25,7 +24,7 @@ def faces() -> calibrate.Calibration:
 
 
 @pytest.fixture(scope="module")
-def badly(faces) -> tuple[bytes, dict]:
+def badly(faces) -> tuple[TFLiteFile, dict]:
     """A model that int8 ruins, and its ranges: a huge weight on a feature that is always nought.
 
     In float it changes nothing; in int8 the other weights of the head all round to nought beside it.
@@ -49,7 +48,7 @@ def searched(badly, faces) -> mixed.Mixed:
     return mixed.search(*badly_args(badly), faces.tuning(), OUTPUTS, BOUNDS)
 
 
-def badly_args(badly: tuple[bytes, dict]) -> tuple:
+def badly_args(badly: tuple[TFLiteFile, dict]) -> tuple:
     float32, measured = badly
     return float32, LEVEL, measured, True
 
@@ -71,7 +70,7 @@ def test_only_the_operator_with_the_huge_weight_is_kept_and_it_leads_the_table(s
     assert searched.sensitivity[0] == kept[0]
     deviations = [row.deviation for row in searched.sensitivity]
     assert deviations == sorted(deviations, reverse=True)
-    held = audit.read(searched.file)
+    held = searched.file
     audit.check(held, LEVEL)
     assert held.activation_dtypes["FLOAT32"] < held.activation_dtypes["INT8"]
 
@@ -82,7 +81,7 @@ def test_it_holds_on_faces_that_the_search_did_not_see(badly, searched) -> None:
     plain = quantize(float32, LEVELS["int8"], measured)
     truth = others.labels["age"].to_numpy()
     error = [
-        np.abs(answers(file, others.pixels)["age"][:, 0] - truth).mean()
+        np.abs(file.answers(others.pixels)["age"][:, 0] - truth).mean()
         for file in (float32, plain, searched.file)
     ]
     assert error[1] > error[0] + 3
@@ -136,7 +135,7 @@ def test_in_a_deep_plain_network_the_layers_out_of_balance_are_kept(faces) -> No
     float32 = to_tflite(vgg_like(faces.pixels))
     measured = ranges.measure(float32, faces.first(16).pixels)
     part = faces.tuning()
-    truth = answers(float32, part.pixels)["age"][:, 0]
+    truth = float32.answers(part.pixels)["age"][:, 0]
     labelled = calibrate.Calibration(part.pixels, part.images, part.labels.assign(age=truth))
     outputs = {"age": meaning("age")}
     bound = 0.5

@@ -4,9 +4,8 @@ import pytest
 from keras import layers
 
 from pocketface.core.errors import PocketfaceError
-from pocketface.tflite import audit, finetune
-from pocketface.tflite.levels import LEVELS
-from pocketface.tflite.settings import LevelSettings as Settings
+from pocketface.levels import LEVELS, audit, finetune
+from pocketface.levels.settings import LevelSettings as Settings
 
 LEVEL = LEVELS["qat_int8"]
 
@@ -59,16 +58,14 @@ def tuned(residual, faces) -> finetune.Tuned:
 
 
 def test_it_ends_in_integer_operators_with_the_trained_ranges(tuned) -> None:
-    held = audit.read(tuned.file)
+    held = tuned.file
     audit.check(held, LEVEL)
     assert tuned.facts["trained_ranges"] >= 5
     assert tuned.facts["loss_last"] < tuned.facts["loss_first"]
 
 
 def test_a_file_with_another_range_is_refused(tuned) -> None:
-    name, (low, high) = next(
-        (name, range) for name, range in audit.read(tuned.file).ranges.items() if range[1] > 1.5
-    )
+    name, (low, high) = next((name, range) for name, range in tuned.file.ranges.items() if range[1] > 1.5)
     finetune.check_held(tuned.file, {name: (low, high)})
     with pytest.raises(PocketfaceError, match="was trained with the range"):
         finetune.check_held(tuned.file, {name: (low, 1.1 * high)})

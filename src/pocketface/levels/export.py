@@ -1,0 +1,54 @@
+"""From a trained model to its float32 file, once: all levels are made from what stands here.
+
+    export(Path("models/age_gender"), Path("data/views/age_gender"), Path("exported/age_gender"))
+
+Beside the file stand the Keras model's answers to the parity faces, and the model itself as data (its layers
+as JSON, its weights) for the levels that TensorFlow makes.
+"""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from pocketface.cards import ModelCard, read_card, write_card
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import written_whole
+from pocketface.faces import calibrate
+from pocketface.levels.converter import to_tflite
+from pocketface.levels.source import ANSWERS, FLOAT32, NETWORK, WEIGHTS
+from pocketface.training.fit import load
+
+PARITY_FACES = 200
+"""Train faces on which a file's answers are compared with the trained model's."""
+
+
+def export(trained: Path, views: Path, out: Path) -> ModelCard:
+    """Exports a trained or fetched model.
+
+    A model that cannot be converted leaves a card with the status `failed`, one that could not be fetched
+    `unavailable`; neither has a file.
+
+    Args:
+        trained: folder with the weights and the card.
+        views: folder with the calibration faces, see `pocketface.faces.selection`.
+        out: folder to write.
+
+    Raises:
+        PocketfaceError: the trained model or the calibration faces cannot be loaded; the disk is full.
+    """
+    card = read_card(trained, ModelCard)
+    with written_whole(out) as partial:
+        partial.mkdir(parents=True)
+        if card.status == "ok":
+            model, faces = load(card, trained), calibrate.load(views).first(PARITY_FACES).pixels
+            try:
+                (partial / FLOAT32).write_bytes(to_tflite(model).content)
+                np.savez(partial / ANSWERS, **model.predict(faces.astype(np.float32), verbose=0))
+                (partial / NETWORK).write_text(model.to_json(), encoding="utf-8")
+                shutil.copyfile(trained / WEIGHTS, partial / WEIGHTS)
+            except PocketfaceError as error:
+                reason = str(error).splitlines()[0]
+                card = card.model_copy(update={"status": "failed", "reason": reason})
+        write_card(partial, card)
+    return card

@@ -1,0 +1,99 @@
+"""What a level is made from: `exported/MODEL`, written by `pocketface.levels.export`.
+
+source = Source.load(Path("exported/age_gender"), Path("data/views/age_gender"))
+source.float32.answers(source.faces.first(10).pixels)
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pocketface.cards import ModelCard, read_card
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import read_text
+from pocketface.core.labels import Output
+from pocketface.faces import calibrate
+from pocketface.faces.calibrate import Calibration
+from pocketface.levels import ranges
+from pocketface.tflite.file import Range, TFLiteFile
+
+if TYPE_CHECKING:
+    import keras
+
+    from pocketface.levels import Level
+    from pocketface.levels.settings import LevelSettings
+
+FLOAT32, ANSWERS, NETWORK, WEIGHTS = "float32.tflite", "answers.npz", "network.json", "model.weights.h5"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model before it is quantized.
+
+    Attributes:
+        outputs: head -> meaning.
+        float32: its file of level float32.
+        faces: train faces.
+        keras: gives the Keras model; imports TensorFlow.
+    """
+
+    outputs: Mapping[str, Output]
+    float32: TFLiteFile
+    faces: Calibration
+    keras: "Callable[[], keras.Model]"
+
+    @classmethod
+    def load(cls, exported: Path, views: Path, threads: int | None = None) -> "Source":
+        """Reads the folders of a model.
+
+        Args:
+            exported: see `pocketface.levels.export`.
+            views: see `pocketface.faces.selection`.
+            threads: TensorFlow's, if it is needed: the bytes of a fine-tuned level depend on them.
+
+        Raises:
+            PocketfaceError: a file is missing or damaged.
+        """
+        outputs, file = read_card(exported, ModelCard).outputs, TFLiteFile.read(exported / FLOAT32)
+        return cls(outputs, file, calibrate.load(views), partial(network, exported, threads))
+
+    def measured(self, level: "Level", settings: "LevelSettings") -> dict[str, Range]:
+        """The ranges of the activations of a level that has integer ones."""
+        pixels = self.faces.first(settings.calibration).pixels
+        return ranges.measure(self.float32, pixels, settings.ranges) if level.calibrated else {}
+
+
+@dataclass(frozen=True)
+class Made:
+    """A file, and what its card should say about how it was made."""
+
+    file: TFLiteFile
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def network(exported: Path, threads: int | None = None) -> "keras.Model":
+    """The Keras model of an exported one.
+
+    Raises:
+        PocketfaceError: it is missing or damaged.
+    """
+    import keras
+
+    from pocketface.layers.heads import RankProbabilities, WeightedSum
+    from pocketface.training.runtime import limit_threads
+
+    if threads is not None:
+        limit_threads(threads)
+    own = {layer.__name__: layer for layer in (RankProbabilities, WeightedSum)}
+    keras.utils.clear_session(free_memory=False)
+    try:
+        model = keras.models.model_from_json(read_text(exported / NETWORK), own)
+        model.load_weights(exported / WEIGHTS)
+    except (OSError, ValueError, KeyError) as error:
+        raise PocketfaceError(
+            f"{exported / WEIGHTS}: not the weights of {NETWORK} ({error}); "
+            f"run `dvc repro export@{exported.name}`"
+        ) from None
+    return model

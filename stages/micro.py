@@ -1,0 +1,26 @@
+"""Stage `micro@MODEL`: its variants in TensorFlow Lite Micro, and compiled for an Ethos-U by Arm's Vela."""
+
+import argparse
+from pathlib import Path
+
+from pocketface.core.errors import exit_cleanly
+
+
+@exit_cleanly
+def main() -> None:
+    """Makes micro/MODEL from variants/MODEL."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", help="a name under `micro:` in params.yaml")
+    name = parser.parse_args().model
+
+    from pocketface.micro.measure import measure
+    from pocketface.tflite.runtimes import MICRO
+
+    for card in measure(Path("variants") / name, Path("data/views") / name, Path("micro") / name):
+        runs = "runs" if card.runtimes[MICRO].runs else "does not run"
+        npu = f", {card.npu.cycles:,} cycles on an NPU" if card.npu and card.npu.file else ""
+        print(f"{name}/{card.level}: {MICRO} {runs}{npu}")
+
+
+if __name__ == "__main__":
+    main()
