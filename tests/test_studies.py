@@ -17,8 +17,6 @@ from pocketface import published, studies
 from pocketface.cli import app
 from pocketface.core.errors import PocketfaceError
 from pocketface.fetching.sources import load_sources
-from pocketface.gate.baseline import read_baseline, read_figures
-from pocketface.gate.compare import compare
 from pocketface.published import PREFIX
 from pocketface.report.report import write_report
 from pocketface.study import Study, load_study
@@ -74,7 +72,7 @@ def test_no_parameter_is_overlooked_by_the_run_cache(repository, name):
     shutil.copy(REPOSITORY / f"studies/{name}.yaml", repository / "params.yaml")
     with Repo(repository) as repo:
         for stage in repo.index.stages:
-            if stage.name.partition("@")[0] in {"report", "export_app"}:
+            if stage.name.partition("@")[0] in {"results", "report", "export_app"}:
                 continue
             for params in stage.params:
                 named = params.read_params()
@@ -117,13 +115,6 @@ def test_the_first_run_has_nothing_to_fetch_but_from_the_registry():
         for upstream in file.upstream
     }
     assert kinds == {"pypi"}
-
-
-@pytest.mark.parametrize("name", CHECKED)
-def test_committed_figures_pass_their_baseline(name):
-    now = read_figures(name, REPOSITORY)
-    wrong = [row for row in compare(read_baseline(name, REPOSITORY, now), now) if row.verdict != "ok"]
-    assert not wrong, "\n".join(map(str, wrong))
 
 
 @pytest.fixture
@@ -198,10 +189,12 @@ def test_a_release_is_a_screen_a_model(tmp_path, monkeypatch):
     assert CliRunner().invoke(app, ["study", "release"]).stdout == "wrote docs/results/tiny/comparison.md\n"
     kept = (tmp_path / "docs/results/tiny/comparison.md").read_text()
     for model in study.models:
-        section = kept.partition(f"\n## `{model}`\n")[2].partition("\n## ")[0]
+        section = kept.partition(f"\n## {model}\n")[2].partition("\n## ")[0]
         assert section.count("| :--") == 1 and "| float32 |" in section
         assert len(section.splitlines()) < 40
-    assert "![overview](overview.png)" in kept and "is not a person's gender identity" in kept
+    assert (
+        "](overview.png)" in kept and "<details>" not in kept and "is not a person's gender identity" in kept
+    )
     overview = tmp_path / "docs/results/tiny/overview.png"
     assert overview.read_bytes() == (report / "plots/overview.png").read_bytes()
 

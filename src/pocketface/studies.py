@@ -6,6 +6,7 @@ release("utkface")     # docs/results/utkface/: a screen a model, and a picture
 
 import difflib
 import hashlib
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -17,10 +18,6 @@ from pocketface.core.files import written_whole
 TAKEN = outs.KEPT / "params.sha256"
 """What `use` wrote last, so that a study may be edited and taken again."""
 COMPARISON, OVERVIEW, HARNESS = "comparison.md", "plots/overview.png", "harness.md"
-ALSO = ("Data and licence", "What these figures are not")
-"""Sections of a comparison that a release keeps besides the models."""
-BLOCKS = 3
-"""Of a model: its name, what was measured on what, and the table."""
 
 
 def names() -> list[str]:
@@ -110,11 +107,6 @@ def release(study: str) -> Path:
 
 
 def gist(comparison: str) -> str:
-    """Of a report's comparison the head, each model's first table, the data and what the figures are not."""
-    head, *sections = comparison.replace(OVERVIEW, Path(OVERVIEW).name).split("\n## ")
-    kept = [
-        "\n\n".join(section.split("\n\n")[:BLOCKS]) if section.startswith("`") else section
-        for section in sections
-        if section.startswith("`") or section.partition("\n")[0] in ALSO
-    ]
-    return "\n## ".join([head, *(f"{section.rstrip()}\n" for section in kept)])
+    """A report's comparison without what is folded, beside its overview."""
+    unfolded = re.sub(r"<details>.*?</details>\n*", "", comparison, flags=re.DOTALL)
+    return unfolded.replace(OVERVIEW, Path(OVERVIEW).name)
