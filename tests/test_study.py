@@ -98,6 +98,7 @@ def fetched(params: dict) -> dict:
             "cross_validate: no 'other'",
         ),
         (lambda p: p.update(fetched={"other": fetched(p) | {"weights": "../x"}}), "fetched.other.weights"),
+        (lambda p: p.update(micro=["lfw"]), "micro: no 'lfw'"),
         (lambda p: p["datasets"]["utkface"].update(sample=0), "datasets.utkface.sample"),
         (lambda p: p.update(holdout="celeba"), "holdout: no 'celeba'"),
         (lambda p: p.pop("models"), "models: Field required"),

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
+from pocketface.core import outs
 from pocketface.core.errors import PocketfaceError, shown
 from pocketface.core.files import parse_json, read_text, write_json
 from pocketface.core.labels import Head, Output
@@ -276,6 +277,6 @@ def variant_folder(root: Path, model: str, level: str) -> Path:
     Raises:
         PocketfaceError: there is no such variant.
     """
-    made, tried = (Path(root) / place / model / level for place in ("variants", "micro"))
+    made, tried = (Path(root) / place / model / level for place in (outs.VARIANTS, outs.MICRO))
     card = read_card(made, VariantCard)
     return tried if (tried / CARD).is_file() and read_card(tried, VariantCard).sha256 == card.sha256 else made

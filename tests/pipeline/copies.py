@@ -65,10 +65,21 @@ PARAMS = {
     "fetched": {},
     "cross_validate": {},
     "mix": [],
+    "micro": ["expression"],
 }
 
 
-OUTS = ("data/raw", "data/faces", "data/views", "models", "variants", "evaluation", "reports")
+OUTS = (
+    "data/raw",
+    "data/faces",
+    "data/views",
+    "models",
+    "exported",
+    "variants",
+    "micro",
+    "evaluation",
+    "reports",
+)
 """Folders whose files repeat, but for those that hold timings."""
 ALL_OUTS = (*OUTS, "timings", "app_bundle", "dvc.lock")
 
@@ -76,6 +87,7 @@ ONE_MODEL = {
     **PARAMS,
     "datasets": {name: PARAMS["datasets"][name] for name in ("utkface", "photos")},
     "models": {"age_gender": PARAMS["models"]["age_gender"]},
+    "micro": [],
 }
 """The least study that has every stage of a trained model."""
 
@@ -99,7 +111,7 @@ class Copy:
     ) -> None:
         self.root = root
         ignored = shutil.ignore_patterns("__pycache__")
-        for name in ("stages", "src", "weights"):
+        for name in ("stages", "src", "weights", "micro"):
             shutil.copytree(REPOSITORY / name, root / name, ignore=ignored)
         for name in ("dvc.yaml", ".dvcignore", ".gitignore"):
             shutil.copy(REPOSITORY / name, root)

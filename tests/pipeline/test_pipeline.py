@@ -97,7 +97,7 @@ def test_a_fetched_model_goes_the_same_way_but_for_training(copies: tuple[Copy, 
     stages = {name.partition("@")[0] for name in listed if name.partition("@")[2].startswith("known")}
     assert stages == {
         "fetch_weights",
-        *(f"{stage}_fetched" for stage in ("select_faces", "convert", "evaluate", "benchmark")),
+        *(f"{stage}_fetched" for stage in ("select_faces", "export", "convert", "evaluate", "benchmark")),
     }
 
 

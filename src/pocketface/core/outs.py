@@ -8,8 +8,8 @@ RESULTS = Path("docs/results")
 """What git keeps of the reports of released studies, a folder each."""
 
 RAW, FACES, LEARNS_FROM, VIEWS = (Path("data", part) for part in ("raw", "faces", "learns_from", "views"))
-MODELS, FOLDS, VARIANTS, EVALUATION, TIMINGS = map(
-    Path, ("models", "folds", "variants", "evaluation", "timings")
+MODELS, FOLDS, EXPORTED, VARIANTS, MICRO, EVALUATION, TIMINGS = map(
+    Path, ("models", "folds", "exported", "variants", "micro", "evaluation", "timings")
 )
 REPORTS = Path("reports")
 """A folder a study; git keeps its `metrics.json` alone."""

@@ -67,7 +67,8 @@ def _file(variant: Path, card: VariantCard, npu: bool) -> tuple[Path, dict[str, 
         raise PocketfaceError(f"{variant}: this level could not be made ({card.reason}); take another")
     if npu and (card.npu is None or card.npu.file is None):
         raise PocketfaceError(
-            f"{variant}: Vela compiled nothing of it; take an integer level, made with 'pocketface[micro]'"
+            f"{variant}: Vela compiled nothing of it; take an integer level in micro/MODEL, where the stage "
+            "`micro` leaves them (docs/deploy.md)"
         )
     plain = variant / MODEL_FILE
     compiled = variant / card.npu.file if npu and card.npu and card.npu.file else plain
