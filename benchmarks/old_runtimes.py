@@ -26,7 +26,7 @@ from pocketface.cards import MODEL_FILE
 from pocketface.core.errors import PocketfaceError, exit_cleanly
 from pocketface.core.labels import GENDERS, Output
 from pocketface.faces.calibrate import Calibration
-from pocketface.levels import LEVELS, audit
+from pocketface.levels import LEVELS
 from pocketface.levels.converter import to_tflite
 from pocketface.levels.settings import LevelSettings as Settings
 from pocketface.levels.source import Source
@@ -97,7 +97,7 @@ def small(folder: Path) -> dict[str, Path]:
     for level in LEVELS.values():
         files[level.name] = folder / f"{level.name}.tflite"
         made = level.make(source, SETTINGS).file
-        audit.check(made, level)
+        level.check(made)
         files[level.name].write_bytes(made.content)
     return files
 

@@ -16,7 +16,6 @@ from pocketface.cropping.build import build
 from pocketface.faces.selection import select
 from pocketface.faces.settings import Dataset
 from pocketface.fetching.sources import load_sources
-from pocketface.levels import audit
 from pocketface.levels.converter import to_tflite
 from pocketface.levels.source import Source
 from pocketface.metrics import measures, naming, registry
@@ -108,7 +107,7 @@ def test_a_level(monkeypatch):
     level = levels.LEVELS[name]
     source = Source({}, to_tflite(model), faces, lambda: model)
     made = level.make(source, settings)
-    audit.check(made.file, level)
+    level.check(made.file)
     assert made.file != levels.LEVELS["int8"].make(source, settings).file
     symmetric = [low < -high for low, high in made.file.ranges.values()]  # -128 to 127, about 0
     assert sum(symmetric) >= len(symmetric) - 2, "all but a softmax's"

@@ -4,8 +4,9 @@ import pytest
 from keras import layers
 
 from pocketface.core.errors import PocketfaceError
-from pocketface.levels import LEVELS, audit, finetune
+from pocketface.levels import LEVELS, finetune
 from pocketface.levels.settings import LevelSettings as Settings
+from pocketface.levels.source import Made
 
 LEVEL = LEVELS["qat_int8"]
 
@@ -53,13 +54,13 @@ def test_folding_changes_no_answer(residual, faces) -> None:
 
 
 @pytest.fixture(scope="module")
-def tuned(residual, faces) -> finetune.Tuned:
+def tuned(residual, faces) -> Made:
     return finetune.finetune(residual, LEVEL, Settings(epochs=3), faces, faces[:8])
 
 
 def test_it_ends_in_integer_operators_with_the_trained_ranges(tuned) -> None:
     held = tuned.file
-    audit.check(held, LEVEL)
+    LEVEL.check(held)
     assert tuned.facts["trained_ranges"] >= 5
     assert tuned.facts["loss_last"] < tuned.facts["loss_first"]
 

@@ -6,7 +6,7 @@ from keras import layers
 from pocketface.core.errors import PocketfaceError
 from pocketface.faces import calibrate
 from pocketface.layers.heads import meaning
-from pocketface.levels import LEVELS, audit, mixed, ranges
+from pocketface.levels import LEVELS, mixed, ranges
 from pocketface.levels.converter import to_tflite
 from pocketface.levels.quantizer import quantize
 from pocketface.tflite.file import TFLiteFile
@@ -71,7 +71,7 @@ def test_only_the_operator_with_the_huge_weight_is_kept_and_it_leads_the_table(s
     deviations = [row.deviation for row in searched.sensitivity]
     assert deviations == sorted(deviations, reverse=True)
     held = searched.file
-    audit.check(held, LEVEL)
+    LEVEL.check(held)
     assert held.activation_dtypes["FLOAT32"] < held.activation_dtypes["INT8"]
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from example_models import LARGE, SMALL, Plan, enliven
 from pocketface.faces.calibrate import Calibration
-from pocketface.levels import LEVELS, audit
+from pocketface.levels import LEVELS
 from pocketface.levels.converter import to_tflite
 from pocketface.levels.settings import LevelSettings as Settings
 from pocketface.levels.source import Source
@@ -42,7 +42,7 @@ def test_an_architecture_converts_at_the_usual_levels(plan: Plan) -> None:
     for name in USUAL:
         level = LEVELS[name]
         file = level.make(source, Settings()).file
-        audit.check(file, level)
+        level.check(file)
         answers = file.answers(faces)
         assert set(answers) == set(plan.heads), "outputs that serve training only stay out of the export"
         for head, answer in answers.items():
@@ -60,14 +60,14 @@ import json, resource, sys
 import keras
 from pocketface import models
 from pocketface.faces.settings import Input
-from pocketface.levels import LEVELS, audit
+from pocketface.levels import LEVELS
 from pocketface.levels.converter import to_tflite
 
 head, level = sys.argv[1:]
 keras.utils.set_random_seed(1)
 model = models.build("deepface_vgg", Input(size=224), [head], {"age": "expected"} if head == "age" else {})
 file = to_tflite(model, LEVELS[level])
-audit.check(file, LEVELS[level])
+LEVELS[level].check(file)
 memory = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(json.dumps({"float32": 4 * model.count_params(), "size": len(file.content), "memory": memory}))
 """

@@ -13,7 +13,7 @@ from keras import layers
 from colour_net import colour_model, painted
 from pocketface.cards import MODEL_FILE
 from pocketface.core.errors import PocketfaceError
-from pocketface.levels import LEVELS, audit, ranges
+from pocketface.levels import LEVELS, ranges
 from pocketface.levels.converter import to_tflite
 from pocketface.levels.quantizer import quantize
 from pocketface.tflite import file, sound, versions
@@ -140,9 +140,9 @@ def test_a_file_that_understates_is_refused_and_writing_it_again_changes_no_answ
         file._set_metadata(model, file.MIN_RUNTIME, said.ljust(16, b"\0"))
     lying = packed(model)
     with pytest.raises(PocketfaceError, match=f"level {level}: .*needs"):
-        audit.check(lying, LEVELS[level])
+        LEVELS[level].check(lying)
     right = TFLiteFile.write(lying.copy())
-    audit.check(right, LEVELS[level])
+    LEVELS[level].check(right)
     assert declared(right) == declared(files[level])
     faces = painted()[0][:5]
     for head, answer in files[level].answers(faces).items():

@@ -3,8 +3,8 @@
     made = LEVELS["int8"].make(source, settings)
 
 A level *is* what its file must hold: types of weights, activations, inputs and outputs, checked on every file
-by `pocketface.levels.audit`. Its recipe, a function of `pocketface.levels.recipes` or any other of that kind,
-makes the file. To add a level: an entry in `LEVELS` and a line under `levels:` in params.
+by `Level.check`. Its recipe, a function of `pocketface.levels.recipes` or any other of that kind, makes the
+file. To add a level: an entry in `LEVELS` and a line under `levels:` in params.
 
 TensorFlow's converter makes the levels it does well. The others are made from the exported float32 file by
 the LiteRT quantizer, which its authors recommend instead; ours measures the activations' ranges itself, see
@@ -15,11 +15,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pocketface.levels import recipes
+from pocketface.core.errors import PocketfaceError
+from pocketface.levels.recipes import converted, exported, finetuned, for_answers, quantized, searched
 
 if TYPE_CHECKING:
     from pocketface.levels.settings import LevelSettings
     from pocketface.levels.source import Made, Source
+    from pocketface.tflite.file import TFLiteFile
 
 INTEGERS = ("INT8", "INT16")
 
@@ -58,71 +60,65 @@ class Level:
         """
         return self.recipe(source, self, settings)
 
+    def check(self, file: "TFLiteFile") -> None:
+        """Fails a file that does not hold what the level's name says.
 
+        Raises:
+            PocketfaceError: a large weight, an activation, the input or an output has another type, or the
+                file says that it runs where it is misread.
+        """
+        if file.understated:
+            raise PocketfaceError(f"level {self.name}: {'; '.join(file.understated)}")
+        inputs, outputs = ([port.dtype for port in ports.values()] for ports in (file.inputs, file.outputs))
+        for what, held, wanted in (
+            ("weights", file.large_weight_dtypes, self.weights),
+            ("activations", file.activation_dtypes, self.activations),
+            ("inputs", inputs, (self.input,)),
+            ("outputs", outputs, (self.output,)),
+        ):
+            if set(held) - set(wanted) or (held and wanted[0] not in held):
+                raise PocketfaceError(
+                    f"level {self.name} should have {' and '.join(wanted)} {what}, "
+                    f"the file has {sorted(set(held))}"
+                )
+
+
+FLOAT, INT4, INT8, INT16 = (("FLOAT32",), ("INT4",), ("INT8",), ("INT16",))
 LEVELS = {
     level.name: level
     for level in (
-        Level("float32", "as trained", recipes.exported, ("FLOAT32",), ("FLOAT32",)),
+        Level("float32", "as trained", exported, FLOAT, FLOAT),
+        Level("float16", "half-precision weights, float32 arithmetic", converted, ("FLOAT16",), FLOAT),
         Level(
-            "float16",
-            "half-precision weights, float32 arithmetic",
-            recipes.converted,
-            ("FLOAT16",),
-            ("FLOAT32",),
+            "dynamic_int8", "int8 weights, float activations quantized while running", converted, INT8, FLOAT
         ),
-        Level(
-            "dynamic_int8",
-            "int8 weights, float activations quantized while running",
-            recipes.converted,
-            ("INT8",),
-            ("FLOAT32",),
-        ),
-        Level(
-            "int8",
-            "int8 weights and activations, float in and out",
-            recipes.quantized,
-            ("INT8",),
-            ("INT8",),
-        ),
+        Level("int8", "int8 weights and activations, float in and out", quantized, INT8, INT8),
         Level(
             "int8_io",
             "integers only: int8 pixels (less 128) in, int8 out",
-            recipes.quantized,
-            ("INT8",),
-            ("INT8",),
-            input="INT8",
-            output="INT8",
+            quantized,
+            INT8,
+            INT8,
+            "INT8",
+            "INT8",
         ),
-        Level(
-            "uint8_io",
-            "integers only: uint8 pixels in; float32 out",
-            recipes.quantized,
-            ("INT8",),
-            ("INT8",),
-            input="UINT8",
-        ),
+        Level("uint8_io", "integers only: uint8 pixels in; float32 out", quantized, INT8, INT8, "UINT8"),
         # The quantizer's own does not run: LiteRT refuses how it scales the operands of an ADD.
-        Level(
-            "int16x8",
-            "int8 weights, int16 activations",
-            recipes.for_answers(recipes.converted),
-            ("INT8",),
-            ("INT16",),
-        ),
+        Level("int16x8", "int8 weights, int16 activations", for_answers(converted), INT8, INT16),
         Level(
             "int4_weights",
             "int4 weights, float activations quantized while running",
-            recipes.for_answers(recipes.quantized),
-            ("INT4",),
-            ("FLOAT32",),
+            for_answers(quantized),
+            weights=INT4,
+            activations=FLOAT,
         ),
         Level(
             "mixed_int8",
             "int8 but for the layers that cost too much accuracy, which stay float32",
-            recipes.searched,
-            ("INT8", "FLOAT32"),
-            ("INT8", "FLOAT32"),
+            searched,
+            weights=INT8 + FLOAT,
+            activations=INT8 + FLOAT,
         ),
-        Level("qat_int8", "int8, fine-tuned to be quantized", recipes.finetuned, ("INT8",), ("INT8",)),
+        Level("qat_int8", "int8, fine-tuned to be quantized", finetuned, INT8, INT8),
     )
 }

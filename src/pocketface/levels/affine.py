@@ -2,12 +2,10 @@
 
     file = correct(float32, made, faces.pixels, ["age"])
 
-Rounding errors of all layers add up in a number, and a part of their sum is the same for all faces: an int8
-file of the published age model answered 0.4 years too much for a newborn, and 1.6 for somebody of a
-hundred. A factor and an offset, fitted by least squares on calibration faces, take that part off. They cost
-nothing: they go into the scale and the bias of the layer that writes the number. This is the bias
-correction of Nagel et al. ("Data-Free Quantization Through Weight Equalization and Bias Correction", 2019),
-at the end of the network instead of layer by layer, and with a factor.
+A part of a number's rounding error is the same for all faces: an int8 file of the published age model
+answered 0.4 years too much for a newborn, 1.6 for somebody of a hundred. A factor and an offset, fitted by
+least squares on calibration faces, go into the scale and the bias of the layer that writes the number, and
+cost nothing. It is the bias correction of Nagel et al. (2019), at the end of the network, and with a factor.
 """
 
 from collections.abc import Iterable
@@ -19,22 +17,16 @@ from pocketface.levels import rounding
 from pocketface.tflite.file import TFLiteFile, kind, own, store, text, values
 
 LEAST, MOST = 0.8, 1.25
-"""Bounds of the factor. Answers that ask for another one hardly differ from face to face, or are no longer
-those of the float32 file at all; neither is a rounding error.
-"""
+"""Bounds of the factor: answers that ask for another hardly differ between faces, or are wrong altogether."""
 
 
 def correct(float32: TFLiteFile, made: TFLiteFile, pixels: np.ndarray, heads: Iterable[str]) -> TFLiteFile:
-    """Corrects heads that answer a number.
+    """The file `made` of `float32` with another scale and bias in the last layers of some heads.
 
     Args:
-        float32: the file of level float32 that `made` was made of.
-        made: the file.
+        float32, made: the files.
         pixels: uint8 `[N, H, W, C]`, calibration faces.
         heads: those that answer a number; one that no dense layer with a bias writes is left as it is.
-
-    Returns:
-        The file, with another scale and bias in the last layers of these heads.
     """
     model = made.copy()
     layers = {head: layer for head in heads if (layer := _last_layer(model, head)) is not None}
@@ -42,7 +34,10 @@ def correct(float32: TFLiteFile, made: TFLiteFile, pixels: np.ndarray, heads: It
         return made
     expected, actual = float32.answers(pixels), made.answers(pixels)
     for head, layer in layers.items():
-        _apply(model, layer, *fit(actual[head], expected[head]))
+        factor, offset = fit(actual[head], expected[head])
+        for place in (1, 2):
+            _multiply(model, own(model, layer, place), factor)
+        rounding.add_to_bias(model, layer, np.array([offset]))
     return TFLiteFile.write(model)
 
 
@@ -69,13 +64,6 @@ def _last_layer(model: schema.ModelT, head: str) -> schema.OperatorT | None:
         writer = writers[int(writer.inputs[0])]
     dense = kind(model, writer) == "FULLY_CONNECTED"
     return writer if dense and len(writer.inputs) > 2 and writer.inputs[2] >= 0 else None
-
-
-def _apply(model: schema.ModelT, layer: schema.OperatorT, factor: float, offset: float) -> None:
-    """Multiplies what a layer answers, and adds to it."""
-    for place in (1, 2):
-        _multiply(model, own(model, layer, place), factor)
-    rounding.add_to_bias(model, layer, np.array([offset]))
 
 
 def _multiply(model: schema.ModelT, tensor: schema.TensorT, factor: float) -> None:

@@ -13,7 +13,7 @@ from pocketface.cards import MODEL_FILE, ModelCard, Parity, VariantCard, read_ca
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import written_whole
 from pocketface.core.labels import Output
-from pocketface.levels import LEVELS, Level, audit
+from pocketface.levels import LEVELS, Level
 from pocketface.levels.settings import LevelSettings
 from pocketface.levels.source import ANSWERS, Source
 from pocketface.tflite import meaning, runtimes
@@ -85,7 +85,7 @@ def _checked(
     card: ModelCard, level: Level, file: TFLiteFile, source: Source, expected: dict[str, np.ndarray]
 ) -> dict[str, Any]:
     """Audits a file and runs it; the facts for its card."""
-    audit.check(file, level)
+    level.check(file)
     seen = source.faces.first(len(next(iter(expected.values())))).pixels
     actual = file.answers(seen)
     return {

@@ -30,8 +30,7 @@ def export(trained: Path, views: Path, out: Path) -> ModelCard:
     `unavailable`; neither has a file.
 
     Args:
-        trained: folder with the weights and the card.
-        views: folder with the calibration faces, see `pocketface.faces.selection`.
+        trained, views: folders with the weights and the card, and with the calibration faces.
         out: folder to write.
 
     Raises:

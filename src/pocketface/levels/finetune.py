@@ -2,18 +2,14 @@
 
     tuned = finetune(model, LEVELS["qat_int8"], settings, faces.tuning().pixels, calibration.pixels)
 
-Separable convolutions are split in two, batch normalisation is folded into the convolutions, weights and
-activations are rounded in the forward pass as the integer file will round them (Jacob et al., "Quantization
-and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference", 2018), and the ranges of
-activations are trained with the weights. The teacher is the model itself (Hinton et al., "Distilling the
-Knowledge in a Neural Network", 2015): the goal is to answer as it did before, so no label is needed, and a
-thousand train faces and their mirror images do.
-
-The trained ranges are then handed to the quantizer, and the file is checked to hold them.
+Separable convolutions are split, batch normalisation is folded, and the forward pass rounds weights and
+activations as the integer file will (Jacob et al., 2018); the ranges of activations are trained with the
+weights. The teacher is the model itself (Hinton et al., 2015), so no label is needed, and a thousand train
+faces and their mirror images do. The quantizer takes the trained ranges, and the file is checked to hold
+them.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -26,12 +22,12 @@ from pocketface.levels import Level, ranges
 from pocketface.levels.converter import to_tflite
 from pocketface.levels.quantizer import quantize
 from pocketface.levels.settings import LevelSettings as Settings
+from pocketface.levels.source import Made
 from pocketface.tflite.file import Range, TFLiteFile
 from pocketface.training import losses, runtime
 from pocketface.training.settings import Training
 
-BATCH = 32
-SEED = 0
+BATCH, SEED, RANGE = 32, 0, "range_of_"
 
 WEIGHTED = (layers.Conv2D, layers.DepthwiseConv2D, layers.Dense)
 FUSED = (layers.ReLU, layers.Rescaling)
@@ -40,25 +36,16 @@ SAME_RANGE = (layers.InputLayer, layers.MaxPooling2D, layers.Flatten, layers.Res
 """Layers whose output holds the very values of their input."""
 
 
-@dataclass(frozen=True)
-class Tuned:
-    """The integer file, and what its card should say."""
-
-    file: TFLiteFile
-    facts: dict[str, Any]
-
-
 def finetune(
     model: keras.Model, level: Level, settings: Settings, pixels: np.ndarray, calibration: np.ndarray
-) -> Tuned:
+) -> Made:
     """Fine-tunes a model to be quantized, and quantizes it.
 
     Args:
         model: trained; left as it is.
         level: an integer level.
         settings: its epochs, learning rate, and how ranges start.
-        pixels: uint8 `[N, H, W, C]`, train faces to learn on.
-        calibration: uint8 `[M, H, W, C]`, train faces that ranges start from.
+        pixels, calibration: uint8 `[N, H, W, C]`, train faces to learn on, and that ranges start from.
 
     Raises:
         PocketfaceError: a layer cannot be fine-tuned so, or the file does not hold the trained ranges.
@@ -74,7 +61,7 @@ def finetune(
     measured = ranges.measure(float32, calibration, settings.ranges)
     file = quantize(float32, level, measured | trained, settings.per_channel)
     check_held(file, trained)
-    return Tuned(
+    return Made(
         file,
         {
             "epochs": settings.epochs,
@@ -147,35 +134,29 @@ def folded(model: keras.Model) -> keras.Model:
 
 def _split(model: keras.Model) -> keras.Model:
     """The same function with every separable convolution as its two parts, as the file computes it."""
+    separable = {layer.name: layer for layer in model.layers if isinstance(layer, layers.SeparableConv2D)}
 
     def clone(layer: layers.Layer) -> layers.Layer:
-        if not isinstance(layer, layers.SeparableConv2D):
+        if layer.name not in separable:
             return type(layer).from_config(layer.get_config())
         return layers.Conv2D(
             layer.filters, 1, activation=layer.activation, use_bias=layer.use_bias, name=layer.name
         )
 
     def call(layer: layers.Layer, *inputs: Any, **options: Any) -> Any:
-        whole = model.get_layer(layer.name)
-        if not isinstance(whole, layers.SeparableConv2D):
+        if (whole := separable.get(layer.name)) is None:
             return layer(*inputs, **options)
-        depthwise = layers.DepthwiseConv2D(
-            whole.kernel_size,
-            strides=whole.strides,
-            padding=whole.padding,
-            dilation_rate=whole.dilation_rate,
-            depth_multiplier=whole.depth_multiplier,
-            use_bias=False,
-            name=f"{layer.name}_depthwise",
-        )
-        return layer(depthwise(inputs[0]))
+        same = {
+            key: getattr(whole, key) for key in ("strides", "padding", "dilation_rate", "depth_multiplier")
+        }
+        name = f"{layer.name}_depthwise"
+        return layer(layers.DepthwiseConv2D(whole.kernel_size, use_bias=False, name=name, **same)(inputs[0]))
 
     split = keras.models.clone_model(model, clone_function=clone, call_function=call)
     for layer in model.layers:
         weights = layer.get_weights()
-        if isinstance(layer, layers.SeparableConv2D):
-            split.get_layer(f"{layer.name}_depthwise").set_weights(weights[:1])
-            weights = weights[1:]
+        if layer.name in separable:
+            split.get_layer(f"{layer.name}_depthwise").set_weights([weights.pop(0)])
         split.get_layer(layer.name).set_weights(weights)
     return split
 
@@ -191,7 +172,7 @@ def fake_quantized(plain: keras.Model, starts: Mapping[str, Range]) -> keras.Mod
         output = layer(*inputs, **options)
         if layer.name not in starts:
             return output
-        return _Range(*starts[layer.name], name=_range_name(layer.name))(output)
+        return _Range(*starts[layer.name], name=f"{RANGE}{layer.name}")(output)
 
     student = keras.models.clone_model(plain, clone_function=clone, call_function=call)
     for layer in plain.layers:
@@ -273,26 +254,16 @@ def _starts(plain: keras.Model, calibration: np.ndarray) -> dict[str, Range]:
 
 
 def _has_range(plain: keras.Model, layer: layers.Layer) -> bool:
-    if isinstance(layer, SAME_RANGE) or _is_softmax(layer):
-        return False
-    users = [other for other in plain.layers if id(layer.output) in _input_ids(other)]
+    if isinstance(layer, (*SAME_RANGE, layers.Softmax)) or _is_activation(layer, "softmax"):
+        return False  # a softmax's is 0 to 1 in every integer file
+    others = [other for other in plain.layers if not isinstance(other, layers.InputLayer)]
+    users = [o for o in others if any(tensor is layer.output for tensor in keras.tree.flatten(o.input))]
     fused = [isinstance(user, FUSED) or _is_activation(user, "relu") for user in users]
     return not (isinstance(layer, WEIGHTED) and users and all(fused))
 
 
-def _input_ids(layer: layers.Layer) -> set[int]:
-    if isinstance(layer, layers.InputLayer):
-        return set()
-    return {id(tensor) for tensor in keras.tree.flatten(layer.input)}
-
-
 def _is_activation(layer: layers.Layer, name: str) -> bool:
     return isinstance(layer, layers.Activation) and layer.activation.__name__ == name
-
-
-def _is_softmax(layer: layers.Layer) -> bool:
-    """Its range is 0 to 1 in every integer file."""
-    return isinstance(layer, layers.Softmax) or _is_activation(layer, "softmax")
 
 
 def _learn(student: keras.Model, teacher: keras.Model, settings: Settings, pixels: np.ndarray) -> list[float]:
@@ -320,14 +291,10 @@ def _learn(student: keras.Model, teacher: keras.Model, settings: Settings, pixel
 def _trained(student: keras.Model) -> dict[str, Range]:
     """Layer -> trained range."""
     return {
-        layer.name.removeprefix(_range_name("")): (min(float(layer.low), 0.0), max(float(layer.high), 0.0))
+        layer.name.removeprefix(RANGE): (min(float(layer.low), 0.0), max(float(layer.high), 0.0))
         for layer in student.layers
         if isinstance(layer, _Range)
     }
-
-
-def _range_name(layer: str) -> str:
-    return f"range_of_{layer}"
 
 
 def _by_tensor(

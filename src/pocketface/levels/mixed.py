@@ -3,14 +3,10 @@
     mixed = search(float32, level, ranges, True, faces.tuning(), card.outputs, {"age_mae": 0.05})
     mixed.sensitivity[0]                   # the operator that hurts most when quantized
 
-1. *Sensitivity*: each operator is quantized alone, all others staying float; what that changes in the
-   answers, in units of their own spread over the faces, is how sensitive it is.
-2. *Keep*: from plain int8 on, operators are taken back to float, the most sensitive first, until no metric is
-   worse than float32's by more than its bound.
-3. *Let go*: every kept operator that turns out not to be needed is quantized after all.
-
-The faces are train faces that no range was measured on: not those that figures are reported on, which would
-flatter them. So the bound holds on these faces, and on others up to chance.
+Each operator is quantized alone: what that changes in the answers, in units of their spread over the faces,
+is its sensitivity. From plain int8 on, operators go back to float, the most sensitive first, until no metric
+is worse than float32's by more than its bound; those that turn out not to be needed are quantized after all.
+The faces are train faces that no range was measured on: the bound holds on these, and on others up to chance.
 """
 
 from collections.abc import Collection, Mapping

@@ -18,12 +18,7 @@ from pocketface.levels import Level
 from pocketface.tflite.file import SMALL, Range, TFLiteFile, kind
 
 BITS = {"INT4": 4, "INT8": 8, "INT16": 16}
-
-ALL, INPUT, OUTPUT = (
-    qtyping.TFLOperationName.ALL_SUPPORTED,
-    qtyping.TFLOperationName.INPUT,
-    qtyping.TFLOperationName.OUTPUT,
-)
+NAMES = qtyping.TFLOperationName
 
 
 def quantize(
@@ -47,16 +42,21 @@ def quantize(
         PocketfaceError: the quantizer cannot make this level of this model.
     """
     quantizer = Quantizer(float32.content)
-    quantizer.update_quantization_recipe(".*", ALL, _config(level, per_channel), _algorithm(level))
+    quantizer.update_quantization_recipe(
+        ".*", NAMES.ALL_SUPPORTED, _config(level, per_channel), _algorithm(level)
+    )
     if level.input != "INT8":
-        quantizer.update_quantization_recipe(".*", INPUT, algorithm_key=AlgorithmName.NO_QUANTIZE)
+        quantizer.update_quantization_recipe(".*", NAMES.INPUT, algorithm_key=AlgorithmName.NO_QUANTIZE)
     if level.output != "INT8":
-        quantizer.update_quantization_recipe(".*", OUTPUT, algorithm_key=AlgorithmName.NO_QUANTIZE)
+        quantizer.update_quantization_recipe(".*", NAMES.OUTPUT, algorithm_key=AlgorithmName.NO_QUANTIZE)
     for name in kept:
         quantizer.update_quantization_recipe(
-            f"^{re.escape(name)};?$", ALL, algorithm_key=AlgorithmName.NO_QUANTIZE
+            f"^{re.escape(name)};?$", NAMES.ALL_SUPPORTED, algorithm_key=AlgorithmName.NO_QUANTIZE
         )
-    values = {name: _values(float32_range) for name, float32_range in (ranges or {}).items()}
+    values = {
+        name: {"min": np.array([low], np.float32), "max": np.array([high], np.float32)}
+        for name, (low, high) in (ranges or {}).items()
+    }
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             made = quantizer.quantize(values or None, enable_progress_report=False).quantized_model
@@ -89,11 +89,6 @@ def _config(level: Level, per_channel: bool) -> qtyping.OpQuantizationConfig:
 def _algorithm(level: Level) -> AlgorithmName:
     """Four bits cannot span the extremes: OCTAV (Sakr et al., 2022) clips where the error is least."""
     return AlgorithmName.OCTAV if level.weights[0] == "INT4" else AlgorithmName.MIN_MAX_UNIFORM_QUANT
-
-
-def _values(range: Range) -> dict[str, np.ndarray]:
-    low, high = range
-    return {"min": np.array([low], np.float32), "max": np.array([high], np.float32)}
 
 
 def _take_uint8(model: schema.ModelT) -> None:

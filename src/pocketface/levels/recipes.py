@@ -41,13 +41,12 @@ def converted(source: "Source", level: "Level", settings: "LevelSettings") -> "M
 def quantized(source: "Source", level: "Level", settings: "LevelSettings") -> "Made":
     """By LiteRT's quantizer, from the float32 file; where that lacks an operator of an int8 level (LeakyReLU
     for one), by the converter, which may have it."""
-    from pocketface.levels import audit
     from pocketface.levels.quantizer import quantize
     from pocketface.levels.source import Made
 
     try:
         file = quantize(source.float32, level, source.measured(level, settings), settings.per_channel)
-        audit.check(file, level)
+        level.check(file)
     except PocketfaceError:
         if level.activations != ("INT8",):
             raise

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from pocketface.core.errors import PocketfaceError
-from pocketface.levels import LEVELS, audit
+from pocketface.levels import LEVELS
 from pocketface.tflite.file import TFLiteFile
 
 
@@ -18,6 +18,6 @@ from pocketface.tflite.file import TFLiteFile
 )
 def test_a_file_of_another_level_is_refused(colour_model, change: dict, message: str) -> None:
     held = TFLiteFile.read(colour_model)
-    audit.check(held, LEVELS["float32"])
+    LEVELS["float32"].check(held)
     with pytest.raises(PocketfaceError, match=message):
-        audit.check(held, replace(LEVELS["float32"], **change))
+        replace(LEVELS["float32"], **change).check(held)
