@@ -3,8 +3,6 @@
 import sys
 from pathlib import Path
 
-from tiny import face_set, study
-
 from pocketface.faces.selection import save as save_selection
 from pocketface.faces.selection import select
 from pocketface.levels import LEVELS
@@ -12,6 +10,7 @@ from pocketface.levels.convert import convert
 from pocketface.levels.export import export
 from pocketface.levels.settings import LevelSettings
 from pocketface.training.fit import fit, save
+from tiny_training import face_set, study
 
 SETTINGS = LevelSettings(calibration=8, epochs=2, max_drop={"age_mae": 5, "gender_accuracy": 0.5})
 """Of every level."""

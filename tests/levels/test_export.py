@@ -6,8 +6,8 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from building import LARGE, SMALL, Plan, enliven
 
+from example_models import LARGE, SMALL, Plan, enliven
 from full_disk import largest_file
 from pocketface.cards import ModelCard, read_card
 from pocketface.core.errors import PocketfaceError

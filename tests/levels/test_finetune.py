@@ -5,8 +5,8 @@ from keras import layers
 
 from pocketface.core.errors import PocketfaceError
 from pocketface.levels import LEVELS, finetune
+from pocketface.levels.recipes import Made
 from pocketface.levels.settings import LevelSettings as Settings
-from pocketface.levels.source import Made
 
 LEVEL = LEVELS["qat_int8"]
 

@@ -61,7 +61,6 @@ PARAMS = {
     "benchmark": {"runs": 3, "warmup": 0},
     "margins": {"years": 0.1, "share": 0.005},
     "champion": {},
-    "micro": [],
     "fetched": {},
     "cross_validate": {},
     "mix": [],

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pocketface.core.errors import PocketfaceError
-from pocketface.levels.recipes import converted, exported, finetuned, for_answers, quantized, searched
+from pocketface.levels.recipes import Made, converted, exported, finetuned, for_answers, quantized, searched
 
 if TYPE_CHECKING:
     from pocketface.levels.settings import LevelSettings
-    from pocketface.levels.source import Made, Source
+    from pocketface.levels.source import Source
     from pocketface.tflite.file import TFLiteFile
 
 INTEGERS = ("INT8", "INT16")
@@ -52,7 +52,7 @@ class Level:
         """Whether it needs faces to measure the ranges of activations."""
         return self.activations[0] in INTEGERS
 
-    def make(self, source: "Source", settings: "LevelSettings") -> "Made":
+    def make(self, source: "Source", settings: "LevelSettings") -> Made:
         """The file of a model at this level, not audited yet.
 
         Raises:

@@ -29,12 +29,9 @@ def convert(
     status `failed` and the reason, and no file; what could not be fetched or exported stays so.
 
     Args:
-        exported: see `pocketface.levels.export`.
-        views: folder with the calibration faces, see `pocketface.faces.selection`.
-        level: a name in `LEVELS`.
-        settings: its stanza in params.
+        exported, views, threads: see `Source.load`.
+        level, settings: a name in `LEVELS`, and its stanza in params.
         out: folder to write.
-        threads: TensorFlow's, if the level needs it.
 
     Raises:
         PocketfaceError: the exported model or the calibration faces cannot be loaded; the disk is full.

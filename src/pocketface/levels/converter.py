@@ -4,7 +4,6 @@ float32 = to_tflite(model)
 """
 
 import tempfile
-from collections.abc import Callable, Iterable
 
 import keras
 import numpy as np
@@ -53,7 +52,8 @@ def to_tflite(
         if not per_channel:
             converter._experimental_disable_per_channel = True
         if calibration is not None:
-            converter.representative_dataset = _one_by_one(calibration)
+            faces = calibration
+            converter.representative_dataset = lambda: ({"image": f[None].astype(np.float32)} for f in faces)
         try:
             file = TFLiteFile(converter.convert())
         except (ConverterError, RuntimeError, ValueError) as error:
@@ -72,13 +72,3 @@ def _configure(converter: tf.lite.TFLiteConverter, level: Level) -> None:
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = tf.as_dtype(level.input.lower())
         converter.inference_output_type = tf.as_dtype(level.output.lower())
-
-
-def _one_by_one(pixels: np.ndarray) -> Callable[[], Iterable[dict[str, np.ndarray]]]:
-    """Calibration faces uint8 `[N, H, W, C]` as the converter takes them: one at a time, by input name."""
-
-    def faces() -> Iterable[dict[str, np.ndarray]]:
-        for face in pixels:
-            yield {"image": face[None].astype(np.float32)}
-
-    return faces

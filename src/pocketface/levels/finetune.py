@@ -21,8 +21,8 @@ from pocketface.core.errors import PocketfaceError
 from pocketface.levels import Level, ranges
 from pocketface.levels.converter import to_tflite
 from pocketface.levels.quantizer import quantize
+from pocketface.levels.recipes import Made
 from pocketface.levels.settings import LevelSettings as Settings
-from pocketface.levels.source import Made
 from pocketface.tflite.file import Range, TFLiteFile
 from pocketface.training import losses, runtime
 from pocketface.training.settings import Training

@@ -6,7 +6,7 @@ fine-tuning is a training.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from pocketface.core.errors import PocketfaceError
@@ -14,22 +14,28 @@ from pocketface.core.errors import PocketfaceError
 if TYPE_CHECKING:
     from pocketface.levels import Level
     from pocketface.levels.settings import LevelSettings
-    from pocketface.levels.source import Made, Source
+    from pocketface.levels.source import Source
+    from pocketface.tflite.file import TFLiteFile
 
-    Recipe = Callable[[Source, Level, LevelSettings], Made]
+    Recipe = Callable[[Source, Level, LevelSettings], "Made"]
 
 
-def exported(source: "Source", level: "Level", settings: "LevelSettings") -> "Made":
+@dataclass(frozen=True)
+class Made:
+    """A file, and what its card should say about how it was made."""
+
+    file: "TFLiteFile"
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def exported(source: "Source", level: "Level", settings: "LevelSettings") -> Made:
     """The float32 file itself."""
-    from pocketface.levels.source import Made
-
     return Made(source.float32, {"maker": "converter"})
 
 
-def converted(source: "Source", level: "Level", settings: "LevelSettings") -> "Made":
+def converted(source: "Source", level: "Level", settings: "LevelSettings") -> Made:
     """By TensorFlow's converter, from the Keras model."""
     from pocketface.levels.converter import to_tflite
-    from pocketface.levels.source import Made
 
     if level.calibrated and settings.ranges != "minmax":
         raise PocketfaceError(f"{level.name} knows minmax ranges only, not {settings.ranges}")
@@ -38,11 +44,10 @@ def converted(source: "Source", level: "Level", settings: "LevelSettings") -> "M
     return _rounded(source, level, settings, Made(file, _facts("converter", source, level, settings)))
 
 
-def quantized(source: "Source", level: "Level", settings: "LevelSettings") -> "Made":
+def quantized(source: "Source", level: "Level", settings: "LevelSettings") -> Made:
     """By LiteRT's quantizer, from the float32 file; where that lacks an operator of an int8 level (LeakyReLU
     for one), by the converter, which may have it."""
     from pocketface.levels.quantizer import quantize
-    from pocketface.levels.source import Made
 
     try:
         file = quantize(source.float32, level, source.measured(level, settings), settings.per_channel)
@@ -54,10 +59,9 @@ def quantized(source: "Source", level: "Level", settings: "LevelSettings") -> "M
     return _rounded(source, level, settings, Made(file, _facts("quantizer", source, level, settings)))
 
 
-def searched(source: "Source", level: "Level", settings: "LevelSettings") -> "Made":
+def searched(source: "Source", level: "Level", settings: "LevelSettings") -> Made:
     """By the quantizer, with the operators that need it left in float."""
     from pocketface.levels import mixed
-    from pocketface.levels.source import Made
 
     settings = settings.model_copy(update={"rounding": "nearest"})
     ranges, tuning = source.measured(level, settings), source.faces.tuning()
@@ -68,10 +72,9 @@ def searched(source: "Source", level: "Level", settings: "LevelSettings") -> "Ma
     return Made(found.file, facts | {"drops": found.drops, "sensitivity": found.sensitivity})
 
 
-def finetuned(source: "Source", level: "Level", settings: "LevelSettings") -> "Made":
+def finetuned(source: "Source", level: "Level", settings: "LevelSettings") -> Made:
     """By the quantizer, on weights and ranges that were trained for it."""
     from pocketface.levels.finetune import finetune
-    from pocketface.levels.source import Made
 
     settings = settings.model_copy(update={"rounding": "nearest"})
     seen, calibration = source.faces.tuning().pixels, source.faces.first(settings.calibration).pixels
@@ -87,7 +90,7 @@ def for_answers(recipe: "Recipe") -> "Recipe":
     )
 
 
-def _rounded(source: "Source", level: "Level", settings: "LevelSettings", made: "Made") -> "Made":
+def _rounded(source: "Source", level: "Level", settings: "LevelSettings", made: Made) -> Made:
     """Integer weights as the settings want them rounded."""
     from pocketface.levels import affine, rounding
 

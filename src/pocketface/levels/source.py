@@ -5,10 +5,10 @@ source.float32.answers(source.faces.first(10).pixels)
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pocketface.cards import ModelCard, read_card
 from pocketface.core.errors import PocketfaceError
@@ -46,12 +46,9 @@ class Source:
 
     @classmethod
     def load(cls, exported: Path, views: Path, threads: int | None = None) -> "Source":
-        """Reads the folders of a model.
+        """Reads what `pocketface.levels.export` and `pocketface.faces.selection` left of a model.
 
-        Args:
-            exported: see `pocketface.levels.export`.
-            views: see `pocketface.faces.selection`.
-            threads: TensorFlow's, if it is needed: the bytes of a fine-tuned level depend on them.
+        The bytes of a fine-tuned level depend on the number of TensorFlow's `threads`.
 
         Raises:
             PocketfaceError: a file is missing or damaged.
@@ -63,14 +60,6 @@ class Source:
         """The ranges of the activations of a level that has integer ones."""
         pixels = self.faces.first(settings.calibration).pixels
         return ranges.measure(self.float32, pixels, settings.ranges) if level.calibrated else {}
-
-
-@dataclass(frozen=True)
-class Made:
-    """A file, and what its card should say about how it was made."""
-
-    file: TFLiteFile
-    facts: dict[str, Any] = field(default_factory=dict)
 
 
 def network(exported: Path, threads: int | None = None) -> "keras.Model":

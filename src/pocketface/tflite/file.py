@@ -61,7 +61,7 @@ class Operator:
 
 @dataclass(frozen=True)
 class TFLiteFile:
-    """The bytes of a file; two are equal if their bytes are. Whatever is asked of it is found out once.
+    """The bytes of a file, parsed once.
 
     All but `content` raise a `PocketfaceError` if the bytes are no TFLite file, or one that is not sound.
     """
@@ -70,11 +70,7 @@ class TFLiteFile:
 
     @classmethod
     def read(cls, path: Path) -> "TFLiteFile":
-        """The file at a path.
-
-        Raises:
-            PocketfaceError: it cannot be read.
-        """
+        """The file at a path; a `PocketfaceError` if it cannot be read."""
         try:
             return cls(read_bytes(Path(path), MODEL.bytes))
         except OSError as error:
@@ -149,15 +145,7 @@ class TFLiteFile:
     @cached_property
     def operators(self) -> list[Operator]:
         """The operators of all subgraphs, in order of execution."""
-        return [
-            Operator(
-                kind(self.model, operator),
-                text(graph.tensors[operator.outputs[0]].name),
-                sum(elements(t) for t in _inputs(graph, operator) if is_constant(self.model, t)),
-                _macs(self.model, graph, operator),
-            )
-            for graph, operator in _operators(self.model)
-        ]
+        return [_operator(self.model, graph, operator) for graph, operator in _operators(self.model)]
 
     @property
     def kinds(self) -> dict[str, int]:
@@ -172,15 +160,14 @@ class TFLiteFile:
     @cached_property
     def weight_dtypes(self) -> dict[str, int]:
         """Tensor type -> elements held in constant tensors."""
-        found: Counter[str] = Counter()
+        found: dict[str, int] = {}
         for tensor in self._tensors(constant=True):
-            found[TYPES[tensor.type]] += elements(tensor)
-        return dict(found)
+            found[TYPES[tensor.type]] = found.get(TYPES[tensor.type], 0) + elements(tensor)
+        return found
 
     @cached_property
     def large_weight_dtypes(self) -> dict[str, int]:
-        """Tensor type -> constant tensors of 1,024 elements or more, but for biases (those of one dimension),
-        which every level keeps at 32 bits."""
+        """Tensor type -> constant tensors of 1,024 elements or more, but for biases (one dimension)."""
         large = (t for t in self._tensors(constant=True) if elements(t) >= SMALL and len(t.shape) > 1)
         return dict(Counter(TYPES[tensor.type] for tensor in large))
 
@@ -198,8 +185,12 @@ class TFLiteFile:
     @cached_property
     def ranges(self) -> dict[str, Range]:
         """Quantized activation tensor -> the values that it can hold."""
-        ports = {text(tensor.name): _port(tensor) for tensor in self._tensors(constant=False)}
-        return {name: _range(port) for name, port in ports.items() if port.scale is not None}
+        found = {}
+        for tensor in self._tensors(constant=False):
+            if (port := _port(tensor)).scale is not None and port.zero_point is not None:
+                ends = (port.scale * (end - port.zero_point) for end in LIMITS[port.dtype])
+                found[text(tensor.name)] = next(ends), next(ends)
+        return found
 
     @cached_property
     def inputs(self) -> dict[str, Port]:
@@ -231,11 +222,7 @@ class TFLiteFile:
 
     @property
     def min_runtime(self) -> str:
-        """The oldest TensorFlow whose runtime can run it, as the file says; 0 where it says nothing.
-
-        Raises:
-            PocketfaceError: it says something else.
-        """
+        """The oldest TensorFlow whose runtime can run it, as the file says; 0 where it says nothing."""
         return _min_runtime(self.model)
 
     @cached_property
@@ -345,12 +332,13 @@ def _inputs(graph: schema.SubGraphT, operator: schema.OperatorT) -> Iterator[sch
     return (graph.tensors[i] for i in operator.inputs if i >= 0)
 
 
-def _macs(model: schema.ModelT, graph: schema.SubGraphT, operator: schema.OperatorT) -> int:
-    """A weight tensor is `[out, h, w, in]`, `[1, h, w, out]` of a depthwise convolution, or `[out, in]`."""
-    if kind(model, operator) not in {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}:
-        return 0
-    written, weight = graph.tensors[operator.outputs[0]].shape, graph.tensors[operator.inputs[1]]
-    return int(np.prod(written[1:-1])) * elements(weight)
+def _operator(model: schema.ModelT, graph: schema.SubGraphT, operator: schema.OperatorT) -> Operator:
+    """Weights are `[out, h, w, in]`, `[1, h, w, out]` of a depthwise convolution, or `[out, in]`."""
+    name, written, macs = kind(model, operator), graph.tensors[operator.outputs[0]], 0
+    if name in {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}:
+        macs = int(np.prod(written.shape[1:-1])) * elements(graph.tensors[operator.inputs[1]])
+    weights = sum(elements(t) for t in _inputs(graph, operator) if is_constant(model, t))
+    return Operator(name, text(written.name), weights, macs)
 
 
 def _port(tensor: schema.TensorT) -> Port:
@@ -359,12 +347,6 @@ def _port(tensor: schema.TensorT) -> Port:
         return Port(dtype=TYPES[tensor.type])
     scale, zero_point = float(parameters.scale[0]), int(parameters.zeroPoint[0])
     return Port(dtype=TYPES[tensor.type], scale=scale, zero_point=zero_point)
-
-
-def _range(port: Port) -> Range:
-    least, greatest = LIMITS[port.dtype]
-    assert port.scale is not None and port.zero_point is not None
-    return (least - port.zero_point) * port.scale, (greatest - port.zero_point) * port.scale
 
 
 def _metadata(model: schema.ModelT, name: bytes) -> schema.BufferT | None:
