@@ -38,6 +38,13 @@ def test_gender_in_the_words_of_other_datasets(records: Reader) -> None:
         assert record.labels["gender"] in CLASSES["gender"]
 
 
+def test_identities_where_they_are_at_hand(records: Reader) -> None:
+    listed = b"000001.jpg 2880\n000002.jpg 2937\n000003.jpg 2880\n"
+    found = records("celeba", celeba(4) | {"Anno/identity_CelebA.txt": listed})
+    assert [record.labels.get("identity") for record in found.values()] == ["2880", "2937", "2880", None]
+    assert "identity" not in records("celeba", celeba(1))[FIRST].labels
+
+
 def test_the_official_split(records: Reader) -> None:
     splits = [record.split for record in records("celeba", celeba(5)).values()]
     assert splits == ["train", "train", "train", "val", "test"]

@@ -10,6 +10,8 @@ from pocketface.metrics.naming import change, kind_of, label_of, loss, shown, si
         ("photos.age_group_accuracy", "accuracy", "age group accuracy", "age group accuracy (%)"),
         ("expression_macro_f1", "f1", "expression macro F1", "expression macro F1 (%)"),
         ("gender_balanced_accuracy", "accuracy", "gender balanced accuracy", "gender balanced accuracy (%)"),
+        ("celeba.No_Beard_f1", "f1", "No Beard (no) F1", "No Beard (no) F1 (%)"),
+        ("Bald_auc", "auc", "Bald AUC", "Bald AUC (%)"),
         ("gender_ece", "ece", "gender calibration error", "gender calibration error (%)"),
         ("utkface.n", "n", "faces", "faces"),
         ("size_bytes", "size_bytes", "size", "size (bytes)"),

@@ -3,7 +3,9 @@
 Beside the pictures the archive holds, as txt (the authors' release) or as csv (Kaggle's),
 
 - `list_attr_celeba`: the attributes of every picture, -1 or 1;
-- `list_eval_partition`: 0 `train`, 1 `val`, 2 `test`. This official split keeps identities apart.
+- `list_eval_partition`: 0 `train`, 1 `val`, 2 `test`. This official split keeps identities apart;
+- `identity_CelebA.txt`, where it is at hand: a number for each celebrity, so that folds and intervals know
+  who is on several pictures.
 
 A listed picture that is not there is no record: a part of the pictures is a dataset too.
 
@@ -16,20 +18,22 @@ from pathlib import PurePosixPath
 
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.labels import CELEBA_ATTRIBUTES
-from pocketface.datasets import Record, lines, pictures
+from pocketface.datasets import Record, holds, lines, pictures
 
-LABELS = (*CELEBA_ATTRIBUTES, "gender")
+LABELS = (*CELEBA_ATTRIBUTES, "gender", "identity")
+IDENTITIES = "identity_CelebA.txt"
 NAMES = "NUMBER.jpg as list_attr_celeba has it, e.g. img_align_celeba/000001.jpg"
 SPLITS = {"0": "train", "1": "val", "2": "test"}
 VALUES = {"-1": 0, "1": 1}
 
 
 def read(archive: zipfile.ZipFile) -> Iterator[Record]:
-    """Records with the 40 attributes, 0 or 1, and `gender`: `Male` in the words of other datasets."""
+    """Records with the 40 attributes, 0 or 1, `gender` (`Male` in others' words) and `identity`."""
     images = pictures(archive)
     wanted = {PurePosixPath(image).name for image in images}
     attributes = _attributes(archive, wanted)
     partition = _table(lines(archive, "list_eval_partition.txt", "list_eval_partition.csv"), wanted)
+    identities = _table(lines(archive, IDENTITIES), wanted) if holds(archive, IDENTITIES) else {}
     for image in images:
         filename = PurePosixPath(image).name
         split = SPLITS.get(" ".join(partition.get(filename, ())))
@@ -42,7 +46,9 @@ def read(archive: zipfile.ZipFile) -> Iterator[Record]:
             yield Record(image, split=split, problem="bad_label")
         else:
             labels = {name: VALUES[value] for name, value in zip(CELEBA_ATTRIBUTES, values, strict=True)}
-            yield Record(image, labels | {"gender": "male" if labels["Male"] else "female"}, split)
+            gender = "male" if labels["Male"] else "female"
+            known = {"identity": " ".join(identities[filename])} if filename in identities else {}
+            yield Record(image, {**labels, "gender": gender, **known}, split)
 
 
 def _attributes(archive: zipfile.ZipFile, wanted: set[str]) -> dict[str, list[str]]:

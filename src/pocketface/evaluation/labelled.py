@@ -97,7 +97,7 @@ def summary(table: pd.DataFrame, further: pd.DataFrame | None = None) -> dict[st
     return {
         "n": len(table),
         "metrics": measured.values,
-        "intervals": intervals(parts, len(table)),
+        "intervals": intervals(parts, table),
         "metric_n": measured.counts,
         "baseline": score(tallies(best_constant(found))).values,
         "by_group": by_group(table, further),

@@ -14,8 +14,8 @@ The p-value of a change is that of a sign-flip permutation test over the faces (
 variants alike, each face's two answers could be swapped. Of shares of right answers this is McNemar's exact
 test. What the verdicts mean is in `docs/statistics.md`.
 
-Where persons are known, `people` has the drawing and the swapping done by person, as faces of one person are
-not independent.
+Where a table has a column `identity`, whole persons are drawn and swapped, as two faces of one person are not
+two observations.
 """
 
 import hashlib
@@ -43,7 +43,7 @@ LEVEL = 0.05
 POWER = 0.8
 """Of `Change.detectable`."""
 FEWEST_DISCORDANT = 6
-"""Faces that all change the same way which the exact test can tell from chance: 2 / 2**6 < 0.05."""
+"""Fewer faces show nothing, even where all change the same way: 2 / 2**5 > 0.05."""
 
 AT_ONCE = 1_000_000
 """Draws of single faces that are held in memory at once."""
@@ -167,21 +167,20 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(one) for one in np.minimum(stepped, 1)[np.argsort(order, kind="stable")]]
 
 
-def intervals(parts: Sequence[Tally], n: int) -> dict[str, Interval]:
-    """Metric -> its 95% interval, over `n` faces."""
-    return _sample(parts, n, None).intervals
+def intervals(parts: Sequence[Tally], table: pd.DataFrame) -> dict[str, Interval]:
+    """Metric -> its 95% interval, over the faces of a table."""
+    return sampled(parts, len(table), people_of(table)).intervals
 
 
-def resample(table: pd.DataFrame, people: pd.Series | None = None) -> Sample:
+def resample(table: pd.DataFrame) -> Sample:
     """The metrics of a table, see `pocketface.metrics.measures`, and of draws from it."""
-    return resample_groups(table, {}, people=people)[0]
+    return resample_groups(table, {})[0]
 
 
 def resample_groups(
     table: pd.DataFrame,
     groups: Mapping[K, np.ndarray],
     metrics: Sequence[str] | None = None,
-    people: pd.Series | None = None,
 ) -> tuple[Sample, dict[K, Sample]]:
     """The same for a whole table, and for groups of its faces.
 
@@ -192,16 +191,15 @@ def resample_groups(
         table: labels and answers.
         groups: name -> which faces `[N]` are in it.
         metrics: of the groups, only these are measured; by default all.
-        people: who is on each face, null where unknown.
     """
-    parts, n, codes = tallies(comparisons(table)), len(table), codes_of(people)
+    parts, n, people = tallies(comparisons(table)), len(table), people_of(table)
     wanted = parts if metrics is None else [part.only(metrics) for part in parts]
     wanted = [part for part in wanted if part.metrics]
     of_groups = {
-        name: _sample([part.inside(inside) for part in wanted], int(inside.sum()), codes)
+        name: sampled([part.inside(inside) for part in wanted], int(inside.sum()), people)
         for name, inside in groups.items()
     }
-    return _sample(parts, n, codes), of_groups
+    return sampled(parts, n, people), of_groups
 
 
 def paired(one: Sample, other: Sample, margins: Margins | None = None) -> dict[str, Change]:
@@ -219,7 +217,8 @@ def paired(one: Sample, other: Sample, margins: Margins | None = None) -> dict[s
         if one.n != other.n or not np.array_equal(part.known, match.known):
             raise PocketfaceError(f"a paired comparison needs the same faces, not {one.n} and {other.n}")
         p_values = sign_flip(part, match, one.people)
-        n, reach = int(part.known.sum()), part.reach(match)
+        n = int(part.known.sum()) if one.people is None else len(np.unique(one.people[part.known]))
+        reach = {name: most * part.known.sum() / max(n, 1) for name, most in part.reach(match).items()}
         for name, metric in part.metrics.items():
             if name in one.values and name in other.values:
                 value, reference = one.values[name], other.values[name]
@@ -233,7 +232,7 @@ def paired(one: Sample, other: Sample, margins: Margins | None = None) -> dict[s
                     low=max(low, -most),
                     high=min(high, most),
                     p=p_values[name],
-                    detectable=_detectable(draws, reach[name], n, most),
+                    detectable=_detectable(draws, reach[name] if metric.unit == "share" else 0.0, n, most),
                     loss=metric.loss(value, reference),
                     equivalent=-margin < inner_low and inner_high < margin,
                 )
@@ -320,7 +319,8 @@ def _flips(count: int) -> Iterator[np.ndarray]:
         yield np.unpackbits(bits, axis=1, count=count).astype(float)
 
 
-def _sample(parts: Sequence[Tally], n: int, people: np.ndarray | None) -> Sample:
+def sampled(parts: Sequence[Tally], n: int, people: np.ndarray | None = None) -> Sample:
+    """The metrics of `n` faces and of draws, from what the faces add to them."""
     values = score(parts).values
     size = len(parts[0].known) if parts else 0
     draws = drawn(parts, size, people) if values else {}
@@ -333,12 +333,16 @@ def fingerprint(part: Tally) -> str:
     return hashlib.blake2b(np.ascontiguousarray(part.terms).tobytes(), digest_size=8).hexdigest()
 
 
-def codes_of(people: pd.Series | None) -> np.ndarray | None:
-    """A number a person from 0 on; a face of nobody known is a person of its own."""
-    if people is None:
+def people_of(table: pd.DataFrame) -> np.ndarray | None:
+    """A number a person from 0 on, by the column `identity`; a face of nobody known is a person of its own.
+
+    None where nobody is known to be on two faces.
+    """
+    if "identity" not in table:
         return None
-    alone = pd.Series([("", i) for i in range(len(people))], people.index)
-    return pd.factorize(people.astype(object).where(people.notna(), alone))[0]
+    named, alone = table["identity"].astype(object), pd.Series(range(len(table)), table.index)
+    codes = pd.factorize(named.where(named.notna(), alone.map(lambda row: ("", row))))[0]
+    return codes if len(np.unique(codes)) < len(codes) else None
 
 
 def middle(values: np.ndarray, covered: float = 1 - LEVEL) -> Interval:
@@ -371,6 +375,10 @@ def _reaching(draws: np.ndarray, reach: float, covered: float) -> Interval:
 
 
 def _detectable(draws: np.ndarray, reach: float, n: int, most: float) -> float | None:
-    errors = norm.ppf(1 - LEVEL / 2) + norm.ppf(POWER)
-    least = float(max(errors * np.nanstd(draws), FEWEST_DISCORDANT * reach))
+    """The loss c that solves c = z * (error of a change by c), where errors grow as more answers change.
+
+    With k = z**2, that is c**2 = k * (error**2 + reach * c); of no changed answer, k = 7.8 faces.
+    """
+    k = (norm.ppf(1 - LEVEL / 2) + norm.ppf(POWER)) ** 2
+    least = float(k * reach + np.sqrt((k * reach) ** 2 + 4 * k * np.nanvar(draws))) / 2
     return least if n >= FEWEST_DISCORDANT and least <= most else None

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from pocketface.core.labels import AGE_BANDS, CELEBA_ATTRIBUTES, CLASSES, NO_YES, age_band
-from pocketface.metrics.confidence import LEVEL, Estimates, blocks_of_draws, codes_of
+from pocketface.metrics.confidence import LEVEL, Estimates, blocks_of_draws, people_of
 from pocketface.metrics.measures import Tally, comparisons, score, tallies, with_ages_in
 from pocketface.metrics.registry import METRICS, name_of
 
@@ -124,7 +124,6 @@ def age_standardised(
     table: pd.DataFrame,
     grouping: str,
     metrics: Sequence[str] | None = None,
-    people: pd.Series | None = None,
     further: pd.DataFrame | None = None,
 ) -> tuple[dict[str, Estimates], float]:
     """Group -> metrics with the age bands of the whole table, and the share of its faces in the bands used.
@@ -136,7 +135,6 @@ def age_standardised(
         table: labels and answers.
         grouping, further: see `by_group`.
         metrics: only these; by default all.
-        people: see `pocketface.metrics.confidence.resample`.
     """
     bands = with_ages_in(table, "age_band", age_band)
     by = () if grouping in GROUPINGS or (further is not None and grouping in further) else (grouping,)
@@ -164,7 +162,7 @@ def age_standardised(
         one = np.ones((1, len(table)))
         values = {name: float(value[0]) for name, value in _standardised(parts, cells, one).items()}
         draws: dict[str, list[np.ndarray]] = {}
-        for times in blocks_of_draws(len(table), codes_of(people)):
+        for times in blocks_of_draws(len(table), people_of(table)):
             for name, drawn in _standardised(parts, cells, times).items():
                 draws.setdefault(name, []).append(drawn)
         known = {name: value for name, value in values.items() if not np.isnan(value)}

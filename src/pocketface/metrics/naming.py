@@ -4,6 +4,7 @@ A figure is named `DATASET.METRIC` (`utkface.age_mae`, `photos.gender_accuracy`)
 variant's file (`size_bytes`). What a metric means stands with it, in `pocketface.metrics.registry`.
 """
 
+from pocketface.metrics.measures import POSITIVE
 from pocketface.metrics.registry import METRICS, Quantity, metric_of, name_of, task_of
 
 MISSING = "\N{EN DASH}"
@@ -37,9 +38,11 @@ def quantity_of(figure: str) -> Quantity:
 
 
 def title_of(metric: str) -> str:
-    """A metric in words: `age_mae` is `age MAE`."""
+    """A metric in words: `age_mae` is `age MAE`, `No_Beard_f1`, which is of beards, `No Beard (no) F1`."""
     label = quantity_of(metric).label or metric.rpartition(".")[2].replace("_", " ")
-    return f"{task_of(metric).replace('_', ' ')} {label}".strip()
+    task, one_class = task_of(metric), name_of(metric) in ("f1", "auc", "average_precision")
+    of = f" ({POSITIVE[task]})" if one_class and task in POSITIVE else ""
+    return f"{task.replace('_', ' ')}{of} {label}".strip()
 
 
 def label_of(metric: str) -> str:
