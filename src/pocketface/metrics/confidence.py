@@ -195,10 +195,7 @@ def resample_groups(
     parts, n, people = tallies(comparisons(table)), len(table), people_of(table)
     wanted = parts if metrics is None else [part.only(metrics) for part in parts]
     wanted = [part for part in wanted if part.metrics]
-    of_groups = {
-        name: sampled([part.inside(inside) for part in wanted], int(inside.sum()), people)
-        for name, inside in groups.items()
-    }
+    of_groups = {name: sampled(wanted, n, people, inside) for name, inside in groups.items()}
     return sampled(parts, n, people), of_groups
 
 
@@ -277,30 +274,24 @@ def mcnemar(one: np.ndarray, other: np.ndarray) -> float:
     return float(binomtest(only_one, only_one + only_other, 0.5).pvalue)
 
 
-def drawn(parts: Sequence[Tally], n: int, people: np.ndarray | None = None) -> dict[str, np.ndarray]:
-    """Metric -> its values `[RESAMPLES]` of draws of `n` faces, or of the persons on them."""
-    values: dict[str, list[np.ndarray]] = {name: [] for part in parts for name in part.metrics}
-    for times in blocks_of_draws(n, people):
-        for part in parts:
-            for name, found in part.of(times, drawn=True).items():
-                values[name].append(found)
-    return {name: np.concatenate(found) for name, found in values.items()}
+def blocks_of_draws(
+    n: int, people: np.ndarray | None = None, which: np.ndarray | None = None
+) -> Iterator[np.ndarray]:
+    """How often each of `n` faces is in each of `RESAMPLES` draws, of faces or of the persons on them.
 
-
-def blocks_of_draws(n: int, people: np.ndarray | None = None) -> Iterator[np.ndarray]:
-    """How often each of `n` faces is in each of `RESAMPLES` draws: blocks of float `[R, n]`."""
-    times = _times_drawn(n if people is None else int(people.max(initial=-1)) + 1)
-    rows = max(1, AT_ONCE // max(n, 1))
+    Yields:
+        Float `[R, n]`, or only the columns of the faces `which`, a mask.
+    """
+    times, rows = _times_drawn(n if people is None else int(people.max(initial=-1)) + 1), _rows(n)
+    columns = np.arange(n) if people is None else people
     for start in range(0, RESAMPLES, rows):
-        block = times[start : start + rows]
-        yield (block if people is None else block[:, people]).astype(float)
+        yield times[start : start + rows, columns if which is None else columns[which]].astype(float)
 
 
 @lru_cache(maxsize=4)  # all variants of a study answered the same few sets of faces
 def _times_drawn(n: int) -> np.ndarray:
     """How often each of `n` faces is in each draw of `n`: uint8 `[RESAMPLES, n]`."""
-    random, times = np.random.default_rng(SEED), []
-    rows = max(1, AT_ONCE // max(n, 1))
+    random, times, rows = np.random.default_rng(SEED), [], _rows(n)
     for start in range(0, RESAMPLES, rows):
         count = min(rows, RESAMPLES - start)
         faces = random.integers(n, size=(count, n), dtype=np.int32) + np.arange(count)[:, None] * n
@@ -308,24 +299,39 @@ def _times_drawn(n: int) -> np.ndarray:
     return np.concatenate(times)
 
 
+def _rows(n: int) -> int:
+    """How many draws of `n` faces are held in memory at once."""
+    return max(1, AT_ONCE // max(n, 1))
+
+
 def _flips(count: int) -> Iterator[np.ndarray]:
     """Which of `count` faces are swapped: blocks of float `[P, count]`, all ways or random ones."""
     if count <= EXACT:
         yield (np.arange(2**count)[:, None] >> np.arange(count) & 1).astype(float)
         return
-    random, rows = np.random.default_rng(SEED), max(1, AT_ONCE // count)
+    random, rows = np.random.default_rng(SEED), _rows(count)
     for start in range(0, FLIPS, rows):
         bits = random.integers(256, size=(min(rows, FLIPS - start), -(-count // 8)), dtype=np.uint8)
         yield np.unpackbits(bits, axis=1, count=count).astype(float)
 
 
-def sampled(parts: Sequence[Tally], n: int, people: np.ndarray | None = None) -> Sample:
-    """The metrics of `n` faces and of draws, from what the faces add to them."""
+def sampled(
+    parts: Sequence[Tally], n: int, people: np.ndarray | None = None, which: np.ndarray | None = None
+) -> Sample:
+    """The metrics of `n` faces and of draws, from what they add; `which`: of these faces only, a mask."""
+    if which is not None:
+        parts = [part.take(which) for part in parts]
     values = score(parts).values
-    size = len(parts[0].known) if parts else 0
-    draws = drawn(parts, size, people) if values else {}
+    draws: dict[str, list[np.ndarray]] = {name: [] for name in values}
+    for times in blocks_of_draws(n, people, which) if values else ():
+        for part in parts:
+            for name, found in part.of(times, drawn=True).items():
+                draws.setdefault(name, []).append(found)
     asked = {metric: part.asked for part in parts for metric in part.metrics}
-    return Sample(values, {name: draws[name] for name in values}, n, asked, parts, people)
+    drawn = {name: np.concatenate(draws[name]) for name in values}
+    if which is not None:
+        n, people = int(which.sum()), None if people is None else people[which]
+    return Sample(values, drawn, n, asked, parts, people)
 
 
 def fingerprint(part: Tally) -> str:

@@ -23,7 +23,7 @@ import pandas as pd
 from pocketface.core.labels import AGE_BANDS, CELEBA_ATTRIBUTES, CLASSES, NO_YES, age_band
 from pocketface.metrics.confidence import LEVEL, Estimates, blocks_of_draws, people_of
 from pocketface.metrics.measures import Tally, comparisons, score, tallies, with_ages_in
-from pocketface.metrics.registry import METRICS, name_of
+from pocketface.metrics.registry import METRICS, divided, name_of
 
 CROSSED = " x "
 """Between the two labels of a grouping by both."""
@@ -156,19 +156,15 @@ def age_standardised(
     parts = [part if metrics is None else part.only(metrics) for part in tallies(comparisons(table))]
     parts = [part for part in parts if {one.family for one in part.metrics.values()} - {"bins"}]
     asked = {metric: part.asked for part in parts for metric in part.metrics}
-    found = {}
+    found, people = {}, people_of(table)
     for group, mask in masks.items():
-        cells = [(mask & in_band[band], share) for band, share in shares.items()]
-        one = np.ones((1, len(table)))
-        values = {name: float(value[0]) for name, value in _standardised(parts, cells, one).items()}
-        draws: dict[str, list[np.ndarray]] = {}
-        for times in blocks_of_draws(len(table), people_of(table)):
-            for name, drawn in _standardised(parts, cells, times).items():
-                draws.setdefault(name, []).append(drawn)
-        known = {name: value for name, value in values.items() if not np.isnan(value)}
-        found[group] = Estimates(
-            known, {name: np.concatenate(draws[name]) for name in known}, int(mask.sum()), asked
-        )
+        own = [part.take(mask) for part in parts]
+        cells = [(in_band[band][mask], share) for band, share in shares.items()]
+        one = _standardised(own, cells, np.ones((1, int(mask.sum()))))
+        values = {name: float(value[0]) for name, value in one.items() if not np.isnan(value[0])}
+        draws = [_standardised(own, cells, times) for times in blocks_of_draws(len(table), people, mask)]
+        drawn = {name: np.concatenate([block[name] for block in draws]) for name in values}
+        found[group] = Estimates(values, drawn, int(mask.sum()), asked)
     return found, float(sum(shares.values()))
 
 
@@ -182,8 +178,7 @@ def _standardised(
         for cell, share in cells:
             inside = np.flatnonzero(cell & part.known)
             drawn = times[:, inside]
-            with np.errstate(divide="ignore", invalid="ignore"):
-                weights[:, inside] = drawn * (share / drawn.sum(axis=1, keepdims=True))
+            weights[:, inside] = drawn * divided(np.array(share), drawn.sum(axis=1, keepdims=True))
         found |= part.of(weights, drawn=len(times) > 1)
     return found
 

@@ -28,7 +28,7 @@ Definitions are in `pocketface.metrics.registry`.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Self
 
@@ -123,10 +123,11 @@ class Tally(ABC):
         """The same with some of its metrics."""
         return replace(self, metrics={name: one for name, one in self.metrics.items() if name in metrics})
 
-    def inside(self, faces: np.ndarray) -> Self:
-        """The same of some faces only, bool `[N]`; `N` stays."""
-        hits = {name: right & faces for name, right in self.hits.items()}
-        return replace(self, known=self.known & faces, hits=hits)
+    def take(self, which: np.ndarray) -> Self:
+        """The same of some faces only, a mask `[N]` or their rows."""
+        arrays = {one.name: getattr(self, one.name) for one in fields(self)}
+        taken = {name: one[which] for name, one in arrays.items() if isinstance(one, np.ndarray)}
+        return replace(self, **taken, hits={name: right[which] for name, right in self.hits.items()})
 
 
 @dataclass(frozen=True)
