@@ -50,7 +50,7 @@ def test_each_dataset_has_its_figures(colour_model, tmp_path):
     assert photos["metrics"]["gender_accuracy"] == 0.5
     assert photos["metrics"]["expression_accuracy"] == photos["metrics"]["expression_macro_f1"] == 1.0
     assert {"gender_ece", "expression_weighted_f1"} <= set(photos["metrics"])
-    assert photos["intervals"]["gender_accuracy"] == (0.0, 1.0), "of two faces anything can come"
+    assert photos["intervals"]["gender_accuracy"] == pytest.approx((0.095, 0.905), abs=1e-3)
     assert utkface["varies"]
     assert not photos["varies"], "both photos are answered with age 0"
     assert predictions["image"].tolist() == ["d.jpg", "e.jpg", "a.jpg", "c.jpg"]

@@ -46,6 +46,12 @@ def test_intervals_are_those_of_scipy(ages):
     assert low < errors.mean() < high
 
 
+def test_eighteen_of_eighteen_are_not_surely_all():
+    low, high = resample(genders([True] * 18)).interval("gender_accuracy")
+    assert (low, high) == pytest.approx((0.824, 1.0), abs=1e-3)
+    assert resample(genders([True] * 9 + [False] * 9)).interval("gender_accuracy")[0] < 0.3
+
+
 def test_draws_do_not_depend_on_what_else_is_drawn(ages):
     more = pd.concat([ages, genders([True] * 300)], axis=1)
     own, among = resample(ages).draws["age_mae"], resample(more).draws["age_mae"]

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,6 +18,7 @@ from pocketface.metrics.measures import (
     tallies,
 )
 from pocketface.metrics.registry import METRICS, metric_of, name_of, squared_calibration, task_of
+from pocketface.metrics.settings import Margins
 
 
 def test_age_error_in_years_and_share_within_five():
@@ -220,3 +223,9 @@ def test_a_metric_is_found_by_the_longest_ending():
     assert metric_of("photos.age_group_balanced_accuracy") is METRICS["balanced_accuracy"]
     assert metric_of("size_bytes") is None and task_of("val_loss") == ""
     assert METRICS["bias"].loss(-2.0, 1.0) == 1.0, "further from zero is worse"
+
+
+def test_margins_go_by_the_unit_and_without_one_nothing_is_equivalent():
+    margins = Margins(years=0.2, share=0.01)
+    assert [METRICS[name].margin(margins) for name in ("bias", "auc")] == [0.2, 0.01]
+    assert replace(METRICS["accuracy"], unit="").margin(margins) == 0

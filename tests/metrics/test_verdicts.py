@@ -1,5 +1,5 @@
 import pytest
-from verdicts import GENDER, METRIC, changes, equivalent, false_findings, found, margin_of
+from verdicts import GENDER, METRIC, RARELY, changes, equivalent, false_findings, found, margin_of
 
 AT_MOST = 0.055
 
@@ -21,7 +21,13 @@ def test_like_ages_are_seldom_called_worse_or_better(n, trials):
 @pytest.mark.parametrize("n", [18, 200, 3000])
 @pytest.mark.parametrize("metric", METRIC)
 def test_a_change_as_large_as_the_margin_is_seldom_called_equivalent(n, metric):
-    assert equivalent(changes(n, metric, 500, margin_of(metric))) <= AT_MOST
+    assert equivalent(changes(n, metric, 500, margin_of(metric), RARELY)) <= AT_MOST
+
+
+@pytest.mark.slow
+def test_no_change_is_called_equivalent_where_answers_seldom_differ():
+    for metric in METRIC:
+        assert equivalent(changes(3000, metric, 30, 0, RARELY)) >= 0.8
 
 
 @pytest.mark.slow

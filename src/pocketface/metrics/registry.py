@@ -67,8 +67,8 @@ class Quantity:
         return 1.0 if self.unit == "share" else np.inf
 
     def margin(self, margins: Margins) -> float:
-        """The largest change that is none, in the unit; infinite where nothing is better."""
-        return float(getattr(margins, self.unit, np.inf))
+        """The largest change that is none, in the unit; 0 of a unit without a margin."""
+        return float(getattr(margins, self.unit, 0.0))
 
     def loss(self, value: float, reference: float = 0.0) -> float:
         """How much worse `value` is than `reference`; negative for a gain."""
