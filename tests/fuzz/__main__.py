@@ -7,6 +7,7 @@ Any exception but ours, a crash, an answer that cannot be, 25 seconds or 3 GB fo
 ends with `Test unit written to FILE`. What reached new code stays in ~/.cache/pocketface-fuzz.
 """
 
+import random
 import sys
 import tempfile
 from pathlib import Path
@@ -18,6 +19,7 @@ INSTRUMENTED = ["pocketface.core", "pocketface.cards", "pocketface.cropping.pict
 INSTRUMENTED += ["pocketface.tflite.sound", "pocketface.tflite.meaning", "pocketface.tflite.run", "PIL"]
 INSTRUMENTED += ["zipfile", "tarfile", "json"]
 with atheris.instrument_imports(include=INSTRUMENTED):
+    import mutating
     import targets
 
 CORPUS = Path.home() / ".cache" / "pocketface-fuzz"
@@ -34,8 +36,16 @@ def main(name: str, given: str) -> None:
         options += [f"-max_total_time={given}", str(CORPUS / name)]
     else:
         options.append(given)
+    honest, change = seeds(), mutating.MUTATORS.get(name)
+
+    def mutated(data: bytes, most: int, seed: int) -> bytes:
+        """By bytes, and every other time by values."""
+        if change is None or seed % 2:
+            return bytes(atheris.Mutate(data, most))
+        return change(honest, random.Random(seed))[:most]
+
     with tempfile.TemporaryDirectory() as folder:
-        atheris.Setup([sys.argv[0], *options], lambda data: check(data, Path(folder)))
+        atheris.Setup([sys.argv[0], *options], lambda data: check(data, Path(folder)), custom_mutator=mutated)
         atheris.Fuzz()
 
 

@@ -62,9 +62,9 @@ DAMAGES = {
         "signature names a graph",
     ),
     "metadata": (lambda m: setattr(m.metadata[0], "buffer", 999), "metadata names"),
-    "no weights": (lambda m: setattr(m.subgraphs[0].operators[1], "inputs", [38]), "has no weights"),
-    "weights -1": (lambda m: setattr(m.subgraphs[0].operators[1], "inputs", [38, -1, 4]), "has no weights"),
-    "no input": (lambda m: setattr(m.subgraphs[0].operators[0], "inputs", []), "reads or writes nothing"),
+    "no weights": (lambda m: setattr(m.subgraphs[0].operators[1], "inputs", [38]), "has 1 inputs"),
+    "weights -1": (lambda m: setattr(m.subgraphs[0].operators[1], "inputs", [38, -1, 4]), "names something"),
+    "no input": (lambda m: setattr(m.subgraphs[0].operators[0], "inputs", []), "has 0 inputs and 1 outputs"),
     "name": (lambda m: setattr(m.subgraphs[0].tensors[3], "name", b"\xff"), "not UTF-8"),
 }
 
@@ -140,7 +140,7 @@ TOO_MUCH = {
     "state": (instead("READ_VARIABLE"), "operator READ_VARIABLE: not run"),
     "sequence": (instead("UNIDIRECTIONAL_SEQUENCE_LSTM"), "LSTM: not run"),
     "size computed": (instead("TILE", []), "operator TILE: not run, for the size"),
-    "no size": (instead("FILL"), "operator FILL: not run, for the size"),
+    "no size": (instead("FILL"), "FILL has 1 inputs"),
     "another size": (instead("TILE", [1, 9999, 9999, 9]), "TILE gives .* values, not"),
     "a side below 0": (shaped(-64, 1), "elements overflowed"),
     "values": (shaped(1, 2**15, 2**15, 1), "too_large: tensors of"),

@@ -4,10 +4,10 @@ Only models are run whose work and memory their shapes tell: these have a budget
 """
 
 import math
-import re
 import struct
 from collections.abc import Callable, Iterator
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -24,28 +24,48 @@ LIMITS = {"INT4": (-8, 7), "INT8": (-128, 127), "UINT8": (0, 255), "INT16": (-32
 """Least and greatest value of an integer type."""
 
 Shape = tuple[int, ...]
-UNBOUNDED = re.compile(
-    r"(CALL|CALL_ONCE|IF|WHILE|CUSTOM|DELEGATE|STABLEHLO_\w+|\w*(LSTM|RNN|HASHTABLE|VARIABLE)|HASHTABLE_\w+"
-    r"|VAR_HANDLE|NON_MAX\w+|RANGE|UNIQUE|WHERE|SVDF|LSH_\w+|SKIP_GRAM|\w*(SPARSE|SEGMENT)\w*|RANDOM_\w+"
-    r"|MULTINOMIAL|CONV_3D_TRANSPOSE|REDUCE_WINDOW|DILATE|RFFT2D)"
-)
-"""Operators that branch, loop, call, keep a state, or whose output or work is not told by shapes."""
+KNOWN = {
+    (1, 1): """ABS AVERAGE_POOL_2D CAST CEIL COS DEPTH_TO_SPACE DEQUANTIZE ELU EXP FLOOR GELU HARD_SWISH
+        L2_NORMALIZATION L2_POOL_2D LEAKY_RELU LOG LOGICAL_NOT LOGISTIC LOG_SOFTMAX MAX_POOL_2D NEG QUANTIZE
+        RANK RELU RELU6 RELU_0_TO_1 RELU_N1_TO_1 ROUND RSQRT SHAPE SIGN SIN SOFTMAX SPACE_TO_DEPTH SQRT SQUARE
+        SQUEEZE TANH UNPACK ZEROS_LIKE""",
+    (1, 2): "RESHAPE",
+    (2, 2): """ADD ARG_MAX ARG_MIN BATCH_MATMUL BROADCAST_TO DIV EQUAL EXPAND_DIMS FILL FLOOR_DIV FLOOR_MOD
+        GATHER GATHER_ND GREATER GREATER_EQUAL LESS LESS_EQUAL LOGICAL_AND LOGICAL_OR MAXIMUM MEAN MINIMUM
+        MIRROR_PAD MUL NOT_EQUAL PAD POW PRELU REDUCE_MAX REDUCE_MIN REDUCE_PROD RESIZE_BILINEAR
+        RESIZE_NEAREST_NEIGHBOR REVERSE_V2 SPLIT SQUARED_DIFFERENCE SUB SUM TILE TOPK_V2 TRANSPOSE""",
+    (2, 3): "CONV_2D DEPTHWISE_CONV_2D FULLY_CONNECTED",
+    (3, 3): "BATCH_TO_SPACE_ND PADV2 SELECT SELECT_V2 SLICE SPACE_TO_BATCH_ND SPLIT_V",
+    (3, 4): "TRANSPOSE_CONV",
+    (4, 4): "ONE_HOT STRIDED_SLICE",
+    (1, 1000): "ADD_N CONCATENATION PACK",
+}
+"""Least and greatest number of inputs -> operators that have so many. No others are run: shapes tell the work
+of these, which neither loop, branch, call nor keep a state; and LiteRT crashes at inputs that it expects."""
+INPUTS = {kind: count for count, kinds in KNOWN.items() for kind in kinds.split()}
+OPTIONAL = {"CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 2, "TRANSPOSE_CONV": 3}
+"""Operators with a bias -> its place; no other input may be left out."""
 GROWING = {
     **dict.fromkeys(("FILL", "TRANSPOSE_CONV"), 0),
     **dict.fromkeys(("TILE", "BROADCAST_TO", "PAD", "PADV2", "MIRROR_PAD", "ONE_HOT"), 1),
     **dict.fromkeys(("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"), 1),
-    **dict.fromkeys(("SCATTER_ND", "SPACE_TO_BATCH_ND"), 2),
+    "SPACE_TO_BATCH_ND": 2,
 }
 """Operators that make more than they are given -> the input that says how much; a constant, so that LiteRT
 knows the shape before it computes."""
+OPTIONS = {
+    "CONV_2D": schema.Conv2DOptions,
+    "DEPTHWISE_CONV_2D": schema.DepthwiseConv2DOptions,
+    "TRANSPOSE_CONV": schema.TransposeConvOptions,
+    **dict.fromkeys(("AVERAGE_POOL_2D", "MAX_POOL_2D", "L2_POOL_2D"), schema.Pool2DOptions),
+}
+"""Operators that divide by their strides -> the class of their options."""
 WORK: dict[str, Callable[[Shape, list[Shape]], int]] = {
     "CONV_2D": lambda out, ins: math.prod(out) * math.prod(ins[1][1:]),
     "DEPTHWISE_CONV_2D": lambda out, ins: math.prod(out) * math.prod(ins[1][1:3]),
     "FULLY_CONNECTED": lambda out, ins: math.prod(out) * math.prod(ins[1][1:]),
     "TRANSPOSE_CONV": lambda out, ins: math.prod(ins[2]) * math.prod(ins[1][:3]),
-    "CONV_3D": lambda out, ins: math.prod(out) * math.prod(ins[1][:4]),
     "BATCH_MATMUL": lambda out, ins: math.prod(out) * max(ins[0][-2:]),
-    "LOCAL_RESPONSE_NORMALIZATION": lambda out, ins: math.prod(out) * ins[0][-1],
 }
 """Operator -> its multiplications, by the shapes of its output and inputs; of others the numbers moved."""
 
@@ -143,9 +163,13 @@ def _kind(code: schema.OperatorCode) -> str | None:
 
 def _wrong_operands(graph: schema.SubGraph, operator: schema.Operator, kind: str | None) -> Iterator[str]:
     inputs, outputs = _all(operator.InputsAsNumpy()), _all(operator.OutputsAsNumpy())
-    if not len(inputs) or not len(outputs):
-        yield "an operator reads or writes nothing"
-    yield from _outside("an operator", [*(i for i in inputs if i != -1), *outputs], graph.TensorsLength())
+    least, greatest = INPUTS.get(str(kind), (1, len(inputs)))
+    if not least <= len(inputs) <= greatest or not len(outputs):
+        yield f"{kind} has {len(inputs)} inputs and {len(outputs)} outputs"
+        return
+    bias = OPTIONAL.get(str(kind), len(inputs))
+    given = [*inputs[:bias], *(i for i in inputs[bias:] if i != -1), *outputs]
+    yield from _outside("an operator", given, graph.TensorsLength())
     if kind in WEIGHTED:
         weights = graph.Tensors(inputs[1]) if len(inputs) > 1 and inputs[1] >= 0 else None
         if weights is None or weights.ShapeLength() != WEIGHTED[kind]:
@@ -157,7 +181,7 @@ def _wrong_operands(graph: schema.SubGraph, operator: schema.Operator, kind: str
 def _work(model: schema.Model, graph: schema.SubGraph, operator: schema.Operator, shapes: list[Shape]) -> int:
     """What an operator does for one face, in multiplications or numbers moved."""
     kind = str(_kind(model.OperatorCodes(operator.OpcodeIndex())))
-    if UNBOUNDED.fullmatch(kind):
+    if kind not in INPUTS:
         raise PocketfaceError(f"operator {kind}: not run, for shapes do not tell its work; export it without")
     inputs = _all(operator.InputsAsNumpy())
     out = shapes[_all(operator.OutputsAsNumpy())[0]]
@@ -171,16 +195,25 @@ def _work(model: schema.Model, graph: schema.SubGraph, operator: schema.Operator
             raise PocketfaceError(f"a damaged TFLite file: {kind} gives {made} values, not {out}")
     try:
         multiplied = WORK[kind](out, ins) if kind in WORK else 0
-        if kind.endswith("POOL_2D"):
-            options = schema.Pool2DOptions()
-            options.Init(operator.BuiltinOptions().Bytes, operator.BuiltinOptions().Pos)
-            window = min(options.FilterHeight(), ins[0][1]), min(options.FilterWidth(), ins[0][2])
-            multiplied = math.prod(out) * math.prod(window)
-    except (IndexError, AttributeError, ValueError):
-        raise PocketfaceError(
-            f"a damaged TFLite file: {kind} lacks an input, or one has another shape"
-        ) from None
+        if kind in OPTIONS:
+            options = _options(operator, OPTIONS[kind])
+            if min(options.StrideH(), options.StrideW()) < 1:
+                raise PocketfaceError(f"a damaged TFLite file: {kind} has a stride below 1")
+            if kind.endswith("POOL_2D"):
+                window = min(options.FilterHeight(), ins[0][1]), min(options.FilterWidth(), ins[0][2])
+                multiplied = math.prod(out) * math.prod(window)
+    except (IndexError, ValueError):
+        raise PocketfaceError(f"a damaged TFLite file: {kind} has an input of another shape") from None
     return multiplied + math.prod(out) + sum(map(math.prod, ins))
+
+
+def _options(operator: schema.Operator, kind: type) -> Any:
+    """An operator's options, if they are of that kind."""
+    if operator.BuiltinOptionsType() != getattr(schema.BuiltinOptions, kind.__name__):
+        raise PocketfaceError(f"a damaged TFLite file: an operator without {kind.__name__}")
+    options = kind()
+    options.Init(operator.BuiltinOptions().Bytes, operator.BuiltinOptions().Pos)
+    return options
 
 
 def _constant(model: schema.Model, graph: schema.SubGraph, place: int) -> list[int] | None:
