@@ -17,7 +17,7 @@ from ai_edge_litert.tools import flatbuffer_utils
 
 from pocketface.core.budget import MODEL
 from pocketface.core.errors import PocketfaceError
-from pocketface.tflite import sound
+from pocketface.tflite import sound, versions
 from pocketface.tflite.file import TFLiteFile
 from pocketface.tflite.run import Runner
 
@@ -225,3 +225,7 @@ def test_mutated_files_are_refused_or_answer(tmp_path) -> None:
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert 10 < int(done.stdout) < len(paths) - 10
+
+
+def test_every_operator_that_levels_may_have_is_run() -> None:
+    assert set(versions.TABLE) <= set(sound.INPUTS)

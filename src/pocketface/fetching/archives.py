@@ -27,7 +27,6 @@ import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, NamedTuple, cast
@@ -49,12 +48,8 @@ ask for what cannot be done, or follow each other without end), besides an OSErr
 or with EINVAL (a seek to before the start)."""
 
 TAR_KINDS = {
-    tarfile.SYMTYPE: "a symbolic link",
-    tarfile.LNKTYPE: "a hard link",
-    tarfile.CHRTYPE: "a device",
-    tarfile.BLKTYPE: "a device",
-    tarfile.FIFOTYPE: "a pipe",
-    tarfile.GNUTYPE_SPARSE: "a sparse file",
+    **{tarfile.SYMTYPE: "a symbolic link", tarfile.LNKTYPE: "a hard link", tarfile.FIFOTYPE: "a pipe"},
+    **{tarfile.CHRTYPE: "a device", tarfile.BLKTYPE: "a device", tarfile.GNUTYPE_SPARSE: "a sparse file"},
 }
 EXTENDED = b"xgXLK"
 """Types of tar headers that hold names and dates of the next one, which `tarfile` reads whole."""
@@ -187,14 +182,8 @@ def _piece(name: str) -> str | None:
 
 @dataclass
 class _Packing:
-    """A zip that is being written.
-
-    Attributes:
-        packed: it.
-        limits: what may go into it.
-        aside: a folder for archives that were found in archives.
-        names, folders: of all members met, and the folders they stand in, as `same` has them.
-        count, total: number and bytes of all members met.
+    """A zip that is being written, what may go into it, and a folder for archives found in archives; then the
+    names of all members met and of the folders they stand in, as `same` has them, their number and bytes.
     """
 
     packed: zipfile.ZipFile
@@ -211,19 +200,14 @@ class _Packing:
         inner: dict[str, Path] = {}
         if archive.inside:  # its members stand below its name
             self.names.discard(same(archive.name))
-        with _told_when_damaged(archive):
+        try:
             for member in _members(archive, self.limits.members):
-                name = self._new_name(archive, member)
-                left = min(self.limits.member, self.limits.total - self.total)
-                if not is_archive(name):
-                    self.total += _store(self.packed, name, member, archive.label, left)
-                elif archive.inside:
-                    deep = "an archive in an archive in an archive (unpack the outer one first)"
-                    raise _refused(archive.label, member.name, deep)
-                else:
-                    inner[name] = self.aside / str(self.count)
-                    with inner[name].open("wb") as file:
-                        self.total += _copy(member, file, archive.label, left)
+                self._add(archive, member, inner)
+        except (OSError, *DAMAGED) as error:
+            if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+                raise
+            told = f"the archive is damaged or cut short ({error or type(error).__name__})"
+            raise PocketfaceError(f"{archive.label}: {told}; {ANEW}") from None
         if self.count == before:
             raise PocketfaceError(f"{archive.label}: the archive is empty; {ANEW}")
         for found in archives_of(inner, archive.label):
@@ -231,10 +215,23 @@ class _Packing:
             for part in found.parts:
                 part.unlink()
 
+    def _add(self, archive: Archive, member: Member, inner: dict[str, Path]) -> None:
+        """Copies one member into the zip, or beside it if it is an archive, which `inner` then names."""
+        name = self._new_name(archive, member)
+        left = min(self.limits.member, self.limits.total - self.total)
+        if not is_archive(name):
+            self.total += _store(self.packed, name, member, archive.label, left)
+        elif archive.inside:
+            deep = "an archive in an archive in an archive (unpack the outer one first)"
+            raise _refused(archive.label, member.name, deep)
+        else:
+            inner[name] = self.aside / str(self.count)
+            with inner[name].open("wb") as file:
+                self.total += _copy(member, file, archive.label, left)
+
     def _new_name(self, archive: Archive, member: Member) -> str:
         name = safe_name(member.name, archive.label)
-        if archive.inside:
-            name = f"{archive.name}/{name}"
+        name = f"{archive.name}/{name}" if archive.inside else name
         key = same(name)
         folders = {key[:end] for end, letter in enumerate(key) if letter == "/"}
         if key in self.names:
@@ -489,18 +486,6 @@ class _Joined(io.RawIOBase):
         super().close()
 
 
-@contextmanager
-def _told_when_damaged(archive: Archive) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, *DAMAGED) as error:
-        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
-            raise
-        raise PocketfaceError(
-            f"{archive.label}: the archive is damaged or cut short ({error or type(error).__name__}); {ANEW}"
-        ) from None
-
-
 def _refused(archive: str, member: str, why: str) -> PocketfaceError:
     return PocketfaceError(
         f"{archive}: member {member!r} is refused: {why}; nothing of the archive is used. "
@@ -509,14 +494,16 @@ def _refused(archive: str, member: str, why: str) -> PocketfaceError:
 
 
 def _too_many(archive: str, most: int) -> PocketfaceError:
-    return PocketfaceError(
-        f"{archive}: the archive is refused: it has more than {most} members, or a directory as large; if "
-        "that is no decompression bomb, raise the source's `limits` in data/sources.yaml"
+    return _bomb(
+        f"{archive}: the archive is refused: it has more than {most} members, or a directory as large"
     )
 
 
 def _too_large(archive: str, member: str, limit: int) -> PocketfaceError:
-    return PocketfaceError(
-        f"{archive}: member {member!r} is refused: it unpacks to more than the {limit} bytes left to it; "
-        "if that is no decompression bomb, raise the source's `limits` in data/sources.yaml"
-    )
+    more = f"it unpacks to more than the {limit} bytes left to it"
+    return _bomb(f"{archive}: member {member!r} is refused: {more}")
+
+
+def _bomb(told: str) -> PocketfaceError:
+    remedy = "if that is no decompression bomb, raise the source's `limits` in data/sources.yaml"
+    return PocketfaceError(f"{told}; {remedy}")
