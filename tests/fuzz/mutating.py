@@ -1,6 +1,8 @@
 """Changes that leave a file readable: damaged bytes seldom get beyond its outermost check."""
 
+import functools
 import json
+import pickle
 import random
 import struct
 from collections.abc import Callable
@@ -27,7 +29,7 @@ def card(seeds: list[bytes], chance: random.Random) -> bytes:
 def tflite(seeds: list[bytes], chance: random.Random) -> bytes:
     """A model of which some numbers, vectors or tables are others."""
     whole = chance.choice(seeds)
-    model = flatbuffer_utils.read_model_from_bytearray(bytearray(whole))
+    model = pickle.loads(_parsed(whole))
     for _ in range(chance.choice((1, 1, 2, 4))):
         _vary(model, chance, NUMBERS)
     builder = flatbuffers.Builder(1024)
@@ -36,6 +38,12 @@ def tflite(seeds: list[bytes], chance: random.Random) -> bytes:
     except UNPACKED:
         return whole
     return bytes(builder.Output())
+
+
+@functools.cache
+def _parsed(file: bytes) -> bytes:
+    """Pickled, for it takes long to parse."""
+    return pickle.dumps(flatbuffer_utils.read_model_from_bytearray(bytearray(file)))
 
 
 def _vary(value: Any, chance: random.Random, others: tuple) -> None:

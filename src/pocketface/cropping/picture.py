@@ -63,7 +63,7 @@ MAX_SCANNED = 25 * MAX_PIXELS
 """Pixels of a JPEG times its scans: each refines all of them, and may be a few bytes. Usual are up to 12."""
 LONGEST_HEADER = 4096
 """Bytes of a PPM's, comments included, which Pillow reads one by one."""
-ALONE = ("AVIF", "HEIF")
+DECODED_APART = ("AVIF", "HEIF")
 """Formats that are decoded in a process that can be ended: their libraries do all in one call, and sizes
 stand in several places of a file."""
 
@@ -175,7 +175,7 @@ def decode_reduced(data: bytes) -> tuple[np.ndarray, int]:
         raise Rejected("too_large", f"{len(data):,} bytes")
     kind = _decodable(data)
     try:
-        return _apart(_decoded, data, kind) if kind in ALONE else _decoded(data, kind)
+        return _apart(_decoded, data, kind) if kind in DECODED_APART else _decoded(data, kind)
     except TimeoutError:
         raise Rejected("timeout") from None
     except ChildProcessError as error:
@@ -270,7 +270,7 @@ def _check_work(image: ImageFile, data: bytes) -> None:
     if image.format in ("JPEG", "MPO") or image.info.get("compression") in ("jpeg", "tiff_jpeg"):
         scans = data.count(b"\xff\xda")
         if width * height * scans > MAX_SCANNED:
-            raise Rejected("too_large", f"{scans} scans of {width}x{height} pixels")
+            raise Rejected("too_large", f"{scans} scans of {width}x{height}; {MAX_SCANNED:,} in all may be")
 
 
 def _check_end(image: ImageFile, data: bytes) -> None:
