@@ -58,6 +58,7 @@ PRELOADED = (
     "pocketface.training.fit",
 )
 """What the stages import, and so all that these import."""
+IMPORTS = "imports"
 OF_DATASET = ("fetch_data@{}", "crop_faces@{}")
 OF_MODEL = (
     *("learns_from@{}", "train@{}", "fetch_weights@{}", "select_faces*@{}", "export*@{}"),
@@ -127,7 +128,7 @@ def run(study: Study, targets: Sequence[str] = (), jobs: int = 2) -> int:
         importlib.import_module(module)
     started = time.monotonic()
     if jobs > 1 and set(targets) <= {"report"}:
-        for patterns, names in ((OF_DATASET, study.datasets), (OF_MODEL, study.models)):
+        for patterns, names in (((IMPORTS,), [""]), (OF_DATASET, study.datasets), (OF_MODEL, study.models)):
             silent = ("--quiet", "--single-item", "--glob")
             if warm([_dvc(*silent, *lane) for lane in lanes(patterns, list(names), jobs)], started):
                 break

@@ -80,7 +80,7 @@ OUTS = (
     "reports",
 )
 """Folders whose files repeat, but for those that hold timings."""
-ALL_OUTS = (*OUTS, "timings", "app_bundle", "dvc.lock")
+ALL_OUTS = (*OUTS, "data/imports", "timings", "app_bundle", "dvc.lock")
 
 ONE_MODEL = {
     **PARAMS,
@@ -131,6 +131,9 @@ class Copy:
         self._environment.pop("MLFLOW_TRACKING_URI", None)
         self.run("git", "init", "-q")
         self.run("dvc", "init", "-q")
+        (root / ".git/info/exclude").write_text("/home/\n")
+        self.run("git", "config", "user.email", "tests@example.org")
+        self.run("git", "config", "user.name", "Tests")
 
     def clone(self, root: Path) -> "Copy":
         """What `git clone` makes of it."""
@@ -139,6 +142,11 @@ class Copy:
         other.root = root
         other._environment = self._environment | {"PYTHONPATH": str(root / "src")}
         return other
+
+    def commit(self) -> None:
+        """Commits all that git does not ignore."""
+        self.run("git", "add", "--all")
+        self.run("git", "commit", "-qm", "A run")
 
     def params(self, params: Mapping[str, Any]) -> None:
         """Writes the params file."""

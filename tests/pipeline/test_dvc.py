@@ -23,17 +23,9 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
     root = tmp_path_factory.mktemp("dvc")
     mirror, sources = tiny_mirror(root)
     made = Copy(root / "copy", ONE_MODEL, sources, mirror)
-    (made.root / ".git/info/exclude").write_text("/home/\n")
-    made.run("git", "config", "user.email", "tests@example.org")
-    made.run("git", "config", "user.name", "Tests")
     made.run("dvc", "repro")
-    commit(made)
+    made.commit()
     return made
-
-
-def commit(copy: Copy) -> None:
-    copy.run("git", "add", "--all")
-    copy.run("git", "commit", "-qm", "A run")
 
 
 def epochs(params: dict[str, Any]) -> int:
@@ -100,7 +92,7 @@ def test_a_queue_runs_experiments_side_by_side(copy: Copy) -> None:
 
 def test_a_second_clone_takes_everything_from_a_remote_and_has_nothing_to_do(copy: Copy) -> None:
     copy.run("dvc", "remote", "add", "-d", "storage", str(copy.root.parent / "storage"))
-    commit(copy)
+    copy.commit()
     copy.run("dvc", "push")
     second = copy.clone(copy.root.parent / "second")
     second.run("dvc", "pull")

@@ -7,7 +7,9 @@ SOURCES, ARCHIVES = Path("data/sources.yaml"), Path("data/archives")
 RESULTS = Path("docs/results")
 """What git keeps of the reports of released studies, a folder each."""
 
-RAW, FACES, LEARNS_FROM, VIEWS = (Path("data", part) for part in ("raw", "faces", "learns_from", "views"))
+IMPORTS, RAW, FACES, LEARNS_FROM, VIEWS = (
+    Path("data", part) for part in ("imports", "raw", "faces", "learns_from", "views")
+)
 MODELS, FOLDS, EXPORTED, VARIANTS, MICRO, EVALUATION, TIMINGS = map(
     Path, ("models", "folds", "exported", "variants", "micro", "evaluation", "timings")
 )

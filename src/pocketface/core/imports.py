@@ -1,0 +1,60 @@
+"""What a script imports of this package, read from the sources; nothing is run."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def closure(script: Path, source: Path) -> list[Path]:
+    """The files that decide what a script does: itself, all modules of the package that it imports or that
+    these import, within functions too, and the other files of their packages, as templates.
+
+    A module that is imported by a name made at run time is not among them.
+
+    Args:
+        script: Python.
+        source: the package's folder, its name that of the package.
+    """
+    done: set[Path] = set()
+    todo = [script]
+    while todo:
+        file = todo.pop()
+        if file not in done:
+            done.add(file)
+            todo += [found for name in _imported(file) for found in _files(name, source)]
+    packages = {file.parent for file in done} - {script.parent, source}
+    data = {file for package in packages for file in package.rglob("*") if _is_data(file)}
+    return sorted(done | data)
+
+
+def _imported(file: Path) -> Iterator[str]:
+    """The dotted names that a file imports, not those for type checkers alone."""
+    nodes: list[ast.AST] = [ast.parse(file.read_bytes())]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            nodes += node.orelse
+            continue
+        nodes += ast.iter_child_nodes(node)
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+def _files(name: str, source: Path) -> Iterator[Path]:
+    """What importing a dotted name runs: the packages above it, and it if it is a module."""
+    top, *parts = name.split(".")
+    if top != source.name:
+        return
+    path = source
+    for part in ["", *parts]:
+        path = path / part
+        if path.with_suffix(".py").is_file():
+            yield path.with_suffix(".py")
+        elif (path / "__init__.py").is_file():
+            yield path / "__init__.py"
+
+
+def _is_data(file: Path) -> bool:
+    return file.is_file() and file.suffix not in (".py", ".pyc")
