@@ -9,6 +9,27 @@ from pathlib import Path
 import pytest
 
 SIZE = 48
+HEAVY = (
+    "tests/pipeline/test_pipeline.py",
+    "tests/tflite/test_convert.py",
+    "tests/training/test_checkpoints.py",
+    "tests/cropping/test_build.py",
+    "tests/app/test_browser.py",
+    "tests/training/test_fit.py",
+    "tests/tflite/test_mixed.py",
+    "tests/tflite/test_finetune.py",
+    "tests/test_running.py",
+    "tests/test_lockfile.py",
+    "tests/tracking/test_publish.py",
+    "tests/docs/test_extend.py",
+)
+"""Files that take longest, to be begun first: what is begun last decides when all are done."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the heavy files first; pytest-xdist hands files out in this order."""
+    places = {name: place for place, name in enumerate(HEAVY)}
+    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(HEAVY)))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -529,6 +529,23 @@ def test_run_publishes_what_the_gate_refuses(ran, checked):
     assert "baselines/tiny.yaml: not valid YAML" in result.stderr and result.stdout.endswith(PUBLISHED)
 
 
+def test_run_publishes_again_only_what_is_new(ran, tmp_path):
+    (tmp_path / "dvc.lock").write_text("1")
+    (tmp_path / "mlflow.db").touch()
+    nothing = "track: nothing new since the last run\n"
+    assert run("run").stdout.endswith(PUBLISHED)
+    assert run("run").stdout.endswith(nothing)
+    for change in (
+        lambda: (tmp_path / "dvc.lock").write_text("2"),
+        lambda: (tmp_path / "mlflow.db").unlink(),
+        lambda: (tmp_path / "params.yaml").write_text(yaml.safe_dump(STUDY | {"seed": 2})),
+    ):
+        change()
+        assert run("run").stdout.endswith(PUBLISHED)
+        (tmp_path / "mlflow.db").touch()
+        assert run("run").stdout.endswith(nothing)
+
+
 def test_run_ends_as_dvc_does(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(STUDY))

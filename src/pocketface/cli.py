@@ -126,7 +126,13 @@ def run(
         raise typer.Exit(status)
     status = _gate(plan)
     typer.echo(f"report: open {outs.REPORTS / plan.study}/index.html")
-    track()
+    from pocketface.tracking import due
+
+    if due.due():
+        track()
+        due.done()
+    else:
+        typer.echo("track: nothing new since the last run")
     raise typer.Exit(status)
 
 

@@ -119,7 +119,7 @@ def test_a_regression_fails_the_run_and_is_named_and_tracked(copy: Copy) -> None
         "utkface.age_mae",
         "0.5",
         "open reports/tiny/",
-        "0 variants published",
+        "track: nothing new",
     ):
         assert part in printed
 

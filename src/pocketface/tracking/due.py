@@ -1,0 +1,28 @@
+"""Whether the store lacks anything since it was last brought up to date from here; MLflow is not imported."""
+
+import hashlib
+from pathlib import Path
+
+from pocketface.core import outs
+from pocketface.core.files import written_whole
+from pocketface.tracking.store import DATABASE, address_of
+
+PUBLISHED = outs.KEPT / "published.sha256"
+
+
+def due() -> bool:
+    """Whether dvc.lock, params.yaml or the store's address has changed, or the store is gone."""
+    gone = address_of(Path()).startswith("sqlite:") and not Path(DATABASE).is_file()
+    return gone or not PUBLISHED.is_file() or PUBLISHED.read_text() != _state()
+
+
+def done() -> None:
+    """Remembers that everything is published."""
+    if outs.LOCK.is_file():
+        with written_whole(PUBLISHED) as partial:
+            partial.write_text(_state())
+
+
+def _state() -> str:
+    files = [path.read_bytes() for path in (outs.LOCK, outs.PARAMS) if path.is_file()]
+    return hashlib.sha256(b"\0".join([*files, address_of(Path()).encode()])).hexdigest()
