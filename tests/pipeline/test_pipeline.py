@@ -138,7 +138,7 @@ def test_track_publishes_every_variant_once(copy: Copy) -> None:
 
 def test_unknown_names_in_params_end_with_status_2(copy: Copy) -> None:
     copy.params(changed("models.age_gender.architecture", "resnet"))
-    process = copy.start("python", "stages/train.py", "age_gender")
+    process = copy.start("python", "stages/learns_from.py", "age_gender")
     printed, _ = process.communicate()
     copy.params(PARAMS)
     assert process.returncode == 2

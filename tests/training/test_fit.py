@@ -1,5 +1,3 @@
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,21 +8,8 @@ from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import sha256
 from pocketface.published import read
 from pocketface.publishing import _pack
-from pocketface.training.fit import HISTORY, WEIGHTS, fit, identity, load, save, training_key
+from pocketface.training.fit import HISTORY, fit, identity, load, save, training_key
 from tiny_training import face_set, out_of_bounds, publish, study
-
-TESTS = Path(__file__).parent.parent
-
-TRAIN = """
-import sys
-from pathlib import Path
-sys.path.insert(0, sys.argv[1])
-from tiny_training import face_set, publish, study
-from pocketface.training.fit import fit, save
-from pocketface.training.runtime import limit_threads
-limit_threads(1)
-save(fit(study(), "small", [face_set()], "research only"), Path(sys.argv[2]))
-"""
 
 
 class Recorder:
@@ -86,16 +71,6 @@ def test_weights_of_another_architecture_are_an_error(trained) -> None:
     other = card.model_copy(update={"options": card.options | {"widths": [8, 24]}})
     with pytest.raises(PocketfaceError, match="not the weights of compact"):
         load(other, folder)
-
-
-def test_two_processes_train_the_same_bytes(tmp_path: Path) -> None:
-    runs = [
-        subprocess.Popen([sys.executable, "-c", TRAIN, str(TESTS), str(tmp_path / name)])
-        for name in ("a", "b")
-    ]
-    assert [run.wait() for run in runs] == [0, 0]
-    assert sha256(tmp_path / "a" / WEIGHTS) == sha256(tmp_path / "b" / WEIGHTS)
-    assert (tmp_path / "a" / HISTORY).read_bytes() == (tmp_path / "b" / HISTORY).read_bytes()
 
 
 def test_a_loss_that_is_no_number_ends_the_training_with_a_remedy() -> None:
