@@ -1,14 +1,11 @@
 """Cards: what a model is and means, kept beside its file as `card.json`.
 
-    card = read_card(Path("variants/age_gender/int8"), VariantCard)
-    card.outputs["gender"].labels          # ('male', 'female')
-
 `ModelCard` is written by training (or by the import of published weights), `VariantCard` by conversion.
-Whoever runs a model takes its preprocessing and its answers' meaning from here and from nowhere else; its
-file says the same of itself, and `pocketface.tflite.meaning` compares.
+Whoever runs a model takes its preprocessing and its answers' meaning from here; its file says the same of
+itself, and `pocketface.tflite.meaning` compares.
 
-A card may be somebody else's. Its names are plain, and what is free text in it is one line without control
-characters: others are read as their escapes, so that it can be printed as it is.
+A card may be somebody else's: its names are plain, and its free text is read as one line, control characters
+as their escapes.
 """
 
 from pathlib import Path
@@ -39,13 +36,8 @@ def _one_line(content: Any) -> Any:
 
 
 class Meaning(Strict):
-    """What goes into a model and what comes out.
-
-    Attributes:
-        crop: how the faces it was trained on were cut out.
-        input: its window of such a crop; pixels are raw 0..255.
-        outputs: head name -> meaning.
-    """
+    """The crop of the faces, a model's window of it (raw pixels 0..255), and head -> meaning of its
+    output."""
 
     crop: Crop
     input: Input
@@ -62,10 +54,10 @@ class ModelCard(Meaning):
         licence: the terms that travel with the data and so with the weights.
         parameters: number of weights, all and trainable.
         macs: multiply-accumulate operations for one face, convolutions and dense layers.
-        training: the recipe, the seed, the number of faces, and the thread and oneDNN settings that the
-            weights' bytes depend on; of fetched weights, where they are from.
-        status: `ok`, or `unavailable` with the `reason` where weights could not be fetched; nothing can then
-            be made of the model, and its variants are unavailable too.
+        training: the recipe, seed, faces and settings that the weights depend on; of fetched ones, the
+            source.
+        status: `ok`, or with a `reason` `unavailable`, where weights could not be fetched, as are its
+            variants.
     """
 
     model: Name
@@ -93,7 +85,6 @@ class Parity(Strict):
     """How far a variant's outputs are from the Keras model's, on the same faces.
 
     Attributes:
-        faces: how many were compared.
         max_difference, mean_difference: absolute, in the output's own unit.
         agreement: share of faces with the same answer: the same class, or less than half a unit apart.
         varies: whether the answers differ between faces at all.
@@ -107,12 +98,8 @@ class Parity(Strict):
 
 
 class Port(Strict):
-    """An input or output as its file declares it: value = scale x (stored - zero_point).
-
-    Attributes:
-        dtype: tensor type of the TFLite schema.
-        scale, zero_point: of an integer type.
-    """
+    """An input or output as its file declares it: value = scale x (stored - zero_point), of an integer
+    type."""
 
     dtype: str
     scale: Annotated[float, Field(gt=0)] | None = None
@@ -120,11 +107,9 @@ class Port(Strict):
 
 
 class Runtime(Strict):
-    """Whether a runtime can load and run a variant.
+    """Whether a runtime runs a variant and answers as LiteRT's own kernels do, or the reason.
 
     Attributes:
-        runs: whether it does, and answers as LiteRT's own kernels do.
-        reason: where it does not.
         max_difference: from LiteRT's own kernels; of answers above 1, as a share of the greatest.
         arena_bytes: memory for tensors at its peak; TensorFlow Lite Micro only.
     """
@@ -136,13 +121,10 @@ class Runtime(Strict):
 
 
 class Npu(Strict):
-    """What Vela reports of a variant on an Ethos-U.
+    """What Vela reports of a variant on an Ethos-U (`accelerator`), or the reason why it does not compile.
 
     Attributes:
-        accelerator: e.g. `ethos-u65-256`.
-        reason: where it does not compile.
-        npu_operators, cpu_operators: how many run where, after Vela's own rewriting.
-        npu_share: of the operators.
+        npu_operators, cpu_operators: how many run where, after Vela's own rewriting; `npu_share` of them all.
         cycles: for one face.
         sram_bytes: used at the peak.
         file, sha256: the compiled model, beside the card.
@@ -163,8 +145,7 @@ class Sensitivity(Strict):
     """What quantizing one operator alone does.
 
     Attributes:
-        operator: its name, that of the tensor it writes.
-        kind: e.g. `CONV_2D`.
+        operator, kind: the name of the tensor it writes, and e.g. `CONV_2D`.
         weights: values in its constant tensors.
         deviation: mean change of the outputs, each in units of its own spread over the faces, summed.
         kept: whether it stays in float.
@@ -192,8 +173,7 @@ class VariantCard(ModelCard):
 
     Attributes:
         level: see `pocketface.levels`.
-        status: `ok`, or `failed` or `unavailable` with the `reason`; such a variant has no file and is a row
-            in the report.
+        status: `ok`; one that is `failed` or `unavailable` has no file, and is a row in the report.
         size_bytes, sha256: of `model.tflite`.
         weight_dtypes, activation_dtypes: tensor type -> number of elements (weights) or tensors.
         operators: operator name -> count.
@@ -201,17 +181,13 @@ class VariantCard(ModelCard):
         maker: what made the file, see `pocketface.levels`.
         size_ratio: to the float32 file.
         ports: `image` and the heads, as the file declares them.
-        calibration_faces, calibration_sha256: number of train faces that ranges were measured on or weights
-            rounded for, and hash of the list of their names.
-        ranges, per_channel: how ranges were chosen, see `pocketface.levels.ranges`; whether every output
-            channel has its own scale.
-        rounding: of the weights, see `pocketface.levels.rounding`.
-        tuning_faces, tuning_sha256: the same for train faces that the level was searched or fine-tuned on.
-        drops: of a searched level, the metrics it had to keep.
-        sensitivity: of a searched level, its operators, the most sensitive first.
+        calibration_faces, calibration_sha256: train faces that ranges were measured on or weights rounded
+            for, and hash of the list of their names; `tuning_…` of those searched or fine-tuned on.
+        ranges, per_channel, rounding: how scales and weights were chosen, see `pocketface.levels`.
+        drops, sensitivity: of a searched level, the metrics it had to keep and its operators, the most
+            sensitive first.
         finetuning: of a fine-tuned level, the recipe and what came of it.
-        runtimes: runtime -> whether it runs the file.
-        npu: Vela's report, where the stage `micro` has run.
+        runtimes, npu: what runs the file, and Vela's report, where the stage `micro` has run.
         parity: head -> comparison with the Keras model.
     """
 
@@ -255,11 +231,7 @@ def write_card(folder: Path, card: ModelCard) -> None:
 
 
 def read_card(folder: Path, kind: type[C]) -> C:
-    """Reads `folder/card.json`.
-
-    Raises:
-        PocketfaceError: there is none, or it is not a card of that kind.
-    """
+    """Reads `folder/card.json`; none, or one of another kind, is a `PocketfaceError`."""
     path = Path(folder) / CARD
     try:
         return kind.model_validate(parse_json(read_text(path)))

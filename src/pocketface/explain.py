@@ -1,12 +1,9 @@
 """What every layer of a model makes of one face: its feature maps, as one picture.
 
-    face = see(card, Path("me.jpg"))
-    write(Path("maps.png"), draw(layer_outputs(model, face), card.outputs))
-
 From the input down, as the FaceNet report shows its network: a caption a layer, and below it small grey
 pictures, one a channel, each from black (its least value) to white (its greatest). A vector is a strip with
-one column a unit, and an answer is told in words. Layers that change nothing that could be seen are left out:
-dropout, flattening, padding, fixed scaling, the parts of an age head.
+one column a unit, and an answer is text. Layers that change nothing that could be seen are left out: dropout,
+flattening, padding, fixed scaling, the parts of an age head.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,13 +29,7 @@ LINE = 24
 
 @dataclass(frozen=True)
 class LayerOutput:
-    """What a layer made of the face.
-
-    Attributes:
-        name: of the layer.
-        kind: its class.
-        values: float32 `[H, W, C]` or `[K]`.
-    """
+    """What a layer of a kind made of the face: float32 `[H, W, C]` or `[K]`."""
 
     name: str
     kind: str
@@ -46,13 +37,9 @@ class LayerOutput:
 
 
 def see(card: ModelCard, picture: Path) -> np.ndarray:
-    """The largest face in a picture as the model of `card` sees it; a picture too small to search is a face.
+    """The largest face in a picture as the model of `card` sees it, uint8 `[size, size, channels]`.
 
-    Returns:
-        uint8 `[size, size, channels]`, raw 0..255.
-
-    Raises:
-        PocketfaceError: the picture cannot be read, or shows no face.
+    A picture too small to search is a face; one that cannot be read or shows none is a `PocketfaceError`.
     """
     looked = look(picture, [(card.crop, card.input)], Search())
     if looked.reason is not None:
@@ -61,11 +48,7 @@ def see(card: ModelCard, picture: Path) -> np.ndarray:
 
 
 def layer_outputs(model: keras.Model, face: np.ndarray) -> list[LayerOutput]:
-    """What every layer makes of one face `[H, W, C]`: the face first, the answers last.
-
-    Raises:
-        PocketfaceError: the face is not as the model sees faces.
-    """
+    """What every layer makes of one face `[H, W, C]`: the face first, the answers last."""
     if face.shape != model.input_shape[1:]:
         raise PocketfaceError(f"the model sees faces of {model.input_shape[1:]}, this one is {face.shape}")
     hidden = [layer for layer in model.layers if _is_seen(layer, model)]
@@ -82,34 +65,21 @@ def layer_outputs(model: keras.Model, face: np.ndarray) -> list[LayerOutput]:
 
 
 def draw(outputs: Sequence[LayerOutput], meanings: Mapping[str, Output], most: int = 16) -> np.ndarray:
-    """All layers below each other.
-
-    Args:
-        outputs: from `layer_outputs`.
-        meanings: head -> meaning, as in the card.
-        most: maps to draw of a layer, the first ones.
-
-    Returns:
-        uint8 `[H, W, 3]`.
-    """
+    """All layers below each other, uint8 `[H, W, 3]`; of each the first maps, `most` at most."""
     rows = []
     for output in outputs:
         if output.kind == "answer":
-            rows.append(_text(_told(output, meanings[output.name])))
+            rows.append(_text(_answer(output, meanings[output.name])))
         else:
-            shape = "x".join(map(str, output.values.shape))
-            shown = "" if output.values.ndim == 1 else _shown(output.values.shape[-1], most)
-            rows.append(_text(f"{output.name}   {output.kind} {shape}{shown}"))
-            rows.append(_strip(output.values) if output.values.ndim == 1 else _tiles(_maps(output, most)))
+            shape, vector = output.values.shape, output.values.ndim == 1
+            some = "" if vector or shape[-1] <= most else f", {most} of {shape[-1]} maps"
+            rows.append(_text(f"{output.name}   {output.kind} {'x'.join(map(str, shape))}{some}"))
+            rows.append(_strip(output.values) if vector else _tiles(_maps(output, most)))
     return np.concatenate(rows)
 
 
 def write(path: Path, picture: np.ndarray) -> None:
-    """Writes a PNG; the same picture gives the same bytes.
-
-    Raises:
-        PocketfaceError: it cannot be written there.
-    """
+    """Writes a PNG; the same picture gives the same bytes."""
     try:
         with written_whole(path) as partial:
             partial.write_bytes(cv2.imencode(".png", picture[:, :, ::-1])[1].tobytes())
@@ -125,15 +95,11 @@ def _is_seen(layer: keras.Layer, model: keras.Model) -> bool:
     return not of_a_head and type(layer).__name__ not in UNSEEN
 
 
-def _told(answer: LayerOutput, meaning: Output) -> str:
+def _answer(answer: LayerOutput, meaning: Output) -> str:
     if meaning.kind == "number":
         return f"{answer.name}: {answer.values[0]:.1f} {meaning.unit}"
     shares = zip(meaning.labels, answer.values, strict=True)
     return f"{answer.name}: " + ", ".join(f"{label} {share:.2f}" for label, share in shares)
-
-
-def _shown(channels: int, most: int) -> str:
-    return f", {most} of {channels} maps" if channels > most else ""
 
 
 def _text(text: str) -> np.ndarray:

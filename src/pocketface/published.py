@@ -1,17 +1,8 @@
 """Published models: what `weights/` holds.
 
-    default_models()       # the folders that `pocketface predict` opens on its own
-    named_variant(Path("attributes"))      # the folder of a published model that is named
-
-A folder `weights/NAME` holds
-
-- `card.json`: what the model is, the data and terms behind it, the study, seed and command that rebuild it,
-  and the metrics of every level, whole and per group;
-- `model.weights.h5`: the float weights, for studies that start from them;
-- `seen.npy`: which pictures they have learned from, see `pocketface.faces.seen`;
-- `LEVEL/model.tflite` and `LEVEL/card.json`: the variants that people want, as the pipeline made them.
-
-It ships with the package, without the float weights. `weights/WEIGHTS.md` has the terms of all of them.
+A folder `weights/NAME` holds `card.json`, see `PublishedCard`; `model.weights.h5`, float, for studies that
+start from it; `seen.npy`, see `pocketface.faces.seen`; and the published variants, `LEVEL/model.tflite` and
+`LEVEL/card.json`. It ships with the package, without the float weights; `weights/WEIGHTS.md` has the terms.
 """
 
 from pathlib import Path
@@ -42,9 +33,8 @@ class LevelFigures(Strict):
     Attributes:
         size_bytes, sha256: of its `model.tflite`.
         included: whether the file is in this folder.
-        metrics: dataset -> metric -> value, on faces not trained on.
-        groups: dataset -> grouping -> group -> figures.
-        faces: dataset -> how many were measured.
+        metrics, groups, faces: of each dataset, on faces not trained on: metric -> value, grouping -> group
+            -> metrics, and how many.
         before: the metrics on faces among which copies of train faces were, where it was measured so once.
     """
 
@@ -95,11 +85,7 @@ def terms() -> str:
 
 
 def default_models(root: Path | None = None) -> list[Path]:
-    """The published variants that answer age, gender and expression.
-
-    Raises:
-        PocketfaceError: one of them is not there.
-    """
+    """The published variants that answer age, gender and expression; a missing one is a `PocketfaceError`."""
     root = root or folder()
     wanted = [root / model / DEFAULT_LEVEL for model in DEFAULT_MODELS]
     for variant in wanted:
@@ -112,15 +98,8 @@ def default_models(root: Path | None = None) -> list[Path]:
 
 
 def named(model: Path, root: Path | None = None) -> Path:
-    """What a person means by a model: what lies at that path, or what is published by that name.
-
-    Args:
-        model: a path, `NAME` or `NAME/LEVEL`.
-        root: where published models are.
-
-    Raises:
-        PocketfaceError: it is neither.
-    """
+    """What lies at that path, or is published by that name, `NAME` or `NAME/LEVEL`; else a
+    `PocketfaceError`."""
     root = root or folder()
     if model.is_file() or (model / CARD).is_file():
         return model
@@ -145,8 +124,7 @@ def model_card(path: Path) -> ModelCard:
     """The card of a model's folder, published or made by `dvc repro`.
 
     Raises:
-        PocketfaceError: there is none, it is damaged or a variant's, or published weights are missing or not
-            the card's.
+        PocketfaceError: there is none, it is damaged or a variant's, or published weights are not the card's.
     """
     if path.is_file() or (path / MODEL_FILE).is_file():
         raise PocketfaceError(f"{path}: a variant; name the folder of its model, which holds float weights")
@@ -159,11 +137,7 @@ def model_card(path: Path) -> ModelCard:
 
 
 def read(path: Path) -> PublishedCard:
-    """The card of a published folder.
-
-    Raises:
-        PocketfaceError: there is none, or it is not one.
-    """
+    """The card of a published folder; anything else is a `PocketfaceError`."""
     return read_card(path, PublishedCard)
 
 

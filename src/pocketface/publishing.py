@@ -1,7 +1,4 @@
-"""How a model of a study gets into `weights/`.
-
-publish(study, "age_gender", Path("weights/pocket"), levels=["int8"])
-"""
+"""How a model of a study gets into `weights/`."""
 
 import shlex
 import shutil
@@ -22,7 +19,7 @@ from pocketface.study import Study, load_study
 LARGEST = 6_000_000
 """Bytes of a published folder: it lives in git."""
 OPTIMIZER = "optimizer"
-"""The part of Keras' weights that only a training needs."""
+"""The part of Keras' weights that only a training needs: two numbers a weight."""
 SMALL = 256
 """Numbers, below which compressing an array makes it larger."""
 
@@ -80,33 +77,24 @@ def publish(
     with written_whole(out) as partial:
         partial.mkdir(parents=True)
         _pack(weights, partial / WEIGHTS, half)
-        packed = {
-            "weights_sha256": sha256(partial / WEIGHTS),
-            "weights_dtype": "float16" if half else "float32",
-        }
-        published = PublishedCard.model_validate(facts | packed)
+        facts |= {"weights_sha256": sha256(partial / WEIGHTS), "weights_dtype": f"float{16 if half else 32}"}
+        published = PublishedCard.model_validate(facts)
         write_card(partial, published)
         seen.save(seen.load(root / outs.MODELS / model), partial)
         for level in levels:
             (partial / level).mkdir()
             shutil.copyfile(root / outs.VARIANTS / model / level / MODEL_FILE, partial / level / MODEL_FILE)
-            write_card(partial / level, _without_npu_file(made[level]))
+            # The compiled file stays behind: whoever has the NPU compiles for it.
+            npu = made[level].npu
+            npu = npu and npu.model_copy(update={"file": None, "sha256": None})
+            write_card(partial / level, made[level].model_copy(update={"npu": npu}))
         _check_size(partial, out)
     return published
 
 
-def _without_npu_file(card: VariantCard) -> VariantCard:
-    """The card of a variant whose compiled file stays behind: whoever has the NPU compiles for it."""
-    if card.npu is None:
-        return card
-    return card.model_copy(update={"npu": card.npu.model_copy(update={"file": None, "sha256": None})})
-
-
 def _pack(source: Path, target: Path, half: bool = False) -> None:
-    """Copies HDF5 weights, losslessly compressed: a tenth less to clone, and Keras reads it as it is.
-
-    What an optimizer remembers, two numbers a weight, stays behind. With `half`, kernels are float16.
-    """
+    """Copies HDF5 weights, losslessly compressed and without the optimizer's; with `half`, kernels as
+    float16."""
     import h5py
 
     with h5py.File(source) as old, h5py.File(target, "w", libver="latest") as new:

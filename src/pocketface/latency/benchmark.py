@@ -1,16 +1,12 @@
 """How long a variant takes for one face, on this machine.
 
-    timing = benchmark(Path("variants/age_gender/int8"), Path("variants/age_gender/float32"), [1, 2], 50, 5)
-    timing["threads"]["1"]["median_ms"], timing["float32_ratio"]
-
 Another load on the machine slows whatever runs at that moment. So the variant and its float32 sibling take
 turns, run by run, and the ratio of their medians is worth more than either of them.
-
-With `profiled=True` LiteRT's own profile by operator comes with it, from other runs: the profiler costs time.
 """
 
 import os
 import platform
+import re
 import statistics
 import time
 from collections.abc import Sequence
@@ -24,7 +20,7 @@ from pocketface.core.errors import PocketfaceError
 from pocketface.latency.profile import profile
 from pocketface.tflite.run import KERNELS, Runner
 
-NO_FIGURES: dict[str, Any] = {"threads": {}, "float32_ratio": None, "operators": None}
+NOTHING: dict[str, Any] = {"threads": {}, "float32_ratio": None, "operators": None}
 
 
 def benchmark(
@@ -38,14 +34,13 @@ def benchmark(
         threads: thread settings to measure, 1 among them: the ratio is taken there.
         runs: per thread setting, of one face each.
         warmup: runs before these that do not count.
-        profiled: whether to ask LiteRT's profiler, too.
+        profiled: whether to ask LiteRT's profiler, in other runs, for it costs time.
 
     Returns:
         What goes into `timings/MODEL/LEVEL.json`: `model`, `level`, `status`, `reason`, `host`, `kernels`,
-        `threads`: {"1": {"min_ms", "median_ms", "p95_ms", "runs"}} and `float32_ratio`, the median over
-        the reference's (null without one), and `operators`, see `pocketface.latency.profile` (null if not
-        `profiled`). A variant that failed, is unavailable or does not run has that status, the reason, and no
-        figures.
+        `threads`: {"1": {"min_ms", "median_ms", "p95_ms", "runs"}} and `float32_ratio`, the median over the
+        reference's (null without one), and `operators`, see `pocketface.latency.profile` (null if not
+        `profiled`). A variant that failed, is unavailable or does not run has that status and the reason.
 
     Raises:
         PocketfaceError: the variant has no card.
@@ -53,13 +48,13 @@ def benchmark(
     card = read_card(variant, VariantCard)
     about = {"model": card.model, "level": card.level, "host": host(), "kernels": KERNELS}
     if card.status != "ok":
-        return about | {"status": card.status, "reason": card.reason} | NO_FIGURES
+        return about | {"status": card.status, "reason": card.reason} | NOTHING
     try:
         files = [variant / MODEL_FILE, *([reference / MODEL_FILE] if _runs(reference) else [])]
         times = {n: take_turns([Runner(file, n) for file in files], runs, warmup) for n in threads}
         operators = profile(files[0], runs) if profiled else None
     except PocketfaceError as error:
-        return about | {"status": "failed", "reason": str(error)} | NO_FIGURES
+        return about | {"status": "failed", "reason": str(error)} | NOTHING
     medians = [statistics.median(column) for column in times[1]]
     return about | {
         "status": "ok",
@@ -75,10 +70,9 @@ def _runs(reference: Path) -> bool:
 
 
 def take_turns(runners: Sequence[Runner], runs: int, warmup: int) -> list[list[float]]:
-    """Milliseconds of every counted run: `runs` figures per runner.
+    """Milliseconds of every counted run of each runner.
 
-    The runners take turns, and every other round in the opposite order, so that neither profits from
-    coming after the other. The face is noise from a fixed seed: what is shown does not change the time.
+    They take turns, every other round in the opposite order, on a face of noise.
     """
     face = np.random.default_rng(0).integers(0, 256, runners[0].input_shape, np.uint8)
     times: list[list[float]] = [[] for _ in runners]
@@ -116,6 +110,5 @@ def host() -> dict[str, str | int]:
 def _cpu() -> str:
     """The processor's name: Linux keeps it in a file, elsewhere Python knows it."""
     path = Path("/proc/cpuinfo")
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or "unknown"
+    found = re.search(r"^model name\s*:\s*(.+?)\s*$", path.read_text() if path.is_file() else "", re.M)
+    return found[1] if found else platform.processor() or "unknown"

@@ -1,8 +1,5 @@
 """Where the time goes: LiteRT's own profile of a variant, operator by operator.
 
-    rows = profile(Path("variants/age_gender/int8/model.tflite"), runs=50)
-    max(rows, key=lambda row: row["share"])["operator"]         # 'Convolution (NHWC, QC8) IGEMM'
-
 The operators are those that really run: XNNPACK's where it took over, with the kernel it chose.
 """
 
@@ -25,7 +22,7 @@ ROW = re.compile(
 
 
 def profile(file: Path, runs: int) -> list[dict[str, Any]]:
-    """Profiles a file on one thread, on a face of nought.
+    """Profiles a file on one thread, on a face of zeros.
 
     Returns:
         One row an operator, in order of execution: `operator`, `by` (`XNNPACK` or `LiteRT`), `calls` in a
@@ -40,20 +37,20 @@ def profile(file: Path, runs: int) -> list[dict[str, Any]]:
     except subprocess.TimeoutExpired:
         raise PocketfaceError(f"{file}: the profiler took more than {SECONDS} seconds") from None
     table = done.stdout.partition("Top by Computation Time")[0]
-    rows = [_row(found, runs) for found in map(ROW.match, table.splitlines()) if found]
+    rows = [
+        {
+            "operator": found["operator"].removeprefix("Delegate/"),
+            "by": "XNNPACK" if found["by"] == "Delegate" else "LiteRT",
+            "calls": int(found["calls"]) / runs,
+            "mean_ms": float(found["mean_ms"]),
+            "share": float(found["percent"]) / 100,
+        }
+        for found in map(ROW.match, table.splitlines())
+        if found
+    ]
     if done.returncode != 0 or not rows:
-        told = [line for line in done.stderr.splitlines() if not line.startswith(("INFO", "WARNING"))]
+        said = [line for line in done.stderr.splitlines() if not line.startswith(("INFO", "WARNING"))]
         raise PocketfaceError(
-            f"{file}: LiteRT's profiler gave nothing ({told[-1] if told else f'status {done.returncode}'})"
+            f"{file}: LiteRT's profiler gave nothing ({said[-1] if said else f'status {done.returncode}'})"
         )
     return rows
-
-
-def _row(found: re.Match[str], runs: int) -> dict[str, Any]:
-    return {
-        "operator": found["operator"].removeprefix("Delegate/"),
-        "by": "XNNPACK" if found["by"] == "Delegate" else "LiteRT",
-        "calls": int(found["calls"]) / runs,
-        "mean_ms": float(found["mean_ms"]),
-        "share": float(found["percent"]) / 100,
-    }

@@ -1,9 +1,8 @@
-"""Runs one `.tflite` file under LiteRT's own profiler, as a program of its own, and prints what it says.
+"""Runs one `.tflite` file under LiteRT's own profiler and prints what it says: python profile_run.py FILE
+RUNS.
 
-    python profile_run.py FILE RUNS
-
-The profiler is there in LiteRT's C library only (`litert/c/litert_profiler.h`), hence the calls by hand; a
-library that has them otherwise may crash, hence the program of its own. Imports nothing of pocketface.
+The profiler is in LiteRT's C library only (`litert/c/litert_profiler.h`), hence the calls by hand; another
+version of it may crash, hence the process of its own. Imports nothing of pocketface.
 """
 
 import ctypes
@@ -17,7 +16,7 @@ LIBRARY = Path(ai_edge_litert.__file__).with_name("libLiteRt.so")
 CPU = 1
 WARMUP = 5
 TYPE_BYTES = 256
-"""More than the struct that tells a tensor's type and shape."""
+"""More than the struct of a tensor's type and shape."""
 
 Handle = ctypes.c_void_p
 PROFILING = ctypes.create_string_buffer(b"enable_profiling = true")

@@ -1,7 +1,6 @@
-"""Backbones that others have trained, on ImageNet or on faces, for `transfer`. Not an architecture itself.
+"""Backbones that others have trained, on ImageNet or on faces, for `transfer`.
 
-A backbone is built on a tensor of the model, so that its layers are the model's own: they are seen, frozen,
-quantized and drawn like any others.
+A backbone is built on a tensor of the model, so that its layers are the model's own.
 """
 
 from collections.abc import Callable
@@ -55,29 +54,22 @@ def caffe(image: keras.KerasTensor) -> keras.KerasTensor:
     return layers.Rescaling(1.0, offset=[-103.939, -116.779, -123.68])(to_bgr(image))
 
 
-def _mobilenet_v1(x: keras.KerasTensor, alpha: float) -> keras.Model:
-    return keras.applications.MobileNet(input_tensor=x, alpha=alpha, include_top=False, weights=None)
+def _of_keras(name: str, scaled: bool = True, **options: bool) -> Callable[..., keras.Model]:
+    """Builds a network of `keras.applications` without its classifier; `scaled`: it has an `alpha`."""
 
+    def build(x: keras.KerasTensor, alpha: float) -> keras.Model:
+        width = {"alpha": alpha} if scaled else {}
+        network = getattr(keras.applications, name)
+        return network(input_tensor=x, include_top=False, weights=None, **width, **options)
 
-def _mobilenet_v2(x: keras.KerasTensor, alpha: float) -> keras.Model:
-    return keras.applications.MobileNetV2(input_tensor=x, alpha=alpha, include_top=False, weights=None)
-
-
-def _mobilenet_v3_small(x: keras.KerasTensor, alpha: float) -> keras.Model:
-    return keras.applications.MobileNetV3Small(
-        input_tensor=x, alpha=alpha, include_top=False, weights=None, include_preprocessing=False
-    )
-
-
-def _vgg16(x: keras.KerasTensor, alpha: float) -> keras.Model:
-    return keras.applications.VGG16(input_tensor=x, include_top=False, weights=None)
+    return build
 
 
 def resnet34(x: keras.KerasTensor, alpha: float = 1.0) -> keras.Model:
     """ResNet-34 (He, Zhang, Ren, Sun, 2016), padded as torchvision's: 21,284,672 trainable parameters.
 
-    A shortcut that halves the map is a 1x1 max pool of stride 2 and then the 1x1 convolution, which is the
-    same function as the usual strided convolution; see the oneDNN note in CONTRIBUTING.
+    A shortcut that halves the map pools and then convolves, the same function as a strided convolution; see
+    the oneDNN note in CONTRIBUTING.
     """
     source = x
     x = layers.ZeroPadding2D(3, name="stem_pad")(x)
@@ -106,14 +98,16 @@ def _basic_block(x: keras.KerasTensor, width: int, halve: bool, name: str) -> ke
 
 
 BACKBONES = {
-    "mobilenet_v1": Backbone(caffe, _mobilenet_v1, "conv_dw_13"),
-    "mobilenet_v2": Backbone(signed, _mobilenet_v2, "block_16_expand"),
-    "mobilenet_v3_small": Backbone(signed, _mobilenet_v3_small, "expanded_conv_10_expand"),
+    "mobilenet_v1": Backbone(caffe, _of_keras("MobileNet"), "conv_dw_13"),
+    "mobilenet_v2": Backbone(signed, _of_keras("MobileNetV2"), "block_16_expand"),
+    "mobilenet_v3_small": Backbone(
+        signed, _of_keras("MobileNetV3Small", include_preprocessing=False), "expanded_conv_10_expand"
+    ),
     "resnet34": Backbone(standardised, resnet34, "stage4_block3_pad1"),
-    "vgg16": Backbone(caffe, _vgg16, "block5_conv1"),
+    "vgg16": Backbone(caffe, _of_keras("VGG16", scaled=False), "block5_conv1"),
 }
-"""Name -> backbone. All but ResNet are Keras' own. MobileNet is shown what `faceres` of data/sources.yaml
-was shown; the ImageNet weights that Keras publishes for it would want `signed` pixels."""
+"""Name -> backbone. All but ResNet are Keras' own. MobileNet sees what `faceres` of data/sources.yaml saw;
+its ImageNet weights of Keras would want `signed` pixels."""
 
 
 def load(backbone: keras.Model, fresh: keras.Model, path: Path) -> None:
@@ -122,15 +116,12 @@ def load(backbone: keras.Model, fresh: keras.Model, path: Path) -> None:
     Args:
         backbone: built on a tensor of a model.
         fresh: the same backbone, built on an input of its own, as it was when the weights were saved.
-        path: `.weights.h5`, or Keras' older `.h5`. Neither holds code; Keras checks names and shapes.
-
-    Raises:
-        PocketfaceError: the file is missing, is not HDF5, or holds the weights of another network.
+        path: `.weights.h5`, or Keras' older `.h5`; anything else is a `PocketfaceError`.
     """
     if not path.name.endswith(".h5") or not path.is_file():
         raise PocketfaceError(
             f"{path}: no such .h5 file of weights; data/sources.yaml says where they come from. "
-            f"Put them there or leave the option `weights` out"
+            "Put them there or leave the option `weights` out"
         )
     try:
         fresh.load_weights(path)

@@ -1,29 +1,17 @@
 """Heads: what a model answers, and what its outputs mean.
 
-Every head ends in its meaning: `age` in years, classes as probabilities. Denormalisation is inside the
-graph, as normalisation is. An attribute of CelebA is a head of its own, two classes `no` and `yes`.
+Every head ends in its meaning: `age` in years, classes as probabilities. An attribute of CelebA is a head of
+its own, two classes `no` and `yes`. Age can be answered in three ways; an option of the model says which,
+`options: {age: expected}`:
 
-Age can be answered in three ways; an option of the model says which, `options: {age: expected}`:
-
-- `regression` (the default): one dense output and a fixed affine map to years. Mapping to years is the same
-  as training on a normalised age (the age/116 of others) with the loss scaled.
-- `expected`: softmax over the ages 0 to 100 and its mean, as DEX does (Rothe, Timofte, Van Gool, 2015) and
-  deepface after it.
+- `regression` (the default): one dense output and a fixed affine map to years;
+- `expected`: softmax over the ages 0 to 100 and its mean, as DEX (Rothe, Timofte, Van Gool, 2015) and
+  deepface;
 - `ordinal`: CORAL (Cao, Mirjalili, Raschka, 2020): one dense output and 100 biases give the probabilities
   that the age is above 0, above 1, ... above 99; their sum is the expected age.
 
-The kind is an option because it is part of how a model is built: it travels in the card with the others, and
-the head keeps its name, so that whoever reads answers need not know how they came about.
-
-The last two learn from more than the years. A model that is trained has a second output besides `age`, the
-`age_distribution` `[N, 101]` or the `age_ranks` `[N, 100]`, which its export has not:
-
-    model = build(...)                        # what is saved, converted, evaluated
-    trained = training_model(model)           # the same layers and weights, with the extra outputs
-    training_outputs(model)                   # ['age_distribution']
-
-So they learn from a face of which only a band of ages is known, too, as FairFace's are: see
-`pocketface.training.age`.
+The last two learn from more than the years, also from a band of ages (`pocketface.training.age`): in training
+a model has a second output, `age_distribution` `[N, 101]` or `age_ranks` `[N, 100]`, see `training_model`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -56,8 +44,7 @@ def meaning(head: str) -> Output:
 def split_options(options: Mapping[str, Any], heads: Sequence[str]) -> tuple[dict[str, str], dict[str, Any]]:
     """Parts a model's options into the kinds of its heads and the options of its architecture.
 
-    Raises:
-        PocketfaceError: a kind that there is not, or of a head that the model has not.
+    An unknown kind, or that of a head that the model lacks, is a `PocketfaceError`.
     """
     kinds = {name: value for name, value in options.items() if name in KINDS}
     for head, kind in kinds.items():
@@ -71,15 +58,12 @@ def split_options(options: Mapping[str, Any], heads: Sequence[str]) -> tuple[dic
 def attach(
     features: keras.KerasTensor, heads: Sequence[str], kinds: Mapping[str, str] | None = None
 ) -> dict[str, keras.KerasTensor]:
-    """The outputs of `heads`.
+    """Head -> its output `[N, 1]` or `[N, classes]`.
 
     Args:
         features: `[N, D]`; or a map `[N, H, W, D]`, of which a head is a 3x3 convolution and its mean.
         heads: what to answer.
         kinds: head -> kind, where it is not the default.
-
-    Returns:
-        head -> `[N, 1]` or `[N, classes]`.
     """
     return {head: _attach(features, head, (kinds or {}).get(head)) for head in heads}
 
@@ -107,7 +91,7 @@ def _attach(features: keras.KerasTensor, head: str, kind: str | None) -> keras.K
     if kind == "expected":
         logits = _linear(features, OLDEST + 1, f"{head}_logits")
         probabilities = layers.Softmax(name=f"{head}_distribution")(logits)
-        # Ages about their middle: rounding errors of int8 probabilities then weigh half as much.
+        # Ages about their middle: rounding errors of int8 probabilities weigh half as much.
         middle = OLDEST / 2
         return WeightedSum([age - middle for age in range(OLDEST + 1)], middle, name=head)(probabilities)
     if kind == "ordinal":
@@ -141,8 +125,7 @@ class WeightedSum(layers.Layer):
 class RankProbabilities(layers.Layer):
     """A score `[N, 1]` to the probabilities `[N, ranks]` of being above each rank.
 
-    The biases start as a logistic curve about `centre`, ten ranks wide, so that an untrained score of 0
-    answers about `centre`.
+    The biases start as a logistic curve about `centre`, ten ranks wide.
     """
 
     def __init__(self, ranks: int, centre: float, **kwargs: Any):

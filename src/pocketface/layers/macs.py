@@ -3,24 +3,16 @@
 import math
 
 import keras
+from keras.layers import Conv2D, DepthwiseConv2D, SeparableConv2D
+
+CONVOLUTIONS = Conv2D, DepthwiseConv2D, SeparableConv2D
 
 
 def macs(model: keras.Model) -> int:
-    """Multiply-accumulate operations for one face, in convolutions and dense layers.
-
-    Biases, normalisation, activations and pooling are left out, as is usual.
-    """
-    return sum(_layer_macs(layer) for layer in model.layers)
-
-
-def _layer_macs(layer: keras.Layer) -> int:
-    if isinstance(layer, keras.Model):
-        return macs(layer)
-    if isinstance(layer, keras.layers.Dense):
-        return math.prod(layer.kernel.shape)
-    if isinstance(layer, keras.layers.SeparableConv2D):
-        positions = math.prod(layer.output.shape[1:3])
-        return positions * (math.prod(layer.depthwise_kernel.shape) + math.prod(layer.pointwise_kernel.shape))
-    if isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D):
-        return math.prod(layer.output.shape[1:3]) * math.prod(layer.kernel.shape)
-    return 0
+    """Multiply-accumulate operations for one face, in the kernels of convolutions and dense layers."""
+    total = 0
+    for layer in model.layers:
+        kernels = [w for w in layer.weights if w.name.endswith("kernel")]
+        positions = math.prod(layer.output.shape[1:3]) if isinstance(layer, CONVOLUTIONS) else 1
+        total += positions * sum(math.prod(kernel.shape) for kernel in kernels)
+    return total

@@ -1,16 +1,9 @@
-"""Architectures: one module each, one interface.
+"""Architectures: one module each. Its name is that in `params.yaml`.
 
-    model = build(study.models["age_gender"])       # a keras.Model
-    model(image)                                     # {'age': [N, 1], 'gender': [N, 2]}
-
-A module of this package *is* an architecture: its name is the name in `params.yaml`, and its function
-`features(image, **options)` maps raw pixels `[N, H, W, C]`, 0..255, to features `[N, D]`, or to a map
-`[N, H, W, D]`. Normalisation is the module's first layer, inside the graph, so nobody can do it twice or not
-at all. The options are those of `features`, and the kinds of the heads (`age: expected`), see
-`pocketface.layers.heads`.
-To add one: a module here and its name under `models.NAME.architecture` in params.
-
-Keras is imported only when a model is built: `names` is cheap.
+Its function `features(image, **options)` maps raw pixels `[N, H, W, C]`, 0..255, to features `[N, D]`, or to
+a map `[N, H, W, D]`. Normalisation is its first layer. The options are those of `features`, and the kinds of
+the heads (`age: expected`), see `pocketface.layers.heads`. To add one: a module here and its name under
+`models.NAME.architecture` in params. Keras is imported only when a model is built.
 """
 
 import importlib
@@ -48,12 +41,11 @@ def build(
         input: the size and channels of the faces.
         heads: what it answers, see `pocketface.layers.heads`.
         options: keyword arguments of the architecture's `features`, and kinds of heads.
-        pretrained: whether to load the weights that the options name; a model whose own weights are loaded
-            next needs none.
+        pretrained: whether to load the weights that the options name.
 
     Returns:
-        A model with the input `image`, float `[N, size, size, channels]` in 0..255, and a dict of
-        outputs named for the heads.
+        A model with the input `image`, float `[N, size, size, channels]` in 0..255, and outputs named for the
+        heads, number `[N, 1]` or classes `[N, K]`.
 
     Raises:
         PocketfaceError: no such architecture, it has no such option, or cannot be built with these.

@@ -1,8 +1,7 @@
 """`compact`: a small plain CNN that trains in minutes on two cores.
 
-Stages of 3x3 convolutions, each followed by batch normalisation and ReLU, halved by max pooling; global
-average pooling; dropout. No strided 1x1 convolutions (see the oneDNN note in CONTRIBUTING), nothing that a
-quantizer dislikes. The plain stack is that of VGG (Simonyan and Zisserman, 2015) with batch normalisation.
+Stages of 3x3 convolutions with batch normalisation and ReLU, halved by max pooling: VGG (Simonyan and
+Zisserman, 2015) with batch normalisation, global average pooling and dropout.
 """
 
 from collections.abc import Sequence

@@ -1,9 +1,8 @@
 """`deepface_vgg`: the VGG-Face descriptor under deepface's age and gender models.
 
 For 224x224 RGB faces, 134,260,544 parameters before the heads; with `options: {age: expected}` its age head
-is deepface's, 101 classes and their mean (134,674,341 parameters, 539 MB of float32), and `gender` its two.
-Parkhi, Vedaldi, Zisserman: Deep Face Recognition, BMVC 2015; deepface's `VGGFace.base_model` up to its last
-dropout. The dense layers are convolutions, as there; deepface shows it blue first, 0..1.
+is deepface's. Parkhi, Vedaldi, Zisserman: Deep Face Recognition, BMVC 2015; deepface's `VGGFace.base_model`
+up to its last dropout. The dense layers are convolutions, as there; it sees blue first, 0..1.
 """
 
 import keras

@@ -1,9 +1,8 @@
 """`dlib_age`: the age network of dlib's model collection, 2,686,243 parameters with its head.
 
 For 64x64 RGB faces: a residual network of ten layers (He and others, 2016) that ends in the probabilities of
-81 ages; Cydral Technology, dlib-models, CC0. Its head is `age` alone, the mean of those ages. Every affine
-layer of dlib is part of its convolution here. Pixels are seen less the mean, over 256, as dlib's
-`input_rgb_image` does.
+81 ages, whose mean is its head `age`; Cydral Technology, dlib-models, CC0. Every affine layer of dlib is part
+of its convolution here. Pixels are seen less the mean, over 256, as by dlib's `input_rgb_image`.
 """
 
 import keras

@@ -1,10 +1,9 @@
 """`facenet`: the tiny attribute network of the FaceNet report, for grey 36x36 faces.
 
-Two convolutions and one dense layer that all heads share. With the heads `Male`, `Mustache`, `Eyeglasses`,
-`No_Beard`, `Wearing_Hat` and `Bald`, and the defaults, which are the ones that the report chose, it has
-21,732 parameters, 21,660 of them trainable. The report's *FaceNet bis* is the same without the first head.
-I. Oussaid, "Face Attributes Detection using Multi-task Deep Learning", internship report. It does not say how
-pixels were scaled; here they are seen as 0..1.
+Two convolutions and one dense layer that all heads share. With the report's six heads and choices, the
+defaults, it has 21,732 parameters, 21,660 of them trainable; *FaceNet bis* is the same without `Male`. I.
+Oussaid, "Face Attributes Detection using Multi-task Deep Learning", internship report. Pixels are seen as
+0..1.
 """
 
 import keras
@@ -16,8 +15,7 @@ def features(image: keras.KerasTensor, f1: int = 4, f2: int = 16, d: int = 16) -
 
     Args:
         image: 0..255.
-        f1: filters of the first convolution.
-        f2: filters of the second.
+        f1, f2: filters of the two convolutions.
         d: units of the dense layer.
     """
     x = layers.Rescaling(1 / 255)(image)

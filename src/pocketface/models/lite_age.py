@@ -1,13 +1,12 @@
 """`lite_age`: the age network of the UTKFace project, plain or with separable convolutions ("lite").
 
 Blocks of convolution, batch normalisation, LeakyReLU and 2x2 max pooling; then dense layers with LeakyReLU
-and ever less dropout. Published for 200x200 RGB faces and one output, age/116 by mean absolute error:
-shubham0204, Age-Gender_Estimation_TF-Android. Our head of one output maps to years; see
-`pocketface.layers.heads`. Unlike there, where dense layers have an L2 penalty of 0.1, all kernels have the
-same small one.
+and ever less dropout. For 200x200 RGB faces: shubham0204, Age-Gender_Estimation_TF-Android. Unlike there,
+where dense layers have an L2 penalty of 0.1, all kernels have the same small one.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import keras
 from keras import layers
@@ -35,8 +34,15 @@ def features(
     """
     penalty = keras.regularizers.L2(l2)
     x = layers.Rescaling(1 / 255)(image)
+    keys = ("depthwise", "pointwise") if lite else ("kernel",)
+    convolution = partial(
+        layers.SeparableConv2D if lite else layers.Conv2D,
+        use_bias=False,
+        **{f"{key}_initializer": "he_normal" for key in keys},
+        **{f"{key}_regularizer": penalty for key in keys},
+    )
     for filters in num_filters:
-        x = _convolution(filters, lite, penalty)(x)
+        x = convolution(filters, 3)(x)
         x = layers.BatchNormalization()(x)
         x = layers.LeakyReLU(slope)(x)
         x = layers.MaxPooling2D(2)(x)
@@ -46,19 +52,3 @@ def features(
         x = layers.LeakyReLU(slope)(x)
         x = layers.Dropout(rate)(x)
     return x
-
-
-def _convolution(filters: int, lite: bool, penalty: keras.Regularizer) -> keras.Layer:
-    if not lite:
-        return layers.Conv2D(
-            filters, 3, use_bias=False, kernel_initializer="he_normal", kernel_regularizer=penalty
-        )
-    return layers.SeparableConv2D(
-        filters,
-        3,
-        use_bias=False,
-        depthwise_initializer="he_normal",
-        pointwise_initializer="he_normal",
-        depthwise_regularizer=penalty,
-        pointwise_regularizer=penalty,
-    )

@@ -1,9 +1,8 @@
 """`pocket`: our own network for many heads at once, half a million parameters.
 
-Inverted residual blocks (MobileNetV2, Sandler and others, 2018), of which the early stages are fused into
-plain 3x3 convolutions (EfficientNetV2, Tan and Le, 2021): depthwise kernels on large, thin maps are slow on a
-CPU and lose most to integer weights. ReLU6, no squeeze-and-excitation, no swish, no strided 1x1
-convolutions: all that a quantizer or oneDNN dislikes is left out.
+Inverted residual blocks (MobileNetV2, Sandler and others, 2018), the early stages fused into plain 3x3
+convolutions (EfficientNetV2, Tan and Le, 2021): depthwise kernels on large, thin maps are slow on a CPU and
+lose most to integer weights. ReLU6, no squeeze-and-excitation, no strided 1x1 convolutions.
 """
 
 from collections.abc import Sequence

@@ -1,14 +1,8 @@
 """`transfer`: a backbone that was trained on ImageNet, or on faces, with new heads.
 
-- `mobilenet_v1`: Howard and others, 2017; what `faceres`, trained on faces, is.
-- `mobilenet_v2`: Sandler and others, 2018; `alpha` 0.35 or 1.0 where ImageNet weights are at hand.
-- `mobilenet_v3_small`: Howard and others, 2019; the newer mobile one: searched, with hard swish and
-  squeeze-and-excitation, which integer kernels handle.
-- `resnet34`: He and others, 2016.
-- `vgg16`: Simonyan and Zisserman, 2015; its convolutions.
-
-A frozen layer keeps its weights, and its batch normalisation uses, and does not update, its moving averages.
-The features are the backbone's map, averaged over its positions.
+`mobilenet_v1` (Howard and others, 2017; what `faceres`, trained on faces, is), `mobilenet_v2` (Sandler and
+others, 2018), `mobilenet_v3_small` (Howard and others, 2019), `resnet34` (He and others, 2016), `vgg16`
+(Simonyan and Zisserman, 2015). The features are the backbone's map, averaged over its positions.
 """
 
 from pathlib import Path
@@ -21,9 +15,8 @@ from pocketface.core.errors import PocketfaceError
 from pocketface.layers.backbones import BACKBONES, load
 
 MOMENTUM = 0.95
-"""Of the moving averages of batch normalisation, as in our other networks. Keras' MobileNets have 0.999, with
-which, after a few hundred steps on faces, they are still ImageNet's, and a tuned network answers at random.
-"""
+"""Of the moving averages of batch normalisation. With Keras' 0.999 they are still ImageNet's after a few
+hundred steps, and a tuned network answers at random."""
 
 
 def features(
@@ -43,14 +36,12 @@ def features(
         image: RGB or grey, 0..255; a side of at least 32. Grey is seen as three equal channels.
         backbone: which.
         alpha: width multiplier of the MobileNets.
-        until: the last layer to keep, for example `block_14_add`; the whole network without it. What an
-            ImageNet network learns last is specific to its classes, and is half of a MobileNet's weights.
+        until: the last layer to keep, for example `block_14_add`; the whole network without it.
         weights: a file of pre-trained weights of that backbone and `alpha`, without its classifier; random
             ones without it. It is read when a training starts, and not when a trained model is loaded.
-        freeze: `all` trains the heads only (feature extraction); `last_block` trains the last block and what
-            follows it, and freezes the rest; `none` trains everything (fine-tuning); the name of a layer
-            freezes that one and all before it. The first blocks of a MobileNet, which see the largest maps,
-            take three quarters of the time of a training step.
+        freeze: `all` trains the heads only; `last_block` the last block and what follows it, too; `none`
+            trains everything; the name of a layer freezes that one and all before it. A frozen batch
+            normalisation does not update its moving averages.
         dropout: share of the features dropped in training.
 
     Raises:
@@ -63,35 +54,24 @@ def features(
     network = chosen.build(chosen.normalise(coloured), alpha)
     if weights is not None:
         load(network, chosen.build(keras.Input(coloured.shape[1:]), alpha), Path(weights))
-    _freeze(network, freeze, chosen.last_block)
+    for layer in network.layers[: _frozen(network, freeze, chosen.last_block)]:
+        layer.trainable = False
     for layer in network.layers:
         if isinstance(layer, layers.BatchNormalization):
             layer.momentum = MOMENTUM
-    x = layers.GlobalAveragePooling2D(name="features")(_output(network, until))
+    seen = network.output if until is None else network.layers[_place(network, until)].output
+    x = layers.GlobalAveragePooling2D(name="features")(seen)
     return layers.Dropout(dropout, name="dropout")(x)
 
 
-def _output(network: keras.Model, until: str | None) -> keras.KerasTensor:
-    """What the network, or its layer `until`, makes of the picture."""
-    return network.output if until is None else network.layers[_place(network, until)].output
-
-
-def _freeze(network: keras.Model, freeze: str, last_block: str) -> None:
-    """Freezes the layers up to the last block, all or none of them, or those up to a named one."""
-    if freeze == "none":
-        return
-    if freeze == "all":
-        count = len(network.layers)
-    elif freeze == "last_block":
-        count = _place(network, last_block)
-    else:
-        count = _place(network, freeze) + 1
-    for layer in network.layers[:count]:
-        layer.trainable = False
+def _frozen(network: keras.Model, freeze: str, last_block: str) -> int:
+    """How many layers, from the first, are frozen."""
+    if freeze in ("none", "all"):
+        return len(network.layers) if freeze == "all" else 0
+    return _place(network, last_block) if freeze == "last_block" else _place(network, freeze) + 1
 
 
 def _place(network: keras.Model, name: str) -> int:
-    """Where a layer stands."""
     names = [layer.name for layer in network.layers]
     if name not in names:
         raise PocketfaceError(f"transfer: {network.name} has no layer {name!r}")

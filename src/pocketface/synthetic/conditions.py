@@ -1,35 +1,23 @@
 """Labels as the decoder takes them, and the prior that they are drawn from.
 
-    labels = draw(1000, np.random.default_rng(7))          # a DataFrame: age, gender, expression
-    conditions = encode(labels)                            # float32 [1000, 18]
-
-An age is spread over a few knots, so that what a year changes may differ along a life; gender and expression
-are probabilities, for the labels that a dataset lacks are a network's guesses.
+An age is spread over a few knots; gender and expression are probabilities.
 """
 
 import numpy as np
 import pandas as pd
 
-from pocketface.core.labels import EXPRESSIONS, GENDERS
+from pocketface.core.labels import BAND_STARTS, EXPRESSIONS, GENDERS
 
 KNOTS = np.array([0, 4, 10, 18, 28, 40, 55, 70, 90], float)
 """Years. An age between two of them is a weighted mean of both."""
 
 WIDTH = len(KNOTS) + len(GENDERS) + len(EXPRESSIONS)
 
-AGES = {
-    (1, 2): 0.06,
-    (3, 9): 0.08,
-    (10, 19): 0.09,
-    (20, 29): 0.25,
-    (30, 39): 0.18,
-    (40, 49): 0.12,
-    (50, 59): 0.10,
-    (60, 69): 0.07,
-    (70, 90): 0.05,
-}
-"""First and last year of a band -> share of the people, about as in photographs on the web. A model trained
-on people of all ages alike takes the young, who are most people there, for older than they are."""
+_SHARES = (0.06, 0.08, 0.09, 0.25, 0.18, 0.12, 0.10, 0.07, 0.05)
+AGES = dict(
+    zip(zip((1, *BAND_STARTS[1:]), (2, 9, 19, 29, 39, 49, 59, 69, 90), strict=True), _SHARES, strict=True)
+)
+"""First and last year of a band -> share of the people, about as in photographs on the web."""
 
 FEELINGS = dict(zip(EXPRESSIONS, (0.14, 0.03, 0.14, 0.25, 0.17, 0.11, 0.16), strict=True))
 """Expression -> share of the people, about as in FER2013, whose pictures came from a web search."""

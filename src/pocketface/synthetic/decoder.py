@@ -1,8 +1,4 @@
-"""Running the published decoder.
-
-decoder = Decoder(folder() / "faces-generator")
-faces = decoder(random.standard_normal((8, decoder.latent)), encode(labels))    # [8, 56, 56, 3]
-"""
+"""Running the published decoder of synthetic faces."""
 
 from pathlib import Path
 
@@ -16,10 +12,7 @@ FILE = "decoder.tflite"
 
 
 class Decoder:
-    """The decoder of a published folder, on one thread: so that the same numbers give the same bytes.
-
-    Args:
-        folder: holds `decoder.tflite`.
+    """The `decoder.tflite` of a published folder, on one thread, so that the same noise gives the same bytes.
 
     Attributes:
         latent: how many numbers of noise it takes.
@@ -46,13 +39,8 @@ class Decoder:
             raise PocketfaceError(f"{path}: takes {shapes}, not noise and a condition of {WIDTH}")
         self.latent = shapes["noise"][1]
 
-    def one(self, noise: np.ndarray, condition: np.ndarray) -> np.ndarray:
-        """One face, uint8 `[56, 56, 3]`, RGB, from noise `[latent]` and a condition `[WIDTH]`."""
-        drawn = self._signature(
-            noise=noise[None].astype(np.float32), condition=condition[None].astype(np.float32)
-        )["face"][0]
-        return np.rint(drawn).astype(np.uint8)
-
     def __call__(self, noise: np.ndarray, conditions: np.ndarray) -> np.ndarray:
-        """Faces, uint8 `[N, 56, 56, 3]`."""
-        return np.stack([self.one(*pair) for pair in zip(noise, conditions, strict=True)])
+        """Faces, uint8 `[N, 56, 56, 3]`, RGB, from noise `[N, latent]` and conditions `[N, WIDTH]`."""
+        pairs = zip(noise.astype(np.float32)[:, None], conditions.astype(np.float32)[:, None], strict=True)
+        drawn = [self._signature(noise=one, condition=condition)["face"][0] for one, condition in pairs]
+        return np.rint(np.stack(drawn)).astype(np.uint8)

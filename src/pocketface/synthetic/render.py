@@ -1,17 +1,16 @@
-"""A dataset of photographs of nobody, as the zip that `fetch_data` leaves.
+"""A dataset of synthetic photographs, as the zip that `fetch_data` leaves.
 
-    count = render(Path("data/raw/starter/files.zip"), photographs=3000, seed=7)
-
-A photograph depends on the seed and its number alone, so more of them begin with the same ones, and any
-number of processes makes the same bytes. Most show one face, some none, two, or one cut by the edge: their
-names say so, see `pocketface.datasets.starter`.
+A photograph depends on the seed and its number alone. Most show one face, some none, two, or one cut by the
+edge: their names say so, see `pocketface.datasets.starter`.
 """
 
 import io
 import os
 import zipfile
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
-from functools import cache
+from functools import partial
+from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -33,7 +32,7 @@ BLOCK = 250
 
 
 def render(target: Path, photographs: int, seed: int, decoder: Path, workers: int | None = None) -> int:
-    """Writes the zip `target`; the number of photographs.
+    """Writes the zip `target`; returns the number of photographs.
 
     Args:
         target: the zip to write, whole or not at all.
@@ -45,18 +44,16 @@ def render(target: Path, photographs: int, seed: int, decoder: Path, workers: in
     Raises:
         PocketfaceError: the decoder is missing or damaged; the disk is full.
     """
-    Decoder(decoder)  # a missing file is told here, not by a worker
-    starts = range(0, photographs, BLOCK)
-    blocks = [(seed, start, min(start + BLOCK, photographs), decoder) for start in starts]
+    Decoder(decoder)  # a missing file is an error here, not in a worker
+    block, numbers = partial(_block, seed, decoder), range(photographs)
+    blocks = [numbers[start : start + BLOCK] for start in range(0, photographs, BLOCK)]
     workers = min(workers or os.cpu_count() or 1, len(blocks))
-    with written_whole(target) as partial, zipfile.ZipFile(partial, "w") as packed:
+    with written_whole(target) as path, zipfile.ZipFile(path, "w") as packed:
         if workers <= 1:
-            for block in map(_block, blocks):
-                _store(packed, block)
+            _store(packed, map(block, blocks))
         else:
             with ProcessPoolExecutor(workers, get_context("spawn"), end_with, (os.getpid(),)) as pool:
-                for block in pool.map(_block, blocks):
-                    _store(packed, block)
+                _store(packed, pool.map(block, blocks))
     return photographs
 
 
@@ -82,33 +79,21 @@ def kind_of(random: np.random.Generator) -> str:
     return str(random.choice(list(KINDS), p=list(KINDS.values())))
 
 
-def _block(block: tuple[int, int, int, Path]) -> list[tuple[str, bytes]]:
+def _block(seed: int, folder: Path, numbers: range) -> list[tuple[str, bytes]]:
     """Names and JPEGs of a run of photographs. Runs in a worker."""
-    seed, start, end, folder = block
     cv2.setNumThreads(1)
-    decoder = _decoder(folder)
-    return [
-        (name, _jpeg(pixels, number))
-        for number in range(start, end)
-        for name, pixels in [photograph(number, seed, decoder)]
-    ]
+    decoder, made = Decoder(folder), []
+    for number in numbers:
+        name, pixels = photograph(number, seed, decoder)
+        file = io.BytesIO()
+        Image.fromarray(pixels).save(file, "JPEG", quality=75 + number % 21)
+        made.append((name, file.getvalue()))
+    return made
 
 
-def _jpeg(pixels: np.ndarray, number: int) -> bytes:
-    """A JPEG, of a quality between 75 and 95."""
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=75 + number % 21)
-    return file.getvalue()
-
-
-def _store(packed: zipfile.ZipFile, photographs: list[tuple[str, bytes]]) -> None:
-    for name, data in photographs:
+def _store(packed: zipfile.ZipFile, blocks: Iterable[list[tuple[str, bytes]]]) -> None:
+    for name, data in chain.from_iterable(blocks):
         info = zipfile.ZipInfo(name, DATE)
         info.create_system = 3
         info.external_attr = 0o644 << 16
         packed.writestr(info, data)
-
-
-@cache
-def _decoder(folder: Path) -> Decoder:
-    return Decoder(folder)

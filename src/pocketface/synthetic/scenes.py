@@ -1,8 +1,6 @@
-"""A photograph around faces of nobody: a background, faces at some scale and tilt, light, a camera's grain.
+"""A photograph around synthetic faces: a background, faces at some scale and tilt, light, a camera's grain.
 
-    photograph = single(face, np.random.default_rng([7, 0]))       # uint8 [H, W, 3], about 220 to 400 pixels
-
-All is drawn from the generator that is handed in. Scenes are small, because finding faces costs by the pixel.
+A photograph is uint8 `[H, W, 3]`, 160 to 400 pixels a side: finding faces costs by the pixel.
 """
 
 import cv2
@@ -15,7 +13,7 @@ WIDTHS = (140, 230)
 TILT = 25.0
 """Degrees to either side, at most."""
 SMALL = 0.7
-"""Of the sides where there is no whole face: there the slowest of the detectors has the last look."""
+"""Of the sides where there is no whole face, which takes a detector longest."""
 GREY_SHARE = 0.1
 """Of photographs without colour."""
 
