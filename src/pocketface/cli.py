@@ -520,6 +520,12 @@ def publish(
         bool,
         typer.Option("--half", help="Float weights in half precision; level float16 tells what that costs."),
     ] = False,
+    test: Annotated[
+        bool,
+        typer.Option(
+            "--test", help="Measure on the reserved test parts, once a release; the card says when."
+        ),
+    ] = False,
 ) -> None:
     """Publishes a trained model in weights/NAME: float weights, the wanted levels, and a card.
 
@@ -541,7 +547,7 @@ def publish(
     _enter_repository()
     study, known = load_study(), load_sources()
     sources = attributions(study, model, known) if model in study.models else {}
-    card = publishing(study, model, Path(PREFIX) / name, levels.split(","), sources, half=half)
+    card = publishing(study, model, Path(PREFIX) / name, levels.split(","), sources, half=half, test=test)
     overview.write(Path(PREFIX))
     for level, figures in card.levels.items():
         if figures.included:

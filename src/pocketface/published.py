@@ -35,6 +35,8 @@ class LevelFigures(Strict):
         included: whether the file is in this folder.
         metrics, groups, faces: of each dataset, on faces not trained on: metric -> value, grouping -> group
             -> metrics, and how many.
+        test: metrics on the reserved test parts, which nothing was chosen by; measured on
+            `PublishedCard.tested`.
         before: the metrics on faces among which copies of train faces were, where it was measured so once.
     """
 
@@ -44,6 +46,7 @@ class LevelFigures(Strict):
     metrics: dict[str, dict[str, float]]
     groups: dict[str, dict[str, dict[str, Any]]]
     faces: dict[str, int] = {}
+    test: dict[str, dict[str, float]] = {}
     before: dict[str, dict[str, float]] | None = None
 
 
@@ -56,6 +59,7 @@ class PublishedCard(ModelCard):
         licence_note: how to read the terms.
         weights_sha256: of `model.weights.h5`.
         weights_dtype: of its kernels.
+        tested: the day on which the test parts were read, once a release; null if they were not.
         levels: the levels of the study that run.
     """
 
@@ -66,6 +70,7 @@ class PublishedCard(ModelCard):
     licence_note: str = LICENCE_NOTE
     weights_sha256: Sha256
     weights_dtype: Literal["float32", "float16"] = "float32"
+    tested: str | None = None
     levels: dict[str, LevelFigures]
 
 

@@ -2,7 +2,9 @@
 
 import shlex
 import shutil
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,11 @@ from pocketface.cards import MODEL_FILE, ModelCard, VariantCard, read_card, vari
 from pocketface.core import outs
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import sha256, written_whole
+from pocketface.evaluation.evaluate import evaluate_variant
 from pocketface.faces import seen
+from pocketface.faces.index import FaceSet
+from pocketface.faces.selection import save, select
+from pocketface.metrics.measures import measure
 from pocketface.published import DEFAULT_LEVEL, WEIGHTS, LevelFigures, PublishedCard
 from pocketface.results.table import AGAINST_BEST, FACES, RESULTS, Table
 from pocketface.study import Study, load_study
@@ -32,6 +38,7 @@ def publish(
     sources: dict[str, str] | None = None,
     root: Path = Path(),
     half: bool = False,
+    test: bool = False,
 ) -> PublishedCard:
     """Copies a model of the study that `dvc repro` has just run, and writes its card.
 
@@ -43,6 +50,7 @@ def publish(
         sources: dataset -> where it comes from and its terms.
         root: of the repository.
         half: whether the kernels of the float weights are kept as float16.
+        test: whether its levels are measured on the reserved test parts, too.
 
     Raises:
         PocketfaceError: no such model or level, it was not made or not measured, it fails, it is fetched,
@@ -62,14 +70,16 @@ def publish(
             raise PocketfaceError(
                 f"{outs.VARIANTS / model / level}: {made[level].status}: {made[level].reason}"
             )
+    tested = _tested(study, model, made, root) if test else {}
     facts = {
         **card.model_dump(),
         "study": study.study,
         "seed": study.seed,
         "command": f"pocketface study use {study.study} && dvc repro",
         "sources": sources or {},
+        "tested": date.today().isoformat() if test else None,
         "levels": {
-            level: _measured(table, variant, level in levels)
+            level: _measured(table, variant, level in levels, tested.get(level, {}))
             for level, variant in made.items()
             if variant.status == "ok"
         },
@@ -78,8 +88,7 @@ def publish(
         partial.mkdir(parents=True)
         _pack(weights, partial / WEIGHTS, half)
         facts |= {"weights_sha256": sha256(partial / WEIGHTS), "weights_dtype": f"float{16 if half else 32}"}
-        published = PublishedCard.model_validate(facts)
-        write_card(partial, published)
+        write_card(partial, PublishedCard.model_validate(facts))
         seen.save(seen.load(root / outs.MODELS / model), partial)
         for level in levels:
             (partial / level).mkdir()
@@ -89,7 +98,7 @@ def publish(
             npu = npu and npu.model_copy(update={"file": None, "sha256": None})
             write_card(partial / level, made[level].model_copy(update={"npu": npu}))
         _check_size(partial, out)
-    return published
+    return read_card(out, PublishedCard)
 
 
 def _pack(source: Path, target: Path, half: bool = False) -> None:
@@ -125,7 +134,29 @@ def _check_rebuilds(study: Study, root: Path) -> None:
         )
 
 
-def _measured(table: Table, variant: VariantCard, included: bool) -> LevelFigures:
+def _tested(
+    study: Study, model: str, made: Mapping[str, VariantCard], root: Path
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Level -> dataset -> metric -> value, on the reserved test parts."""
+    parts = [*study.trained_on(model), study.holdout]
+    main, *also, holdout = (FaceSet.load(root / outs.FACES / part) for part in parts)
+    known = seen.load(root / outs.MODELS / model)
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        views = Path(folder) / model
+        save(select(main, holdout, study.models[model].input, also, known, test=True), views)
+        for level, card in made.items():
+            if card.status == "ok":
+                answers = evaluate_variant(root / outs.VARIANTS / model / level, views)[1].groupby("dataset")
+                found[level] = {
+                    str(name): measure(rows.dropna(axis=1, how="all")).values for name, rows in answers
+                }
+    return found
+
+
+def _measured(
+    table: Table, variant: VariantCard, included: bool, test: dict[str, dict[str, float]]
+) -> LevelFigures:
     metrics: dict[str, dict[str, float]] = {}
     groups: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
     faces: dict[str, int] = {}
@@ -146,6 +177,7 @@ def _measured(table: Table, variant: VariantCard, included: bool) -> LevelFigure
         metrics=metrics,
         groups=groups,
         faces=faces,
+        test=test,
     )
 
 

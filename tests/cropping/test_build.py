@@ -125,7 +125,7 @@ class TestOut:
         assert faces.index["age"].dtype == np.float64
         assert set(faces.rows()["gender"]) == {"male", "female"}
         assert faces.index.loc[faces.index["status"] == "bad_name", "age"].isna().all()
-        assert set(faces.rows()["split"]) <= {"train", "val"}
+        assert set(faces.rows()["split"]) <= {"train", "val", "test"}
         assert faces.index.loc[faces.index["status"] == "bad_name", "split"].isna().all()
 
     def test_it_says_how_it_was_cropped(self, faces: FaceSet) -> None:
@@ -140,6 +140,22 @@ def test_a_box_in_a_reduced_picture_is_in_the_files_own_pixels(
     monkeypatch.setattr("pocketface.cropping.picture.MAX_PIXELS", 480 * 360 - 1)
     index = build("utkface", archive, AS_IS, tmp_path / "out", workers=1)
     assert index["box"].tolist() == [[60, 0, 420, 360]], "its middle square"
+
+
+def test_a_dataset_without_a_test_part_gets_one_of_its_validation_faces(tmp_path: Path) -> None:
+    members = drawn.fer2013(70)
+    splits = {}
+    for name, missing in (("own", "none"), ("reserved", "PrivateTest"), ("content", "Test")):
+        kept = {image: data for image, data in members.items() if missing not in image}
+        archive = drawn.make_raw(tmp_path / name / "files.zip", kept)
+        splits[name] = build("fer2013", archive, AS_IS, tmp_path / name / "out", 1).set_index("image")[
+            "split"
+        ]
+    own = splits["own"][splits["reserved"].index]
+    moved = splits["reserved"] == "test"
+    assert 0 < moved.sum() < (own == "val").sum() / 2
+    assert set(own[moved]) == {"val"} and splits["reserved"][~moved].equals(own[~moved])
+    assert set(splits["content"]) == {"train", "val", "test"}
 
 
 def test_attributes_are_small_integers(tmp_path: Path) -> None:

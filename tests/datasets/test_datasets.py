@@ -160,12 +160,13 @@ class TestOpenPicture:
 class TestHashes:
     def test_they_are_the_same_for_ever(self) -> None:
         assert unit_hash("a.jpg") == 0.7492545923036502
-        assert [i for i in range(20) if hashed_split(f"{i}.jpg") == "val"] == [4, 12, 19]
+        assert [i for i in range(20) if hashed_split(f"{i}.jpg") != "train"] == [4, 12, 19]
 
     def test_shares(self) -> None:
         splits = Counter(hashed_split(f"{i}.jpg") for i in range(4000))
-        assert math.isclose(splits["val"] / 4000, 0.15, abs_tol=0.02)
-        assert set(splits) == {"train", "val"}
+        assert math.isclose(splits["val"] / 4000, 0.10, abs_tol=0.02)
+        assert math.isclose(splits["test"] / 4000, 0.05, abs_tol=0.01)
+        assert set(splits) == {"train", "val", "test"}
 
     def test_a_larger_sample_holds_a_smaller_one(self) -> None:
         images = [f"{i}.jpg" for i in range(1000)]

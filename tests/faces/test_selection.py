@@ -49,11 +49,16 @@ def test_other_faces_are_shown_with_the_detail_of_the_train_faces() -> None:
     assert not np.array_equal(expected, view(holdout.pixels[last["face"]], holdout.crop, enlarged))
 
 
-def test_a_test_split_goes_before_val() -> None:
-    faces = face_set()
-    assert evaluation_split(faces) == "val"
-    faces.index.loc[faces.index["image"] == "00000.jpg", "split"] = "test"
-    assert evaluation_split(faces) == "test"
+def test_the_test_part_is_read_only_when_asked_or_where_there_is_no_other() -> None:
+    faces, holdout = face_set(), face_set(dataset="photos", seed=1)
+    assert [evaluation_split(faces, test) for test in (False, True)] == ["val", "val"]
+    faces.index.loc[faces.index["image"] == faces.rows("val")["image"].iloc[0], "split"] = "test"
+    for test, split in ((False, "val"), (True, "test")):
+        assert evaluation_split(faces, test) == split
+        rows = select(faces, holdout, INPUT, test=test).evaluation.rows
+        assert set(rows.loc[rows["dataset"] == "utkface", "split"]) == {split}
+    holdout.index["split"] = "test"
+    assert evaluation_split(holdout) == "test"
 
 
 def test_it_reads_back_what_it_wrote_and_its_bytes_repeat(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ import pocketface
 from pocketface import datasets
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import remove, write_json, written_whole
-from pocketface.core.hashing import hashed_split
+from pocketface.core.hashing import hashed_split, reserved
 from pocketface.core.labels import CELEBA_ATTRIBUTES, CLASSES
 from pocketface.cropping.crop import crop_picture
 from pocketface.cropping.detect import Box, scaled
@@ -160,8 +160,14 @@ def _settle(index: pd.DataFrame, faces: np.ndarray, settings: Dataset) -> None:
     )
     content = index["source_sha"].copy()
     content[found] = content[found].groupby(group).transform("min")
+    named = set(index["split"].dropna())
     by_content = content.map(hashed_split, na_action="ignore")
+    if "test" in named:  # a dataset's own test part is enough
+        by_content = by_content.replace("test", "val")
     index["split"] = index["split"].where(index["split"].notna(), by_content)
+    if "val" in named and "test" not in named and "identity" not in index:
+        for_test = content.map(reserved, na_action="ignore").eq(True) & (index["split"] == "val")
+        index["split"] = index["split"].mask(for_test, "test")
     labels = [str(column) for column in index if column not in COLUMNS]
     judged = duplicates.judge(index[found], group, labels, settings.contradictory)
     index.loc[found, ["status", "same_as"]] = judged

@@ -42,9 +42,10 @@ class Selection:
     evaluation: Evaluation
 
 
-def evaluation_split(faces: FaceSet) -> str:
-    """The split that figures come from: `test`, or `val` where no test face is at hand."""
-    return "test" if not faces.rows("test").empty else "val"
+def evaluation_split(faces: FaceSet, test: bool = False) -> str:
+    """The split to measure on: `val`, by which models are chosen, or the reserved `test`; else the other."""
+    first, second = ("test", "val") if test else ("val", "test")
+    return second if faces.rows(first).empty and not faces.rows(second).empty else first
 
 
 def select(
@@ -53,16 +54,19 @@ def select(
     input: Input,
     also: Sequence[FaceSet] = (),
     learned_from: np.ndarray | None = None,
+    test: bool = False,
 ) -> Selection:
     """Chooses for one model.
 
     Args:
-        faces: its (main) dataset: calibration from `train`, evaluation from `test` or `val`.
+        faces: its (main) dataset: calibration from `train`, evaluation from `val`.
         holdout: a dataset that no model is trained on.
         input: what the model sees.
         also: the other datasets of a mix, for evaluation.
         learned_from: fingerprints of the pictures that the model has seen, see `pocketface.faces.seen`; it is
             not measured on them.
+
+        test: whether to measure on the reserved part instead, see `evaluation_split`.
 
     Raises:
         PocketfaceError: a split that is needed has no accepted face.
@@ -70,7 +74,7 @@ def select(
     detail = detail_of(faces.crop)
     known = seen.fingerprints([]) if learned_from is None else learned_from
     sets = across([faces, *also, holdout])
-    parts = [_evaluation(part, input, detail, known) for part in sets]
+    parts = [_evaluation(part, evaluation_split(part, test), input, detail, known) for part in sets]
     rows = pd.concat([part.rows for part in parts], ignore_index=True)
     rows["face"] = (rows["face"].notna().cumsum() - 1).where(rows["face"].notna()).astype("Int64")
     pixels = np.concatenate([part.pixels for part in parts])
@@ -97,8 +101,9 @@ def load_evaluation(folder: Path) -> Evaluation:
         ) from None
 
 
-def _evaluation(faces: FaceSet, input: Input, detail: int | None, learned_from: np.ndarray) -> Evaluation:
-    split = evaluation_split(faces)
+def _evaluation(
+    faces: FaceSet, split: str, input: Input, detail: int | None, learned_from: np.ndarray
+) -> Evaluation:
     rows = seen.left_out(faces.index, learned_from)
     rows = rows[rows["split"] == split]
     counts = rows["status"] == OK
