@@ -211,7 +211,7 @@ class Copy:
 def tiny_mirror(root: Path) -> tuple[Path, dict[str, Any]]:
     """Draws the datasets of `PARAMS`; returns the mirror, and the sources file that tells of it."""
     members = {
-        "utkface": drawn.utkface(60),
+        "utkface": drawn.utkface(90),
         "fer2013": drawn.fer2013(70),
         "photos": drawn.photos(8),
     }
