@@ -43,7 +43,7 @@ def publish(
     """Copies a model of the study that `dvc repro` has just run, and writes its card.
 
     Args:
-        study: the params; `studies/STUDY.yaml` must say the same, for that is what the card tells to run.
+        study: the params; `studies/STUDY.yaml` must say the same, as the card names it.
         model: its name in the study.
         out: `weights/NAME`; one that is there is replaced.
         levels: those whose files are copied.
