@@ -36,8 +36,7 @@ def _one_line(content: Any) -> Any:
 
 
 class Meaning(Strict):
-    """The crop of the faces, a model's window of it (raw pixels 0..255), and head -> meaning of its
-    output."""
+    """The crop of the faces, a model's window of it (raw 0..255), and head -> meaning of its output."""
 
     crop: Crop
     input: Input
@@ -98,8 +97,7 @@ class Parity(Strict):
 
 
 class Port(Strict):
-    """An input or output as its file declares it: value = scale x (stored - zero_point), of an integer
-    type."""
+    """An input or output of a file: value = scale x (stored - zero_point), of an integer type."""
 
     dtype: str
     scale: Annotated[float, Field(gt=0)] | None = None

@@ -103,8 +103,7 @@ def default_models(root: Path | None = None) -> list[Path]:
 
 
 def named(model: Path, root: Path | None = None) -> Path:
-    """What lies at that path, or is published by that name, `NAME` or `NAME/LEVEL`; else a
-    `PocketfaceError`."""
+    """What lies at that path, or is published as `NAME` or `NAME/LEVEL`; else a `PocketfaceError`."""
     root = root or folder()
     if model.is_file() or (model / CARD).is_file():
         return model

@@ -102,8 +102,7 @@ def publish(
 
 
 def _pack(source: Path, target: Path, half: bool = False) -> None:
-    """Copies HDF5 weights, losslessly compressed and without the optimizer's; with `half`, kernels as
-    float16."""
+    """Copies HDF5 weights, compressed, without the optimizer's; with `half`, kernels as float16."""
     import h5py
 
     with h5py.File(source) as old, h5py.File(target, "w", libver="latest") as new:

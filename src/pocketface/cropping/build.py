@@ -99,12 +99,9 @@ def build(
         dataset: its name.
         archive: the zip that holds its files.
         settings: its stanza of the study.
-        out: the folder to write, whole or not at all.
+        out: the folder to write, whole or not at all; its index is returned.
         workers: processes on this machine; as many as it has processors by default.
         scheduler: address of a Dask scheduler whose workers do the work instead.
-
-    Returns:
-        The index.
 
     Raises:
         PocketfaceError: the archive is missing or damaged, no face was accepted, the disk is full, or the

@@ -22,12 +22,12 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Protocol, cast
+from types import ModuleType
+from typing import cast
 
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.hashing import hashed_split, unit_hash
 
-SPLITS = ("train", "val", "test")
 PICTURE_SUFFIXES = tuple(
     ".jpg .jpeg .jpe .jif .jfif .mpo .png .apng .gif .webp .avif .avifs .heic .heif .hif .bmp .tif .tiff "
     ".pbm .pgm .ppm .pnm .pfm".split()
@@ -57,15 +57,6 @@ class Record:
     problem: str | None = None
 
 
-class Dataset(Protocol):
-    """What a module of this package offers."""
-
-    LABELS: tuple[str, ...]
-
-    def read(self, archive: zipfile.ZipFile) -> Iterator[Record]:
-        """The records of an opened archive."""
-
-
 def names() -> list[str]:
     """The datasets there are, sorted."""
     return sorted(module.name for module in pkgutil.iter_modules(__path__))
@@ -73,7 +64,7 @@ def names() -> list[str]:
 
 def labels(name: str) -> tuple[str, ...]:
     """The label columns of dataset `name`; a `PocketfaceError` if there is none."""
-    return _module(name).LABELS
+    return cast(tuple[str, ...], _module(name).LABELS)
 
 
 def expected_names(name: str) -> str:
@@ -82,19 +73,15 @@ def expected_names(name: str) -> str:
 
 
 def read(name: str, archive: Path) -> Iterator[Record]:
-    """The records of dataset `name`, whose files lie in the zip `archive`, sorted by image.
-
-    Raises:
-        PocketfaceError: no such dataset, or the archive does not hold what the dataset should.
-    """
+    """The records of a dataset in its zip, sorted by image; a wrong zip is a `PocketfaceError`."""
     module = _module(name)
-    found = False
+    empty = True
     try:
         with zipfile.ZipFile(archive) as opened:
             for record in module.read(opened):
-                found = True
+                empty = False
                 yield record
-            if not found:
+            if empty:
                 others = listed(PurePosixPath(member).name for member in opened.namelist())
                 raise PocketfaceError(
                     f"{archive}: holds no pictures of {name}, but {others}; {_remedy(name)}"
@@ -104,11 +91,7 @@ def read(name: str, archive: Path) -> Iterator[Record]:
 
 
 def open_picture(name: str, archive: zipfile.ZipFile, image: str) -> bytes:
-    """The picture file behind a record of dataset `name`.
-
-    Raises:
-        PocketfaceError: the archive is damaged, or has no such picture.
-    """
+    """The picture file behind a record of dataset `name`; none, or a damaged one, is a `PocketfaceError`."""
     picture = getattr(_module(name), "picture", zipfile.ZipFile.read)
     try:
         return cast(bytes, picture(archive, image))
@@ -181,10 +164,10 @@ def in_sample(image: str, fraction: float) -> bool:
     return unit_hash(image, "sample") < fraction
 
 
-def _module(name: str) -> Dataset:
+def _module(name: str) -> ModuleType:
     if name not in names():
         raise PocketfaceError(f"no dataset {name!r}; there are {', '.join(names())}")
-    return cast(Dataset, importlib.import_module(f"{__name__}.{name}"))
+    return importlib.import_module(f"{__name__}.{name}")
 
 
 def _remedy(name: str) -> str:

@@ -62,10 +62,8 @@ def pairs(
 ) -> Iterator[tuple[int, int]]:
     """`(i, j)` of every picture `i` of one side that is picture `j` of the other.
 
-    Args:
-        left, right: perceptual hashes, uint64 `[N]` and `[M]`; the same array for pairs within it, each once.
-        look_left, look_right: their thumbnails.
-        least: the least correlation.
+    `left` and `right` are perceptual hashes, uint64 `[N]` and `[M]`; the same array for pairs within it, each
+    once. Then come their thumbnails, and the least correlation.
     """
     look_left, look_right = lru_cache(CACHED)(look_left), lru_cache(CACHED)(look_right)
     within = left is right
@@ -95,11 +93,8 @@ def same_picture(hashes: np.ndarray, shas: Sequence[str], look: Look, least: flo
 def judge(rows: pd.DataFrame, group: np.ndarray, labels: Sequence[str], contradictory: bool) -> pd.DataFrame:
     """Which of the copies of a picture count: N rows `status` and `same_as`, see `pocketface.faces.index`.
 
-    Args:
-        rows: N accepted rows of an index.
-        group: the number of the picture that each shows.
-        labels: the label columns.
-        contradictory: whether copies with different labels count, each with its own.
+    `rows` are N accepted ones of an index, `group` the number of the picture that each shows; if
+    `contradictory`, copies with different labels count, each with its own.
     """
     found = pd.DataFrame({"status": OK, "same_as": None}, index=rows.index)
     several = pd.Series(group, index=rows.index).duplicated(keep=False)

@@ -14,14 +14,7 @@ from pocketface.faces.settings import Crop, Input
 
 @dataclass(frozen=True)
 class Jitter:
-    """A random change of the window, for training.
-
-    Attributes:
-        mirror: left for right.
-        shift_x, shift_y: as shares of the window's side; positive looks further right, down.
-        zoom: factor on the window's side; above 1 the face gets smaller.
-        angle: degrees that the window turns.
-    """
+    """A random change of the window: shifts right and down and factor of its side, degrees that it turns."""
 
     mirror: bool = False
     shift_x: float = 0.0

@@ -16,14 +16,12 @@ STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 
 
 def features(image: keras.KerasTensor, dropout: float = 0.5) -> keras.KerasTensor:
-    """Raw RGB pixels `[N, 224, 224, 3]` to features `[N, 4096]`.
+    """Raw RGB pixels `[N, 224, 224, 3]`, 0..255, to features `[N, 4096]`; another shape is a
+    `PocketfaceError`.
 
     Args:
-        image: 0..255.
+        image: the pixels.
         dropout: after each of the two wide layers.
-
-    Raises:
-        PocketfaceError: the image has another shape.
     """
     if tuple(image.shape[1:]) != (224, 224, 3):
         raise PocketfaceError(

@@ -44,8 +44,7 @@ def features(
             normalisation does not update its moving averages.
         dropout: share of the features dropped in training.
 
-    Raises:
-        PocketfaceError: an unknown name, or weights that do not fit.
+    Unknown names and weights that do not fit are a `PocketfaceError`.
     """
     if backbone not in BACKBONES:
         raise PocketfaceError(f"transfer has the backbones {', '.join(BACKBONES)}, not {backbone!r}")

@@ -24,7 +24,7 @@ FOURFOLD = 4
 
 
 class Batches(keras.utils.PyDataset):
-    """Batches `(image, y, weight)` for `keras.Model.fit`.
+    """Batches `(image, y, weight)` for `keras.Model.fit`; `epoch` of them are finished.
 
     Args:
         sets: the packed crops of one or more datasets.
@@ -35,9 +35,6 @@ class Batches(keras.utils.PyDataset):
         augment: random changes; `None` for evaluation, which also keeps the order of `rows`.
         seed: of the order and the changes.
         balanced: heads whose classes are to weigh the same.
-
-    Attributes:
-        epoch: how many are finished.
 
     Raises:
         PocketfaceError: there are fewer faces than one batch needs, or a label is missing altogether.
@@ -73,11 +70,10 @@ class Batches(keras.utils.PyDataset):
         self._kept = (-1, np.arange(0))
 
     def teach(self, answers: Mapping[str, np.ndarray], share: float) -> None:
-        """Makes `share` of the targets what teachers answer; all of it where a label is missing.
+        """Makes `share` of the targets (0..1) what teachers answer, head -> `[N, classes]` in the order of
+        `rows`.
 
-        Args:
-            answers: head -> `[N, classes]`, in the order of `rows`.
-            share: in 0..1.
+        All of it where a label is missing.
         """
         for head, answer in answers.items():
             unknown = self._weight[head] == 0

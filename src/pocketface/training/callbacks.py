@@ -47,12 +47,6 @@ class Steer(keras.callbacks.Callback):
 
     Keras' own (`ReduceLROnPlateau`, `EarlyStopping`) forget where they were; this decides by the curves so
     far, so a resumed training decides the same.
-
-    Args:
-        recipe: with a `watch`.
-        outputs: of the model in training.
-        batches: the watched faces.
-        start: where the training resumes.
     """
 
     def __init__(self, recipe: Training, outputs: list[str], batches: Batches, start: Checkpoint):
@@ -91,15 +85,7 @@ class Steer(keras.callbacks.Callback):
 
 
 class Keep(keras.callbacks.Callback):
-    """Collects the curves after every epoch, writes a checkpoint, and hands the curves on.
-
-    Args:
-        start: where the training resumes.
-        batches: of training; their count of epochs is set forward to where it resumes.
-        checkpoints: the folder, if there is one.
-        steer: whose best weights a checkpoint holds.
-        curves: get every epoch's metrics.
-    """
+    """Collects the curves after every epoch, writes a checkpoint, and hands the curves on."""
 
     def __init__(
         self,

@@ -1,8 +1,5 @@
 """Checkpoints: where a training stands after an epoch, so that a killed one goes on to the same bytes.
 
-    checkpoints = Checkpoints(Path("runs/age_gender"), identity)
-    start = checkpoints.latest() or START
-
 One folder an epoch, written whole: `state.json`, and `variables.npz` with all variables of model and
 optimizer, the states of random layers too, which a weights file of Keras leaves out. They are no out of the
 pipeline.
@@ -70,9 +67,7 @@ START = Checkpoint()
 class Checkpoints:
     """The checkpoints of one training.
 
-    Args:
-        folder: theirs alone.
-        identity: what decides the result, setting -> value; a checkpoint with another is not continued.
+    They lie in a `folder` of their own. `identity` is what decides the result, setting -> value.
     """
 
     def __init__(self, folder: Path, identity: Mapping[str, object]):
@@ -81,12 +76,8 @@ class Checkpoints:
     def start(self, how: How) -> None:
         """Prepares for a training that will ask for the `latest`.
 
-        Args:
-            how: `fresh` removes what there is; `resume` insists on a checkpoint of this training; `auto`
-                keeps what belongs to this training, and removes what does not.
-
-        Raises:
-            PocketfaceError: there is nothing to resume.
+        `fresh` removes what there is; `auto` keeps what belongs to this training, and removes what does not;
+        `resume` insists on a checkpoint of this training, and without is a `PocketfaceError`.
         """
         try:
             found = None if how == "fresh" else self.latest()

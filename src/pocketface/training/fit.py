@@ -1,8 +1,4 @@
-"""Training one model of a study: from packed faces to weights, card and curves.
-
-result = fit(study, "age_gender", [FaceSet.load(Path("data/faces/utkface"))], licence) save(result,
-Path("models/age_gender"))
-"""
+"""Training one model of a study: from packed faces to weights, card and curves."""
 
 import hashlib
 import json
@@ -215,9 +211,8 @@ def save(trained: Trained, folder: Path) -> None:
 
 def load(card: ModelCard, folder: Path) -> keras.Model:
     """The model of a card, with the weights in `folder`; others or none are a `PocketfaceError`."""
-    model = models.build(
-        card.architecture, card.input, list(card.outputs), dict(card.options), pretrained=False
-    )
+    options, heads = dict(card.options), list(card.outputs)
+    model = models.build(card.architecture, card.input, heads, options, pretrained=False)
     path = Path(folder) / WEIGHTS
     try:
         model.load_weights(path)
@@ -233,7 +228,7 @@ def identity(study: Plan, name: str, indexes: Sequence[Path]) -> dict[str, objec
 
     `indexes` are the face index files of the model's datasets, which hold the hash of every picture.
     """
-    others = study.models[name].recipe.published
+    others = [Path(folder) / WEIGHTS for folder in study.models[name].recipe.published]
     recipe = study.models[name].model_dump(mode="json", exclude={"weights"})
     training = recipe.pop("training")
     code = sorted(path for part in ("models", "training") for path in (PACKAGE / part).glob("*.py"))
@@ -243,7 +238,7 @@ def identity(study: Plan, name: str, indexes: Sequence[Path]) -> dict[str, objec
         "seed": study.seed,
         "threads": study.threads,
         "faces": _digest(indexes),
-        "published": _digest([Path(folder) / WEIGHTS for folder in others]) if others else None,
+        "published": _digest(others) if others else None,
         "code": _digest([*code, PACKAGE / "faces/duplicates.py", PACKAGE / "faces/view.py"]),
         "keras": keras.version(),
         "backend": keras.backend.backend(),

@@ -57,7 +57,7 @@ def cross_validate(
         study: the params, with a number of folds for this model under `cross_validate`.
         name: the model.
         sets: the crops of its datasets.
-        checkpoints: a folder for those of every fold; finished folds are not trained again after a kill.
+        checkpoints: a folder for those of every fold.
         identity: what decides the result, see `fit.identity`.
 
     Raises:
