@@ -15,7 +15,7 @@ from blazeface import BlazeFace, overlap
 from finder import ALIGNMENT, fit, place_of
 from tqdm import tqdm
 
-from pocketface.app.bundle import detector_file
+from pocketface.app.site import DETECTOR
 from pocketface.core.errors import exit_cleanly
 from pocketface.core.files import write_json
 from pocketface.cropping.detect import detect
@@ -51,7 +51,7 @@ def main() -> None:
 
 def _pairs() -> Iterator[Pair]:
     """BlazeFace's points and dlib's place of every face that both find."""
-    look = BlazeFace(detector_file())
+    look = BlazeFace(DETECTOR)
     with zipfile.ZipFile(PICTURES) as pictures:
         for name in tqdm(sorted(pictures.namelist())[::EVERY], unit="picture"):
             try:

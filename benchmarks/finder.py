@@ -1,6 +1,6 @@
 """From BlazeFace's points to the crop that training saw: in Python what `app/src/crop.ts` does in the page.
 
-    find = Finder(detector_file)
+    find = Finder(DETECTOR)
     for face in find(picture):                 # as `pocketface.cropping.detect.detect` gives them
 
 Training cut faces along five points of dlib's. BlazeFace gives others: the middles of the eyes, the tip of

@@ -18,7 +18,7 @@ from blazeface import overlap
 from finder import Finder, place_of
 from tqdm import tqdm
 
-from pocketface.app.bundle import detector_file
+from pocketface.app.site import DETECTOR
 from pocketface.core.errors import exit_cleanly
 from pocketface.core.files import written_whole
 from pocketface.cropping.crop import cut_face
@@ -40,7 +40,7 @@ SAME_FACE = 0.3
 def main() -> None:
     """Compares the two on every dataset of the study that has faces to find."""
     study = load_study()
-    find = Finder(detector_file())
+    find = Finder(DETECTOR)
     variants = [open_variant(Path("variants") / model / level) for model in study.models for level in LEVELS]
     figures = {
         name: compare(find, list(pictures(study, name)), variants)

@@ -2,24 +2,24 @@
 
     python benchmarks/page.py photo.jpg             # any picture with a face; prints a Markdown table
 
-Needs Node and Chromium, the page built (docs/app.md), and `dvc repro export_app benchmark`. The page's times
-are those of its own *Compare all levels*, on one thread and on several: fastest and median of up to 50 runs
-in WASM, bytes in, numbers out. The pipeline's are `timings/`, one thread.
+Needs Chromium and `dvc repro benchmark`. The page's times are those of its own *Compare all levels*, on one
+thread and on several: fastest and median of up to 50 runs in WASM, bytes in, numbers out. The pipeline's are
+`timings/`, one thread.
 """
 
 import argparse
 import json
-import shutil
-import subprocess
-import tempfile
 import threading
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from pocketface.app.serve import PAGE, server
-from pocketface.core import outs
-from pocketface.core.errors import PocketfaceError, exit_cleanly
+from visit import visit
 
-DRIVE = Path("tests/app/drive.mjs")
+from pocketface.app.runtime import runtime
+from pocketface.app.serve import server
+from pocketface.app.site import PUBLISHED, models, write
+from pocketface.core.errors import exit_cleanly
+
 ENGINES = {"cpu": "one thread", "threads": "several threads"}
 
 
@@ -46,25 +46,22 @@ def main() -> None:
 
 def measure(picture: Path) -> dict[str, dict[str, dict[str, float]]]:
     """Engine -> variant -> `fastest` and `median`, in milliseconds."""
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        raise PocketfaceError("no Chromium here: `apt-get install chromium`")
-    steps = [["open", None], ["picture", str(picture)]]
-    for engine in ENGINES:
-        steps += [["engine", engine], ["compare", None]]
-    with server(PAGE, outs.BUNDLE, 0) as running, tempfile.TemporaryDirectory() as profile:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{running.server_address[1]}/"
-        plan = {"url": url, "chromium": chromium, "profile": profile, "steps": steps, "patience": 600_000}
-        done = subprocess.run(["node", DRIVE, json.dumps(plan)], capture_output=True, text=True)
-        running.shutdown()
-    if done.returncode != 0:
-        raise PocketfaceError(f"the browser stopped: {done.stderr.strip()}")
-    results = json.loads(done.stdout)["results"][3::2]
-    return {
-        name: {row["variant"]: {which: float(row[which]) for which in ("fastest", "median")} for row in rows}
-        for name, rows in zip(ENGINES.values(), results, strict=True)
-    }
+    found = {}
+    with TemporaryDirectory() as scratch:
+        site = Path(scratch) / "site"
+        write(site, {name: paths for name, paths in models().items() if name != PUBLISHED}, runtime())
+        with server(site, 0) as running:
+            threading.Thread(target=running.serve_forever, daemon=True).start()
+            with visit(f"http://127.0.0.1:{running.server_address[1]}/", Path(scratch) / "profile") as page:
+                page.picture(picture)
+                for engine, name in ENGINES.items():
+                    page.engine(engine)
+                    found[name] = {
+                        row["variant"].partition("/")[2]: {k: float(row[k]) for k in ("fastest", "median")}
+                        for row in page.compare()
+                    }
+            running.shutdown()
+    return found
 
 
 if __name__ == "__main__":

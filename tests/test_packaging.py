@@ -26,9 +26,9 @@ TEXTS = ("README.md", "LICENSE", "CHANGELOG.md")
 OUTS = """
     . .dvc .dvc/cache/files/md5/ab .dvc/tmp .venv/lib data data/archives data/raw/utkface data/faces/utkface
     data/views/age_gender data/contact_sheets models/age_gender folds/age_gender variants/age_gender/int8
-    evaluation/age_gender/int8 timings/age_gender app_bundle/models reports/mine/plots runs/age_gender check
-    mlruns/0 mlartifacts/1 mlartifacts/models/m-1/artifacts/data app/node_modules/x app/dist
-    tests docs stages studies src src/pocketface src/pocketface/app src/pocketface/datasets
+    evaluation/age_gender/int8 timings/age_gender reports/mine/plots runs/age_gender check
+    mlruns/0 mlartifacts/1 mlartifacts/models/m-1/artifacts/data
+    tests docs stages studies src src/pocketface src/pocketface/app/page src/pocketface/datasets
     src/pocketface/report/template src/pocketface/__pycache__
     weights weights/age_gender weights/age_gender/int8 weights/faces-generator weights/mine
 """.split()
@@ -36,7 +36,8 @@ OUTS = """
 PACKAGE = (
     r"pocketface/(\w+/)*\w+\.py",
     r"pocketface/py\.typed",
-    r"pocketface/app/alignment\.json",
+    r"pocketface/(app/alignment\.json|cropping/\w+_range\.tflite)",
+    r"pocketface/app/page/(\w+\.(html|css|js|webmanifest)|icon-\w+\.png)",
     r"pocketface/report/template/page\.(css|js|html\.j2)",
 )
 WEIGHTS = (
@@ -115,7 +116,9 @@ def test_a_wheel_is_the_same_from_the_clone_and_from_the_sdist(clone, sdist):
     assert b"private" not in wheels[0].values()
     code = {f"pocketface/{name}" for name in content(clone / "src/pocketface") if name.endswith(".py")}
     models = {f"pocketface/weights/{name}/int8/model.tflite" for name in ("age_gender", "expression")}
-    assert code | models <= set(wheels[0])
+    app = {"pocketface/app/page/index.html", "pocketface/cropping/short_range.tflite"}
+    assert code | models | app <= set(wheels[0])
+    assert sum(len(data) for name, data in wheels[0].items() if "/page/" in name) < 100_000
     assert wheels[0]["pocketface/weights/WEIGHTS.md"] == (REPOSITORY / "weights/WEIGHTS.md").read_bytes()
     (metadata,) = (said.decode() for name, said in wheels[0].items() if name.endswith("/METADATA"))
     assert "\nLicense-Expression: Apache-2.0 AND LicenseRef-research-only-WEIGHTS.md\n" in metadata

@@ -227,7 +227,7 @@ def test_the_lanes_make_all_but_latencies_and_the_report():
     made = lanes(OF_DATASET, list(study.datasets), 2) + lanes(OF_MODEL, list(study.models), 2)
     patterns = [pattern for lane in made for pattern in lane]
     left = {stage.partition("@")[0] for stage in listed if not any(fnmatch(stage, p) for p in patterns)}
-    assert left == {"imports", "benchmark", "benchmark_fetched", "report", "export_app"}
+    assert left == {"imports", "benchmark", "benchmark_fetched", "results", "report"}
 
 
 def test_a_name_is_in_one_lane_in_order():

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -309,26 +310,39 @@ def explain(
 @exit_cleanly
 def serve_app(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8765,
-    bundle: Annotated[
+    export: Annotated[
         Path | None,
-        typer.Option("--bundle", metavar="DIR", resolve_path=True, help="What `dvc repro export_app` wrote."),
+        typer.Option(metavar="DIR", resolve_path=True, help="Write the site here, for any https host."),
     ] = None,
 ) -> None:
     """Serves the web app on this machine: faces by camera or file, in a browser, with no picture leaving it.
 
-    Needs the page built once, with Node: `npm ci --prefix app && npm run build --prefix app`.
+    The published models answer; those of a study that was run here can be asked, too. The first start fetches
+    LiteRT.js (12 MB), which is kept. It answers to 127.0.0.1 and localhost only. The published models are for
+    non-commercial research only: a line on stderr names the file with their terms, WEIGHTS.md.
 
-    It answers to 127.0.0.1 and localhost only. The published models are for non-commercial research only: a
-    line on stderr names the file with their terms, WEIGHTS.md.
+    Examples:
+
+        pocketface app
+
+        pocketface app --export site
     """
-    from pocketface.app.serve import ADDRESS, PAGE, server
+    from pocketface.app.runtime import runtime
+    from pocketface.app.serve import ADDRESS, server
+    from pocketface.app.site import models, write
     from pocketface.published import terms
 
     _enter_repository()
-    with server(PAGE, bundle or outs.BUNDLE, port) as running:
+    typer.echo(f"note: {terms()}", err=True)
+    with TemporaryDirectory() as scratch:
+        site = export or Path(scratch) / "site"
+        write(site, models(), runtime())
+        if export:
+            typer.echo(f"{export}: written; any host that serves it by https runs the app")
+            return
+        running = server(site, port)
         typer.echo(f"http://{ADDRESS}:{running.server_address[1]}/  (Ctrl-C ends it)")
-        typer.echo(f"note: {terms()}", err=True)
-        with suppress(KeyboardInterrupt):
+        with running, suppress(KeyboardInterrupt):
             running.serve_forever()
 
 

@@ -3,11 +3,8 @@
 The page's kernels are LiteRT.js's (WASM, XNNPACK), Python's are `KERNELS` of `pocketface.tflite.run`.
 """
 
-import base64
-import json
-import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,10 +12,12 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from finder import Finder
+from visit import DESK, PHONE, opened, visit
 
 import drawn_datasets as drawn
-from pocketface.app import bundle
+from pocketface.app import site
 from pocketface.app.serve import server
 from pocketface.cropping.crop import cut_face
 from pocketface.cropping.picture import decode
@@ -26,19 +25,19 @@ from pocketface.evaluation.finding import aligned
 from pocketface.evaluation.variants import open_variant
 from pocketface.faces.view import view
 
-DRIVE = Path(__file__).with_name("drive.mjs")
 PROBABILITY = 1e-2
 YEARS = 0.05
-PATIENCE = 180
-"""Seconds; a start takes three on an idle machine."""
 GPU = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"]
 """Chromium's own GPU in software."""
 OFFERED = "[...document.querySelectorAll('#engine option:enabled')].map((option) => option.value)"
 ADAPTER = "Promise.resolve(navigator.gpu?.requestAdapter()).then(Boolean)"
-FACTS = "[...document.querySelectorAll('.facts')].map((line) => line.textContent)"
 NO_DEVICE = "navigator.gpu.requestAdapter = async () => null"
-
-Drive = Callable[..., dict[str, Any]]
+LIVE = "() => document.querySelector('#boxes .box') || document.querySelector('#status.trouble')"
+STILL = "() => !document.getElementById('picture').hidden"
+LABELS = """(all) => all.filter((one) => one.offsetParent).map((one) => {
+    const { left, top, right, bottom } = one.getBoundingClientRect();
+    return [left, top, right, bottom];
+})"""
 
 
 @pytest.fixture(scope="module")
@@ -60,34 +59,10 @@ def pictures(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def drive(chromium, tmp_path_factory) -> Drive:
-    """Starts the browser, with one profile for all of the module, and does the steps."""
-    profile = tmp_path_factory.mktemp("profile")
-
-    def driven(url: str, steps: list[tuple[str, Any]], **more: Any) -> dict[str, Any]:
-        plan = {"url": url, "chromium": chromium, "profile": str(profile), "steps": steps} | more
-        plan["patience"] = 1000 * PATIENCE
-        done = subprocess.run(
-            ["node", DRIVE, json.dumps(plan)], capture_output=True, text=True, timeout=3 * PATIENCE
-        )
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
-
-    return driven
-
-
-@pytest.fixture(scope="module")
-def bundled(variants, detector, tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("app") / "bundle"
-    bundle.write(folder, "tiny", sorted(variants.glob("*/*")), detector)
-    return folder
-
-
 @contextmanager
-def served(dist: Path, folder: Path) -> Iterator[str]:
+def served(folder: Path) -> Iterator[str]:
     """The address of the page, as long as the block runs."""
-    with server(dist, folder, 0) as made:
+    with server(folder, 0) as made:
         thread = threading.Thread(target=made.serve_forever)
         thread.start()
         try:
@@ -98,66 +73,94 @@ def served(dist: Path, folder: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def session(dist, drive, pictures, bundled) -> dict[str, Any]:
-    """One visit, and after it another one with the server gone; what was seen by name."""
-    online: dict[str, tuple[str, Any]] = {
-        "open": ("open", None),
-        "offered": ("evaluate", OFFERED),
-        "adapter": ("evaluate", ADAPTER),
-        "int8": ("picture", str(pictures / "two.png")),
-        "mixed": ("choose", ["age_gender", "float32"]),
-        "float32": ("choose", ["expression", "float32"]),
-        "uint8_io": ("choose", ["age_gender", "uint8_io"]),
-        **{
-            name: ("picture", str(pictures / f"{name}.jpg")) for name in ("wall", "damaged", "empty", "words")
-        },
-        "huge": ("picture", str(pictures / "huge.jpg")),
-        "denied": ("camera", None),
-        "allowed": ("allow", None),
-        "live": ("camera", None),
-        "shot": ("shoot", None),
-        "compared": ("compare", None),
-    }
-    offline: dict[str, tuple[str, Any]] = {
-        "second start": ("open", None),
-        "offline": ("picture", str(pictures / "two.png")),
-    }
-    with served(dist, bundled) as url:
-        visit = drive(url, list(online.values()), video=str(pictures / "camera.mjpeg"))
-    again = drive(url, list(offline.values()))
-    seen = dict(zip([*online, *offline], visit["results"] + again["results"], strict=True))
-    errors = {"errors": visit["errors"], "errors offline": again["errors"]}
-    return seen | errors | {"origins": {*visit["origins"], *again["origins"]}, "url": url}
+def tiny(variants, runtime, tmp_path_factory) -> Path:
+    """A site with the tiny models as those of a study."""
+    folder = tmp_path_factory.mktemp("app") / "site"
+    site.write(folder, {"tiny": sorted(variants.glob("*/*"))}, runtime)
+    return folder
 
 
 @pytest.fixture(scope="module")
-def on_gpu(dist, drive, pictures, bundled) -> dict[str, Any]:
+def session(tiny, pictures, tmp_path_factory) -> dict[str, Any]:
+    """One visit, and after it another one with the server gone; what was seen by name."""
+    profile = tmp_path_factory.mktemp("profile")
+    seen: dict[str, Any] = {}
+    film = f"--use-file-for-fake-video-capture={pictures / 'camera.mjpeg'}"
+    with served(tiny) as url, visit(url, profile, [film]) as one:
+        seen |= {"offered": one.page.evaluate(OFFERED), "adapter": one.page.evaluate(ADAPTER)}
+        seen["int8"] = one.picture(pictures / "two.png")
+        seen["mixed"] = one.choose("tiny-age_gender", "float32")
+        seen["float32"] = one.choose("tiny-expression", "float32")
+        seen["uint8_io"] = one.choose("tiny-age_gender", "uint8_io")
+        for name in ("wall", "damaged", "empty", "words", "huge"):
+            seen[name] = one.picture(pictures / f"{name}.jpg")
+        seen["denied"] = one.click("#camera")
+        one.context.grant_permissions(["camera"])
+        one.page.click("#camera")
+        one.page.wait_for_function(LIVE)
+        seen["live"] = one.look()
+        one.page.click("#shoot")
+        one.page.wait_for_function(STILL)
+        seen["shot"] = one.look()
+        seen["compared"] = one.compare()
+        opened(one.page)
+        seen["unfolded"] = one.look()
+    with visit(url, profile) as again:
+        seen["offline"] = again.picture(pictures / "two.png")
+    seen |= {"errors": one.errors, "errors offline": again.errors}
+    return seen | {"origins": one.origins | again.origins, "url": url}
+
+
+@pytest.fixture(scope="module")
+def on_gpu(tiny, pictures, tmp_path_factory) -> dict[str, Any]:
     """A visit of a browser with a GPU; what was seen by name."""
-    steps: dict[str, tuple[str, Any]] = {
-        "open": ("open", None),
-        "offered": ("evaluate", OFFERED),
-        "cpu": ("picture", str(pictures / "two.png")),
-    }
-    more: dict[str, tuple[str, Any]] = {
-        "int8": ("engine", "webgpu"),
-        "mixed": ("choose", ["age_gender", "int16x8"]),
-        "told": ("evaluate", FACTS),
-        "float32": ("choose", ["expression", "float32"]),
-        "back": ("engine", "cpu"),
-        "gone": ("evaluate", NO_DEVICE),
-        "fallen": ("engine", "webgpu"),
-    }
-    with served(dist, bundled) as url:
-        if "webgpu" not in drive(url, [steps["open"], steps["offered"]], arguments=GPU)["results"][1]:
+    with served(tiny) as url, visit(url, tmp_path_factory.mktemp("profile"), GPU) as one:
+        if "webgpu" not in one.page.evaluate(OFFERED):
             pytest.skip("this Chromium has no SwiftShader")
-        visit = drive(url, [*steps.values(), *more.values()], arguments=GPU)
-    return dict(zip([*steps, *more], visit["results"], strict=True)) | {"errors": visit["errors"]}
+        seen: dict[str, Any] = {"cpu": one.picture(pictures / "two.png")}
+        seen["int8"] = one.engine("webgpu")
+        seen["mixed"] = one.choose("tiny-age_gender", "int16x8")
+        seen["float32"] = one.choose("tiny-expression", "float32")
+        seen["back"] = one.engine("cpu")
+        one.page.evaluate(NO_DEVICE)
+        seen["fallen"] = one.engine("webgpu")
+    return seen | {"errors": one.errors}
+
+
+@pytest.fixture(scope="module")
+def out_of_the_box(variants, runtime, tmp_path_factory) -> dict[str, Any]:
+    """The published models on the sample, with a study's beside them; axe's violations at every look."""
+    folder = tmp_path_factory.mktemp("app") / "site"
+    study = [variants / "expression" / level for level in ("float32", "int8")]
+    site.write(folder, site.models() | {"study tiny": study}, runtime)
+    violations = {}
+    with served(folder) as url, visit(url, tmp_path_factory.mktemp("profile")) as one:
+        for scheme in ("light", "dark"):
+            one.page.emulate_media(color_scheme=scheme)
+            violations[f"first, {scheme}"] = Axe().run(one.page).response["violations"]
+        seen: dict[str, Any] = {"sample": one.click("#sample")}
+        seen["open"] = one.page.locator("details[open]").count()
+        seen["phone"] = one.page.eval_on_selector_all(".label, .box", LABELS)
+        seen["second"] = one.choose("study tiny-expression", "int8")
+        seen["told"] = one.page.locator("dl").first.evaluate("(list) => list.textContent")
+        seen["compared"] = one.compare()
+        opened(one.page)
+        for size, name in ((PHONE, "phone"), (DESK, "desk")):
+            one.page.set_viewport_size({"width": size[0], "height": size[1]})
+            seen[f"sideways, {name}"] = one.look()["sideways"]
+            for scheme in ("light", "dark"):
+                one.page.emulate_media(color_scheme=scheme)
+                violations[f"{name}, {scheme}"] = Axe().run(one.page).response["violations"]
+        with one.page.expect_download() as download:
+            one.page.click("#save")
+        seen["saved"] = cv2.imread(str(download.value.path()))
+    return seen | {"violations": violations, "errors": one.errors}
 
 
 def pixels(opinion: dict[str, Any], channels: int) -> np.ndarray:
     """What a model saw in the page, uint8 `[size, size, channels]`."""
     side = opinion["seen"]["width"]
-    rgba = np.frombuffer(base64.b64decode(opinion["seen"]["data"]), np.uint8).reshape(side, side, 4)
+    rgba = np.array(opinion["seen"]["data"], np.uint8).reshape(side, side, 4)
     return rgba[:, :, :channels]
 
 
@@ -236,13 +239,15 @@ def test_the_camera_shows_boxes_and_its_picture_can_be_taken(session):
 def test_every_level_is_compared(session, variants):
     rows = session["compared"]
     assert {row["variant"] for row in rows} == {
-        f"{path.parent.name}/{path.name}" for path in variants.glob("*/*")
+        f"tiny/{path.parent.name}/{path.name}" for path in variants.glob("*/*")
     }
     assert all(float(row["median"]) >= float(row["fastest"]) > 0 for row in rows)
 
 
 def test_the_second_start_needs_no_network(session):
-    assert session["offline"]["faces"] == session["int8"]["faces"]
+    again, first = ([opinion["answers"] for opinion in opinions(session[n])] for n in ("offline", "int8"))
+    assert len(first) == 4
+    assert again == first
 
 
 def test_nothing_leaves_this_machine_and_nothing_goes_wrong(session):
@@ -253,7 +258,9 @@ def test_nothing_leaves_this_machine_and_nothing_goes_wrong(session):
 
 
 def test_nothing_sticks_out_sideways_on_a_phone(session):
-    assert [name for name in ("int8", "damaged", "live", "shot") if session[name]["sideways"] > 0] == []
+    assert [
+        name for name in ("int8", "damaged", "live", "shot", "unfolded") if session[name]["sideways"] > 0
+    ] == []
 
 
 def test_the_gpu_is_offered_where_there_is_one(session):
@@ -285,7 +292,7 @@ def test_the_gpu_answers_as_the_cpu_does(on_gpu):
 def test_what_the_gpu_cannot_the_cpu_does_and_the_page_says_so(on_gpu):
     fell = {(o["model"], o["level"]): o["fellBack"] == "true" for o in opinions(on_gpu["float32"])}
     assert fell == {("age_gender", "int16x8"): True, ("expression", "float32"): False}
-    told = [("int16x8" in line, "the GPU cannot" in line) for line in on_gpu["told"]]
+    told = [("int16x8" in o["facts"], "the GPU cannot" in o["facts"]) for o in opinions(on_gpu["mixed"])]
     assert told == [(True, True), (False, False)] * 2, "two faces"
 
 
@@ -294,3 +301,54 @@ def test_a_gpu_that_has_gone_leaves_the_cpu(on_gpu):
     assert [o["answers"] for o in opinions(on_gpu["fallen"])] == [
         o["answers"] for o in opinions(on_gpu["back"])
     ]
+
+
+def test_the_published_models_answer_about_the_sample_and_the_studys_are_marked(out_of_the_box):
+    faces = out_of_the_box["sample"]["faces"]
+    assert len(faces) == len(site.SAMPLE)
+    asked = {(opinion["from"], opinion["model"]) for opinion in faces[0]}
+    assert asked == {("published", name) for name in ("age_gender", "expression", "attributes")}
+    rows = {row["variant"] for row in out_of_the_box["compared"]}
+    assert {"published/facenet/int8", "study tiny/expression/int8"} <= rows
+    assert out_of_the_box["errors"] == []
+
+
+def test_a_task_has_one_answer_and_others_are_second_opinions(out_of_the_box):
+    told = out_of_the_box["told"]
+    assert told.count("second opinion") == 2, "attributes on gender, the study's model on the expression"
+    assert "study tiny" in told
+    for line in out_of_the_box["second"]["lines"]:
+        assert line.count("years") == 1
+        assert sum(line.count(word) for word in ("female", "male")) - line.count("female") == 1
+
+
+def test_answers_are_words_and_an_age_has_its_error(out_of_the_box):
+    assert "No_Beard" not in out_of_the_box["told"]
+    assert "beard" in out_of_the_box["told"]
+    assert all(" ± 5 years" in line for line in out_of_the_box["sample"]["lines"])
+
+
+def test_cards_are_folded_and_labels_lie_apart(out_of_the_box):
+    assert out_of_the_box["open"] == 0
+    places = out_of_the_box["phone"]
+    assert len(places) > len(out_of_the_box["sample"]["faces"]), "a label is shown"
+    for i, (left, top, right, bottom) in enumerate(places):
+        for other in places[:i]:
+            assert left >= other[2] or right <= other[0] or top >= other[3] or bottom <= other[1]
+
+
+def test_a_saved_picture_has_the_answers_below_the_faces(out_of_the_box):
+    height, width = out_of_the_box["saved"].shape[:2]
+    assert width == 640
+    assert height > 360
+
+
+@pytest.mark.parametrize(
+    "look", [f"{place}, {s}" for place in ("first", "phone", "desk") for s in ("light", "dark")]
+)
+def test_axe_finds_nothing(out_of_the_box, look):
+    assert [(found["id"], found["help"]) for found in out_of_the_box["violations"][look]] == []
+
+
+def test_nothing_sticks_out_when_all_is_unfolded(out_of_the_box):
+    assert out_of_the_box["sideways, phone"] == out_of_the_box["sideways, desk"] == 0

@@ -1,4 +1,5 @@
 import http.client
+import json
 import os
 import re
 import socket
@@ -26,20 +27,20 @@ STRANGE = f"""
 
 
 @pytest.fixture
-def folders(tmp_path) -> tuple[Path, Path]:
-    page, bundle = tmp_path / "dist", tmp_path / "bundle"
-    (page / "assets").mkdir(parents=True)
-    bundle.mkdir()
-    (page / "index.html").write_text("<title>pocketface</title>")
-    (page / "run.wasm").write_bytes(b"\0asm")
-    (bundle / "index.json").write_text("{}")
+def folder(tmp_path) -> Path:
+    site = tmp_path / "site"
+    (site / "bundle").mkdir(parents=True)
+    (site / "assets").mkdir()
+    (site / "index.html").write_text("<title>pocketface</title>")
+    (site / "run.wasm").write_bytes(b"\0asm")
+    (site / "bundle/index.json").write_text("{}")
     (tmp_path / "secret.txt").write_text("secret")
-    return page, bundle
+    return site
 
 
 @contextmanager
-def running(page: Path, bundle: Path):
-    with server(page, bundle, 0) as made:
+def running(site: Path):
+    with server(site, 0) as made:
         thread = threading.Thread(target=made.serve_forever, args=(0.02,))
         thread.start()
         try:
@@ -65,8 +66,8 @@ def get(address, path: str) -> http.client.HTTPResponse:
     return answer
 
 
-def test_page_and_bundle_come_with_the_headers_that_threads_need(folders):
-    with running(*folders) as address:
+def test_page_and_bundle_come_with_the_headers_that_threads_need(folder):
+    with running(folder) as address:
         assert address[0] == "127.0.0.1"
         page, wasm, index = (get(address, path) for path in ("/", "/run.wasm", "/bundle/index.json"))
     assert b"pocketface" in page.content
@@ -81,14 +82,14 @@ def test_page_and_bundle_come_with_the_headers_that_threads_need(folders):
 
 
 def test_the_policy_is_the_one_that_the_page_says_itself():
-    page = (REPOSITORY / "app/index.html").read_text(encoding="utf-8")
+    page = (REPOSITORY / "src/pocketface/app/page/index.html").read_text(encoding="utf-8")
     [said] = re.findall(r'"Content-Security-Policy"\s+content="([^"]+)"', page)
     assert said == serve.POLICY
 
 
 @pytest.mark.parametrize("path", STRANGE)
-def test_nothing_else_is_served(folders, path, capfd):
-    page, bundle = folders
+def test_nothing_else_is_served(folder, path, capfd):
+    page, bundle = folder, folder / "bundle"
     (page / "link.txt").symlink_to(page.parent / "secret.txt")
     (page / "linked").symlink_to(page.parent)
     (page / "loop").symlink_to(page / "loop")
@@ -97,7 +98,7 @@ def test_nothing_else_is_served(folders, path, capfd):
         hidden.write_text("secret")
     (page / "within.txt").symlink_to(page / ".secret")
     os.mkfifo(bundle / "pipe")
-    with running(page, bundle) as address:
+    with running(folder) as address:
         answer = exchange(address, f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         assert get(address, "/").status == 200
     head, _, body = answer.partition(b"\r\n\r\n")
@@ -109,32 +110,32 @@ def test_nothing_else_is_served(folders, path, capfd):
 @pytest.mark.parametrize(
     "hosts", [["evil.example"], ["127.0.0.1.evil.example:80"], [""], [], ["localhost", "evil.example"]]
 )
-def test_a_page_under_another_name_gets_nothing(folders, hosts):
+def test_a_page_under_another_name_gets_nothing(folder, hosts):
     asked = "".join(f"Host: {host}\r\n" for host in hosts)
-    with running(*folders) as address:
+    with running(folder) as address:
         answer = exchange(address, f"GET /bundle/index.json HTTP/1.1\r\n{asked}\r\n".encode())
     assert answer.startswith(b"HTTP/1.0 421 ")
     assert not answer.endswith(b"{}")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:9", "localhost:8765", "LocalHost"])
-def test_its_own_names_are_answered_at_any_port(folders, host):
-    with running(*folders) as address:
+def test_its_own_names_are_answered_at_any_port(folder, host):
+    with running(folder) as address:
         answer = exchange(address, f"GET /bundle/index.json HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
     assert answer.endswith(b"\r\n\r\n{}")
 
 
 @pytest.mark.parametrize("request_", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: local"])
-def test_a_silent_connection_is_ended(folders, monkeypatch, capfd, request_):
+def test_a_silent_connection_is_ended(folder, monkeypatch, capfd, request_):
     monkeypatch.setattr(serve._Handler, "timeout", serve._Handler.timeout / 100)
-    with running(*folders) as address:
+    with running(folder) as address:
         assert exchange(address, request_) == b""
     assert capfd.readouterr().err == ""
 
 
-def test_a_request_that_comes_byte_by_byte_is_ended(folders, monkeypatch, capfd):
+def test_a_request_that_comes_byte_by_byte_is_ended(folder, monkeypatch, capfd):
     monkeypatch.setattr(serve, "LONGEST", 0.2)
-    with running(*folders) as address, socket.create_connection(address[:2], timeout=0.05) as slow:
+    with running(folder) as address, socket.create_connection(address[:2], timeout=0.05) as slow:
         slow.sendall(b"GET / HTTP/1.1\r\nX: ")
         for _ in range(400):
             try:
@@ -151,10 +152,10 @@ def test_a_request_that_comes_byte_by_byte_is_ended(folders, monkeypatch, capfd)
     assert capfd.readouterr().err == ""
 
 
-def test_a_reader_that_does_not_read_is_ended(folders, monkeypatch, capfd):
-    (folders[0] / "large.bin").write_bytes(bytes(20_000_000))
+def test_a_reader_that_does_not_read_is_ended(folder, monkeypatch, capfd):
+    (folder / "large.bin").write_bytes(bytes(20_000_000))
     monkeypatch.setattr(serve._Handler, "timeout", 0.1)
-    with running(*folders) as address, socket.create_connection(address[:2], timeout=20) as deaf:
+    with running(folder) as address, socket.create_connection(address[:2], timeout=20) as deaf:
         deaf.sendall(b"GET /large.bin HTTP/1.1\r\nHost: localhost\r\n\r\n")
         time.sleep(1)
         got = 0
@@ -165,9 +166,9 @@ def test_a_reader_that_does_not_read_is_ended(folders, monkeypatch, capfd):
     assert capfd.readouterr().err == ""
 
 
-def test_connections_beyond_the_most_are_closed(folders, monkeypatch):
+def test_connections_beyond_the_most_are_closed(folder, monkeypatch):
     monkeypatch.setattr(serve, "MOST", 1)
-    with running(*folders) as address, socket.create_connection(address[:2], timeout=20) as held:
+    with running(folder) as address, socket.create_connection(address[:2], timeout=20) as held:
         held.sendall(b"GET / HTTP/1.1\r\n")
         with suppress(ConnectionError):
             assert exchange(address, b"") == b""
@@ -175,30 +176,44 @@ def test_connections_beyond_the_most_are_closed(folders, monkeypatch):
         assert held.recv(12) == b"HTTP/1.0 200"
 
 
-def test_a_page_that_is_not_built_is_told_with_the_command(folders, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    result = CliRunner().invoke(app, ["app"])
-    assert result.exit_code == 2
-    assert "npm ci" in result.output
+def test_a_taken_port_is_told(folder):
+    with running(folder) as address, pytest.raises(PocketfaceError, match="--port"):
+        server(folder, address[1])
 
 
-def test_a_missing_bundle_and_a_taken_port_are_told(folders, tmp_path):
-    with pytest.raises(PocketfaceError, match="dvc repro -f export_app"):
-        server(folders[0], tmp_path / "none", 0)
-    with running(*folders) as address, pytest.raises(PocketfaceError, match="--port"):
-        server(*folders, address[1])
+@pytest.fixture
+def outside(tmp_path, monkeypatch) -> Path:
+    """A folder that is no repository, with a runtime that has been fetched."""
+    (tmp_path / "litert").mkdir()
+    (tmp_path / "litert/index.js").write_text("runs")
+    monkeypatch.setattr("pocketface.app.runtime.runtime", lambda: tmp_path / "litert")
+    (tmp_path / "outside").mkdir()
+    monkeypatch.chdir(tmp_path / "outside")
+    return tmp_path / "outside"
 
 
-def test_the_command_tells_its_address_and_the_terms_of_the_weights(folders, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(serve, "PAGE", folders[0])
+def terms_in(told: str) -> str:
+    [terms] = told.splitlines()
+    return Path(terms.rpartition(": ")[2]).read_text()
 
+
+def test_the_command_serves_the_published_models_anywhere_and_tells_their_terms(outside, monkeypatch):
     def interrupted(_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(serve._Server, "serve_forever", interrupted)
-    result = CliRunner().invoke(app, ["app", "--port", "0", "--bundle", str(folders[1])])
+    result = CliRunner().invoke(app, ["app", "--port", "0"])
     assert result.exit_code == 0, result.output
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/  \(Ctrl-C ends it\)\n", result.stdout)
-    [terms] = result.stderr.splitlines()
-    assert Path(terms.rpartition(": ")[2]).read_text().startswith("# Terms of the published weights")
+    assert terms_in(result.stderr).startswith("# Terms of the published weights")
+    assert list(outside.iterdir()) == []
+
+
+def test_the_command_exports_a_site_of_relative_paths(outside):
+    result = CliRunner().invoke(app, ["app", "--export", "site"])
+    assert result.exit_code == 0, result.output
+    assert (outside / "site/.nojekyll").is_file()
+    assert len(json.loads((outside / "site/bundle/index.json").read_text())["variants"]) == 6
+    for path in (outside / "site").glob("*.*"):
+        if path.suffix in (".html", ".js", ".css", ".webmanifest"):
+            assert not re.search(r"""(src|href|from|fetch\()[=\s"']+/""", path.read_text()), path

@@ -35,13 +35,6 @@ def test_the_graph_makes_every_variant_and_a_comparison(copy: Copy) -> None:
     assert "expression" in comparison
 
 
-def test_the_web_app_is_handed_every_variant(copy: Copy) -> None:
-    index = json.loads((copy.root / "app_bundle/index.json").read_text())
-    assert {f"{row['model']}/{row['level']}" for row in index["variants"] if "file" in row} == {
-        f"{model}/{level}" for model in PARAMS["models"] for level in PARAMS["levels"]
-    }
-
-
 def test_a_second_run_does_nothing(copy: Copy) -> None:
     assert "Data and pipelines are up to date" in copy.run("dvc", "repro")
 
@@ -76,13 +69,13 @@ def changed(path: str, value: object) -> dict:
 
 def test_a_levels_setting_changes_only_that_level(copy: Copy) -> None:
     made = {f"convert@{model}-int8" for model in PARAMS["models"]}
-    assert copy.changed_by(changed("levels.int8.calibration", 9)) == made | {"report", "export_app"}
+    assert copy.changed_by(changed("levels.int8.calibration", 9)) == made | {"results", "report"}
 
 
 def test_a_learning_rate_changes_only_that_model(copy: Copy) -> None:
     slower = changed("models.expression.training.learning_rate", 0.001)
     assert copy.changed_by(slower) == {
-        *("learns_from@expression", "train@expression", "report", "export_app")
+        *("learns_from@expression", "train@expression", "results", "report")
     }
 
 

@@ -1,3 +1,1 @@
-"""The web app: its bundle, its server."""
-
-INDEX = "index.json"
+"""The web app: the page with its models and its runtime as a folder, and a server for it."""

@@ -1,9 +1,9 @@
 """Serving the app on this machine, with the headers that WASM threads need.
 
-with server(Path("app/dist"), Path("app_bundle"), 8765) as running:
+with server(site, 8765) as running:
     running.serve_forever()
 
-The built page is at `/`, the bundle at `/bundle/`. It listens on the loopback interface only; docs/app.md
+It listens on the loopback interface only; docs/app.md
 tells how a phone reaches it. Nothing is ever sent to it but requests for files.
 
 Other programs and web pages can reach a port of this machine. So it answers by its own names only (a page
@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from pocketface.app import INDEX
 from pocketface.core.errors import PocketfaceError
 
 ADDRESS = "127.0.0.1"
@@ -35,20 +34,19 @@ LONGEST = 60.0
 """Seconds, after which a connection is ended whatever it does; each has one request."""
 MOST = 64
 """Connections at once; further ones are closed unanswered."""
-PAGE = Path("app/dist")
-MOUNT = "bundle"
 TYPES = {
     ".js": "text/javascript",
     ".wasm": "application/wasm",
     ".webmanifest": "application/manifest+json",
     ".tflite": "application/octet-stream",
+    ".gz": "application/gzip",
 }
 POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; "
     "style-src 'self' 'unsafe-inline'; img-src 'self' blob: data:; media-src 'self' blob:; "
     "connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'"
 )
-"""What the page may load; app/index.html says the same to browsers where another server sends no headers."""
+"""What the page may load; page/index.html says the same to browsers where another server sends no headers."""
 HEADERS = {
     "Content-Security-Policy": f"{POLICY}; frame-ancestors 'none'",
     # Both make the page "cross-origin isolated", without which a browser gives no shared memory to threads.
@@ -61,25 +59,17 @@ HEADERS = {
 }
 
 
-def server(page: Path, bundle: Path, port: int) -> ThreadingHTTPServer:
+def server(site: Path, port: int) -> ThreadingHTTPServer:
     """A server that is bound and not yet running.
 
     Args:
-        page: the built page, `app/dist`.
-        bundle: what `export_app` wrote.
+        site: what `pocketface.app.site` wrote.
         port: of the loopback interface; 0 takes a free one.
 
     Raises:
-        PocketfaceError: the page is not built, there is no bundle, or the port is taken.
+        PocketfaceError: the port is taken.
     """
-    if not (page / "index.html").is_file():
-        raise PocketfaceError(
-            f"{page}: the page is not built; with Node 20 or later, "
-            "`npm ci --prefix app && npm run build --prefix app`"
-        )
-    if not (bundle / INDEX).is_file():
-        raise PocketfaceError(f"{bundle}: no models for the page; `dvc repro -f export_app` brings them")
-    handler = partial(_Handler, page=page.resolve(), bundle=bundle.resolve())
+    handler = partial(_Handler, served=_files(site.resolve()))
     try:
         return _Server((ADDRESS, port), handler)
     except OSError as error:
@@ -116,12 +106,12 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Handler(SimpleHTTPRequestHandler):
-    """Files of two folders: no lists of them, no hidden ones, nothing through links."""
+    """Files of a folder: no lists of them, no hidden ones, nothing through links."""
 
     timeout = SILENCE
 
-    def __init__(self, *arguments: Any, page: Path, bundle: Path) -> None:
-        self._page, self._bundle = page, bundle
+    def __init__(self, *arguments: Any, served: dict[str, Path]) -> None:
+        self._served = served
         super().__init__(*arguments)
 
     def parse_request(self) -> bool:
@@ -135,8 +125,7 @@ class _Handler(SimpleHTTPRequestHandler):
 
     def translate_path(self, path: str) -> str:
         wanted = unquote(path.partition("?")[0].partition("#")[0])
-        served = _files(self._page, "/") | _files(self._bundle, f"/{MOUNT}/")
-        return str(served.get("/index.html" if wanted == "/" else wanted, ""))
+        return str(self._served.get("/index.html" if wanted == "/" else wanted, ""))
 
     def guess_type(self, path: object) -> str:
         suffix = Path(str(path)).suffix
@@ -151,11 +140,11 @@ class _Handler(SimpleHTTPRequestHandler):
         pass
 
 
-def _files(root: Path, mount: str) -> dict[str, Path]:
+def _files(root: Path) -> dict[str, Path]:
     """Address -> regular file, of those that are in a folder, neither hidden nor behind a link."""
     names = {file: file.relative_to(root) for file in root.rglob("*") if file.is_file()}
     return {
-        mount + name.as_posix(): file
+        f"/{name.as_posix()}": file
         for file, name in names.items()
         if file.resolve() == file and not any(part.startswith(".") for part in name.parts)
     }

@@ -15,8 +15,6 @@ MODELS, FOLDS, EXPORTED, VARIANTS, MICRO, EVALUATION, TIMINGS = map(
 )
 REPORTS = Path("reports")
 """A folder a study; git keeps its `metrics.json` alone."""
-BUNDLE = Path("app_bundle")
-"""Where `export_app` writes what the page needs of a study, and where it is served from."""
 
 RUNS, SHEETS = Path("runs"), Path("data/contact_sheets")
 """What a training keeps while it runs; pictures to look at. Neither is an out."""

@@ -6,32 +6,24 @@ import {
   Tensor,
   TensorBufferType,
   unloadLiteRt,
-  type CompiledModel,
-  type TensorDetails,
-  type TypedArray,
-} from "@litertjs/core";
-import type { Network } from "./blazeface";
-import type { Port, Variant } from "./bundle";
-import { loadFile } from "./bundle";
-import type { Pixels } from "./pixels";
-
-declare const RUNTIME: string;
+} from "./litert/index.js";
+import { nameOf } from "./answers.js";
+import { loadFile } from "./bundle.js";
 
 /** What computes: one CPU thread, several, or the GPU. */
-const ENGINES = ["cpu", "threads", "webgpu"] as const;
-export type Engine = (typeof ENGINES)[number];
+const ENGINES = ["cpu", "threads", "webgpu"];
 
 /** More than this many threads do not help nets of a few milliseconds. */
 const MOST_THREADS = 4;
 
-export const threads = (): number => Math.min(navigator.hardwareConcurrency || 1, MOST_THREADS);
+export const threads = () => Math.min(navigator.hardwareConcurrency || 1, MOST_THREADS);
 
 /** Engine -> why it cannot be used here; null if it can. */
-export async function hindrances(): Promise<Map<Engine, string | null>> {
-  return new Map(await Promise.all(ENGINES.map(async (engine) => [engine, await hindrance(engine)] as const)));
+export async function hindrances() {
+  return new Map(await Promise.all(ENGINES.map(async (engine) => [engine, await hindrance(engine)])));
 }
 
-async function hindrance(engine: Engine): Promise<string | null> {
+async function hindrance(engine) {
   if (engine === "threads") {
     if (threads() < 2) return "this device has one processor";
     if (!self.crossOriginIsolated) return "the server sends no COOP and COEP headers";
@@ -44,31 +36,31 @@ async function hindrance(engine: Engine): Promise<string | null> {
   }
   return null;
 }
-
-let running: Engine | null = null;
+let running = null;
 
 /** Loads LiteRT for an engine; models of an earlier engine are gone. */
-export async function start(engine: Engine): Promise<void> {
+export async function start(engine) {
   if (running) unloadLiteRt();
   running = null;
-  // LiteRT tells on stderr what it does; the console's error channel is for errors.
-  Object.assign(self, { Module: { printErr: (line: string) => console.debug(line) } });
-  await loadLiteRt(RUNTIME, { threads: engine === "threads" });
+  await loadLiteRt("litert/", { threads: engine === "threads" });
   running = engine;
 }
 
 /** A file, compiled; and whether the CPU has it although the GPU was asked for. */
-async function compile(file: string): Promise<{ model: CompiledModel; fellBack: boolean }> {
+async function compile(file) {
   const bytes = await loadFile(file);
   const model = running === "webgpu" ? await onGpu(bytes) : null;
   if (model) return { model, fellBack: false };
   const cpuOptions = { numThreads: running === "threads" ? threads() : 1 };
-  return { model: await loadAndCompile(bytes, { accelerator: "wasm", cpuOptions }), fellBack: running === "webgpu" };
+  return {
+    model: await loadAndCompile(bytes, { accelerator: "wasm", cpuOptions }),
+    fellBack: running === "webgpu",
+  };
 }
 
 /** A file, compiled for the GPU and run once there; null where the GPU cannot do all of it, 16-bit integers for one. */
-async function onGpu(bytes: Uint8Array): Promise<CompiledModel | null> {
-  let model: CompiledModel | null = null;
+async function onGpu(bytes) {
+  let model = null;
   try {
     model = await loadAndCompile(bytes, { accelerator: "webgpu" });
     const [[input], [output]] = [model.getInputDetails(), model.getOutputDetails()];
@@ -84,11 +76,11 @@ async function onGpu(bytes: Uint8Array): Promise<CompiledModel | null> {
   return null;
 }
 
-async function run(model: CompiledModel, input: TensorDetails, data: TypedArray): Promise<Record<string, TypedArray>> {
+async function run(model, input, data) {
   const tensor = new Tensor(data, input.shape);
   try {
     const answers = await model.run({ [input.name]: tensor });
-    const result: Record<string, TypedArray> = {};
+    const result = {};
     for (const [name, answer] of Object.entries(answers)) {
       result[name] = await answer.data();
       answer.delete();
@@ -99,28 +91,18 @@ async function run(model: CompiledModel, input: TensorDetails, data: TypedArray)
   }
 }
 
-export async function detector(file: string): Promise<Network> {
+export async function detector(file) {
   const { model } = await compile(file);
   const [input] = model.getInputDetails();
   return async (data) => {
-    const answers = Object.values(await run(model, input, data)) as Float32Array[];
+    const answers = Object.values(await run(model, input, data));
     const [scores, values] = answers.sort((one, other) => one.length - other.length);
     return { values, scores };
   };
 }
 
-/** A variant ready to run. */
-export interface Model {
-  variant: Variant;
-  /** Whether the CPU computes although the GPU was asked for. */
-  fellBack: boolean;
-  /** Numbers per head, from raw bytes [size, size, channels]; and how long that took, in milliseconds. */
-  run(seen: Pixels): Promise<{ outputs: Record<string, Float32Array>; time: number }>;
-  delete(): void;
-}
-
-export async function open(variant: Variant): Promise<Model> {
-  if (!variant.file) throw new Error(`${variant.model}/${variant.level}: ${variant.reason}`);
+export async function open(variant) {
+  if (!variant.file) throw new Error(`${nameOf(variant)}: ${variant.reason}`);
   const { model, fellBack } = await compile(variant.file);
   const [input] = model.getInputDetails();
   return {
@@ -138,18 +120,20 @@ export async function open(variant: Variant): Promise<Model> {
   };
 }
 
-const zeros = ({ dtype, shape }: TensorDetails): TypedArray => {
+const zeros = ({ dtype, shape }) => {
   const size = shape.reduce((product, side) => product * side, 1);
   return dtype === "float32" ? new Float32Array(size) : new Uint8Array(size);
 };
 
 /** Bytes 0..255 as an input takes them; as `quantized` in src/pocketface/tflite/run.py. */
-function stored(pixels: Uint8ClampedArray, { dtype, scale, zero_point }: Port): TypedArray {
+function stored(pixels, { dtype, scale, zero_point }) {
   if (dtype === "FLOAT32") return Float32Array.from(pixels);
-  return Uint8Array.from(pixels, (value) => Math.min(Math.max(Math.round(value / scale!) + zero_point!, 0), 255));
+  return Uint8Array.from(pixels, (value) =>
+    Math.min(Math.max(Math.round(value / scale) + zero_point, 0), 255),
+  );
 }
 
-function told(values: TypedArray, { dtype, scale, zero_point }: Port): Float32Array {
-  if (dtype === "FLOAT32") return values as Float32Array;
-  return Float32Array.from(values, (value) => (value - zero_point!) * scale!);
+function told(values, { dtype, scale, zero_point }) {
+  if (dtype === "FLOAT32") return values;
+  return Float32Array.from(values, (value) => (value - zero_point) * scale);
 }

@@ -1,69 +1,76 @@
 // The page: pictures come in by file, drop or camera; levels and engines are switched; answers are drawn.
-import { Analyst, MOST_RUNS, type Analysis } from "./analyse";
-import { keep, loadBundle, type Bundle, type Variant } from "./bundle";
-import { Camera } from "./camera";
-import { frameOf, loadPicture, LARGEST, Trouble } from "./picture";
-import { blank, type Pixels } from "./pixels";
-import { hindrances, start, type Engine } from "./runtime";
-import { byId, drawBoxes, drawChoices, drawEngines, drawFaces, drawPicture, drawTable, type Row } from "./screen";
+import { nameOf } from "./answers.js";
+import { Analyst, MOST_RUNS } from "./analyse.js";
+import { keep, loadBundle } from "./bundle.js";
+import { Camera } from "./camera.js";
+import { frameOf, loadPicture, LARGEST, Trouble } from "./picture.js";
+import { blank } from "./pixels.js";
+import { hindrances, start } from "./runtime.js";
+import { byId, drawBoxes, drawChoices, drawEngines, drawFaces, drawPicture, drawTable, saved } from "./screen.js";
 
-const FIRST_LEVELS = ["int8", "float32"];
 const FIRST_ENGINE = "cpu";
 const CARDS_EVERY = 400; // milliseconds, while the camera runs
-
-const canvas = byId<HTMLCanvasElement>("picture");
-const video = byId<HTMLVideoElement>("video");
-const engines = byId<HTMLSelectElement>("engine");
+const WITH_A_PICTURE = ["compare", "save", "share"];
+const canvas = byId("picture");
+const video = byId("video");
+const engines = byId("engine");
 const camera = new Camera(video);
-
-let bundle: Bundle;
-let analyst: Analyst;
-let chosen: () => Variant[];
-let shown: { pixels: Pixels; note: string; analysis?: Analysis } | null = null;
+let bundle;
+let analyst;
+let chosen;
+let shown = null;
 
 /** What was asked last; what was asked before does not draw any more. */
 let asked = 0;
-let queue: Promise<unknown> = Promise.resolve();
+let queue = Promise.resolve();
 
 /** One thing at a time: LiteRT runs one model after the other. Troubles become sentences. */
-function inTurn(work: (mine: number) => Promise<void>): Promise<void> {
+function inTurn(work) {
   const mine = ++asked;
-  const done = queue.then(() => (mine === asked ? work(mine) : undefined)).catch((error: unknown) => {
-    if (!(error instanceof Trouble)) console.error(error);
-    say(error instanceof Trouble ? error.message : "Something went wrong here. Reload the page and try again.", "trouble");
-  });
+  const done = queue
+    .then(() => (mine === asked ? work(mine) : undefined))
+    .catch((error) => {
+      if (!(error instanceof Trouble)) console.error(error);
+      say(
+        error instanceof Trouble
+          ? error.message
+          : "Something went wrong here. Reload the page and try again.",
+        "trouble",
+      );
+    });
   queue = done;
   return done;
 }
 
-function say(text: string, kind: "" | "busy" | "trouble" = ""): void {
+function say(text, kind = "") {
   const status = byId("status");
   status.textContent = text;
   status.className = kind;
 }
 
 // Pictures
-
-function showFile(file: File): Promise<void> {
+function showFile(file) {
   stopCamera();
   return inTurn(async () => {
     clear();
     say("Reading the picture …", "busy");
     const { pixels, original } = await loadPicture(file);
     const reduced = Math.max(...original) > LARGEST;
-    const note = reduced ? ` The picture has ${original.join(" × ")} pixels; it was searched at ${pixels.width} × ${pixels.height}.` : "";
+    const note = reduced
+      ? ` The picture has ${original.join(" × ")} pixels; it was searched at ${pixels.width} × ${pixels.height}.`
+      : "";
     await look(pixels, note);
   });
 }
 
-async function look(pixels: Pixels, note: string): Promise<void> {
+async function look(pixels, note) {
   shown = { pixels, note };
   drawPicture(canvas, pixels);
   stage("picture");
   await analyseShown();
 }
 
-async function analyseShown(): Promise<void> {
+async function analyseShown() {
   if (!shown) return;
   say("Looking for faces …", "busy");
   await painted();
@@ -71,25 +78,26 @@ async function analyseShown(): Promise<void> {
   shown.analysis = analysis;
   drawBoxes(byId("boxes"), analysis.faces, shown.pixels, false);
   drawFaces(byId("faces"), analysis);
-  byId<HTMLButtonElement>("compare").disabled = !analysis.faces.length;
+  for (const id of WITH_A_PICTURE) byId(id).disabled = !analysis.faces.length;
   say(found(analysis) + shown.note);
 }
 
-function found({ faces, finding, total }: Analysis): string {
-  if (!faces.length) return "No face was found. A face that looks towards the camera, well lit and not too small, is found best.";
+function found({ faces, finding, total }) {
+  if (!faces.length)
+    return "No face was found. A face that looks towards the camera, well lit and not too small, is found best.";
   const count = faces.length === 1 ? "One face" : `${faces.length} faces`;
   return `${count}, found in ${finding.toFixed(0)} ms; ${total.toFixed(0)} ms with all answers.`;
 }
 
-function clear(): void {
+function clear() {
   shown = null;
   for (const id of ["boxes", "faces", "table"]) byId(id).replaceChildren();
-  byId<HTMLButtonElement>("compare").disabled = true;
+  for (const id of WITH_A_PICTURE) byId(id).disabled = true;
   stage("empty");
 }
 
 /** What the stage shows. */
-function stage(what: "empty" | "picture" | "camera"): void {
+function stage(what) {
   const live = what === "camera";
   byId("frame").hidden = what === "empty";
   byId("empty").hidden = what !== "empty";
@@ -99,11 +107,33 @@ function stage(what: "empty" | "picture" | "camera"): void {
   byId("camera").hidden = live;
 }
 
-const painted = (): Promise<void> => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+const painted = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+
+async function showSample() {
+  const answer = await fetch("sample.jpg");
+  await showFile(new File([await answer.blob()], "sample.jpg", { type: "image/jpeg" }));
+}
+
+const answered = async () => {
+  const picture = await saved(canvas, shown.analysis.faces);
+  return new File([picture], "pocketface.png", { type: picture.type });
+};
+
+async function save() {
+  const file = await answered();
+  const href = URL.createObjectURL(file);
+  Object.assign(document.createElement("a"), { href, download: file.name }).click();
+  URL.revokeObjectURL(href);
+}
+
+async function share() {
+  const files = [await answered()];
+  // A person who closes the menu again has not met an error.
+  await navigator.share({ files }).catch((error) => error.name !== "AbortError" && console.warn(error));
+}
 
 // Camera
-
-function useCamera(begin: () => Promise<void>): Promise<void> {
+function useCamera(begin) {
   return inTurn(async () => {
     clear();
     say("Starting the camera …", "busy");
@@ -113,11 +143,11 @@ function useCamera(begin: () => Promise<void>): Promise<void> {
   });
 }
 
-async function watch(mine: number): Promise<void> {
+async function watch(mine) {
   let drawn = 0;
   let count = -1;
   let analysing = false;
-  const again = async (): Promise<void> => {
+  const again = async () => {
     if (!camera.on || mine !== asked) return;
     if (!analysing && video.videoWidth) {
       analysing = true;
@@ -135,7 +165,7 @@ async function watch(mine: number): Promise<void> {
         if (analysis.faces.length !== count) say(found(analysis));
         count = analysis.faces.length;
       });
-      await queue.catch((error: unknown) => {
+      await queue.catch((error) => {
         console.error(error);
         say("The camera's picture could not be analysed. Reload the page and try again.", "trouble");
       });
@@ -146,20 +176,19 @@ async function watch(mine: number): Promise<void> {
   await again();
 }
 
-function takePicture(): Promise<void> {
+function takePicture() {
   const pixels = frameOf(video, LARGEST);
   stopCamera();
   return inTurn(() => look(pixels, ""));
 }
 
-function stopCamera(): void {
+function stopCamera() {
   asked++;
   camera.stop();
 }
 
 // Models
-
-async function useEngine(engine: Engine): Promise<void> {
+async function useEngine(engine) {
   say("Loading the runtime …", "busy");
   analyst.forget();
   await start(engine);
@@ -169,7 +198,7 @@ async function useEngine(engine: Engine): Promise<void> {
 }
 
 /** Another engine; one that does not start leaves the plain one. */
-async function changeEngine(engine: Engine): Promise<void> {
+async function changeEngine(engine) {
   try {
     await useEngine(engine);
   } catch (error) {
@@ -182,27 +211,28 @@ async function changeEngine(engine: Engine): Promise<void> {
   }
 }
 
-function compareLevels(): Promise<void> {
+function compareLevels() {
   return inTurn(async (mine) => {
     const face = shown?.analysis?.faces[0];
     if (!shown || !face) return;
-    const rows: Row[] = [];
+    const rows = [];
     for (const variant of bundle.variants.filter(({ file }) => file)) {
-      say(`Timing ${variant.model} ${variant.level} …`, "busy");
+      say(`Timing ${nameOf(variant)} …`, "busy");
       await painted();
       const opinion = await analyst.ask(variant, shown.pixels, face.place);
       rows.push({ variant, opinion, ...(await analyst.time(variant, opinion.seen)) });
       drawTable(byId("table"), rows);
       if (mine !== asked) return;
     }
-    say(`${rows.length} variants compared; the time is the median of up to ${MOST_RUNS} runs, ${engines.selectedOptions[0].text}.`);
+    say(
+      `${rows.length} variants compared; the time is the median of up to ${MOST_RUNS} runs, ${engines.selectedOptions[0].text}.`,
+    );
   });
 }
 
 // Start
-
-function listen(): void {
-  const file = byId<HTMLInputElement>("file");
+function listen() {
+  const file = byId("file");
   file.addEventListener("change", () => {
     if (file.files?.length) void showFile(file.files[0]);
     file.value = "";
@@ -229,36 +259,51 @@ function listen(): void {
   });
   engines.addEventListener("change", () => {
     void inTurn(async () => {
-      await changeEngine(engines.value as Engine);
+      await changeEngine(engines.value);
       if (!camera.on) await analyseShown();
     });
   });
   byId("compare").addEventListener("click", () => void compareLevels());
+  byId("sample").addEventListener("click", () => void showSample());
+  byId("save").addEventListener("click", () => void save());
+  byId("share").addEventListener("click", () => void share());
+  byId("share").hidden = !navigator.canShare?.({ files: [new File([""], "a.png", { type: "image/png" })] });
 }
 
+/** The browser says when it can install the page; until then there is no button. */
+let installing = null;
+window.addEventListener("beforeinstallprompt", (event) => {
+  event.preventDefault();
+  installing = event;
+  byId("install").hidden = false;
+});
+byId("install").addEventListener("click", () => void installing.prompt());
+window.addEventListener("appinstalled", () => (byId("install").hidden = true));
+
 /** The service worker first: what is loaded after it is there the next time without a network. */
-async function install(): Promise<void> {
+async function install() {
   if (!("serviceWorker" in navigator)) return;
   try {
     await navigator.serviceWorker.register("sw.js");
     await navigator.serviceWorker.ready;
     if (!navigator.serviceWorker.controller) {
-      await new Promise((taken) => navigator.serviceWorker.addEventListener("controllerchange", taken, { once: true }));
+      await new Promise((taken) =>
+        navigator.serviceWorker.addEventListener("controllerchange", taken, { once: true }),
+      );
     }
   } catch (error) {
     console.warn("No service worker: the page will need a network each time.", error);
   }
 }
-
 void inTurn(async () => {
   await install();
   bundle = await loadBundle().catch(() => {
-    throw new Trouble("There are no models here. Run `dvc repro export_app`, then `pocketface app`, and reload.");
+    throw new Trouble("There are no models here. Start `pocketface app` again and reload.");
   });
   analyst = new Analyst(bundle);
   const terms = new Set(bundle.variants.map(({ dataset, licence }) => `${dataset}: ${licence}`));
-  byId("terms").textContent = `Study ${bundle.study}. The models' terms are their data's. ${[...terms].join(". ")}.`;
-  chosen = drawChoices(byId("choices"), bundle.variants, FIRST_LEVELS, () => {
+  byId("terms").textContent = `The models' terms are their data's. ${[...terms].join(". ")}.`;
+  chosen = drawChoices(byId("choices"), bundle.variants, () => {
     if (!camera.on) void inTurn(() => analyseShown()); // the camera's next frame asks the new ones anyway
   });
   listen();

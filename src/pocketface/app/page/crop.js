@@ -1,35 +1,33 @@
 // From a face's points to what a model sees, as training cut it: dlib's chip, then the model's window of it.
 // In Python: benchmarks/finder.py, pocketface.cropping.geometry and pocketface.faces.view.
-import type { Point } from "./blazeface";
-import type { Alignment, Complex, Variant } from "./bundle";
-import { blank, grey, type Pixels } from "./pixels";
+// A place is where dlib's mean face lies: its centre, and `size`, a vector one mean face wide that points right along
+// it; both complex numbers, as are an alignment's weights of eye, eye, nose and mouth.
+import { nameOf } from "./answers.js";
+import { blank, grey } from "./pixels.js";
 
-/** Where dlib's mean face lies: its centre, and a vector one mean face wide that points right along it. */
-export interface Place {
-  size: Complex;
-  centre: Complex;
-}
-
-export function placeOf(points: Point[], alignment: Alignment): Place {
-  const sum = (weights: Complex[]): Complex =>
-    weights.reduce<Complex>(
-      ([re, im], [a, b], k) => [re + a * points[k][0] - b * points[k][1], im + a * points[k][1] + b * points[k][0]],
+export function placeOf(points, alignment) {
+  const sum = (weights) =>
+    weights.reduce(
+      ([re, im], [a, b], k) => [
+        re + a * points[k][0] - b * points[k][1],
+        im + a * points[k][1] + b * points[k][0],
+      ],
       [0, 0],
     );
   return { size: sum(alignment.size), centre: sum(alignment.centre) };
 }
 
 /** What a variant's model sees of a face: bytes [size, size, channels]. */
-export function seenBy(variant: Variant, picture: Pixels, place: Place): Pixels {
+export function seenBy(variant, picture, place) {
   const { cut, view } = variant;
-  if (!cut || !view) throw new Error(`${variant.model}/${variant.level}: ${variant.reason}`);
+  if (!cut || !view) throw new Error(`${nameOf(variant)}: ${variant.reason}`);
   const chip = chipOf(picture, place, cut.size, cut.margin);
   return viewOf(cut.grey || view.channels === 1 ? grey(chip) : chip, view.window, view.size);
 }
 
 /** dlib's `extract_image_chip`: out of the level of a pyramid that is just finer than the chip, by bilinear
  *  interpolation; black outside. Its levels drift by half a pixel each, right and up, and so do these. */
-export function chipOf(picture: Pixels, { size, centre }: Place, side: number, margin: number): Pixels {
+export function chipOf(picture, { size, centre }, side, margin) {
   const width = Math.hypot(...size) * (1 + 2 * margin);
   const levels = Math.max(Math.ceil(Math.log2(width / side)) - 1, 0);
   const reach = width; // enough for a turned square and the filters' borders
@@ -55,12 +53,12 @@ export function chipOf(picture: Pixels, { size, centre }: Place, side: number, m
 }
 
 /** A model's window of a chip: smoothed as much as it gets smaller, then interpolated; edges go on. */
-export function viewOf(chip: Pixels, [left, top, share]: number[], side: number): Pixels {
+export function viewOf(chip, [left, top, share], side) {
   const step = (share * chip.width) / side;
   const smooth = step > 1 ? blurred(chip, 0.5 * Math.sqrt(step * step - 1)) : chip;
   const view = blank(side, side, chip.channels);
   const last = chip.width - 1;
-  const clamp = (at: number): number => Math.min(Math.max(at, 0), last);
+  const clamp = (at) => Math.min(Math.max(at, 0), last);
   for (let row = 0, to = 0; row < side; row++) {
     const y = clamp(top * chip.height + (row + 0.5) * step - 0.5);
     for (let column = 0; column < side; column++, to += chip.channels) {
@@ -71,7 +69,7 @@ export function viewOf(chip: Pixels, [left, top, share]: number[], side: number)
 }
 
 /** Bilinear interpolation at (x, y), counted from pixels' centres; leaves `out` black outside. */
-function between({ data, width, height, channels }: Pixels, x: number, y: number, out: Uint8ClampedArray, to: number): void {
+function between({ data, width, height, channels }, x, y, out, to) {
   const [column, row] = [Math.floor(x), Math.floor(y)];
   if (column < 0 || row < 0 || x > width - 1 || y > height - 1) return;
   const [right, below] = [x - column, y - row];
@@ -85,7 +83,7 @@ function between({ data, width, height, channels }: Pixels, x: number, y: number
 }
 
 /** The part of a picture about a square, and where it begins. */
-function part(picture: Pixels, x: number, y: number, side: number): [Pixels, number, number] {
+function part(picture, x, y, side) {
   const [left, top] = [Math.max(Math.floor(x), 0), Math.max(Math.floor(y), 0)];
   const right = Math.max(Math.min(Math.ceil(x + side), picture.width), left);
   const bottom = Math.max(Math.min(Math.ceil(y + side), picture.height), top);
@@ -97,15 +95,14 @@ function part(picture: Pixels, x: number, y: number, side: number): [Pixels, num
   }
   return [result, left, top];
 }
-
 const BINOMIAL = [1, 3, 3, 1].map((weight) => weight / 8);
 
 /** Half the size, smoothed before. */
-function halved(pixels: Pixels): Pixels {
+function halved(pixels) {
   return halvedAlong(halvedAlong(pixels, true), false);
 }
 
-function halvedAlong(pixels: Pixels, across: boolean): Pixels {
+function halvedAlong(pixels, across) {
   const { width, height, channels, data } = pixels;
   const result = across ? blank(width >> 1, height, channels) : blank(width, height >> 1, channels);
   const last = (across ? width : height) - 1;
@@ -127,14 +124,16 @@ function halvedAlong(pixels: Pixels, across: boolean): Pixels {
 }
 
 /** Gauss, as OpenCV blurs bytes: as many taps, reflected edges. */
-function blurred(pixels: Pixels, sigma: number): Pixels {
+function blurred(pixels, sigma) {
   const taps = Math.round(6 * sigma + 1) | 1;
   const middle = (taps - 1) / 2;
-  const weights = Array.from({ length: taps }, (_, i) => Math.exp(-((i - middle) ** 2) / (2 * sigma * sigma)));
+  const weights = Array.from({ length: taps }, (_, i) =>
+    Math.exp(-((i - middle) ** 2) / (2 * sigma * sigma)),
+  );
   const total = weights.reduce((sum, weight) => sum + weight, 0);
   const kernel = weights.map((weight) => weight / total);
   const { width, height, channels } = pixels;
-  const along = (source: Float64Array | Uint8ClampedArray, stride: number, length: number): Float64Array => {
+  const along = (source, stride, length) => {
     const result = new Float64Array(source.length);
     for (let at = 0; at < source.length; at++) {
       const place = Math.floor(at / stride) % length;

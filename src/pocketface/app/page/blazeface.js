@@ -1,5 +1,8 @@
 // BlazeFace. The same as benchmarks/blazeface.py, which explains it; a test holds the two together.
-import { blank, resized, type Pixels } from "./pixels";
+// A face: `{score, box, points}`; box is left, top, right, bottom in pixels; points are eye, eye, nose, mouth, ear, ear,
+// the left ones of the picture first. A network takes float32 [128, 128, 3] in [-1, 1] and gives values [896, 16] and
+// scores [896].
+import { blank, resized } from "./pixels.js";
 
 const SIDE = 128;
 const GRIDS = [
@@ -13,23 +16,9 @@ const PART = 0.6;
 const COVERED = 0.5;
 const CLOSE = 2;
 
-export type Point = [number, number];
-/** Left, top, right, bottom in pixels. */
-export type Box = [number, number, number, number];
-
-export interface Found {
-  score: number;
-  box: Box;
-  /** Eye, eye, nose, mouth, ear, ear; the left ones of the picture first. */
-  points: Point[];
-}
-
-/** Runs the network on float32 [128, 128, 3] in [-1, 1]: its values [896, 16] and scores [896]. */
-export type Network = (input: Float32Array) => Promise<{ values: Float32Array; scores: Float32Array }>;
-
 /** The faces in a picture: those of the whole picture first, the surest first. */
-export async function findFaces(picture: Pixels, network: Network): Promise<Found[]> {
-  const found: Found[] = [];
+export async function findFaces(picture, network) {
+  const found = [];
   for (const region of regions(picture.width, picture.height)) {
     for (const face of await look(picture, region, network)) {
       if (cutOff(face.box, region, picture)) continue;
@@ -41,7 +30,7 @@ export async function findFaces(picture: Pixels, network: Network): Promise<Foun
   return found;
 }
 
-function* regions(width: number, height: number): Generator<Box> {
+function* regions(width, height) {
   yield [0, 0, width, height];
   const side = Math.round(PART * Math.max(width, height));
   for (const top of new Set([0, Math.max(height - side, 0)])) {
@@ -51,26 +40,28 @@ function* regions(width: number, height: number): Generator<Box> {
   }
 }
 
-async function closer(picture: Pixels, face: Found, network: Network): Promise<Point[]> {
+async function closer(picture, face, network) {
   const region = closeBy(face.box);
-  const looks: Point[][] = [];
+  const looks = [];
   for (const mirror of [false, true]) {
-    const nearby = (await look(picture, region, network, mirror)).filter((other) => shared(other.box, face.box) > 0);
+    const nearby = (await look(picture, region, network, mirror)).filter(
+      (other) => shared(other.box, face.box) > 0,
+    );
     nearby.sort((one, other) => overlap(other.box, face.box) - overlap(one.box, face.box));
     if (nearby.length) looks.push(nearby[0].points);
   }
   if (!looks.length) return face.points;
-  return face.points.map((_, i) => [0, 1].map((k) => mean(looks.map((points) => points[i][k]))) as Point);
+  return face.points.map((_, i) => [0, 1].map((k) => mean(looks.map((points) => points[i][k]))));
 }
 
-function closeBy(box: Box): Box {
+function closeBy(box) {
   const side = Math.max(Math.round(CLOSE * Math.max(box[2] - box[0], box[3] - box[1])), 1);
   const left = Math.round((box[0] + box[2]) / 2 - side / 2);
   const top = Math.round((box[1] + box[3]) / 2 - side / 2);
   return [left, top, left + side, top + side];
 }
 
-async function look(picture: Pixels, region: Box, network: Network, mirror = false): Promise<Found[]> {
+async function look(picture, region, network, mirror = false) {
   const [left, top, right, bottom] = region;
   const scale = SIDE / Math.max(right - left, bottom - top);
   const width = Math.max(Math.round((right - left) * scale), 1);
@@ -89,7 +80,7 @@ async function look(picture: Pixels, region: Box, network: Network, mirror = fal
   );
 }
 
-function prepared(square: Pixels, mirror: boolean): Float32Array {
+function prepared(square, mirror) {
   const input = new Float32Array(square.data.length);
   for (let row = 0, to = 0; row < SIDE; row++) {
     for (let column = 0; column < SIDE; column++) {
@@ -100,60 +91,65 @@ function prepared(square: Pixels, mirror: boolean): Float32Array {
   return input;
 }
 
-function decoded(values: Float32Array, scores: Float32Array): Found[] {
-  const faces: Found[] = [];
+function decoded(values, scores) {
+  const faces = [];
   ANCHORS.forEach(([x, y], i) => {
     const score = 1 / (1 + Math.exp(-Math.min(Math.max(scores[i], -80), 80)));
     if (score < MIN_SCORE) return;
     const at = values.subarray(16 * i, 16 * i + 16);
-    const box: Box = [
-      x + at[0] - at[2] / 2,
-      y + at[1] - at[3] / 2,
-      x + at[0] + at[2] / 2,
-      y + at[1] + at[3] / 2,
-    ];
-    const points = Array.from({ length: 6 }, (_, k): Point => [x + at[4 + 2 * k], y + at[5 + 2 * k]]);
+    const box = [x + at[0] - at[2] / 2, y + at[1] - at[3] / 2, x + at[0] + at[2] / 2, y + at[1] + at[3] / 2];
+    const points = Array.from({ length: 6 }, (_, k) => [x + at[4 + 2 * k], y + at[5 + 2 * k]]);
     faces.push({ score, box, points });
   });
   return faces.sort((one, other) => other.score - one.score);
 }
 
-function merged(faces: Found[]): Found[] {
-  const result: Found[] = [];
-  for (let left = faces; left.length; ) {
+function merged(faces) {
+  const result = [];
+  for (let left = faces; left.length;) {
     const [first] = left;
     const same = left.filter((face) => face === first || overlap(face.box, first.box) > SAME_FACE);
     left = left.filter((face) => !same.includes(face));
     const weights = same.map((face) => face.score);
     result.push({
       score: first.score,
-      box: first.box.map((_, k) => mean(same.map((face) => face.box[k]), weights)) as Box,
-      points: first.points.map(
-        (_, i) => [0, 1].map((k) => mean(same.map((face) => face.points[i][k]), weights)) as Point,
+      box: first.box.map((_, k) =>
+        mean(
+          same.map((face) => face.box[k]),
+          weights,
+        ),
+      ),
+      points: first.points.map((_, i) =>
+        [0, 1].map((k) =>
+          mean(
+            same.map((face) => face.points[i][k]),
+            weights,
+          ),
+        ),
       ),
     });
   }
   return result;
 }
 
-function mirrored({ score, box, points }: Found): Found {
+function mirrored({ score, box, points }) {
   return {
     score,
     box: [SIDE - box[2], box[1], SIDE - box[0], box[3]],
-    points: MIRROR.map((i): Point => [SIDE - points[i][0], points[i][1]]),
+    points: MIRROR.map((i) => [SIDE - points[i][0], points[i][1]]),
   };
 }
 
-function moved({ score, box, points }: Found, scale: number, left: number, top: number): Found {
-  const [x, y] = [(value: number) => value / scale + left, (value: number) => value / scale + top];
+function moved({ score, box, points }, scale, left, top) {
+  const [x, y] = [(value) => value / scale + left, (value) => value / scale + top];
   return {
     score,
     box: [x(box[0]), y(box[1]), x(box[2]), y(box[3])],
-    points: points.map(([px, py]): Point => [x(px), y(py)]),
+    points: points.map(([px, py]) => [x(px), y(py)]),
   };
 }
 
-function cutOff(box: Box, [left, top, right, bottom]: Box, { width, height }: Pixels): boolean {
+function cutOff(box, [left, top, right, bottom], { width, height }) {
   return (
     (left > 0 && box[0] < left) ||
     (top > 0 && box[1] < top) ||
@@ -162,30 +158,29 @@ function cutOff(box: Box, [left, top, right, bottom]: Box, { width, height }: Pi
   );
 }
 
-function overlap(one: Box, other: Box): number {
+function overlap(one, other) {
   const both = shared(one, other);
   const union = area(one) + area(other) - both;
   return union > 0 ? both / union : 0;
 }
 
-function covered(one: Box, other: Box): number {
+function covered(one, other) {
   const smaller = Math.min(area(one), area(other));
   return smaller > 0 ? shared(one, other) / smaller : 0;
 }
 
-const shared = (one: Box, other: Box): number =>
+const shared = (one, other) =>
   Math.max(Math.min(one[2], other[2]) - Math.max(one[0], other[0]), 0) *
   Math.max(Math.min(one[3], other[3]) - Math.max(one[1], other[1]), 0);
 
-const area = (box: Box): number => Math.max(box[2] - box[0], 0) * Math.max(box[3] - box[1], 0);
+const area = (box) => Math.max(box[2] - box[0], 0) * Math.max(box[3] - box[1], 0);
 
-function mean(values: number[], weights: number[] = values.map(() => 1)): number {
+function mean(values, weights = values.map(() => 1)) {
   const total = weights.reduce((sum, weight) => sum + weight, 0);
   return values.reduce((sum, value, i) => sum + value * weights[i], 0) / total;
 }
-
-const ANCHORS: Point[] = GRIDS.flatMap(([n, k]) =>
-  Array.from({ length: n * n * k }, (_, i): Point => {
+const ANCHORS = GRIDS.flatMap(([n, k]) =>
+  Array.from({ length: n * n * k }, (_, i) => {
     const cell = Math.floor(i / k);
     return [(((cell % n) + 0.5) / n) * SIDE, ((Math.floor(cell / n) + 0.5) / n) * SIDE];
   }),

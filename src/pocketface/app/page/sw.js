@@ -1,6 +1,6 @@
 // Keeps the page for use without a network. What changes under one name is asked for first and kept for when
 // nobody answers; everything else has its content in its name (or belongs to a version of the page) and is
-// taken from the cache once it is there.
+// taken from the cache once it is there. src/pocketface/app/site.py fills in the version and the list of files.
 const CACHE = "pocketface-__VERSION__";
 const BUNDLE = "pocketface-bundle";
 const FILES = "__FILES__";

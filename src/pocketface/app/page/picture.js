@@ -1,5 +1,5 @@
 // From a file or a video frame to pixels, or to a sentence that says why not.
-import { rgb, type Pixels } from "./pixels";
+import { rgb } from "./pixels.js";
 
 /** What went wrong, for the person before the screen. */
 export class Trouble extends Error {}
@@ -11,21 +11,19 @@ const MOST_PIXELS = 100e6;
 const MOST_BYTES = 80e6;
 const SMALLEST = 16;
 
-export interface Loaded {
-  pixels: Pixels;
-  /** Width and height of the file's picture. */
-  original: [number, number];
-}
-
-export async function loadPicture(file: File): Promise<Loaded> {
+export async function loadPicture(file) {
   if (!file.size) throw new Trouble(`“${file.name}” is empty.`);
-  if (file.size > MOST_BYTES) throw new Trouble(`“${file.name}” is too large: at most ${MOST_BYTES / 1e6} MB.`);
+  if (file.size > MOST_BYTES)
+    throw new Trouble(`“${file.name}” is too large: at most ${MOST_BYTES / 1e6} MB.`);
   const bitmap = await createImageBitmap(file, { imageOrientation: "from-image" }).catch(() => {
-    throw new Trouble(`“${file.name}” cannot be read as a picture. It may be damaged, or of a kind this browser does not know.`);
+    throw new Trouble(
+      `“${file.name}” cannot be read as a picture. It may be damaged, or of a kind this browser does not know.`,
+    );
   });
   try {
-    const original: [number, number] = [bitmap.width, bitmap.height];
-    if (Math.min(...original) < SMALLEST) throw new Trouble(`“${file.name}” is too small: ${original.join(" × ")} pixels.`);
+    const original = [bitmap.width, bitmap.height];
+    if (Math.min(...original) < SMALLEST)
+      throw new Trouble(`“${file.name}” is too small: ${original.join(" × ")} pixels.`);
     if (original[0] * original[1] > MOST_PIXELS) {
       throw new Trouble(`“${file.name}” is too large: more than ${MOST_PIXELS / 1e6} megapixels.`);
     }
@@ -36,14 +34,17 @@ export async function loadPicture(file: File): Promise<Loaded> {
 }
 
 /** The current frame, small enough to keep up with. */
-export function frameOf(video: HTMLVideoElement, largest = LIVE): Pixels {
+export function frameOf(video, largest = LIVE) {
   return drawn(video, video.videoWidth, video.videoHeight, largest);
 }
 
-function drawn(source: CanvasImageSource, width: number, height: number, largest: number): Pixels {
+function drawn(source, width, height, largest) {
   const scale = Math.min(largest / Math.max(width, height), 1);
-  const canvas = new OffscreenCanvas(Math.max(Math.round(width * scale), 1), Math.max(Math.round(height * scale), 1));
-  const context = canvas.getContext("2d", { willReadFrequently: true })!;
+  const canvas = new OffscreenCanvas(
+    Math.max(Math.round(width * scale), 1),
+    Math.max(Math.round(height * scale), 1),
+  );
+  const context = canvas.getContext("2d", { willReadFrequently: true });
   context.fillStyle = "white"; // behind transparent parts
   context.fillRect(0, 0, canvas.width, canvas.height);
   context.imageSmoothingQuality = "high";

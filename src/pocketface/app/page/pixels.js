@@ -1,14 +1,6 @@
-// Pictures as bytes, and the little arithmetic that BlazeFace's input and the crops need of them.
-
-/** Bytes row by row, `channels` a pixel. */
-export interface Pixels {
-  width: number;
-  height: number;
-  channels: number;
-  data: Uint8ClampedArray;
-}
-
-export const blank = (width: number, height: number, channels: number): Pixels => ({
+// Pictures as bytes, and the little arithmetic that BlazeFace's input and the crops need of them:
+// `{width, height, channels, data}`, bytes row by row, `channels` a pixel.
+export const blank = (width, height, channels) => ({
   width,
   height,
   channels,
@@ -16,7 +8,7 @@ export const blank = (width: number, height: number, channels: number): Pixels =
 });
 
 /** RGB of what a canvas holds. */
-export function rgb(image: ImageData): Pixels {
+export function rgb(image) {
   const result = blank(image.width, image.height, 3);
   for (let from = 0, to = 0; to < result.data.length; from += 4, to += 3) {
     result.data[to] = image.data[from];
@@ -27,7 +19,7 @@ export function rgb(image: ImageData): Pixels {
 }
 
 /** For a canvas. */
-export function rgba(pixels: Pixels): ImageData {
+export function rgba(pixels) {
   const image = new ImageData(pixels.width, pixels.height);
   for (let from = 0, to = 0; to < image.data.length; from += pixels.channels, to += 4) {
     for (let k = 0; k < 3; k++) image.data[to + k] = pixels.data[from + (pixels.channels === 3 ? k : 0)];
@@ -37,7 +29,7 @@ export function rgba(pixels: Pixels): ImageData {
 }
 
 /** Rec. 601 luma, as OpenCV and training have it. */
-export function grey(pixels: Pixels): Pixels {
+export function grey(pixels) {
   const result = blank(pixels.width, pixels.height, 1);
   for (let i = 0; i < result.data.length; i++) {
     result.data[i] =
@@ -48,12 +40,7 @@ export function grey(pixels: Pixels): Pixels {
 
 /** A rectangle of a picture, black where it reaches over the edge, made `width` x `height` by averaging areas
  *  (or, where it grows, by interpolation). */
-export function resized(
-  picture: Pixels,
-  [left, top, right, bottom]: readonly number[],
-  width: number,
-  height: number,
-): Pixels {
+export function resized(picture, [left, top, right, bottom], width, height) {
   const across = shares(left, right, width, picture.width);
   const down = shares(top, bottom, height, picture.height);
   const { channels } = picture;
@@ -76,11 +63,11 @@ export function resized(
 }
 
 /** For each of `count` new pixels over `from` ... `to`: which old ones it is made of, and with what share. */
-function shares(from: number, to: number, count: number, limit: number): [number, number][][] {
+function shares(from, to, count, limit) {
   const step = (to - from) / count;
   return Array.from({ length: count }, (_, i) => {
     const start = from + i * step;
-    const parts: [number, number][] = [];
+    const parts = [];
     if (step >= 1) {
       for (let at = Math.floor(start); at < start + step - 1e-9; at++) {
         parts.push([at, (Math.min(at + 1, start + step) - Math.max(at, start)) / step]);
@@ -89,7 +76,7 @@ function shares(from: number, to: number, count: number, limit: number): [number
       const centre = start + step / 2 - 0.5;
       const low = Math.floor(centre);
       // Beyond the rectangle its edge goes on.
-      const inside = (at: number): number => Math.min(Math.max(at, Math.ceil(from)), Math.floor(to) - 1);
+      const inside = (at) => Math.min(Math.max(at, Math.ceil(from)), Math.floor(to) - 1);
       parts.push([inside(low), 1 - (centre - low)], [inside(low + 1), centre - low]);
     }
     return parts.filter(([at, share]) => share > 0 && at >= 0 && at < limit);

@@ -1,25 +1,27 @@
 // The camera: front or back, and a sentence when it cannot be had.
-import { Trouble } from "./picture";
+import { Trouble } from "./picture.js";
 
-export type Facing = "user" | "environment";
-
-const REASONS: Record<string, string> = {
-  NotAllowedError: "The camera was not allowed. Allow it in the browser's settings for this page, or choose a picture instead.",
+const REASONS = {
+  NotAllowedError:
+    "The camera was not allowed. Allow it in the browser's settings for this page, or choose a picture instead.",
   NotFoundError: "No camera was found. Choose a picture instead.",
-  NotReadableError: "Another program is using the camera. Close it and try again, or choose a picture instead.",
+  NotReadableError:
+    "Another program is using the camera. Close it and try again, or choose a picture instead.",
 };
 
 export class Camera {
-  facing: Facing = "user";
-  private stream?: MediaStream;
+  facing = "user";
+  stream;
 
-  constructor(private video: HTMLVideoElement) {}
+  constructor(video) {
+    this.video = video;
+  }
 
-  get on(): boolean {
+  get on() {
     return this.stream !== undefined;
   }
 
-  async start(facing: Facing = this.facing): Promise<void> {
+  async start(facing = this.facing) {
     this.stop();
     if (!navigator.mediaDevices) {
       throw new Trouble("The camera needs a secure address: https, or this computer's own (localhost).");
@@ -30,18 +32,18 @@ export class Camera {
         video: { facingMode: facing, width: { ideal: 1280 }, height: { ideal: 720 } },
       });
     } catch (error) {
-      throw new Trouble(REASONS[(error as Error).name] ?? `The camera cannot be used (${(error as Error).message}).`);
+      throw new Trouble(REASONS[error.name] ?? `The camera cannot be used (${error.message}).`);
     }
     this.facing = facing;
     this.video.srcObject = this.stream;
     await this.video.play();
   }
 
-  turn(): Promise<void> {
+  turn() {
     return this.start(this.facing === "user" ? "environment" : "user");
   }
 
-  stop(): void {
+  stop() {
     this.stream?.getTracks().forEach((track) => track.stop());
     this.stream = undefined;
     this.video.srcObject = null;
