@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 from importlib.metadata import version
@@ -207,7 +208,7 @@ def test_predict_says_it_to_a_person_too(colour_model, tmp_path):
     path.write_bytes(drawn.jpeg(drawn.scene(ANN)))
     result = run("predict", path, "--model", colour_model)
     assert f"{path}: face " in result.stdout
-    assert "expression neutral (50%)" in result.stdout
+    assert "expression neutral 50%" in result.stdout
 
 
 def test_predict_says_of_a_bare_file_that_nothing_could_be_checked(colour, colour_model, tmp_path):
@@ -250,7 +251,7 @@ def test_predict_draws_what_it_says(colour_model, tmp_path):
     (tmp_path / "in/bad.jpg").write_bytes(b"\xff\xd8\xff no more")
     one = run("predict", tmp_path / "in/ann.jpg", "--model", colour_model, "--draw", tmp_path / "one.png")
     assert one.exit_code == 0, one.output
-    assert decode((tmp_path / "one.png").read_bytes()).shape == (360, 480, 3)
+    assert decode((tmp_path / "one.png").read_bytes()).shape[1] == 480
     several = run("predict", tmp_path / "in", "--model", colour_model, "--draw", tmp_path / "all")
     assert several.exit_code == 0, several.output
     assert sorted(path.name for path in (tmp_path / "all").iterdir()) == ["ann.png", "wall.png"]
@@ -289,7 +290,7 @@ def test_predict_draws_boxes_into_a_reduced_picture(colour_model, tmp_path, monk
     left, top, right, bottom = json.loads(result.stdout)[0]["faces"][0]["box"]
     assert right - left > 80, "in the file's own pixels"
     boxed = decode((tmp_path / "out.png").read_bytes())
-    assert boxed.shape == (180, 240, 3)
+    assert boxed.shape[0] > 180, "the answers are below"
     assert tuple(boxed[(top + bottom) // 4, left // 2]) == BOX
     assert tuple(boxed[top // 2, (left + right) // 4]) == BOX
 
@@ -335,6 +336,29 @@ def test_a_pattern_names_the_variants_that_were_made(colour_model, tmp_path, mon
     assert json.loads((tmp_path / "out.json").read_text())["models"] == {
         "colour/int8": ["age", "expression", "gender"]
     }
+
+
+def test_models_that_answer_the_same_give_one_answer_and_second_opinions(colour_model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ann.jpg").write_bytes(drawn.jpeg(drawn.scene(ANN)))
+    for name in ("colour", "other"):
+        folder = variant_folder(tmp_path / f"variants/{name}/int8", colour_model, level="int8")
+        card = folder / "card.json"
+        card.write_text(card.read_text().replace('"model": "colour"', f'"model": "{name}"'))
+    told = run("predict", "ann.jpg", "--model", "variants/*/int8", "--json")
+    assert told.exit_code == 0, told.output
+    [face] = json.loads(told.stdout)[0]["faces"]
+    [other] = face["second_opinions"]
+    assert other["model"] == "other/int8"
+    assert {name: face[name] for name in ("age", "gender", "expression")}.items() <= other.items()
+    assert (
+        "second opinion of other/int8: age " in run("predict", "ann.jpg", "--model", "variants/*/int8").stdout
+    )
+    (tmp_path / "labels.csv").write_text("path,age\nann.jpg,20\n")
+    measured = run("evaluate", "--model", "variants/*/int8", "--data", "labels.csv", "--json", "out.json")
+    assert measured.exit_code == 0, measured.output
+    assert "other/int8 is not measured on age, expression, gender: a model named before it" in measured.stderr
+    assert json.loads((tmp_path / "out.json").read_text())["models"]["other/int8"] == []
 
 
 def test_predict_tells_of_names_that_the_output_cannot_encode(colour_model, tmp_path):
@@ -440,7 +464,7 @@ def test_commands_find_the_repository_from_a_folder_in_it(checked, tmp_path, mon
     assert within("check", "--update", "--junit", "check.xml").exit_code == 0
     assert (tmp_path / "baselines/tiny.yaml").is_file()
     assert (tmp_path / "own/figures/check.xml").is_file(), "what a person names is where they are"
-    assert "utkface: " in within("data", "list").stdout
+    assert "utkface " in within("data", "list").stdout
     checked.write_text("{")
     assert "results/results.parquet: not a results table" in within("track").stderr
     assert "results/results.parquet: not a results table" in within("choose").stderr
@@ -460,7 +484,13 @@ def test_data_list_names_every_dataset(tmp_path, monkeypatch):
     result = run("data", "list")
     assert result.exit_code == 0, result.output
     for dataset in yaml.safe_load((tmp_path / "data/sources.yaml").read_text())["datasets"]:
-        assert f"{dataset}: " in result.stdout
+        assert re.search(rf"^ *{dataset} +no ", result.stdout, re.MULTILINE), dataset
+    last = f"{dataset}"
+    archive = tmp_path / "data/raw" / last / "files.zip"
+    archive.parent.mkdir(parents=True)
+    archive.write_bytes(bytes(2_000_000))
+    first = next(line for line in run("data", "list").stdout.splitlines() if " no " in line or " MB " in line)
+    assert first.split()[:3] == [last, "2", "MB"]
     (tmp_path / "data/sources.yaml").unlink()
     assert run("data", "list").exit_code == 2
 

@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -42,11 +42,13 @@ Models = Annotated[
         "--model",
         metavar="MODEL",
         help="A published model (`attributes`, `facenet/int8`), a variant's folder, a .tflite file or a "
-        "quoted pattern: 'variants/*/int8' is what `dvc repro` made; once per task. By default the published "
-        "models of age, gender and expression.",
+        "quoted pattern: 'variants/*/int8' is what `dvc repro` made. Of models that answer the same, the "
+        "first gives the answer. By default the published models of age, gender and expression.",
     ),
 ]
 Threads = Annotated[int, typer.Option(min=1, max=256, help="CPU threads of each model.")]
+WIDE = 200
+"""Characters of a table that goes into a file."""
 
 
 def _studies(incomplete: str) -> list[str]:
@@ -163,7 +165,7 @@ def predict(
         Path | None,
         typer.Option(
             metavar="OUT.png",
-            help="Write the picture with boxes and answers in it; of several pictures, name a folder. "
+            help="Write the picture with boxes in it and answers below it; of several, name a folder. "
             "Of a JPEG above 100 megapixels half its size is written.",
         ),
     ] = None,
@@ -196,7 +198,8 @@ def predict(
 
     files = predicting.pictures_in(pictures)
     drawn = _drawn(files, draw)
-    variants = open_variants(_models(model), threads)
+    with _quietly():
+        variants = open_variants(_models(model), threads)
     typer.echo(f"note: {terms()}", err=True)
     _warn(variants)
     rows = list(predicting.predict(variants, files, multiprocessing.cpu_count()))
@@ -261,7 +264,8 @@ def evaluate(
     from pocketface.evaluation.labelled import evaluate_pictures
     from pocketface.evaluation.variants import open_variants
 
-    variants = open_variants(_models(model), threads)
+    with _quietly():
+        variants = open_variants(_models(model), threads)
     _warn(variants)
     search = Search(detect=detect, centre_if_none=no_face == "center")
     found = evaluate_pictures(variants, labels, search, multiprocessing.cpu_count())
@@ -294,14 +298,16 @@ def explain(
 
         pocketface explain me.jpg --model models/age_gender --out maps.png
     """
-    from pocketface import explain as explaining
     from pocketface.published import model_card, named
-    from pocketface.training.fit import load
 
     folder = named(model)
     card = model_card(folder)
-    face = explaining.see(card, picture)
-    outputs = explaining.layer_outputs(load(card, folder), face)
+    with _quietly():
+        from pocketface import explain as explaining
+        from pocketface.training.fit import load
+
+        face = explaining.see(card, picture)
+        outputs = explaining.layer_outputs(load(card, folder), face)
     explaining.write(out, explaining.draw(outputs, card.outputs, maps))
     typer.echo(f"{shown(out)}: {len(outputs)} layers")
 
@@ -336,7 +342,9 @@ def serve_app(
     typer.echo(f"note: {terms()}", err=True)
     with TemporaryDirectory() as scratch:
         site = export or Path(scratch) / "site"
-        write(site, models(), runtime())
+        fetched = runtime()
+        with _quietly():
+            write(site, models(), fetched)
         if export:
             typer.echo(f"{export}: written; any host that serves it by https runs the app")
             return
@@ -572,17 +580,35 @@ def publish(
 @data.command("list")
 @exit_cleanly
 def list_data() -> None:
-    """Says of every dataset: what it holds, its licence, where it would come from, what is here."""
+    """Lists the datasets, those first that are here: where they come from, what they hold, their terms."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
     from pocketface.fetching.status import status
 
     _enter_repository()
-    for row in status():
-        pictures = "? pictures" if row.pictures is None else f"{row.pictures:,} pictures"
-        packed = "not packed" if row.raw is None else f"packed, {row.raw / 1e6:.0f} MB"
-        typer.echo(f"{row.dataset}: {row.title}")
-        typer.echo(f"    {pictures}, labelled {', '.join(row.labels)}")
-        typer.echo(f"    licence: {row.licence}")
-        typer.echo(f"    from {row.origin}; {row.archives} archives here, {packed}")
+    table = Table(box=box.SIMPLE_HEAD)
+    for title in ("dataset", "here", "from", "pictures", "labels", "terms"):
+        table.add_column(title, no_wrap=title in ("dataset", "here", "terms"))
+    for row in sorted(status(), key=lambda row: not row.here):
+        pictures = "?" if row.pictures is None else f"{row.pictures:,}"
+        table.add_row(row.dataset, row.here or "no", row.origin, pictures, ", ".join(row.labels), row.licence)
+    Console(width=None if sys.stdout.isatty() else WIDE).print(table)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Keeps off the terminal what TensorFlow and LiteRT say in C++ when they start; errors are exceptions."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 @studies.command("list")
@@ -712,15 +738,12 @@ def _described(row: dict[str, Any]) -> list[str]:
 
 
 def _face(face: dict[str, Any]) -> str:
-    said = []
-    for head, answer in face.items():
-        if head == "box":
-            left, top, right, bottom = answer
-            said.append(f"face {right - left}x{bottom - top} at {left},{top}")
-        elif isinstance(answer, str):
-            said.append(f"{head} {answer} ({face[f'{head}_probability']:.0%})")
-        elif not head.endswith("_probability"):
-            said.append(f"{head} {answer:.0f}")
+    from pocketface.evaluation.draw import described
+
+    left, top, right, bottom = face["box"]
+    said = [f"face {right - left}x{bottom - top} at {left},{top}", *described(face)]
+    for other in face.get("second_opinions", []):
+        said.append(f"second opinion of {other['model']}: {', '.join(described(other))}")
     return ", ".join(said)
 
 
@@ -745,6 +768,8 @@ def _notes(found: dict[str, Any]) -> Iterator[str]:
 
     if found["unanswered"]:
         yield f"none of the models answers {', '.join(found['unanswered'])}"
+    for name, heads in found["second"].items():
+        yield f"{name} is not measured on {', '.join(heads)}: a model named before it answers that"
     for column in found["further"]:
         meant = f"; did you mean {label!r}?" if (label := hint(column)) else ""
         yield f"no label, so its words are groups: {column}{meant}"

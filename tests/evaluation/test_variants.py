@@ -3,7 +3,7 @@ import pytest
 from colour_variants import card, variant_folder
 from pocketface.cards import CARD, MODEL_FILE
 from pocketface.core.errors import PocketfaceError
-from pocketface.evaluation.variants import open_variant, open_variants
+from pocketface.evaluation.variants import open_variant, open_variants, second_to
 from pocketface.faces.settings import Input
 
 
@@ -76,6 +76,8 @@ def test_what_is_no_model_at_all(tmp_path):
         open_variant(tmp_path / "none.tflite")
 
 
-def test_two_models_with_the_same_answer(colour_model):
-    with pytest.raises(PocketfaceError, match="answer age; give one --model per task"):
-        open_variants([colour_model, colour_model])
+def test_of_two_models_with_the_same_answer_the_later_one_is_second(colour_model, tmp_path):
+    other = tmp_path / "other.tflite"
+    other.write_bytes(colour_model.read_bytes())
+    first, second = open_variants([colour_model, other])
+    assert second_to([first, second]) == [set(), set(first.outputs)]

@@ -33,20 +33,20 @@ def touch(path: Path, content: bytes = b"") -> None:
 def test_what_is_here_is_counted_and_its_origin_named(sources: Path):
     first = row(sources)
     assert (first.dataset, first.pictures, first.labels, first.licence) == ("x", 7, ("age",), "research")
-    assert (first.origin, first.archives, first.raw) == ("https, manual", "0 of 2", None)
+    assert (first.origin, first.here) == ("https, manual", "")
     touch(sources.parent / "archives/x/x.zip")
-    assert (row(sources).origin, row(sources).archives) == ("https, manual", "1 of 2")
+    assert (row(sources).origin, row(sources).here) == ("https, manual", "1 of 2")
     touch(sources.parent / "archives/x/y.txt")
     touch(sources.parent / "raw/x/files.zip", b"12345")
-    assert (row(sources).origin, row(sources).archives, row(sources).raw) == ("archives", "2 of 2", 5)
+    assert (row(sources).origin, row(sources).here) == ("archives", "0 MB")
 
 
 def test_archives_of_other_names_are_named(sources: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(MIRROR, str(sources.parent / "mirror"))
     touch(sources.parent / "mirror/x/archive.zip")
-    assert (row(sources).origin, row(sources).archives) == ("mirror", "0 of 2")
+    assert (row(sources).origin, row(sources).here) == ("mirror", "")
     touch(sources.parent / "archives/x/archive.zip")
-    assert (row(sources).origin, row(sources).archives) == ("archives", "archive.zip instead of 2")
+    assert (row(sources).origin, row(sources).here) == ("archives", "archive.zip instead of 2")
 
 
 def test_a_mirror_is_named_when_it_has_everything(sources: Path, monkeypatch: pytest.MonkeyPatch):
@@ -64,4 +64,4 @@ def test_what_is_rendered_needs_no_archive(sources: Path):
     del content["datasets"]["x"]["files"]
     content["datasets"]["x"]["rendered"] = {"generator": "weights/x", "photographs": 7, "seed": 1}
     sources.write_text(yaml.safe_dump(content))
-    assert (row(sources).origin, row(sources).archives) == ("rendered", "0 of 0")
+    assert (row(sources).origin, row(sources).here) == ("rendered", "")

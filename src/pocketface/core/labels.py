@@ -51,6 +51,14 @@ CELEBA_ATTRIBUTES = tuple(
 NO_YES = ("no", "yes")
 """What an attribute's 0 and 1 say."""
 
+
+def in_words(head: str, label: str) -> tuple[str, str]:
+    """An answer for a person: `No_Beard`, `no` is `beard`, `yes`; `gender`, `male` stays."""
+    if head.startswith("No_"):
+        label = NO_YES[label == NO_YES[0]]
+    return head.removeprefix("No_").removeprefix("Wearing_").replace("_", " ").lower(), label
+
+
 CLASSES = {
     "gender": GENDERS,
     "race": tuple(dict.fromkeys(RACES + FAIRFACE_RACES)),

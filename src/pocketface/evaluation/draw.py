@@ -5,6 +5,7 @@
 `row` is one of what `pocketface.evaluation.predict` yields.
 """
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,47 +15,88 @@ import numpy as np
 
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import written_whole
+from pocketface.core.labels import NO_YES, in_words
 from pocketface.cropping.detect import scaled
 
 BOX, INK, PAPER = (255, 196, 0), (255, 255, 255), (30, 30, 30)
 """RGB."""
 FONT = cv2.FONT_HERSHEY_SIMPLEX
-LINES_A_FACE = 7
-"""Lines of text that are as high as a face, in the middle of the allowed range of letters."""
-SMALLEST, LARGEST = 12, 64
-"""Height of a line in pixels."""
+LINE, SMALLEST, LARGEST = 1 / 30, 14, 64
+"""Height of a line of text: its share of the picture's longer side, and limits in pixels."""
+NARROWEST = 24
+"""Characters of a line, at least; a picture that is narrower gets a margin."""
 
 
 def described(face: dict[str, Any]) -> list[str]:
-    """What there is to say of a face, a line a head: `age 34`, `gender female 98%`."""
-    lines = []
+    """What there is to say of a face, a task each: `age 34`, `gender female 98%`, `beard: yes 80%`."""
+    said = []
     for head, answer in face.items():
-        if isinstance(answer, str):
-            lines.append(f"{head} {answer} {face[f'{head}_probability']:.0%}")
-        elif head != "box" and not head.endswith("_probability"):
-            lines.append(f"{head} {answer:.0f}")
-    return lines
+        if isinstance(answer, str) and f"{head}_probability" in face:
+            task, word = in_words(head, answer)
+            told = f"{task}: {word}" if word in NO_YES else f"{task} {word}"
+            said.append(f"{told} {face[f'{head}_probability']:.0%}")
+        elif isinstance(answer, float) and not head.endswith("_probability"):
+            said.append(f"{head} {answer:.0f}")
+    return said
 
 
 def draw(picture: np.ndarray, faces: Sequence[dict[str, Any]], reduction: int = 1) -> np.ndarray:
-    """The picture with a box round every face, and what it was answered beside it.
+    """The picture with a box round every face, and the answers below the picture: nothing lies over a face.
 
     Args:
         picture: uint8 `[H, W, 3]`, RGB; it is not changed.
-        faces: as `pocketface.evaluation.predict` gives them.
+        faces: as `pocketface.evaluation.predict` gives them; several are numbered, in their order.
         reduction: of the picture against the pixels that the boxes are in, as `decode_reduced` gives it.
 
     Returns:
-        uint8 `[H, W, 3]`, RGB.
+        uint8 `[H + text, W or wider, 3]`, RGB.
     """
-    drawn = np.ascontiguousarray(picture)
-    drawn = drawn.copy() if drawn is picture else drawn
-    for face in faces:
-        left, top, right, bottom = scaled(face["box"], 1 / reduction)
-        line = int(np.clip((bottom - top) / LINES_A_FACE, SMALLEST, LARGEST))
-        cv2.rectangle(drawn, (left, top), (right, bottom), BOX, max(1, line // 10))
-        _write_lines(drawn, described(face), left, bottom, line)
+    height, width = picture.shape[:2]
+    line = int(np.clip(LINE * max(height, width), SMALLEST, LARGEST))
+    numbers = [f"{i}  " if len(faces) > 1 else "" for i, _ in enumerate(faces, 1)]
+    characters = max(NARROWEST, 10 * width // _width("0123456789", line))
+    told = [number + ", ".join(described(face)) for number, face in zip(numbers, faces, strict=True)]
+    lines = [part for text in told for part in textwrap.wrap(text, characters, subsequent_indent="   ")]
+    widest = max((_width(text, line) + line for text in lines), default=0)
+    drawn = np.full(
+        (height + line * len(lines) + line // 2 * bool(lines), max(width, widest), 3), PAPER, np.uint8
+    )
+    drawn[:height, :width] = picture
+    boxes = [scaled(face["box"], 1 / reduction) for face in faces]
+    for (left, top, right, bottom), number in zip(boxes, numbers, strict=True):
+        cv2.rectangle(drawn[:height, :width], (left, top), (right, bottom), BOX, max(1, line // 10))
+        if number and (place := _free((left, top, right, bottom), boxes, line, (width, height))):
+            x, y = place
+            cv2.rectangle(drawn, place, (x + line - 1, y + line - 1), PAPER, cv2.FILLED)
+            _write(drawn, number.strip(), x + line // 4, y, line, BOX)
+    for i, text in enumerate(lines):
+        _write(drawn, text, line // 2, height + line * i, line, INK)
     return drawn
+
+
+def _free(
+    box: tuple[int, ...], boxes: Sequence[tuple[int, ...]], side: int, extent: tuple[int, int]
+) -> tuple[int, int] | None:
+    """Left and top of a square beside a box, in the picture and over no face; None if there is none."""
+    left, top, right, bottom = box
+    for x, y in ((left, top - side), (left, bottom), (left - side, top), (right, top)):
+        inside = 0 <= x <= extent[0] - side and 0 <= y <= extent[1] - side
+        if inside and all(x >= b[2] or x + side <= b[0] or y >= b[3] or y + side <= b[1] for b in boxes):
+            return x, y
+    return None
+
+
+def _scale(line: int) -> float:
+    return cv2.getFontScaleFromHeight(FONT, round(0.6 * line))
+
+
+def _width(text: str, line: int) -> int:
+    return cv2.getTextSize(text, FONT, _scale(line), max(1, line // 16))[0][0]
+
+
+def _write(drawn: np.ndarray, text: str, left: int, top: int, line: int, colour: tuple[int, ...]) -> None:
+    place = (left, top + round(0.8 * line))
+    cv2.putText(drawn, text, place, FONT, _scale(line), colour, max(1, line // 16), cv2.LINE_AA)
 
 
 def write(path: Path, drawn: np.ndarray) -> None:
@@ -92,19 +134,3 @@ def places(files: Sequence[Path], out: Path) -> list[Path]:
         count = taken[file.stem] = taken.get(file.stem, 0) + 1
         found.append(out / (f"{file.stem}.png" if count == 1 else f"{file.stem}-{count}.png"))
     return found
-
-
-def _write_lines(drawn: np.ndarray, lines: Sequence[str], left: int, bottom: int, line: int) -> None:
-    """Below the box where there is room, else at the picture's lower edge; never off its right edge."""
-    if not lines:
-        return
-    height, width = drawn.shape[:2]
-    scale = cv2.getFontScaleFromHeight(FONT, round(0.6 * line))
-    thickness = max(1, line // 16)
-    widest = max(cv2.getTextSize(text, FONT, scale, thickness)[0][0] for text in lines) + line // 2
-    x = max(0, min(left, width - widest))
-    y = max(0, min(bottom, height - line * len(lines)))
-    cv2.rectangle(drawn, (x, y), (x + widest, y + line * len(lines)), PAPER, cv2.FILLED)
-    for i, text in enumerate(lines):
-        place = (x + line // 4, y + line * i + round(0.75 * line))
-        cv2.putText(drawn, text, place, FONT, scale, INK, thickness, cv2.LINE_AA)

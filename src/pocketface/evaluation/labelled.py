@@ -15,7 +15,7 @@ import pandas as pd
 from pocketface.core.errors import PocketfaceError
 from pocketface.evaluation.finding import REASONS, Search, look_at
 from pocketface.evaluation.label_csv import COLUMNS, PATH, read_labels
-from pocketface.evaluation.variants import Variant
+from pocketface.evaluation.variants import Variant, second_to
 from pocketface.metrics.answers import answerable, varies
 from pocketface.metrics.confidence import intervals
 from pocketface.metrics.groups import by_group
@@ -31,7 +31,7 @@ def evaluate_pictures(
     """Measures models on labelled pictures.
 
     Args:
-        variants: of which no two answer the same.
+        variants: of those that answer the same, the first one is measured.
         labels: a csv, see `pocketface.evaluation.label_csv`; its paths are relative to its folder.
         search: where the face is.
         workers: processes that search for faces, see `pocketface.evaluation.finding.look_at`.
@@ -40,7 +40,8 @@ def evaluate_pictures(
         `models` (name -> heads), `n` (pictures answered), `rejected` (a list of `path` and `reason`),
         `metrics`, `intervals`, `metric_n`, `baseline`, `by_group` as `summary`
         gives them, `varies` (whether the answers differ between pictures at all), `unanswered` (label
-        columns that no model answers), `further` (the columns besides that are groupings) and `ignored`
+        columns that no model answers), `second` (model -> heads that it is not measured on, since one before
+        it answers them), `further` (the columns besides that are groupings) and `ignored`
         (those of more than `MOST_GROUPS` words, which are not).
 
     Raises:
@@ -69,8 +70,11 @@ def evaluate_pictures(
     table = table.iloc[answered].reset_index(drop=True)
     grouped, ignored = further(table)
     known = pd.concat([table[[column for column in table if column in COLUMNS]], *answers], axis=1)
+    known = known.loc[:, ~known.columns.duplicated()]
+    second = second_to(variants)
     return summary(known, table[grouped]) | {
-        "models": {variant.name: sorted(variant.outputs) for variant in variants},
+        "models": {v.name: sorted(set(v.outputs) - heads) for v, heads in zip(variants, second, strict=True)},
+        "second": {v.name: sorted(heads) for v, heads in zip(variants, second, strict=True) if heads},
         "rejected": rejected,
         "varies": all(map(varies, stacks)),
         "unanswered": unanswered(variants, table.columns),

@@ -13,7 +13,7 @@ from pocketface.core.errors import PocketfaceError
 from pocketface.cropping.picture import SIGNATURE_BYTES, is_picture
 from pocketface.datasets import PICTURE_SUFFIXES
 from pocketface.evaluation.finding import NO_FACE, REASONS, Search, look_at
-from pocketface.evaluation.variants import Variant
+from pocketface.evaluation.variants import Variant, second_to
 
 OTHER = "not a picture, or of a kind that is not read"
 
@@ -67,19 +67,29 @@ def predict(variants: Sequence[Variant], files: Sequence[Path], workers: int = 1
     Yields:
         Per file `path`, `status` (`ok`, or one of `pocketface.evaluation.finding.REASONS`) and `faces`,
         largest first: `box` [left, top, right, bottom] in the file's own pixels, turned upright, and per
-        head its answer, and for classes `HEAD_probability`, the share given to that answer. Of a picture that
-        could not be read `detail` says what was found, and the remedy.
+        head its answer, and for classes `HEAD_probability`, the share given to that answer. Where several
+        models answer a head, the first one's is the answer; `second_opinions` then has an entry per other
+        one, `model` and its answers. Of a picture that could not be read `detail` says what was found, and
+        the remedy.
     """
     wanted = [(variant.crop, variant.input) for variant in variants]
+    second = second_to(variants)
     for looked in look_at(files, wanted, Search(every=True, detect="dlib"), workers):
         faces = []
         for box, seen in zip(looked.boxes, looked.faces, strict=True):
             face: dict[str, Any] = {"box": list(box)}
-            for variant, pixels in zip(variants, seen, strict=True):
-                face |= _answers(variant, pixels)
+            for variant, pixels, others in zip(variants, seen, second, strict=True):
+                _add(face, variant.name, _answers(variant, pixels), others)
             faces.append(face)
         detail = {"detail": looked.detail} if looked.detail else {}
         yield {"path": str(looked.path), "status": looked.reason or "ok", **detail, "faces": faces}
+
+
+def _add(face: dict[str, Any], model: str, answers: dict[str, Any], second: set[str]) -> None:
+    others = {name: told for name, told in answers.items() if name.removesuffix("_probability") in second}
+    face |= {name: told for name, told in answers.items() if name not in others}
+    if others:
+        face.setdefault("second_opinions", []).append({"model": model} | others)
 
 
 def _answers(variant: Variant, pixels: Any) -> dict[str, Any]:

@@ -87,21 +87,18 @@ def open_variant(path: Path, threads: int = 1) -> Variant:
 
 
 def open_variants(paths: Sequence[Path], threads: int = 1) -> list[Variant]:
-    """Opens several models that together answer each question once.
+    """Opens several models; see `open_variant` for what it raises."""
+    return [open_variant(path, threads) for path in paths]
 
-    Raises:
-        PocketfaceError: as `open_variant`; or two of them answer the same.
-    """
-    variants = [open_variant(path, threads) for path in paths]
-    answered_by: dict[str, str] = {}
+
+def second_to(variants: Sequence[Variant]) -> list[set[str]]:
+    """Of each variant those heads that one before it answers, too: there it gives a second opinion."""
+    answered: set[str] = set()
+    second = []
     for variant in variants:
-        for head in variant.outputs:
-            if head in answered_by:
-                raise PocketfaceError(
-                    f"both {answered_by[head]} and {variant.name} answer {head}; give one --model per task"
-                )
-            answered_by[head] = variant.name
-    return variants
+        second.append(answered & set(variant.outputs))
+        answered |= set(variant.outputs)
+    return second
 
 
 def _without_card(runner: Runner) -> Variant:

@@ -18,8 +18,8 @@ class Row(NamedTuple):
         pictures: how many upstream has; None if nobody says.
         origin: where it would come from if it were fetched now: `archives`, `mirror`, or the kinds of
             upstream in the order tried, e.g. `google-drive, manual`; `rendered` if it is made here.
-        archives: wanted files in the archives folder, e.g. `2 of 3`, or `faces.zip instead of 3`.
-        raw: size of the unpacked zip in bytes; None if there is none.
+        here: what of it is: `32 MB` packed in data/raw, else `2 of 3` wanted files in the archives folder, or
+            `faces.zip instead of 3`; empty if nothing is.
     """
 
     dataset: str
@@ -28,8 +28,7 @@ class Row(NamedTuple):
     labels: tuple[str, ...]
     licence: str
     origin: str
-    archives: str
-    raw: int | None
+    here: str
 
 
 def status(sources: Path = outs.SOURCES, archives: Path = outs.ARCHIVES, raw: Path = outs.RAW) -> list[Row]:
@@ -53,9 +52,16 @@ def _row(name: str, source: Source, archives: Path, raw: Path) -> Row:
         source.labels,
         source.licence,
         "archives" if instead or (parts and here == len(parts)) else _origin(name, source),
-        f"{instead} instead of {len(parts)}" if instead else f"{here} of {len(parts)}",
-        packed.stat().st_size if packed.is_file() else None,
+        _here(packed, instead, here, len(parts)),
     )
+
+
+def _here(packed: Path, instead: str, present: int, wanted: int) -> str:
+    if packed.is_file():
+        return f"{packed.stat().st_size / 1e6:.0f} MB"
+    if instead:
+        return f"{instead} instead of {wanted}"
+    return f"{present} of {wanted}" if present else ""
 
 
 def _origin(name: str, source: Source) -> str:
