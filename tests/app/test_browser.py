@@ -6,6 +6,8 @@ The page's kernels are LiteRT.js's (WASM, XNNPACK), Python's are `KERNELS` of `p
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +157,28 @@ def out_of_the_box(variants, runtime, tmp_path_factory) -> dict[str, Any]:
             one.page.click("#save")
         seen["saved"] = cv2.imread(str(download.value.path()))
     return seen | {"violations": violations, "errors": one.errors}
+
+
+class PlainHost(SimpleHTTPRequestHandler):
+    """A host that sends no headers of ours, and has the browser unpack what ends in .gz."""
+
+    def end_headers(self) -> None:
+        if self.path.endswith(".gz"):
+            self.send_header("Content-Encoding", "gzip")
+        super().end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+def test_a_site_runs_in_a_folder_of_a_plain_host(tiny, tmp_path):
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(PlainHost, directory=tiny.parent)) as host:
+        threading.Thread(target=host.serve_forever, daemon=True).start()
+        with visit(f"http://127.0.0.1:{host.server_port}/{tiny.name}/", tmp_path) as one:
+            assert one.page.evaluate("self.crossOriginIsolated") is False
+            assert len(one.click("#sample")["faces"]) == len(site.SAMPLE)
+        host.shutdown()
+    assert one.errors == []
 
 
 def pixels(opinion: dict[str, Any], channels: int) -> np.ndarray:
