@@ -577,6 +577,105 @@ def publish(
             typer.echo(f"{PREFIX}{name}/{level}: {figures.size_bytes:,} bytes, {', '.join(found)}")
 
 
+@app.command()
+@exit_cleanly
+def quantize(
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help=".keras, .h5, .onnx, .tflite, or a SavedModel's folder.")
+    ],
+    labels: Annotated[
+        Path,
+        typer.Option("--data", metavar="LABELS.csv", help="Labelled pictures; or a folder of folders."),
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write.")] = Path("quantized"),
+    calibrate: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Pictures to calibrate on; by default some of the labelled ones."
+        ),
+    ] = None,
+    head: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="HEAD=OUTPUT:LABEL,...", help="Which output answers a label, and the order of its words."
+        ),
+    ] = None,
+    levels: Annotated[
+        str | None,
+        typer.Option(metavar="LEVEL,LEVEL...", help="By default all but the slow ones; `all` is every one."),
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option(min=16, max=512, help="Of a model that takes any size of picture.")
+    ] = None,
+    detect: Annotated[
+        Literal["auto", "dlib", "none"],
+        typer.Option(help="`none`: each picture is what the model sees; `dlib`: its largest face."),
+    ] = "none",
+    study: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Write studies/NAME.yaml, to go on with `dvc repro`.")
+    ] = None,
+) -> None:
+    """Says what each quantization level of your own model costs on your own pictures, and which to take.
+
+    How its pixels were prepared is found out: twelve usual settings are tried on the labelled pictures. What
+    was assumed is said, and how sure it is. Writes a table, a page, and the files with their cards.
+
+    Examples:
+
+        pocketface quantize mine.keras --data labels.csv --out quantized
+
+        pocketface quantize mine.onnx --data pictures/ --head label=probs:no,yes --calibrate more/
+    """
+    from pocketface.bring.heads import spoken
+    from pocketface.bring.wizard import LEVELS, write_study
+    from pocketface.bring.wizard import quantize as quantizing
+
+    chosen = list(LEVELS) if levels == "all" else levels.split(",") if levels else ()
+    said, workers = [spoken(text) for text in head or ()], multiprocessing.cpu_count()
+    done = quantizing(model, labels, out, calibrate, said, chosen, size, detect, workers, _say)
+    if study is not None:
+        _say(f"{write_study(study, done, labels, detect, Path())}: `pocketface run --study {study}`")
+
+
+def _say(line: str) -> None:
+    typer.echo(shown(line))
+
+
+@data.command("add")
+@exit_cleanly
+def add_data(
+    name: Annotated[str, typer.Argument(help="Of the dataset, in lower case.")],
+    source: Annotated[
+        Path, typer.Option("--csv", metavar="LABELS.csv", help="As of `evaluate`; or a folder a class.")
+    ],
+    column: Annotated[
+        str, typer.Option("--label", metavar="NAME", help="What the classes of folders are, e.g. mask.")
+    ] = "label",
+    licence: Annotated[
+        str, typer.Option(help="The terms of the pictures, which go into every card.")
+    ] = "yours",
+) -> None:
+    """Makes a dataset of your own pictures: packs them, adds it to data/sources.yaml, prints its stanza.
+
+    A column `split` (train, val, test) says which are measured on; without it, people are kept apart by a
+    column `person` or `identity`, and else pictures go by their content. Further columns are labels of yours.
+
+    Examples:
+
+        pocketface data add mine --csv labels.csv
+
+        pocketface data add masks --csv pictures/ --label mask
+    """
+    from pocketface.bring.faces import add, labelled
+
+    source = source.resolve()
+    _enter_repository()
+    table, folder = labelled(source, column)
+    added = add(name, table, folder, Path(), licence)
+    typer.echo(f"{name}: {added.pictures} pictures, labelled {', '.join(added.labels)}; for params.yaml:")
+    typer.echo(added.stanza, nl=False)
+
+
 @data.command("list")
 @exit_cleanly
 def list_data() -> None:

@@ -50,7 +50,8 @@ class Study(Plan):
     @model_validator(mode="after")
     def _all_names_resolve(self) -> "Study":
         for name in self.datasets:
-            known(f"datasets.{name}", name, dataset_names())
+            if self.datasets[name].reader is None:
+                known(f"datasets.{name}", name, dataset_names())
         for name, level in self.levels.items():
             known(f"levels.{name}", name, list(LEVELS))
             for metric in level.max_drop:

@@ -347,7 +347,7 @@ def _index(records: Sequence[Record], shards: Sequence[Shard], labels: Sequence[
             "same_as": pd.Series(index=range(len(records)), dtype="str"),
         }
     )
-    for label in dict.fromkeys([*LABELS, *labels]):
+    for label in dict.fromkeys([*LABELS, *labels, *(label for record in records for label in record.labels)]):
         years = label.startswith("age") and label not in CLASSES
         dtype = "Int8" if label in CELEBA_ATTRIBUTES else "float64" if years else "str"
         index[label] = pd.Series([record.labels.get(label) for record in records], dtype=dtype)

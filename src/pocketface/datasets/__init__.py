@@ -10,6 +10,7 @@ A module of this package has
 - `read(archive)`: a `Record` for every picture in the archive, sorted by `image`;
 - `picture(archive, image)`, only where the pictures are not plain members of the archive.
 
+A name that is no module is a dataset of somebody's own: `pocketface data add` packs it, `labelled` reads it.
 To add one: a module here, an entry in `data/sources.yaml`, a stanza under `datasets:` in params.
 """
 
@@ -28,6 +29,8 @@ from typing import cast
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.hashing import hashed_split, unit_hash
 
+LABELLED = "labelled"
+SPLITS = ("train", "val", "test")
 PICTURE_SUFFIXES = tuple(
     ".jpg .jpeg .jpe .jif .jfif .mpo .png .apng .gif .webp .avif .avifs .heic .heif .hif .bmp .tif .tiff "
     ".pbm .pgm .ppm .pnm .pfm".split()
@@ -58,12 +61,12 @@ class Record:
 
 
 def names() -> list[str]:
-    """The datasets there are, sorted."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    """The datasets there are, sorted; those that `labelled` reads have names of their own."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name != LABELLED)
 
 
 def labels(name: str) -> tuple[str, ...]:
-    """The label columns of dataset `name`; a `PocketfaceError` if there is none."""
+    """The label columns of dataset `name`."""
     return cast(tuple[str, ...], _module(name).LABELS)
 
 
@@ -165,9 +168,7 @@ def in_sample(image: str, fraction: float) -> bool:
 
 
 def _module(name: str) -> ModuleType:
-    if name not in names():
-        raise PocketfaceError(f"no dataset {name!r}; there are {', '.join(names())}")
-    return importlib.import_module(f"{__name__}.{name}")
+    return importlib.import_module(f"{__name__}.{name if name in names() else LABELLED}")
 
 
 def _remedy(name: str) -> str:

@@ -69,7 +69,8 @@ def evaluate_pictures(
     answers = [variant.decode(stack) for variant, stack in zip(variants, stacks, strict=True)]
     table = table.iloc[answered].reset_index(drop=True)
     grouped, ignored = further(table)
-    known = pd.concat([table[[column for column in table if column in COLUMNS]], *answers], axis=1)
+    heads = [head for variant in variants for head in variant.outputs]
+    known = pd.concat([table[[column for column in table if column in (*COLUMNS, *heads)]], *answers], axis=1)
     known = known.loc[:, ~known.columns.duplicated()]
     second = second_to(variants)
     return summary(known, table[grouped]) | {

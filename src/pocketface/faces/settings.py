@@ -41,6 +41,7 @@ class Dataset(Strict):
     Attributes:
         sample: keeps a fixed fraction of its pictures, chosen by a hash of the name.
         crop: how faces are cut out.
+        reader: `labelled` of what `pocketface data add` has packed; others have a reader of their name.
         contradictory: whether copies of a picture that have different labels are used, each with its own; by
             default none of them is.
     """
@@ -48,6 +49,7 @@ class Dataset(Strict):
     sample: Fraction = 1.0
     crop: Crop
     contradictory: bool = False
+    reader: Literal["labelled"] | None = None
 
 
 class Input(Strict):

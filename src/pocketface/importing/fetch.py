@@ -21,7 +21,7 @@ from pocketface.core.files import written_whole
 from pocketface.faces import seen
 from pocketface.fetching.obtain import Unavailable, obtain
 from pocketface.fetching.sources import Source, Sources
-from pocketface.importing import hdf5, onnx_graph
+from pocketface.importing import hdf5, onnx_graph, own
 from pocketface.importing.layers import assign
 from pocketface.layers.heads import meaning
 from pocketface.layers.macs import macs
@@ -47,6 +47,8 @@ def fetch(study: Plan, name: str, sources: Sources, out: Path, archives: Path = 
             architecture.
     """
     stanza = study.models[name]
+    if stanza.file is not None:
+        return own.bring(name, stanza, study.datasets[stanza.dataset].crop, out)
     if stanza.weights is None:
         raise PocketfaceError(f"models.{name} is trained, not fetched: `dvc repro train@{name}`")
     known = seen.fingerprints([])
@@ -120,8 +122,8 @@ def _of_others(
 def _of_ours(stanza: Model, folder: Path) -> tuple[keras.Model, dict[str, object]]:
     """Of a folder that `pocketface publish` made; what it is stands in its card."""
     card = published.read(folder)
-    own = (card.architecture, dict(card.options), card.input, list(card.outputs))
-    if own != (stanza.architecture, stanza.options, stanza.input, stanza.heads):
+    published_as = (card.architecture, dict(card.options), card.input, list(card.outputs))
+    if published_as != (stanza.architecture, stanza.options, stanza.input, stanza.heads):
         raise PocketfaceError(
             f"{folder}: published as {card.architecture} with {dict(card.options)}, {card.input} and "
             f"the heads {list(card.outputs)}; the stanza must say the same"

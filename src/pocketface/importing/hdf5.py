@@ -91,3 +91,27 @@ def _array(group: h5py.Group, path: str) -> h5py.Dataset:
     if data.dtype.kind != "f" or data.shape is None or len(data.shape) > MOST_DIMENSIONS:
         raise PocketfaceError(f"{data.name} is not an array of floats: {data.dtype} {data.shape}")
     return data
+
+
+def check_links(path: Path) -> None:
+    """Checks a file of which Keras reads the arrays: all of it is in the file.
+
+    Raises:
+        PocketfaceError: a link, or an array, leads elsewhere.
+    """
+    with h5py.File(path, "r") as file:
+        todo: list[h5py.Group] = [file]
+        seen = 0
+        while todo:
+            group = todo.pop()
+            for name in group:
+                seen += 1
+                if seen > MOST_NAMES * 10:
+                    raise PocketfaceError(f"{path}: more than {MOST_NAMES * 10} members")
+                member = _member(group, name, object)
+                if isinstance(member, h5py.Group):
+                    todo.append(member)
+                elif member.external or member.is_virtual:
+                    raise PocketfaceError(
+                        f"{member.name} keeps its numbers in another file, which is refused"
+                    )

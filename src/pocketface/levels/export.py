@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from pocketface.cards import ModelCard, read_card, write_card
+from pocketface.cards import MODEL_FILE, ModelCard, read_card, write_card
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import written_whole
 from pocketface.faces import calibrate
 from pocketface.levels.converter import to_tflite
 from pocketface.levels.source import ANSWERS, FLOAT32, NETWORK, WEIGHTS
+from pocketface.tflite.file import TFLiteFile
 from pocketface.training.fit import load
 
 PARITY_FACES = 200
@@ -40,7 +41,16 @@ def export(trained: Path, views: Path, out: Path) -> ModelCard:
     with written_whole(out) as partial:
         partial.mkdir(parents=True)
         if card.status == "ok":
-            model, faces = load(card, trained), calibrate.load(views).first(PARITY_FACES).pixels
+            faces = calibrate.load(views).first(PARITY_FACES).pixels
+            if (
+                trained / MODEL_FILE
+            ).is_file():  # a network that came as a file, see `pocketface.importing.own`
+                file = TFLiteFile.read(trained / MODEL_FILE)
+                (partial / FLOAT32).write_bytes(file.content)
+                np.savez(partial / ANSWERS, **file.answers(faces))  # type: ignore[arg-type] # NumPy's stubs
+                write_card(partial, card)
+                return card
+            model = load(card, trained)
             try:
                 (partial / FLOAT32).write_bytes(to_tflite(model).content)
                 np.savez(partial / ANSWERS, **model.predict(faces.astype(np.float32), verbose=0))

@@ -70,6 +70,8 @@ def network(exported: Path, threads: int | None = None) -> "keras.Model":
     """
     import keras
 
+    if not (exported / NETWORK).is_file():
+        raise PocketfaceError("made of a model of Keras, and this one came as a file of TFLite")
     from pocketface.layers.heads import RankProbabilities, WeightedSum
     from pocketface.training.runtime import limit_threads
 

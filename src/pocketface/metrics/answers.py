@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pocketface.core.errors import PocketfaceError
-from pocketface.core.labels import CELEBA_ATTRIBUTES, Output
+from pocketface.core.labels import Output
 
 AGE_RANGE = (0.0, 120.0)
 """Years. An answer outside is set to the nearer end."""
@@ -44,16 +44,12 @@ def answerable(heads: Iterable[str]) -> list[str]:
     labels = []
     for head in heads:
         labels += ["age", "age_group", "age_band"] if head == "age" else [head]
-    return [label for label in labels if label in MEASURED]
+    return labels
 
 
 def varies(outputs: Mapping[str, np.ndarray]) -> bool:
     """Whether every head answers at least two of the faces differently; one face alone proves nothing."""
     return all(len(output) < 2 or bool((output != output[0]).any()) for output in outputs.values())
-
-
-MEASURED = ("age", "age_group", "age_band", "gender", "expression", *CELEBA_ATTRIBUTES)
-"""The label columns that there is a metric for."""
 
 
 def _decode_one(head: str, output: np.ndarray, meaning: Output) -> dict[str, np.ndarray]:

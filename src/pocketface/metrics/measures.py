@@ -281,7 +281,18 @@ def comparisons(table: pd.DataFrame) -> dict[str, Comparison]:
             asked = NO_YES if POSITIVE.get(task, "yes") == "yes" else NO_YES[::-1]
             answered = _answered(table, task, table[task].map(dict(enumerate(NO_YES))), asked)
             found[task] = replace(answered, positive=table.get(f"{task}_prob_{asked[-1]}"))
+    for task in own_tasks(table):
+        words = (str(column) for column in table if str(column).startswith(f"{task}_prob_"))
+        labels = tuple(word.removeprefix(f"{task}_prob_") for word in words)
+        found[task] = _answered(table, task, table[task], labels)
     return found
+
+
+def own_tasks(table: pd.DataFrame) -> list[str]:
+    """The classes of somebody's own that a table has both a label and an answer of."""
+    ours = ("age", *CLASSES, *CELEBA_ATTRIBUTES)
+    answered = [str(column).removesuffix("_pred") for column in table if str(column).endswith("_pred")]
+    return [task for task in answered if task in table and task not in ours]
 
 
 def tallies(found: Mapping[str, Comparison]) -> list[Tally]:

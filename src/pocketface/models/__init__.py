@@ -9,6 +9,7 @@ the heads (`age: expected`), see `pocketface.layers.heads`. To add one: a module
 import importlib
 import inspect
 import pkgutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pocketface.core.errors import PocketfaceError
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 PRETRAINED = "weights"
 """Option of an architecture that names a file of weights to start training from."""
+OWN = "own"
+"""The architecture of a network that somebody brings: no module of ours builds it."""
+CONFIG = "architecture.json"
+"""What it is built from instead, beside its weights, in the words of Keras."""
 
 
 def names() -> list[str]:
@@ -74,3 +79,20 @@ def build(
             f"with the options {settings}: {error}"
         ) from None
     return keras.Model(image, outputs, name=architecture)
+
+
+def rebuild(folder: Path) -> "keras.Model":
+    """Builds an own network from what its import has checked and written to a folder.
+
+    Raises:
+        PocketfaceError: there is no such file, or it is damaged.
+    """
+    import keras
+
+    keras.utils.clear_session(free_memory=False)
+    try:
+        return keras.models.model_from_json((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise PocketfaceError(
+            f"{folder / CONFIG}: cannot be built ({error}); import the model again"
+        ) from None

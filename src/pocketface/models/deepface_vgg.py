@@ -13,6 +13,8 @@ from pocketface.layers.backbones import to_bgr
 
 STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 """Filters and convolutions between two poolings."""
+WIDE = 4096
+"""Filters of the two layers behind them."""
 
 
 def features(image: keras.KerasTensor, dropout: float = 0.5) -> keras.KerasTensor:
@@ -32,6 +34,6 @@ def features(image: keras.KerasTensor, dropout: float = 0.5) -> keras.KerasTenso
         for _ in range(depth):
             x = layers.Conv2D(width, 3, padding="same", activation="relu")(x)
         x = layers.MaxPooling2D(2)(x)
-    x = layers.Dropout(dropout)(layers.Conv2D(4096, 7, activation="relu")(x))
-    x = layers.Dropout(dropout)(layers.Conv2D(4096, 1, activation="relu")(x))
+    x = layers.Dropout(dropout)(layers.Conv2D(WIDE, 7, activation="relu")(x))
+    x = layers.Dropout(dropout)(layers.Conv2D(WIDE, 1, activation="relu")(x))
     return layers.Flatten()(x)

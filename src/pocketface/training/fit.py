@@ -211,8 +211,11 @@ def save(trained: Trained, folder: Path) -> None:
 
 def load(card: ModelCard, folder: Path) -> keras.Model:
     """The model of a card, with the weights in `folder`; others or none are a `PocketfaceError`."""
-    options, heads = dict(card.options), list(card.outputs)
-    model = models.build(card.architecture, card.input, heads, options, pretrained=False)
+    if card.architecture == models.OWN:
+        model = models.rebuild(Path(folder))
+    else:
+        options, heads = dict(card.options), list(card.outputs)
+        model = models.build(card.architecture, card.input, heads, options, pretrained=False)
     path = Path(folder) / WEIGHTS
     try:
         model.load_weights(path)

@@ -5,9 +5,21 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from pocketface.core.errors import PocketfaceError
-from pocketface.core.labels import CELEBA_ATTRIBUTES, HEADS
-from pocketface.core.settings import Count, LearningRate, Name, Option, PublishedFolder, Seed, Strict, Threads
+from pocketface.core.labels import CELEBA_ATTRIBUTES, HEADS, Head
+from pocketface.core.settings import (
+    Count,
+    LearningRate,
+    Name,
+    Option,
+    PublishedFolder,
+    Seed,
+    Sha256,
+    Strict,
+    Threads,
+)
 from pocketface.faces.settings import Dataset, Input
+from pocketface.layers.own import OwnHead, Preprocess
+from pocketface.models import OWN
 from pocketface.models import names as architecture_names
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -192,24 +204,48 @@ class Model(Strict):
         dataset: what it is trained on; of fetched weights, whose faces it is calibrated and measured on.
         architecture, options: what builds it, see `pocketface.models`.
         input: its window of a face.
-        heads: what it answers.
+        heads: what it answers; of an own network a mapping to what each output means, which becomes
+            `own_heads`, see `pocketface.layers.own`.
         training: the recipe of a model under `models:`.
         weights: of a model under `fetched:`: a name under `weights` in `data/sources.yaml`, or a published
             folder `weights/NAME`.
+        file, sha256: instead of `weights`: somebody's own network, see `pocketface.importing.network`, and
+            its hash, by which a change is noticed; its architecture is then `own`.
+        preprocess: of an own network: what its pixels were.
+        licence: of an own network: its terms.
     """
 
     dataset: Name
-    architecture: Name
+    architecture: Name = OWN
     options: dict[str, Option] = {}
     input: Input
     heads: Annotated[list[str], Field(min_length=1)]
+    own_heads: dict[Head, OwnHead] = {}
     training: Training | None = None
     weights: Annotated[str, StringConstraints(pattern=r"^(weights/)?\w[\w.+-]*$")] | None = None
+    file: Annotated[str, StringConstraints(min_length=1, max_length=500)] | None = None
+    sha256: Sha256 | None = None
+    preprocess: Preprocess = Preprocess()
+    licence: Annotated[str, StringConstraints(max_length=500)] = "its owner's"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _heads_may_say_what_they_mean(cls, stanza: Any) -> Any:
+        if isinstance(stanza, dict) and isinstance(stanza.get("heads"), dict):
+            return stanza | {"heads": list(stanza["heads"]), "own_heads": stanza["heads"]}
+        return stanza
 
     @model_validator(mode="after")
     def _trained_or_fetched(self) -> "Model":
-        if (self.training is None) == (self.weights is None):
-            raise ValueError("needs either `training` (under models:) or `weights` (under fetched:)")
+        if [self.training, self.weights, self.file].count(None) != 2:
+            raise ValueError(
+                "needs either `training` (under models:), or `weights` or `file` (under fetched:)"
+            )
+        own = self.file is not None
+        if own != (self.architecture == OWN) or own != bool(self.own_heads):
+            raise ValueError("a `file` has no architecture, and `heads` that say what its outputs mean")
+        for head, meant in self.own_heads.items():
+            meant.meaning(head)
         return self
 
     @property
@@ -279,12 +315,13 @@ class Plan(Strict):
                 )
         for name, model in self.models.items():
             known(f"models.{name}.dataset", model.dataset, [*self.datasets, *([MIX] if self.mix else [])])
-            known(f"models.{name}.architecture", model.architecture, architecture_names())
+            known(f"models.{name}.architecture", model.architecture, [*architecture_names(), OWN])
             for head in model.heads:
-                known(f"models.{name}.heads", head, list(HEADS))
-            if bool(model.weights) != (name in self.fetched):
+                known(f"models.{name}.heads", head, list(HEADS if model.file is None else model.heads))
+            if (model.training is None) != (name in self.fetched):
                 raise ValueError(
-                    f"{name}: what has `training` stands under models, what has `weights` under fetched"
+                    f"{name}: what has `training` stands under models, "
+                    "what has `weights` or `file` under fetched"
                 )
             for field in ("loss_weights", "balanced", "priors") if model.training else ():
                 if unknown := sorted(set(getattr(model.training, field)) - set(model.heads)):

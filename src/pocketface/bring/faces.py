@@ -1,0 +1,181 @@
+"""One's own pictures as a dataset: packed with their labels, and an entry in `data/sources.yaml`.
+
+    added = add("mine", labelled(Path("labels.csv")), Path("."))
+    print(added.stanza)                          # for params.yaml
+
+Splits: a column `split`, where there is one; by person, where a column `person` or `identity` names them;
+else by the content of the picture.
+"""
+
+import csv
+import io
+import zipfile
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from pocketface import datasets
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import sha256, written_whole
+from pocketface.core.hashing import hashed_split
+from pocketface.core.labels import CELEBA_ATTRIBUTES
+from pocketface.core.outs import ARCHIVES, SOURCES
+from pocketface.datasets.labelled import LIST
+from pocketface.evaluation.label_csv import COLUMNS, PATH, read_labels
+from pocketface.evaluation.labelled import MOST_GROUPS
+from pocketface.evaluation.predict import pictures_in
+from pocketface.faces.settings import Crop
+from pocketface.fetching.sources import load_sources
+
+PERSON = ("person", "identity")
+SPLIT = "split"
+CLASS = "label"
+"""The column of a dataset that is a folder a class, unless another is named."""
+STAMP = (1980, 1, 1, 0, 0, 0)
+"""Of every member of the zip, so that its bytes repeat."""
+
+
+@dataclass(frozen=True)
+class Added:
+    """What was added: its label columns, number of pictures, and the stanza of params that uses it."""
+
+    labels: list[str]
+    pictures: int
+    stanza: str
+
+
+def labelled(source: Path, column: str = CLASS) -> tuple[pd.DataFrame, Path]:
+    """The pictures of a csv, or of a folder with a folder a class, and what their paths are relative to.
+
+    Args:
+        source: the csv or the folder.
+        column: what the classes of folders answer, e.g. `mask`.
+
+    Raises:
+        PocketfaceError: it is neither, or there is no picture.
+    """
+    if not source.is_dir():
+        return read_labels(source), source.parent
+    files = [file.relative_to(source) for file in pictures_in([source])]
+    if loose := [file for file in files if len(file.parts) < 2]:
+        raise PocketfaceError(f"{source / loose[0]}: in no class's folder; give a folder for each class")
+    table = pd.DataFrame(
+        {PATH: [file.as_posix() for file in files], column: [file.parts[0] for file in files]}
+    )
+    return table, source
+
+
+def label_columns(table: pd.DataFrame) -> list[str]:
+    """The columns that are labels: ours, and somebody's own classes.
+
+    Raises:
+        PocketfaceError: there is none, or one has a name that is taken.
+    """
+    ours = [column for column in table if column in COLUMNS and column != PATH]
+    own = [
+        str(column)
+        for column in table
+        if column not in (*COLUMNS, *PERSON, SPLIT) and table[column].nunique() <= MOST_GROUPS
+    ]
+    if wrong := [column for column in own if not column.isidentifier() or column.startswith("age")]:
+        raise PocketfaceError(f"column {wrong[0]!r}: name a label with letters, digits and _, not `age...`")
+    if not ours + own:
+        raise PocketfaceError(f"no column is a label; besides `{PATH}` name some, such as gender or mask")
+    return [str(column) for column in table if column in (*ours, *own)]
+
+
+def add(name: str, table: pd.DataFrame, folder: Path, root: Path, licence: str = "yours") -> Added:
+    """Adds a dataset.
+
+    Args:
+        name: in lower case, of no dataset that there is.
+        table: a row a picture, see `labelled`.
+        folder: what its paths are relative to.
+        root: of the repository.
+        licence: the pictures' terms.
+
+    Raises:
+        PocketfaceError: the name is taken, a picture is missing, or something cannot be written.
+    """
+    sources = load_sources(root / SOURCES)
+    if name in sources.datasets or name in datasets.names():
+        raise PocketfaceError(
+            f"{name}: there is a dataset of that name; give it another, or remove that entry"
+        )
+    labels = label_columns(table)
+    archive = Path(name, "files.zip")
+    with written_whole(root / ARCHIVES / archive) as partial:
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        pack(table, labels, folder, partial)
+    entry = {
+        name: {
+            "title": name,
+            "about": f"{len(table)} pictures, packed by `pocketface data add`.",
+            "licence": licence,
+            "labels": labels,
+            "pictures": len(table),
+            "files": [{"mirror": archive.as_posix(), "sha256": sha256(root / ARCHIVES / archive)}],
+        }
+    }
+    _insert(root / SOURCES, yaml.safe_dump(entry, sort_keys=False, allow_unicode=True))
+    crop = {"policy": "largest", "margin": 0.4, "size": 160, "channels": 3}
+    return Added(labels, len(table), yaml.safe_dump({"datasets": {name: stanza(crop)}}, sort_keys=False))
+
+
+def stanza(crop: dict[str, object]) -> dict[str, object]:
+    """What stands under `datasets.NAME` of a study."""
+    return {"reader": datasets.LABELLED, "crop": Crop.model_validate(crop).model_dump(exclude_unset=True)}
+
+
+def pack(table: pd.DataFrame, labels: list[str], folder: Path, target: Path) -> None:
+    """Writes the zip: the pictures, numbered, and their list.
+
+    Raises:
+        PocketfaceError: a picture cannot be read.
+    """
+    person = next((column for column in PERSON if column in table), None)
+    rows = []
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+        for number, row in enumerate(table.to_dict("records")):
+            file = folder / str(row[PATH])
+            try:
+                content = file.read_bytes()
+            except OSError as error:
+                raise PocketfaceError(f"{file}: cannot be read ({error.strerror}); mend its line") from None
+            member = f"pictures/{number:06d}{file.suffix.lower()}"
+            archive.writestr(zipfile.ZipInfo(member, STAMP), content)
+            rows.append([member, _split(row, person), *(_word(label, row[label]) for label in labels)])
+        text = io.StringIO(newline="")
+        csv.writer(text, lineterminator="\n").writerows([[PATH, SPLIT, *labels], *rows])
+        archive.writestr(zipfile.ZipInfo(LIST, STAMP), text.getvalue())
+
+
+def _split(row: Mapping[Hashable, object], person: str | None) -> str:
+    """Of a picture; empty where it goes by its content."""
+    said = str(row.get(SPLIT) or "").lower()
+    if said and said not in datasets.SPLITS:
+        raise PocketfaceError(f"{row[PATH]}: {said!r} is no split; there are {', '.join(datasets.SPLITS)}")
+    if said or person is None or not row[person]:
+        return said
+    return hashed_split(str(row[person]))
+
+
+def _word(label: str, value: object) -> str:
+    if value is None or value != value:
+        return ""
+    return str(int(str(value).partition(".")[0])) if label in CELEBA_ATTRIBUTES else str(value)
+
+
+def _insert(path: Path, entry: str) -> None:
+    """Puts an entry at the head of `datasets:`, and leaves the rest of the file as it is."""
+    text = path.read_text(encoding="utf-8")
+    before, found, after = text.partition("datasets:\n")
+    if not found or (before and not before.endswith("\n")):
+        raise PocketfaceError(f"{path}: has no line `datasets:` to put the entry below")
+    indented = "".join(f"  {line}\n" for line in entry.splitlines())
+    with written_whole(path) as partial:
+        partial.write_text(f"{before}{found}{indented}\n{after}", encoding="utf-8")
+    load_sources(path)

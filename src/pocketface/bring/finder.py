@@ -1,0 +1,189 @@
+"""How the pixels of a network were prepared, tried out on labelled pictures.
+
+A wrong guess costs more accuracy than any quantization. Of twelve usual settings the one with the best
+answers is taken, and it is said whether the next best is worse by more than chance (McNemar's exact test).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import pandas as pd
+from ai_edge_litert.interpreter import Interpreter
+from scipy.stats import binomtest
+from tqdm import tqdm
+
+from pocketface.bring.heads import Spoken, Understood, matched, understood, words
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.labels import NUMBERS
+from pocketface.importing.network import Network
+from pocketface.layers.backbones import IMAGENET_DEVIATION, IMAGENET_MEAN
+from pocketface.layers.own import OwnHead, Preprocess
+
+VGGFACE_MEAN = (129.1863, 104.7624, 93.5940)
+"""RGB, of pixels in 0..255: Parkhi, Vedaldi, Zisserman, 2015."""
+CAFFE_MEAN = (123.68, 116.779, 103.939)
+SCALES: dict[str, dict[str, object]] = {
+    "0..255": {},
+    "0..1": {"scale": 1 / 255},
+    "-1..1": {"scale": 1 / 127.5, "offset": -1.0},
+    "ImageNet mean, std": {"mean": IMAGENET_MEAN, "std": IMAGENET_DEVIATION},
+    "ImageNet mean (Caffe)": {"mean": CAFFE_MEAN},
+    "VGG-Face mean": {"mean": VGGFACE_MEAN},
+}
+BATCH = 64
+SURE = 0.05
+CLOSE = 5.0
+"""Years within which an age counts as right, where settings are compared."""
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A setting and how it did.
+
+    Attributes:
+        name: e.g. `BGR, -1..1`.
+        heads: what its outputs were taken to mean.
+        scores: head -> share of right answers, or mean error in years.
+        right: `[M]`, every label of every head: whether it was answered.
+    """
+
+    name: str
+    preprocess: Preprocess
+    heads: Mapping[str, Understood]
+    scores: Mapping[str, float]
+    right: np.ndarray
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        """Greater is better: right answers, then smaller errors."""
+        return float(self.right.mean()), -sum(self.scores[head] for head in self.scores if head in NUMBERS)
+
+
+def settings(channels: int) -> dict[str, Preprocess]:
+    """Name -> setting: twelve of colour, six of grey pictures."""
+    found = {}
+    for order in ("rgb", "bgr") if channels == 3 else ("rgb",):
+        for name, scale in SCALES.items():
+            given = {key: _channels(value, order, channels) for key, value in scale.items()}
+            label = f"{order.upper()}, {name}" if channels == 3 else name
+            found[label] = Preprocess.model_validate(given | {"order": order})
+    return found
+
+
+def find(
+    network: Network, pixels: np.ndarray, truths: pd.DataFrame, said: Sequence[Spoken] = ()
+) -> list[Tried]:
+    """Tries every setting, the best first.
+
+    Args:
+        network: as read.
+        pixels: uint8 `[N, H, W, C]`, RGB, raw.
+        truths: N rows, a column a label.
+        said: what is known of its heads.
+
+    Raises:
+        PocketfaceError: no output can be matched with a label.
+    """
+    outputs = matched(network.outputs, truths, said)
+    told = {spoken.head: spoken for spoken in said}
+    answer = runner(network, pixels.shape[1:])
+    tried = []
+    for name, preprocess in tqdm(settings(pixels.shape[-1]).items(), desc="settings", disable=None):
+        values = answer(preprocess.apply(pixels))
+        heads = {
+            head: understood(head, output, values[output], truths[head], told.get(head, Spoken(head)))
+            for head, output in outputs.items()
+        }
+        tried.append(_scored(name, preprocess, heads, values, truths))
+    return sorted(tried, key=lambda setting: setting.rank, reverse=True)
+
+
+def surely(tried: Sequence[Tried]) -> float:
+    """The probability that the next best setting did so much worse by chance (McNemar's exact test)."""
+    one, other = tried[0].right, tried[1].right
+    only_one, only_other = int((one & ~other).sum()), int((other & ~one).sum())
+    return float(binomtest(only_one, only_one + only_other, 0.5).pvalue) if only_one + only_other else 1.0
+
+
+def runner(network: Network, shape: Sequence[int]) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+    """A function from prepared pictures float32 `[N, H, W, C]` to the network's outputs `[N, K]`."""
+    if network.call is not None:
+        image = keras.Input((shape[2], *shape[:2]) if network.channels_first else tuple(shape))
+        model = keras.Model(image, dict(network.call(image)))
+
+        def of_keras(pictures: np.ndarray) -> dict[str, np.ndarray]:
+            seen = pictures.transpose(0, 3, 1, 2) if network.channels_first else pictures
+            found = model.predict(seen, batch_size=BATCH, verbose=0)
+            return {name: np.asarray(values).reshape(len(pictures), -1) for name, values in found.items()}
+
+        return of_keras
+    interpreter = Interpreter(model_content=network.file)
+    interpreter.allocate_tensors()
+    signature = interpreter.get_signature_list()
+    place = interpreter.get_input_details()[0]["index"]
+    details = interpreter.get_output_details()
+    called = interpreter.get_signature_runner() if signature else None
+
+    def of_file(pictures: np.ndarray) -> dict[str, np.ndarray]:
+        seen = pictures.transpose(0, 3, 1, 2) if network.channels_first else pictures
+        rows: dict[str, list[np.ndarray]] = {name: [] for name in network.outputs}
+        for picture in np.ascontiguousarray(seen):
+            if called is not None:
+                answers = called(**{next(iter(called.get_input_details())): picture[None]})
+            else:
+                interpreter.set_tensor(place, picture[None])
+                interpreter.invoke()
+                answers = {output["name"]: interpreter.get_tensor(output["index"]) for output in details}
+            for name in rows:
+                rows[name].append(answers[name].reshape(-1))
+        return {name: np.stack(values) for name, values in rows.items()}
+
+    return of_file
+
+
+def answered(own: OwnHead, head: str, values: np.ndarray) -> np.ndarray:
+    """The answers in an output `[N, K]`: words, or numbers."""
+    pieces = own.pieces(head, values.shape[1])
+    if pieces.activation == "softmax":
+        values = np.exp(values - values.max(axis=1, keepdims=True))
+        values = values / values.sum(axis=1, keepdims=True)
+    elif pieces.activation == "sigmoid":
+        values = 1 / (1 + np.exp(-np.clip(values, -50, 50)))
+    if pieces.kernel is not None and pieces.bias is not None:
+        values = values @ pieces.kernel + pieces.bias
+    return np.array(own.labels, object)[values.argmax(axis=1)] if own.of_classes else values[:, 0]
+
+
+def _scored(
+    name: str,
+    preprocess: Preprocess,
+    heads: Mapping[str, Understood],
+    values: Mapping[str, np.ndarray],
+    truths: pd.DataFrame,
+) -> Tried:
+    scores, right = {}, []
+    for head, meant in heads.items():
+        truth = words(truths[head])
+        known = truth.notna().to_numpy()
+        answers = answered(meant.own, head, values[str(meant.own.output)])[known]
+        if head in NUMBERS:
+            errors = np.abs(answers - truth[known].to_numpy(float))
+            scores[head], hits = float(errors.mean()), errors <= CLOSE
+        else:
+            hits = answers == truth[known].to_numpy(object)
+            scores[head] = float(hits.mean())
+        right.append(hits.astype(bool))
+    if not sum(map(len, right)):
+        raise PocketfaceError("no picture has a label that the model answers")
+    return Tried(name, preprocess, heads, scores, np.concatenate(right))
+
+
+def _channels(value: object, order: str, channels: int) -> object:
+    """A value a channel, in the order of the network; of grey pictures their mean."""
+    if not isinstance(value, tuple):
+        return value
+    if channels == 1:
+        return float(np.mean(value))
+    return value[::-1] if order == "bgr" else value

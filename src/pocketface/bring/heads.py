@@ -1,0 +1,171 @@
+"""Which output of a file answers which label, and how: asked of its outputs, or said with `--head`.
+
+said = spoken("gender=probs:female,male")
+heads = understood(network.outputs, outputs, truths, [said])
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import linear_sum_assignment
+
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.labels import CELEBA_ATTRIBUTES, CLASSES, NO_YES, NUMBERS
+from pocketface.layers.own import OwnHead
+
+SPOKEN = re.compile(r"(?P<head>\w+)(=(?P<output>[^:]+))?(:(?P<labels>.+))?")
+OLDEST = (100.0, 116.0, 120.0, 1.0)
+"""Years that an age of 1 may stand for; 1 where it is in years."""
+BETTER = 0.1
+"""Share of right answers by which another order of the labels must be better than the usual ones."""
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """What a person says of a head: its output and the order of its labels, or less."""
+
+    head: str
+    output: str | None = None
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Understood:
+    """A head, and what was assumed of it, in words."""
+
+    own: OwnHead
+    assumed: str
+
+
+def spoken(text: str) -> Spoken:
+    """Reads `HEAD`, `HEAD=OUTPUT`, `HEAD:LABEL,LABEL...` or both.
+
+    Raises:
+        PocketfaceError: it is none of these.
+    """
+    found = SPOKEN.fullmatch(text)
+    if found is None:
+        raise PocketfaceError(
+            f"--head {text}: write HEAD=OUTPUT:LABEL,LABEL..., for example gender=probs:male,female"
+        )
+    labels = tuple(label.strip() for label in (found["labels"] or "").split(",") if label.strip())
+    return Spoken(found["head"], found["output"], labels)
+
+
+def words(truth: pd.Series) -> pd.Series:
+    """The labels of a column as words; of an attribute, what its 0 and 1 say."""
+    return truth.map(dict(enumerate(NO_YES))) if truth.name in CELEBA_ATTRIBUTES else truth
+
+
+def matched(outputs: Mapping[str, int], truths: pd.DataFrame, said: Iterable[Spoken]) -> dict[str, str]:
+    """Head -> output, of the labels that there are.
+
+    Raises:
+        PocketfaceError: what was said names no label or output, or nothing fits.
+    """
+    told = {spoken.head: spoken for spoken in said}
+    for head, spoken in told.items():
+        if head not in truths or spoken.output not in (None, *outputs):
+            raise PocketfaceError(
+                f"--head {head}: the labels are {', '.join(map(str, truths))}; "
+                f"the outputs of the file {', '.join(f'{name} ({n} values)' for name, n in outputs.items())}"
+            )
+    heads = [str(head) for head in truths if not told or head in told]
+    found: dict[str, str] = {}
+    for head in heads:
+        spoken, classes = told.get(head, Spoken(head)), words(truths[head]).nunique()
+        fits = [
+            name for name, width in outputs.items() if head in NUMBERS or width in (1, classes, _all(head))
+        ]
+        alike = [name for name in outputs if name.lower() == head.lower()]
+        named = alike or (fits if len(fits) == 1 else [])
+        if output := spoken.output or (named[0] if named else None):
+            found[head] = output
+    if not found or len(set(found.values())) < len(found):
+        raise PocketfaceError(
+            f"which output answers which label is not clear: the labels are {', '.join(heads)}, the outputs "
+            f"{', '.join(f'{name} ({width} values)' for name, width in outputs.items())}; "
+            "say it with --head HEAD=OUTPUT"
+        )
+    return found
+
+
+def understood(head: str, output: str, values: np.ndarray, truth: pd.Series, said: Spoken) -> Understood:
+    """What an output `[N, K]` means, judged by what it answered to labelled pictures.
+
+    Raises:
+        PocketfaceError: it has fewer values than there are labels.
+    """
+    width, shares = values.shape[1], bool((values >= -1e-4).all() and (values <= 1 + 1e-4).all())
+    sums_to_one = shares and width > 1 and bool(np.abs(values.sum(axis=1) - 1).max() < 1e-2)
+    if head in NUMBERS:
+        return _number(output, values, truth.to_numpy(float), sums_to_one)
+    truth = words(truth)
+    logits = not (sums_to_one if width > 1 else shares)
+    orders = _orders(head, truth, max(width, 2)) if not said.labels else {"as said": said.labels}
+    if not orders:
+        raise PocketfaceError(
+            f"head {head}: output {output} has {width} values for the labels "
+            f"{', '.join(sorted(set(truth.dropna())))}; name them in its order with "
+            f"--head {head}={output}:LABEL,LABEL..."
+        )
+    answers = values.argmax(axis=1) if width > 1 else (values[:, 0] > (0 if logits else 0.5)).astype(int)
+    known = truth.notna().to_numpy()
+    right = {
+        name: float((np.array(labels, object)[answers] == truth.to_numpy(object))[known].mean())
+        for name, labels in orders.items()
+    }
+    best = max(right, key=lambda name: right[name])
+    labels = orders[best]
+    if not said.labels:
+        matching = _matching(answers[known], truth[known], labels)
+        share = float((np.array(matching, object)[answers[known]] == truth[known].to_numpy(object)).mean())
+        if share > right[best] + BETTER:
+            best, labels = "found by matching answers and labels", matching
+    own = OwnHead(output=output, kind="classes" if width > 1 else "sigmoid", logits=logits, labels=labels)
+    return Understood(own, f"{'logits' if logits else 'probabilities'} of {', '.join(labels)} ({best})")
+
+
+def _all(head: str) -> int:
+    return len(NO_YES if head in CELEBA_ATTRIBUTES else CLASSES.get(head, ()))
+
+
+def _orders(head: str, truth: pd.Series, width: int) -> dict[str, tuple[str, ...]]:
+    """The usual orders of labels: ours, and that of the alphabet, in which folders of classes are read."""
+    ours = NO_YES if head in CELEBA_ATTRIBUTES else CLASSES.get(head, ())
+    there = tuple(sorted(set(truth.dropna())))
+    usual = {
+        "our order, assumed": tuple(ours),
+        "alphabetical, assumed": tuple(sorted(ours) if ours else there),
+    }
+    return {
+        name: labels for name, labels in usual.items() if len(labels) == width and set(there) <= set(labels)
+    }
+
+
+def _matching(answers: np.ndarray, truth: pd.Series, labels: tuple[str, ...]) -> tuple[str, ...]:
+    """The order of the labels with which most answers are right."""
+    counts = pd.crosstab(truth.to_numpy(object), answers).reindex(
+        index=list(labels), columns=range(len(labels)), fill_value=0
+    )
+    rows, columns = linear_sum_assignment(-counts.to_numpy())
+    place = dict(zip(columns.tolist(), rows.tolist(), strict=True))
+    return tuple(labels[place[column]] for column in range(len(labels)))
+
+
+def _number(output: str, values: np.ndarray, truth: np.ndarray, sums_to_one: bool) -> Understood:
+    width = values.shape[1]
+    if width > 1:
+        own = OwnHead(output=output, kind="expected", logits=not sums_to_one, range=(0, width - 1))
+        return Understood(own, f"the mean of {width} classes from 0 to {width - 1} years, assumed")
+    known = ~np.isnan(truth)
+    errors = {top: float(np.abs(values[known, 0] * top - truth[known]).mean()) for top in OLDEST}
+    top = min(errors, key=lambda top: errors[top])
+    if top == 1:
+        return Understood(OwnHead(output=output, kind="number"), "years")
+    return Understood(
+        OwnHead(output=output, kind="number", range=(0, top)), f"1 stands for {top:g} years, assumed"
+    )

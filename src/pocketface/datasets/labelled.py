@@ -1,0 +1,38 @@
+"""A dataset of somebody's own: pictures and `labels.csv`, as `pocketface data add` packs them.
+
+A line a picture: `path`, `split` (empty where it goes by the content of the picture) and the labels; an empty
+cell is a missing label.
+"""
+
+import csv
+import zipfile
+from collections.abc import Iterator
+
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.labels import CELEBA_ATTRIBUTES
+from pocketface.datasets import SPLITS, Record, holds, lines, names
+
+LABELS = ()
+LIST = "labels.csv"
+
+
+def read(archive: zipfile.ZipFile) -> Iterator[Record]:
+    """Records with the labels of the list."""
+    if not holds(archive, LIST):
+        raise PocketfaceError(
+            f"{archive.filename}: has no {LIST}, as `pocketface data add` packs it, "
+            f"and no reader has that name; there are {', '.join(names())}"
+        )
+    rows = sorted(csv.DictReader(lines(archive, LIST)), key=lambda row: str(row["path"]))
+    for row in rows:
+        split = row.pop("split") or None
+        if split not in (None, *SPLITS):
+            raise PocketfaceError(f"{archive.filename}: {row['path']}: no split {split!r}")
+        image = row.pop("path")
+        yield Record(image, {label: _value(label, word) for label, word in row.items() if word}, split)
+
+
+def _value(label: str, word: str) -> float | int | str:
+    if label == "age":
+        return float(word)
+    return int(word) if label in CELEBA_ATTRIBUTES else word

@@ -1,0 +1,195 @@
+"""Somebody's float32 `.tflite` file as a model of ours: raw pixels in, meaning out, by operators around it.
+
+What goes before the network is one 1x1 convolution: it swaps and scales the channels, and stays exact when
+its weights become int8, since each output channel has one weight.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from pocketface.core.errors import PocketfaceError, shown
+from pocketface.faces.settings import Input
+from pocketface.layers.own import Heads, Preprocess, named_output
+from pocketface.tflite.file import TFLiteFile, elements, text
+from pocketface.tflite.sound import TYPES
+
+FLOAT = schema.TensorType.FLOAT32
+PLAIN = ("FLOAT32", "INT32", "INT64", "BOOL")
+"""Types of tensors in a float32 file; the integers are shapes and axes."""
+SIGNATURE = "serving_default"
+
+
+def asked(file: bytes) -> tuple[tuple[int, ...], dict[str, int]]:
+    """The shape of a file's input, without the batch, and its outputs: name -> number of values.
+
+    Raises:
+        PocketfaceError: it is damaged, quantized, or has more than one graph or input.
+    """
+    model = TFLiteFile(file).copy()
+    graph = model.subgraphs[0]
+    if len(model.subgraphs) != 1 or len(graph.inputs) != 1:
+        raise PocketfaceError(
+            f"has {len(model.subgraphs)} graphs and {len(graph.inputs)} inputs, not one each"
+        )
+    for tensor in graph.tensors:
+        if TYPES[tensor.type] not in PLAIN:
+            raise PocketfaceError(
+                f"its tensor {shown(text(tensor.name))} is {TYPES[tensor.type]}: "
+                "quantized already; bring the float32 file that it was made from"
+            )
+    image = graph.tensors[graph.inputs[0]]
+    if image.type != FLOAT or image.shape is None or len(image.shape) != 4:
+        raise PocketfaceError(f"its input is {TYPES[image.type]} {image.shape}, no float32 picture")
+    outputs = _outputs(model)
+    widths = {name: elements(graph.tensors[place]) for name, place in outputs.items()}
+    return tuple(int(side) for side in image.shape[1:]), widths
+
+
+def around(file: bytes, input: Input, preprocess: Preprocess, heads: Heads, nchw: bool = False) -> bytes:
+    """The file that takes raw pixels `[1, size, size, channels]` and answers the heads.
+
+    Raises:
+        PocketfaceError: it sees pictures of another size, or an output is not there or not of that width.
+    """
+    shape, widths = asked(file)
+    sides = (input.channels, input.size, input.size) if nchw else (input.size, input.size, input.channels)
+    if shape != sides:
+        raise PocketfaceError(f"its input is {shape}, the stanza says {sides}")
+    model = TFLiteFile(file).copy()
+    builder = _Builder(model)
+    before, after = builder.before(input, preprocess, nchw), {}
+    outputs = _outputs(model)
+    for head, own in heads.items():
+        name = named_output(head, own, widths)
+        after[head] = builder.after(head, outputs[name], widths[name], own.pieces(head, widths[name]))
+    graph = model.subgraphs[0]
+    graph.operators = [*builder.first, *graph.operators, *builder.last]
+    graph.inputs, graph.outputs = [before], list(after.values())
+    model.signatureDefs = [_signature({"image": before}, after)]
+    return TFLiteFile.write(model).content
+
+
+def _outputs(model: schema.ModelT) -> dict[str, int]:
+    """Name -> tensor, by the signature where there is one."""
+    graph = model.subgraphs[0]
+    named = [
+        (text(entry.name), int(entry.tensorIndex))
+        for signature in (model.signatureDefs or [])[:1]
+        for entry in signature.outputs
+    ] or [(text(graph.tensors[place].name), int(place)) for place in graph.outputs]
+    if len(dict(named)) != len(named):
+        raise PocketfaceError("two of its outputs have the same name")
+    return dict(named)
+
+
+def _signature(inputs: dict[str, int], outputs: dict[str, int]) -> schema.SignatureDefT:
+    signature = schema.SignatureDefT()
+    signature.signatureKey, signature.subgraphIndex = SIGNATURE.encode(), 0
+    for field, tensors in (("inputs", inputs), ("outputs", outputs)):
+        entries = []
+        for name, place in tensors.items():
+            entry = schema.TensorMapT()
+            entry.name, entry.tensorIndex = name.encode(), place
+            entries.append(entry)
+        setattr(signature, field, entries)
+    return signature
+
+
+class _Builder:
+    """Makes operators around the graph of a model."""
+
+    def __init__(self, model: schema.ModelT) -> None:
+        self.model, self.graph = model, model.subgraphs[0]
+        self.first: list[schema.OperatorT] = []
+        self.last: list[schema.OperatorT] = []
+
+    def before(self, input: Input, preprocess: Preprocess, nchw: bool) -> int:
+        network = int(self.graph.inputs[0])
+        scale, offset = preprocess.affine(input.channels)
+        places = np.arange(input.channels)[:: -1 if preprocess.order == "bgr" else 1]
+        plain = (scale == 1).all() and not offset.any() and (np.diff(places) > 0).all()
+        if plain and not nchw:
+            self.graph.tensors[network].name = b"image"
+            return network
+        shape = (1, input.size, input.size, input.channels)
+        image = self._tensor("image", shape)
+        seen = image
+        if not plain:
+            kernel = np.zeros((input.channels, 1, 1, input.channels), np.float32)
+            kernel[np.arange(input.channels), 0, 0, places] = scale
+            seen = self._tensor("normalised", shape) if nchw else network
+            weights = [self._constant("normalise", kernel), self._constant("normalise_bias", offset)]
+            options = schema.Conv2DOptionsT()
+            options.padding, options.strideW, options.strideH = schema.Padding.VALID, 1, 1
+            options.dilationWFactor = options.dilationHFactor = 1
+            self.first.append(self._operator("CONV_2D", [image, *weights], seen, options, "Conv2DOptions"))
+        if nchw:
+            order = self._constant("channels_first", np.array([0, 3, 1, 2], np.int32))
+            options = schema.TransposeOptionsT()
+            self.first.append(
+                self._operator("TRANSPOSE", [seen, order], network, options, "TransposeOptions")
+            )
+        return image
+
+    def after(self, head: str, tensor: int, width: int, pieces: Any) -> int:
+        if len(self.graph.tensors[tensor].shape) != 2:
+            shape = self._constant(f"{head}_shape", np.array([1, width], np.int32))
+            options = schema.ReshapeOptionsT()
+            options.newShape = [1, width]
+            tensor = self._append(
+                "RESHAPE", [tensor, shape], f"{head}_values", width, options, "ReshapeOptions"
+            )
+        if pieces.activation == "softmax":
+            options = schema.SoftmaxOptionsT()
+            options.beta = 1.0
+            tensor = self._append("SOFTMAX", [tensor], f"{head}_softmax", width, options, "SoftmaxOptions")
+        elif pieces.activation == "sigmoid":
+            tensor = self._append("LOGISTIC", [tensor], f"{head}_sigmoid", width, None, "NONE")
+        if pieces.kernel is None:
+            return tensor
+        kernel = self._constant(f"{head}_kernel", np.ascontiguousarray(pieces.kernel.T))
+        bias = self._constant(f"{head}_bias", pieces.bias)
+        options = schema.FullyConnectedOptionsT()
+        kind = "FullyConnectedOptions"
+        answers = pieces.kernel.shape[1]
+        return self._append(
+            "FULLY_CONNECTED", [tensor, kernel, bias], f"{head}_meaning", answers, options, kind
+        )
+
+    def _append(
+        self, kind: str, inputs: Sequence[int], name: str, width: int, options: Any, type_name: str
+    ) -> int:
+        output = self._tensor(name, (1, width))
+        self.last.append(self._operator(kind, inputs, output, options, type_name))
+        return output
+
+    def _tensor(self, name: str, shape: Sequence[int], kind: int = FLOAT, buffer: int = 0) -> int:
+        tensor = schema.TensorT()
+        tensor.name, tensor.shape, tensor.type, tensor.buffer = name.encode(), list(shape), kind, buffer
+        self.graph.tensors.append(tensor)
+        return len(self.graph.tensors) - 1
+
+    def _constant(self, name: str, values: np.ndarray) -> int:
+        values = values if values.dtype == np.int32 else values.astype(np.float32)
+        buffer = schema.BufferT()
+        buffer.data = np.frombuffer(values.tobytes(), np.uint8)
+        self.model.buffers.append(buffer)
+        kind = schema.TensorType.INT32 if values.dtype == np.int32 else FLOAT
+        return self._tensor(name, values.shape, kind, len(self.model.buffers) - 1)
+
+    def _operator(
+        self, kind: str, inputs: Sequence[int], output: int, options: Any, type_name: str
+    ) -> schema.OperatorT:
+        code = getattr(schema.BuiltinOperator, kind)
+        known = [max(each.builtinCode, each.deprecatedBuiltinCode) for each in self.model.operatorCodes]
+        if code not in known:
+            self.model.operatorCodes.append(schema.OperatorCodeT(code, None, 1, code))
+            known.append(code)
+        operator = schema.OperatorT()
+        operator.opcodeIndex, operator.inputs, operator.outputs = known.index(code), list(inputs), [output]
+        operator.builtinOptionsType = getattr(schema.BuiltinOptions, type_name)
+        operator.builtinOptions = options
+        return operator

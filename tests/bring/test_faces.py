@@ -1,0 +1,93 @@
+"""One's own pictures as a dataset, from a csv or from folders."""
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from own_models import write_pictures
+from pocketface import datasets
+from pocketface.bring.faces import add, labelled
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.hashing import hashed_split
+from pocketface.core.outs import SOURCES
+from pocketface.cropping.build import build
+from pocketface.faces.settings import Dataset
+from pocketface.fetching.archives import pack
+from pocketface.fetching.obtain import obtain_dataset
+from pocketface.fetching.sources import load_sources
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A folder with the repository's own `data/sources.yaml`."""
+    (tmp_path / "data").mkdir()
+    shutil.copy(REPOSITORY / SOURCES, tmp_path / SOURCES)
+    return tmp_path
+
+
+def indexed(root: Path, name: str, stanza: str) -> pd.DataFrame:
+    """The index of a dataset, by the way that the stages take."""
+    source = load_sources(root / SOURCES).dataset(name)
+    archive = root / "files.zip"
+    pack(obtain_dataset(name, source, root / "data/archives"), archive, source.limits)
+    settings = Dataset.model_validate(yaml.safe_load(stanza)["datasets"][name])
+    crop = settings.crop.model_copy(update={"policy": "as_is", "size": 32})
+    return build(name, archive, settings.model_copy(update={"crop": crop}), root / "faces", workers=1)
+
+
+def test_a_csv_becomes_a_dataset_with_people_on_one_side(root, tmp_path):
+    table = pd.read_csv(write_pictures(tmp_path / "mine", 30))
+    table["mask"] = ["no", "yes", None] * 10
+    table.to_csv(tmp_path / "mine/labels.csv", index=False)
+    before = (root / SOURCES).read_text()
+    added = add("mine", *labelled(tmp_path / "mine/labels.csv"), root)
+    assert (added.labels, added.pictures) == (["gender", "mask"], 30)
+    assert load_sources(root / SOURCES).dataset("mine").labels == ("gender", "mask")
+    assert before.partition("datasets:\n")[2] in (root / SOURCES).read_text(), "the rest stays as it was"
+    index = indexed(root, "mine", added.stanza)
+    assert index["split"].tolist() == [hashed_split(person) for person in table["person"]]
+    assert set(index["split"]) == {"train", "val"}
+    assert index["gender"].tolist() == table["gender"].tolist()
+    assert index["mask"].fillna("").tolist() == ["no", "yes", ""] * 10
+
+
+def test_a_folder_a_class_becomes_a_dataset_split_by_content(root, tmp_path):
+    write_pictures(tmp_path / "all", 12)
+    for number, picture in enumerate(sorted((tmp_path / "all/pictures").iterdir())):
+        target = tmp_path / "mine" / ("yes" if number % 2 else "no")
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.copy(picture, target)
+    added = add("masks", *labelled(tmp_path / "mine", "mask"), root)
+    index = indexed(root, "masks", added.stanza)
+    assert index["mask"].value_counts().to_dict() == {"no": 6, "yes": 6}
+    assert index["split"].tolist() == index["source_sha"].map(hashed_split).tolist()
+
+
+@pytest.mark.parametrize("name", ["utkface", "starter"])
+def test_a_name_that_is_taken_is_refused(root, tmp_path, name):
+    with pytest.raises(PocketfaceError, match=f"{name}: there is a dataset of that name"):
+        add(name, *labelled(write_pictures(tmp_path / "mine", 2)), root)
+
+
+def test_a_missing_picture_leaves_nothing(root, tmp_path):
+    table, folder = labelled(write_pictures(tmp_path / "mine", 3))
+    (folder / str(table["path"][1])).unlink()
+    before = (root / SOURCES).read_text()
+    with pytest.raises(PocketfaceError, match=r"001\.png: cannot be read"):
+        add("mine", table, folder, root)
+    assert (root / SOURCES).read_text() == before
+    assert not list((root / "data/archives").rglob("*.zip"))
+
+
+def test_a_dataset_without_list_or_reader_is_told(tmp_path):
+    import zipfile
+
+    with zipfile.ZipFile(tmp_path / "files.zip", "w") as archive:
+        archive.writestr("a.jpg", b"")
+    with pytest.raises(PocketfaceError, match=r"has no labels\.csv.*there are afad"):
+        list(datasets.read("nobodys", tmp_path / "files.zip"))

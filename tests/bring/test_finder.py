@@ -1,0 +1,63 @@
+"""The finder on networks that want each of the twelve settings."""
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from own_models import face_pictures, trained
+from pocketface.bring import finder
+from pocketface.bring.heads import Spoken
+from pocketface.importing.network import of_keras
+from pocketface.layers.own import Preprocess
+
+
+@pytest.fixture(scope="module")
+def base() -> keras.Model:
+    """A network that was shown raw RGB."""
+    return trained()
+
+
+def wanting(base: keras.Model, preprocess: Preprocess) -> keras.Model:
+    """The same network behind the inverse of a setting: it answers as it should if it is shown that."""
+    scale, offset = preprocess.affine(3)
+    image = keras.Input(base.input_shape[1:])
+    x = keras.layers.Rescaling((1 / scale).tolist(), (-offset / scale).tolist())(image)
+    if preprocess.order == "bgr":
+        x = keras.layers.Concatenate()([x[..., 2:], x[..., 1:2], x[..., :1]])
+    return keras.Model(image, {"probs": base(x)})
+
+
+def test_it_names_the_right_one_of_twelve(base, tmp_path):
+    pixels, genders = face_pictures(150, seed=500)
+    truths = pd.DataFrame({"gender": genders})
+    planted = finder.settings(3)
+    assert len(planted) == 12
+    found = {
+        name: finder.find(of_keras(tmp_path, wanting(base, preprocess)), pixels, truths)[0].name
+        for name, preprocess in planted.items()
+    }
+    assert sum(name == answer for name, answer in found.items()) >= 10, found
+
+
+def test_it_says_that_it_is_not_sure(base, tmp_path):
+    """Grey pictures look the same whichever colour comes first."""
+    pixels, genders = face_pictures(60, seed=700)
+    grey = np.repeat(pixels.mean(axis=3, keepdims=True), 3, axis=3).astype(np.uint8)
+    network = of_keras(tmp_path, wanting(base, finder.settings(3)["RGB, 0..1"]))
+    tried = finder.find(network, grey, pd.DataFrame({"gender": genders}))
+    assert {tried[0].name, tried[1].name} == {"RGB, 0..1", "BGR, 0..1"}
+    assert finder.surely(tried) == 1
+
+
+def test_labels_in_another_order_are_found(base, tmp_path):
+    """The network was trained on female, male; ours are male, female."""
+    pixels, genders = face_pictures(100, seed=500)
+    network = of_keras(tmp_path, wanting(base, Preprocess()))
+    best = finder.find(network, pixels, pd.DataFrame({"gender": genders}))[0]
+    assert best.heads["gender"].own.labels == ("female", "male")
+    assert "assumed" in best.heads["gender"].assumed
+    told = finder.find(
+        network, pixels, pd.DataFrame({"gender": genders}), [Spoken("gender", "probs", ("female", "male"))]
+    )
+    assert told[0].heads["gender"].assumed.endswith("(as said)")

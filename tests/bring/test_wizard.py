@@ -1,0 +1,83 @@
+"""The whole job for one model, as a person sees it; and the commands of docs/your-model.md."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from own_models import trained, write_pictures
+from pocketface.bring.wizard import Row, take
+from pocketface.cards import MODEL_FILE, VariantCard, read_card
+from pocketface.cli import app
+from pocketface.core.outs import SOURCES
+from pocketface.fetching.sources import load_sources
+from pocketface.study import load_study
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """A folder in which the commands of the page's first part have been run, and what they said."""
+    folder = tmp_path_factory.mktemp("yours")
+    write_pictures(folder, 60)
+    trained().save(folder / "mine.keras")
+    (folder / "data").mkdir()
+    (folder / "studies").mkdir()
+    shutil.copy(REPOSITORY / SOURCES, folder / SOURCES)
+    command = "quantize mine.keras --data labels.csv --out quantized --study mine --levels int8,dynamic_int8"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        result = CliRunner().invoke(app, command.split())
+    assert result.exit_code == 0, result.output
+    return folder, result.stdout.splitlines()
+
+
+def test_it_says_what_it_assumed_in_ten_lines(done):
+    _, lines = done
+    assert len(lines) <= 10
+    text = "\n".join(lines)
+    assert "mine.keras: sees 32x32x3, answers probs (2)" in text
+    assert "60 pictures, 0 not usable; labelled gender" in text
+    assert "RGB: 0..255 9" in text and "BGR: 0..255" in text
+    assert "pixels: RGB, 0..255" in text
+    assert "gender = probs: probabilities of female, male (alphabetical, assumed)" in text
+    assert "take " in lines[-3]
+
+
+def test_it_leaves_files_with_cards_a_table_and_a_page(done):
+    folder, _ = done
+    found = json.loads((folder / "quantized/results.json").read_text())
+    assert [row["level"] for row in found["rows"]] == ["float32", "int8", "dynamic_int8"]
+    assert found["taken"] in ("float32", "int8", "dynamic_int8")
+    for row in found["rows"]:
+        assert row["status"] == "ok" and row["metrics"]["gender_accuracy"] > 0.8
+        card = read_card(folder / "quantized" / row["level"], VariantCard)
+        assert card.outputs["gender"].labels == ("female", "male")
+        assert (folder / "quantized" / row["level"] / MODEL_FILE).stat().st_size == row["size"]
+    assert "| take this |" in (folder / "quantized/table.md").read_text()
+    assert "<table>" in (folder / "quantized/index.html").read_text()
+
+
+def test_the_study_goes_on_from_there(done, monkeypatch):
+    folder, _ = done
+    monkeypatch.chdir(folder)
+    study = load_study(Path("studies/mine.yaml"))
+    assert study.holdout == "mine_test"
+    assert study.models["mine"].own_heads["gender"].labels == ("female", "male")
+    sources = load_sources()
+    assert sources.dataset("mine").pictures + sources.dataset("mine_test").pictures == 60
+
+
+def test_the_fastest_of_the_equally_good_is_taken():
+    facts = [(0.9, 0.0, 4, 2.0), (0.9, -0.005, 1, 1.0), (0.8, -0.12, 1, 0.5)]
+    rows = [
+        Row(level, "ok", None, {"gender_accuracy": share}, {"gender_accuracy": low}, size, milliseconds)
+        for level, (share, low, size, milliseconds) in zip(("float32", "int8", "int4"), facts, strict=True)
+    ]
+    rows.append(Row("qat_int8", "failed", "no"))
+    level, why = take(rows)
+    assert level == "int8" and "the fastest of the 2 levels" in why
+    assert take(rows[3:])[0] is None

@@ -1,0 +1,193 @@
+"""Networks from files of every format, and files that must be refused."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from onnx import TensorProto, helper
+
+from own_models import SIDE, onnx_file
+from pocketface import published
+from pocketface.cards import MODEL_FILE
+from pocketface.core.errors import PocketfaceError
+from pocketface.importing import network, own
+from pocketface.levels.converter import to_tflite
+from pocketface.tflite.file import TFLiteFile
+from pocketface.training.fit import load
+from pocketface.training.settings import Model
+
+REPOSITORY = Path(__file__).parents[2]
+WRITERS = {
+    "mine.keras": lambda model, path: model.save(path),
+    "mine.h5": lambda model, path: model.save(path),
+    "saved": lambda model, path: model.export(path, verbose=False),
+    "mine.tflite": lambda model, path: path.write_bytes(to_tflite(model).content),
+}
+
+
+@pytest.fixture(scope="module", params=["facenet", "expression_compact"])
+def ours(request):
+    folder = REPOSITORY / "weights" / request.param
+    card = published.read(folder)
+    return card, load(card, folder)
+
+
+@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+def test_what_is_exported_and_brought_back_answers_as_before(ours, name, tmp_path):
+    card, model = ours
+    WRITERS[name](model, tmp_path / name)
+    read = network.read(tmp_path / name)
+    alike = {head: head if head in read.outputs else None for head in card.outputs}
+    names = dict(zip(card.outputs, read.outputs, strict=True))
+    heads = {
+        head: {"output": alike[head] or names[head], "labels": list(meant.labels)}
+        for head, meant in card.outputs.items()
+    }
+    stanza = Model(dataset="x", file=name, input=card.input, heads=heads)
+    brought = own.place("mine", read, stanza, card.crop, tmp_path / "out")
+    assert brought.outputs == card.outputs
+    pixels = np.random.default_rng(0).integers(0, 256, (8, *model.input_shape[1:]), np.uint8)
+    expected = model.predict(pixels.astype(np.float32), verbose=0)
+    if (tmp_path / "out" / MODEL_FILE).exists():
+        actual = TFLiteFile.read(tmp_path / "out" / MODEL_FILE).answers(pixels)
+    else:
+        assert brought.parameters == model.count_params()
+        actual = load(brought, tmp_path / "out").predict(pixels.astype(np.float32), verbose=0)
+    for head in card.outputs:
+        np.testing.assert_allclose(actual[head], expected[head], atol=1e-4)
+
+
+def around(layer: keras.Layer) -> keras.Model:
+    image = keras.Input((16, 16, 3))
+    return keras.Model(image, keras.layers.Dense(2)(keras.layers.Flatten()(layer(image))))
+
+
+def test_a_lambda_is_refused_by_its_layers_name(tmp_path):
+    model = around(keras.layers.Lambda(lambda x: x * 2, name="twice"))
+    for name in ("mine.keras", "mine.h5"):
+        model.save(tmp_path / name)
+        with pytest.raises(PocketfaceError, match=f"{name}: layer twice is a .*refused"):
+            network.read(tmp_path / name)
+
+
+def changed(path: Path, change) -> None:
+    """Changes the configuration in a .keras file."""
+    with zipfile.ZipFile(path) as opened:
+        members = {name: opened.read(name) for name in opened.namelist()}
+    config = json.loads(members["config.json"])
+    change(config)
+    members["config.json"] = json.dumps(config).encode()
+    with zipfile.ZipFile(path, "w") as opened:
+        for name, content in members.items():
+            opened.writestr(name, content)
+
+
+@pytest.mark.parametrize(
+    ("kind", "module"),
+    [
+        ("TFSMLayer", "keras.layers"),
+        ("TorchModuleWrapper", "keras.layers"),
+        ("Popen", "subprocess"),
+        ("Mine", None),
+        ("function", "keras.utils"),
+    ],
+)
+def test_what_could_run_code_is_refused(tmp_path, kind, module):
+    path = tmp_path / "mine.keras"
+    around(keras.layers.ReLU(name="middle")).save(path)
+
+    def change(config):
+        (layer,) = (each for each in config["config"]["layers"] if each["name"] == "middle")
+        layer |= {"class_name": kind, "module": module}
+
+    changed(path, change)
+    with pytest.raises(PocketfaceError, match="layer middle is a"):
+        network.read(path)
+
+
+def test_a_link_out_of_an_hdf5_file_is_refused(tmp_path):
+    around(keras.layers.ReLU()).save(tmp_path / "mine.h5")
+    with h5py.File(tmp_path / "mine.h5", "a") as file:
+        file["model_weights/elsewhere"] = h5py.ExternalLink("/etc/hostname", "/")
+    with pytest.raises(PocketfaceError, match="link to elsewhere"):
+        network.read(tmp_path / "mine.h5")
+
+
+def test_a_keras_2_depthwise_layer_is_read(tmp_path):
+    """Keras 2 wrote `groups` for it, which Keras 3 does not take."""
+    path = tmp_path / "mine.h5"
+    around(keras.layers.DepthwiseConv2D(3)).save(path)
+    with h5py.File(path, "a") as file:
+        config = json.loads(file.attrs["model_config"])
+        for layer in config["config"]["layers"]:
+            if layer["class_name"] == "DepthwiseConv2D":
+                layer["config"]["groups"] = 1
+        file.attrs["model_config"] = json.dumps(config)
+    assert network.read(path).shape == (16, 16, 3)
+
+
+def test_a_saved_model_that_writes_a_file_is_refused(tmp_path):
+    class Writing(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec((1, 8, 8, 3), tf.float32)])
+        def serve(self, image):
+            tf.io.write_file("/tmp/owned", "x")
+            return {"answer": tf.reduce_mean(image, [1, 2])}
+
+    model = Writing()
+    tf.saved_model.save(model, tmp_path / "saved", signatures=model.serve)
+    with pytest.raises(PocketfaceError, match="is the operator WriteFile, which is refused"):
+        network.read(tmp_path / "saved")
+
+
+def test_a_quantized_file_is_refused():
+    path = next((REPOSITORY / "weights/facenet/int8").glob("*.tflite"))
+    with pytest.raises(PocketfaceError, match="quantized already; bring the float32 file"):
+        network.read(path)
+
+
+def test_an_onnx_graph_answers_as_it_does_elsewhere(tmp_path):
+    """What PyTorch exports: grouped, depthwise and strided convolutions, poolings with padding, a squeeze and
+    excitation, a map that is flattened, with the channels first."""
+    import onnxruntime
+
+    path = onnx_file(tmp_path / "mine.onnx")
+    read = network.read(path)
+    pixels = np.random.default_rng(0).normal(size=(2, SIDE, SIDE, 3)).astype(np.float32)
+    session = onnxruntime.InferenceSession(str(path))
+    expected = [session.run(None, {"picture": pixels[i : i + 1].transpose(0, 3, 1, 2)}) for i in range(2)]
+    image = keras.Input((SIDE, SIDE, 3))
+    assert read.call is not None
+    actual = keras.Model(image, dict(read.call(image))).predict(pixels, verbose=0)
+    for place, name in enumerate(read.outputs):
+        np.testing.assert_allclose(actual[name], [one[place][0] for one in expected], atol=1e-4)
+
+
+def test_an_onnx_operator_that_is_not_read_is_named(tmp_path):
+    node = helper.make_node("Einsum", ["picture"], ["answer"], name="strange", equation="nchw->nc")
+    picture = helper.make_tensor_value_info("picture", TensorProto.FLOAT, [1, 3, 8, 8])
+    answer = helper.make_tensor_value_info("answer", TensorProto.FLOAT, [1, 3])
+    model = helper.make_model(helper.make_graph([node], "g", [picture], [answer]))
+    (tmp_path / "mine.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(PocketfaceError, match="operator strange is the operator Einsum, which is not read"):
+        network.read(tmp_path / "mine.onnx")
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("no.keras", "no such file"),
+        ("mine.pt", "not a model that is read here"),
+        ("mine.onnx", "not readable"),
+    ],
+)
+def test_other_files_are_refused(tmp_path, name, complaint):
+    if not name.startswith("no."):
+        (tmp_path / name).write_bytes(b"\x80\x04junk")
+    with pytest.raises(PocketfaceError, match=complaint):
+        network.read(tmp_path / name)
