@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from writing import noise, weights_of, write_hdf5
+from weight_files import noise, weights_of, write_hdf5
 
 from pocketface.core.files import sha256
 from pocketface.core.outs import SOURCES
