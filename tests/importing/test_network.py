@@ -111,6 +111,19 @@ def test_what_could_run_code_is_refused(tmp_path, kind, module):
         network.read(path)
 
 
+def test_a_size_beyond_all_sense_is_refused_before_it_is_built(tmp_path):
+    path = tmp_path / "mine.keras"
+    around(keras.layers.Conv2D(2, 3, name="middle")).save(path)
+
+    def change(config):
+        (layer,) = (each for each in config["config"]["layers"] if each["name"] == "middle")
+        layer["config"]["filters"] = 10**12
+
+    changed(path, change)
+    with pytest.raises(PocketfaceError, match="layer middle: its filters of 1000000000000 is more than"):
+        network.read(path)
+
+
 def test_a_link_out_of_an_hdf5_file_is_refused(tmp_path):
     around(keras.layers.ReLU()).save(tmp_path / "mine.h5")
     with h5py.File(tmp_path / "mine.h5", "a") as file:

@@ -47,6 +47,9 @@ LAYERS = frozenset(
     "Functional Sequential Model Identity".split()
 )
 """Layers that a file may have: Keras' own, that compute and nothing else."""
+WIDEST = 65_536
+SIZES = ("units", "filters", "depth_multiplier", "size", "height", "width", "n")
+"""Fields of a layer that are sizes, and the most that one may be."""
 HARMLESS = frozenset(
     "keras keras.layers keras.models keras.initializers keras.regularizers keras.constraints "
     "keras.dtype_policies keras.activations".split()
@@ -221,8 +224,20 @@ def _checked(config: Any, layer: str = "the model", place: tuple[str, ...] = ())
     return {
         key: _checked(value, layer, (*place, key))
         for key, value in config.items()
-        if key not in ("compile_config", "build_config")
+        if key not in ("compile_config", "build_config") and _sized(key, value, layer)
     }
+
+
+def _sized(key: str, value: Any, layer: str) -> bool:
+    """Whether a size is one that a layer may have: a network is built before its weights are looked at.
+
+    Raises:
+        PocketfaceError: it is larger.
+    """
+    numbers = [number for number in keras.tree.flatten(value) if isinstance(number, int | float)]
+    if key in SIZES and max(numbers, default=0) > WIDEST:
+        raise PocketfaceError(f"layer {layer}: its {key} of {shown(value)} is more than {WIDEST:,}")
+    return True
 
 
 def _check_kind(kind: str, config: Mapping[str, Any], layer: str) -> None:

@@ -8,6 +8,7 @@ wants Python 3.12, and cannot be installed beside ours. onnx2keras 0.0.25 instal
 every MobileNetV3 has, builds of Lambda layers, and calls the order that TFLite needs experimental.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from keras import layers, ops
 from pocketface.core.errors import PocketfaceError, shown
 
 MOST_NODES = 20_000
+MOST_EXTERNAL = 2 * 2**30
+"""Bytes of the file beside it that holds its numbers."""
 LAST = {0: 0, 1: 3, 2: 1, 3: 2}
 """Axis of `[N, C, H, W]` -> the same of `[N, H, W, C]`."""
 ELEMENTWISE: dict[str, Callable[[Any, Any], Any]] = {
@@ -36,6 +39,12 @@ UNARY: dict[str, Callable[[Any], Any]] = {
     "Exp": ops.exp,
     "Neg": ops.negative,
 }
+FOLDED = tuple(
+    "Add Sub Mul Div Gather Concat Squeeze Unsqueeze Slice Cast Reshape Transpose Identity".split()
+)
+"""What is computed while a file is read, where it depends on constants alone."""
+MOST_FOLDED = 10**9
+"""The product of the sizes of its inputs, which no result of these operators exceeds."""
 PASSED = ("Identity", "Dropout", "Cast")
 NOT_NEGATIVE = ("Relu", "Sigmoid", "HardSigmoid", "Softmax")
 
@@ -69,6 +78,8 @@ def _check_external(onnx: Any, proto: Any, path: Path) -> None:
     for tensor in proto.graph.initializer:
         for entry in tensor.external_data:
             beside = path.parent / entry.value
+            if entry.key == "location" and beside.is_file() and beside.stat().st_size > MOST_EXTERNAL:
+                raise PocketfaceError(f"{shown(entry.value)}: more than {MOST_EXTERNAL:,} bytes")
             if entry.key == "location" and (Path(entry.value).name != entry.value or beside.is_symlink()):
                 raise PocketfaceError(
                     f"{shown(tensor.name)} keeps its numbers in {shown(entry.value)}, elsewhere"
@@ -132,7 +143,7 @@ class _Reader:
         elif kind == "Shape":
             shape = self._as_in_file(node.input[0]).shape
             self.constants[output] = np.array([1 if side is None else side for side in shape], np.int64)
-        elif all(name in self.constants for name in node.input if name):
+        elif kind in FOLDED and all(name in self.constants for name in node.input if name):
             self._fold(node)
         else:
             self.made[output] = self._layer(node, kind, list(node.input), about)
@@ -146,6 +157,8 @@ class _Reader:
         from onnx.reference import ReferenceEvaluator
 
         helper = self.onnx.helper
+        if math.prod(self.constants[name].size or 1 for name in node.input if name) > MOST_FOLDED:
+            raise PocketfaceError(f"{_name(node)} computes on constants that are too large")
         names = [name for name in node.input if name]
         values = [
             helper.make_tensor_value_info(

@@ -42,10 +42,9 @@ def export(trained: Path, views: Path, out: Path) -> ModelCard:
         partial.mkdir(parents=True)
         if card.status == "ok":
             faces = calibrate.load(views).first(PARITY_FACES).pixels
-            if (
-                trained / MODEL_FILE
-            ).is_file():  # a network that came as a file, see `pocketface.importing.own`
-                file = TFLiteFile.read(trained / MODEL_FILE)
+            brought = trained / MODEL_FILE  # of a network that came as a file, see `importing.own`
+            if brought.is_file():
+                file = TFLiteFile.read(brought)
                 (partial / FLOAT32).write_bytes(file.content)
                 np.savez(partial / ANSWERS, **file.answers(faces))  # type: ignore[arg-type] # NumPy's stubs
                 write_card(partial, card)

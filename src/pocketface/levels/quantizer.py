@@ -75,6 +75,14 @@ def _config(level: Level, per_channel: bool) -> qtyping.OpQuantizationConfig:
     if level.calibrated:
         bits = BITS[level.activations[0]]
         activation = qtyping.TensorQuantizationConfig(num_bits=bits, symmetric=bits == 16)
+    if level.weights[0] == "FLOAT16":
+        half = qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT)
+        return qtyping.OpQuantizationConfig(
+            weight_tensor_config=half,
+            compute_precision=qtyping.ComputePrecision.FLOAT,
+            explicit_dequantize=True,
+            min_weight_elements=SMALL,
+        )
     return qtyping.OpQuantizationConfig(
         activation_tensor_config=activation,
         weight_tensor_config=qtyping.TensorQuantizationConfig(
@@ -88,6 +96,8 @@ def _config(level: Level, per_channel: bool) -> qtyping.OpQuantizationConfig:
 
 def _algorithm(level: Level) -> AlgorithmName:
     """Four bits cannot span the extremes: OCTAV (Sakr et al., 2022) clips where the error is least."""
+    if level.weights[0] == "FLOAT16":
+        return AlgorithmName.FLOAT_CASTING
     return AlgorithmName.OCTAV if level.weights[0] == "INT4" else AlgorithmName.MIN_MAX_UNIFORM_QUANT
 
 

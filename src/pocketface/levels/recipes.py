@@ -34,13 +34,15 @@ def exported(source: "Source", level: "Level", settings: "LevelSettings") -> Mad
 
 
 def converted(source: "Source", level: "Level", settings: "LevelSettings") -> Made:
-    """By TensorFlow's converter, from the Keras model."""
+    """By TensorFlow's converter, from the Keras model; without one float activations by the quantizer."""
     from pocketface.levels.converter import to_tflite
 
+    if source.keras is None and not level.calibrated:
+        return quantized(source, level, settings)
     if level.calibrated and settings.ranges != "minmax":
         raise PocketfaceError(f"{level.name} knows minmax ranges only, not {settings.ranges}")
     pixels = source.faces.first(settings.calibration).pixels if level.calibrated else None
-    file = to_tflite(source.keras(), level, pixels, settings.per_channel)
+    file = to_tflite(source.network(level), level, pixels, settings.per_channel)
     return _rounded(source, level, settings, Made(file, _facts("converter", source, level, settings)))
 
 
@@ -53,7 +55,7 @@ def quantized(source: "Source", level: "Level", settings: "LevelSettings") -> Ma
         file = quantize(source.float32, level, source.measured(level, settings), settings.per_channel)
         level.check(file)
     except PocketfaceError:
-        if level.activations != ("INT8",):
+        if level.activations != ("INT8",) or source.keras is None:
             raise
         return converted(source, level, settings.model_copy(update={"ranges": "minmax"}))
     return _rounded(source, level, settings, Made(file, _facts("quantizer", source, level, settings)))
@@ -78,7 +80,7 @@ def finetuned(source: "Source", level: "Level", settings: "LevelSettings") -> Ma
 
     settings = settings.model_copy(update={"rounding": "nearest"})
     seen, calibration = source.faces.tuning().pixels, source.faces.first(settings.calibration).pixels
-    tuned = finetune(source.keras(), level, settings, seen, calibration)
+    tuned = finetune(source.network(level), level, settings, seen, calibration)
     facts = _facts("finetuning", source, level, settings) | _tuned_on(source)
     return Made(tuned.file, facts | {"finetuning": tuned.facts})
 

@@ -36,13 +36,13 @@ class Source:
         outputs: head -> meaning.
         float32: its file of level float32.
         faces: train faces.
-        keras: gives the Keras model; imports TensorFlow.
+        keras: gives the Keras model; imports TensorFlow. None of a network that came as a file of TFLite.
     """
 
     outputs: Mapping[str, Output]
     float32: TFLiteFile
     faces: Calibration
-    keras: "Callable[[], keras.Model]"
+    keras: "Callable[[], keras.Model] | None"
 
     @classmethod
     def load(cls, exported: Path, views: Path, threads: int | None = None) -> "Source":
@@ -54,7 +54,20 @@ class Source:
             PocketfaceError: a file is missing or damaged.
         """
         outputs, file = read_card(exported, ModelCard).outputs, TFLiteFile.read(exported / FLOAT32)
-        return cls(outputs, file, calibrate.load(views), partial(network, exported, threads))
+        model = partial(network, exported, threads) if (exported / NETWORK).is_file() else None
+        return cls(outputs, file, calibrate.load(views), model)
+
+    def network(self, level: "Level") -> "keras.Model":
+        """The Keras model, for a level that needs it.
+
+        Raises:
+            PocketfaceError: there is none, or it is damaged.
+        """
+        if self.keras is None:
+            raise PocketfaceError(
+                f"{level.name} is made of a model of Keras; this one came as a file of TFLite"
+            )
+        return self.keras()
 
     def measured(self, level: "Level", settings: "LevelSettings") -> dict[str, Range]:
         """The ranges of the activations of a level that has integer ones."""
@@ -70,8 +83,6 @@ def network(exported: Path, threads: int | None = None) -> "keras.Model":
     """
     import keras
 
-    if not (exported / NETWORK).is_file():
-        raise PocketfaceError("made of a model of Keras, and this one came as a file of TFLite")
     from pocketface.layers.heads import RankProbabilities, WeightedSum
     from pocketface.training.runtime import limit_threads
 
