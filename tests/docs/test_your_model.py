@@ -61,7 +61,7 @@ def test_every_command_works(folder, monkeypatch):
 
 def test_the_stanza_is_one():
     block = next(text for text in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL) if "fetched:" in text)
-    stanza = yaml.safe_load(block.replace("0123…", "0" * 64))["fetched"]["mine"]
+    stanza = yaml.safe_load(block.replace("0123…", "f" * 64))["fetched"]["mine"]
     model = Model.model_validate(stanza)
     assert model.own_heads["mask"].labels == ("no", "yes")
     assert model.heads == ["gender", "age", "mask"]
