@@ -74,9 +74,7 @@ def test_a_levels_setting_changes_only_that_level(copy: Copy) -> None:
 
 def test_a_learning_rate_changes_only_that_model(copy: Copy) -> None:
     slower = changed("models.expression.training.learning_rate", 0.001)
-    assert copy.changed_by(slower) == {
-        *("learns_from@expression", "train@expression", "results", "report")
-    }
+    assert copy.changed_by(slower) == {*("learns_from@expression", "train@expression", "results", "report")}
 
 
 def test_asking_for_folds_runs_nothing_else(copy: Copy) -> None:

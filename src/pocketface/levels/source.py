@@ -20,7 +20,7 @@ from pocketface.levels import ranges
 from pocketface.tflite.file import Range, TFLiteFile
 
 if TYPE_CHECKING:
-    import keras
+    from keras import Model
 
     from pocketface.levels import Level
     from pocketface.levels.settings import LevelSettings
@@ -42,7 +42,7 @@ class Source:
     outputs: Mapping[str, Output]
     float32: TFLiteFile
     faces: Calibration
-    keras: "Callable[[], keras.Model] | None"
+    keras: "Callable[[], Model] | None"
 
     @classmethod
     def load(cls, exported: Path, views: Path, threads: int | None = None) -> "Source":
@@ -57,7 +57,7 @@ class Source:
         model = partial(network, exported, threads) if (exported / NETWORK).is_file() else None
         return cls(outputs, file, calibrate.load(views), model)
 
-    def network(self, level: "Level") -> "keras.Model":
+    def network(self, level: "Level") -> "Model":
         """The Keras model, for a level that needs it.
 
         Raises:
@@ -75,13 +75,13 @@ class Source:
         return ranges.measure(self.float32, pixels, settings.ranges) if level.calibrated else {}
 
 
-def network(exported: Path, threads: int | None = None) -> "keras.Model":
+def network(exported: Path, threads: int | None = None) -> "Model":
     """The Keras model of an exported one.
 
     Raises:
         PocketfaceError: it is missing or damaged.
     """
-    import keras
+    from keras import Model
 
     from pocketface.layers.heads import RankProbabilities, WeightedSum
     from pocketface.training.runtime import limit_threads
