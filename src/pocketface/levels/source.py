@@ -81,7 +81,7 @@ def network(exported: Path, threads: int | None = None) -> "Model":
     Raises:
         PocketfaceError: it is missing or damaged.
     """
-    from keras import Model
+    import keras
 
     from pocketface.layers.heads import RankProbabilities, WeightedSum
     from pocketface.training.runtime import limit_threads
