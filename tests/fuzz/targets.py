@@ -17,7 +17,7 @@ from pocketface.cropping.picture import REASONS, Rejected, decode, pillow_heif
 from pocketface.fetching.archives import Archive, pack
 from pocketface.fetching.sources import Limits
 from pocketface.tflite.meaning import check, read
-from pocketface.tflite.run import Runner
+from pocketface.tflite.run import Runner, tried
 
 WEIGHTS = Path(__file__).parents[2] / "weights"
 SMALL = Limits(member=10**6, total=10**7, members=1000)
@@ -120,7 +120,7 @@ def tflite(data: bytes, folder: Path) -> None:
     file = folder / "model.tflite"
     file.write_bytes(data)
     try:
-        runner = Runner(file)
+        runner = Runner(tried(file))
         if (said := read(runner)) is not None:
             check(runner, said)
         answers = runner(np.zeros((1, *runner.input_shape), np.uint8))

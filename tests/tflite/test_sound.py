@@ -17,7 +17,7 @@ from ai_edge_litert.tools import flatbuffer_utils
 
 from pocketface.core.budget import MODEL
 from pocketface.core.errors import PocketfaceError
-from pocketface.tflite import sound, versions
+from pocketface.tflite import run, sound, versions
 from pocketface.tflite.file import TFLiteFile
 from pocketface.tflite.run import Runner
 
@@ -170,6 +170,24 @@ def test_work_is_counted_and_bounded(file: Path, monkeypatch) -> None:
 def test_operators_that_grow_by_a_constant_are_run(kind: str) -> None:
     told = {"RESIZE_BILINEAR": [64, 64], "PAD": [0] * 8, "BROADCAST_TO": [1, 64, 64, 1]}[kind]
     sound.check(damaged(instead(kind, told, out=[1, 64, 64, 1])))
+
+
+def test_a_file_that_litert_aborts_at_is_refused_and_ours_are_not_tried(tmp_path, monkeypatch) -> None:
+    def change(model: schema.ModelT) -> None:
+        add = schema.BuiltinOperator.ADD
+        model.operatorCodes.append(schema.OperatorCodeT(add, None, 1, add))
+        operator = model.subgraphs[0].operators[6]
+        operator.opcodeIndex, operator.inputs = (
+            len(model.operatorCodes) - 1,
+            [operator.inputs[0], operator.inputs[-1]],
+        )
+
+    file = tmp_path / "model.tflite"
+    file.write_bytes(damaged(change))
+    with pytest.raises(PocketfaceError, match=r"model\.tflite: a damaged TFLite file"):
+        Runner(run.tried(file))
+    monkeypatch.setattr(run, "_apart", lambda *_: pytest.fail("no process for published files"))
+    assert run.tried(SMALLEST) == SMALLEST
 
 
 def test_special_and_huge_files_are_no_models(tmp_path) -> None:

@@ -52,16 +52,20 @@ class ModelBudget:
         parts: letters of names, scales, operands and the like in it; a tensor, operator or buffer counts 100.
         values: numbers in all its tensors.
         work: multiplications and numbers moved, for one face; VGG-Face has 15.5 thousand million.
+        seconds: to open it and run it once.
+        memory: bytes of address space of a process that does so apart.
     """
 
     bytes: int
     parts: int
     values: int
     work: int
+    seconds: float
+    memory: int
 
 
 PICTURE = PictureBudget(seconds=60, bytes=400_000_000, pixels=100_000_000, memory=6 * 2**30)
-MODEL = ModelBudget(bytes=2**30, parts=5_000_000, values=2**28, work=100_000_000_000)
+MODEL = ModelBudget(bytes=2**30, parts=5_000_000, values=2**28, work=10**11, seconds=60, memory=2**33)
 
 
 class TooMuch(Exception):
@@ -135,7 +139,10 @@ class Apart:
             code = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import serve; serve()"
             limits = [str(int(self._seconds + KEPT_ALIVE)), str(self._memory)]
             self._process = subprocess.Popen(
-                [sys.executable, "-c", code, *limits], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+                [sys.executable, "-c", code, *limits],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,  # what a library says before it crashes
             )
             self._owner = os.getpid()
         return self._process

@@ -22,7 +22,7 @@ from pocketface.core.labels import EXPRESSIONS, GENDERS, Output
 from pocketface.faces.settings import Crop, Input
 from pocketface.metrics.answers import decode
 from pocketface.tflite import meaning
-from pocketface.tflite.run import Runner
+from pocketface.tflite.run import Runner, tried
 
 BARE_OUTPUTS = {
     "age": Output(kind="number", unit="years"),
@@ -81,7 +81,7 @@ def open_variant(path: Path, threads: int = 1) -> Variant:
     if card is not None and card.status != "ok":
         raise PocketfaceError(f"{path}: there is no such model ({card.status}: {card.reason}); take another")
     if card is None:
-        return _without_card(Runner(file, threads))
+        return _without_card(Runner(tried(file), threads))
     runner = meaning.opened(file, card, threads)
     return Variant(f"{card.model}/{card.level}", card.crop, card.input, card.outputs, runner)
 

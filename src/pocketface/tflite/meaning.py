@@ -19,7 +19,7 @@ from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import parse_json, rounded, sha256
 from pocketface.core.params import explained
 from pocketface.tflite.file import TFLiteFile
-from pocketface.tflite.run import Runner
+from pocketface.tflite.run import Runner, tried
 
 NAME = b"pocketface.meaning"
 AGAIN = "make it again with `dvc repro`, or take it from where it came from"
@@ -68,7 +68,7 @@ def opened(file: Path, card: VariantCard, threads: int = 1) -> Runner:
     """
     if file.is_file() and (file.stat().st_size != card.size_bytes or sha256(file) != card.sha256):
         raise PocketfaceError(f"{file}: damaged, or not the file that {CARD} describes; {AGAIN}")
-    runner = Runner(file, threads)
+    runner = Runner(tried(file), threads)
     check(runner, card)
     meaning = read(runner)
     if meaning is None:

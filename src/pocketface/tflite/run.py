@@ -9,6 +9,7 @@ A file may take and give integers: `Runner` applies the scale and zero point tha
 pixels go in and meaning comes out at every level.
 """
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +17,10 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from tqdm import tqdm
 
+import pocketface
 from pocketface.cards import Port
+from pocketface.core import outs
+from pocketface.core.budget import MODEL, Apart
 from pocketface.core.errors import PocketfaceError
 from pocketface.tflite.file import TFLiteFile
 from pocketface.tflite.sound import LIMITS
@@ -33,6 +37,41 @@ RESOLVERS = {
     "reference": OpResolverType.BUILTIN_REF,
 }
 """Kernels: XNNPACK's where it has them; LiteRT's own; LiteRT's plain ones that define what is right."""
+PACKAGE = Path(pocketface.__file__).parent
+OURS = (
+    outs.VARIANTS,
+    outs.WEIGHTS,
+    *(parent / outs.WEIGHTS for parent in (PACKAGE, PACKAGE.parents[1])),
+)
+"""Folders of models that this repository or this package brings."""
+
+
+def tried(path: Path) -> Path:
+    """The same path, after a file that is not of `OURS` was opened and run once in another process.
+
+    LiteRT's kernels end the process at some operands that they do not expect, whatever is checked before.
+
+    Raises:
+        PocketfaceError: that process crashed, or took too long.
+    """
+    if any(path.resolve().is_relative_to(place.resolve()) for place in OURS):
+        return path
+    try:
+        with suppress(PocketfaceError):  # of whoever opens it here
+            _apart(_once, path.absolute())
+    except TimeoutError:
+        raise PocketfaceError(f"{path}: timeout: to run it once takes over {MODEL.seconds:.0f} s") from None
+    except (ChildProcessError, MemoryError) as error:
+        raise PocketfaceError(f"{path}: a damaged TFLite file: LiteRT crashes at it ({error})") from None
+    return path
+
+
+def _once(path: Path) -> None:
+    runner = Runner(path)
+    runner.one(np.zeros(runner.input_shape, np.uint8))
+
+
+_apart = Apart(MODEL.seconds, MODEL.memory)
 
 
 class Runner:
