@@ -194,6 +194,9 @@ def answers(dataset: str, n: int, noise: float) -> pd.DataFrame:
     random = np.random.default_rng(len(dataset))
     images = [f"{i}.jpg" for i in range(n)]
     table = pd.DataFrame({"dataset": dataset, "split": "val", "image": images})
+    table["pixels"] = [f"{dataset}{i}" for i in range(n)]
+    table["look"] = [[100.0, 90.0, 80.0, 50.0, 50.0, 40.0, 9.0 + i % 3] for i in range(n)]
+    table["box"] = [[i, i, i + 90, i + 90] for i in range(n)]
     if dataset == "fer2013":
         table["expression"] = random.choice(EXPRESSIONS, n)
         return _answer(table, "expression", EXPRESSIONS, 0.35 + noise, random)

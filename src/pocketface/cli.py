@@ -359,8 +359,14 @@ def serve_app(
 def check(
     update: Annotated[
         bool,
-        typer.Option("--update", help="Take the new figures over into the baseline; prints what changed."),
+        typer.Option("--update", help="Take the answers of now over; says what it accepts."),
     ] = False,
+    baseline: Annotated[
+        Path | None, typer.Option(metavar="A.parquet", resolve_path=True, help="Answers of before.")
+    ] = None,
+    answers: Annotated[
+        Path | None, typer.Option(metavar="B.parquet", resolve_path=True, help="Answers to the same faces.")
+    ] = None,
     junit: Annotated[
         Path | None,
         typer.Option(
@@ -382,26 +388,37 @@ def check(
         ),
     ] = None,
 ) -> None:
-    """Compares the report's figures with baselines/STUDY.yaml; exit status 1 if they are not as there.
+    """Compares what was measured with baselines/STUDY.yaml, face by face; exit status 1 if something is not
+    as there.
 
-    Limits that do not depend on the last figures (floor, ceiling, gap) hold after `--update` too.
+    With --answers and --baseline it compares two tables of answers of any origin (parquet or csv with the
+    columns face, head, truth, answer, and more, see docs/gate.md), without this pipeline. Status 2: they
+    cannot be compared.
 
     Examples:
 
         pocketface check --junit check.xml --markdown check.md
 
         pocketface check --update && git diff baselines/
+
+        pocketface check --baseline before.parquet --answers after.parquet
     """
     from pocketface import gate, lockfile
     from pocketface.core.files import written_whole
     from pocketface.study import load_study
 
-    _enter_repository()
-    lockfile.heal()
-    study = load_study()
-    if update:
-        typer.echo(gate.update(study) or "nothing changed\n", nl=False)
-    verdict = gate.check(study)
+    if (baseline is None) != (answers is None):
+        raise PocketfaceError("--baseline and --answers belong together: two tables of answers")
+    if baseline and answers:
+        verdict = gate.check_tables(baseline, answers)
+    else:
+        _enter_repository()
+        lockfile.heal()
+        study = load_study()
+        if update:
+            accepted = gate.update(study)
+            typer.echo(f"accepts:\n{accepted.text()}" if accepted else "the first baseline with answers")
+        verdict = gate.check(study)
     for out, told in ((junit, verdict.junit), (markdown, verdict.markdown)):
         if out is not None:
             try:
@@ -411,6 +428,8 @@ def check(
                 raise PocketfaceError(f"{out}: cannot be written ({error.strerror})") from None
     if not update or not verdict.passed:
         typer.echo(verdict.text())
+    if os.environ.get("GITHUB_ACTIONS") and not verdict.passed:
+        typer.echo(verdict.annotations())
     if not verdict.passed:
         raise typer.Exit(1)
 

@@ -13,14 +13,17 @@ import pandas as pd
 
 from pocketface.cards import MODEL_FILE, VariantCard, read_card
 from pocketface.core.errors import PocketfaceError
+from pocketface.evaluation.looks import fingerprint, looks
 from pocketface.evaluation.variants import Variant, open_variant
 from pocketface.faces.index import COLUMNS, OK
 from pocketface.faces.selection import load_evaluation
 from pocketface.metrics.answers import answerable, varies
 from pocketface.tflite.run import KERNELS
 
-IDENTITY = ("dataset", "split", "image")
-"""Which face a row of the predictions is about."""
+IDENTITY = ("dataset", "split", "image", "box", "pixels", "look")
+"""Which face a row of the predictions is about, and how the model saw it, see
+`pocketface.evaluation.looks`.
+"""
 
 
 def evaluate_variant(folder: Path, selected: Path) -> tuple[dict[str, Any], pd.DataFrame]:
@@ -59,9 +62,13 @@ def evaluate_variant(folder: Path, selected: Path) -> tuple[dict[str, Any], pd.D
 
 def _answered(variant: Variant, rows: pd.DataFrame, pixels: Any) -> tuple[dict[str, Any], pd.DataFrame]:
     accepted = rows[rows["status"] == OK]
-    outputs = variant.runner(pixels[accepted["face"].to_numpy(int)], progress=variant.name)
+    seen = pixels[accepted["face"].to_numpy(int)]
+    outputs = variant.runner(seen, progress=variant.name)
     labels = [column for column in accepted if column not in (*IDENTITY, *COLUMNS)]
-    truth = accepted[[*IDENTITY, *labels]].reset_index(drop=True)
+    about_faces = accepted.assign(
+        pixels=[*map(fingerprint, seen)], look=pd.Series([*map(looks, seen)], accepted.index)
+    )
+    truth = about_faces.reindex(columns=[*IDENTITY, *labels]).reset_index(drop=True)
     rejected = rows.loc[rows["status"] != OK, "status"].value_counts()
     about = {"faces_rejected": {name: int(n) for name, n in rejected.items()}, "varies": varies(outputs)}
     return about, pd.concat([truth, variant.decode(outputs)], axis=1)

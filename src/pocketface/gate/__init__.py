@@ -1,37 +1,64 @@
-"""The gate: a study's figures against its baseline.
+"""The gate: a study's answers against those of its baseline, face by face.
 
-    verdict = check(study, root)               # reads results/results.parquet
+    verdict = check(study, root)               # baselines/STUDY.yaml and baselines/STUDY/MODEL.parquet
     verdict.passed, verdict.text(), verdict.markdown(), verdict.junit()
-    print(update(study, root))                 # rewrites the baseline, returns what changed as a diff
+    update(study, root)                        # takes the answers of now over; returns what it accepts
 
-A jump for the better that nobody explained is as suspicious as one for the worse, so both fail: when a change
-is meant, `pocketface check --update` takes the new figures over, and the diff is reviewed like code.
-
-`baseline` reads and writes `baselines/STUDY.yaml` and its rules, `compare` applies them, `verdict` tells.
+`answers` reads what variants answered, `baseline` keeps it, `compare` applies the rules, `verdict` says what
+was found.
 """
 
 from pathlib import Path
 
-from pocketface.gate.baseline import NoBaseline, read_baseline, read_figures
-from pocketface.gate.baseline import update as update_baseline
-from pocketface.gate.compare import compare
+from pocketface.core.errors import PocketfaceError
+from pocketface.gate import answers
+from pocketface.gate.baseline import Baseline, NoBaseline, Rules, baseline_path
+from pocketface.gate.compare import compare, compare_tables
 from pocketface.gate.verdict import Verdict
 from pocketface.study import Study
 
-__all__ = ["NoBaseline", "Verdict", "check", "update"]
+__all__ = ["NoBaseline", "Verdict", "check", "check_tables", "update"]
 
 
 def check(study: Study, root: Path = Path()) -> Verdict:
-    """Compares.
+    """Compares what `dvc repro` measured with the baseline.
 
     Raises:
         NoBaseline: there is none yet.
-        PocketfaceError: there are no results, or they or the baseline is damaged.
+        PocketfaceError: nothing was measured, or that or the baseline is damaged.
     """
-    now = read_figures(root)
-    return Verdict(study.study, tuple(compare(read_baseline(study.study, root, now), now)))
+    was = Baseline.read(study.study, root)
+    now = Baseline.of_outs(study, root, was.rules)
+    findings = compare(was, now, frozenset(study.fetched))
+    return Verdict(study.study, tuple(findings), str(baseline_path(study.study)))
 
 
-def update(study: Study, root: Path = Path()) -> str:
-    """Takes the results over into the baseline, see `pocketface.gate.baseline.update`."""
-    return update_baseline(study.study, root)
+def check_tables(baseline: Path, now: Path, rules: Rules | None = None) -> Verdict:
+    """Compares two tables of answers, of any origin; see `pocketface.gate.answers.read`.
+
+    Raises:
+        PocketfaceError: one is missing or is no such table, or they have no face in common.
+    """
+    was, is_ = answers.read(baseline), answers.read(now)
+    if not len(was.merge(is_, on=list(answers.KEY))):
+        raise PocketfaceError(f"{now}: has no face and head of {baseline}; are they of the same faces?")
+    return Verdict(now.stem, tuple(compare_tables(was, is_, rules or Rules())), str(baseline))
+
+
+def update(study: Study, root: Path = Path()) -> Verdict | None:
+    """Takes the answers of now over into the baseline; its rules stay, or start with the defaults.
+
+    Returns:
+        What it accepts: the findings against the earlier baseline; None where there was none that can be
+            compared with.
+
+    Raises:
+        PocketfaceError: nothing was measured, or the rules are damaged.
+    """
+    try:
+        verdict: Verdict | None = check(study, root)
+    except NoBaseline:
+        verdict = None
+    rules = Rules.read(study.study, root)
+    Baseline.of_outs(study, root, rules).write(study.study, root)
+    return verdict

@@ -1,256 +1,227 @@
-"""`baselines/STUDY.yaml`: what a study reached, and the rules for what it may reach next.
+"""What a study answered, kept to be compared with: `baselines/STUDY.yaml` and
+`baselines/STUDY/MODEL.parquet`.
 
     rules:
-      accuracy: {tolerance: 0.01, noise: 1, gap: 0.05, growth: 0.01}   # a share: 0.01 is one percentage point
-      size_bytes: {tolerance: 5%}                                      # of the size in the baseline
-      utkface.age_mae: {ceiling: 7.5}                                  # years
-      int8/size_bytes: {ceiling: 500000}
-    models:
-      age_gender:
-        int8: {size_bytes: 301904, utkface.n: 3025, utkface.age_mae: 6.39502, ...}
-        int16x8: "failed: no kernel for CONV_2D"
+      moved: 0.01               # of weights that do not train: share of answers that may differ on the same
+          faces
+      floors: {utkface.gender_accuracy: 0.9}
+    variants:
+      age_gender/int8: {size_bytes: 301904, operators: {CONV_2D: 12}, ...}
 
-A rule is for a kind of figure (`mae`), a metric (`age_mae`) or a figure (`utkface.age_mae`), at every level,
-at one (`int8/mae`) or of one variant (`age_gender/int8/mae`). The more specific rule wins, field by field.
-A kind that has no rule in the file gets the default one; a figure of no kind may not change.
-People write the rules; `pocketface check --update` writes `models`.
+People write the rules, `pocketface check --update` all else.
 """
 
-import difflib
-import math
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import pandas as pd
 import yaml
-from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, TypeAdapter
+from pydantic import Field, TypeAdapter, ValidationError
 
+from pocketface.cards import VariantCard, read_card
 from pocketface.core import outs, params
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import rounded, written_whole
 from pocketface.core.settings import Strict
-from pocketface.metrics.naming import QUANTITIES, kind_of, quantity_of
-from pocketface.results.table import FACES, RESULTS, SIZE, Table
+from pocketface.gate import answers
+from pocketface.metrics.settings import Margins
+from pocketface.results.measure import read_answers
+from pocketface.results.table import LATENCY_RATIO, RESULTS, Table
+from pocketface.study import Study
 
-FAILED = "failed"
-"""In place of figures, with the reason behind it: this level cannot be made or run."""
-UNAVAILABLE = "unavailable"
-"""The same: the model's weights could not be fetched here, which says nothing about the model."""
+Share = Annotated[float, Field(ge=0, le=1)]
 
 HEADER = """\
-# What `check` compares study `{study}` with. People write `rules`, `pocketface check --update` the rest.
-# tolerance: allowed change, up or down; a percentage is of the value in `models`. noise: but at least so many
-# standard errors, and one face. gap, growth: how much worse than float32 a figure may be, and how much more
-# so than before. floor, ceiling: never below, never above. docs/gate.md tells the rest.
+# What `pocketface check` compares study `{study}` with. People write `rules` (docs/gate.md),
+# `pocketface check --update` the rest, and the answers to every face in {study}/.
 """
-
-GAPS = {"mae": (1.0, 0.15), "cs5": (0.05, 0.01), "accuracy": (0.05, 0.01), "f1": (0.1, 0.02)}
-"""Kind -> default `gap` and `growth`."""
-
-
-def _a_tolerance(value: float | str) -> float | str:
-    if isinstance(value, str):
-        try:
-            share = float(value.removesuffix("%"))
-        except ValueError:
-            share = -1
-        if not value.endswith("%") or not share >= 0:
-            raise ValueError(f"{value!r} is neither a number nor a percentage such as 5%")
-    return value
-
-
-Amount = Annotated[float, Field(ge=0)]
-Tolerance = Annotated[Amount | str, AfterValidator(_a_tolerance)]
-Figures = dict[str, int | float]
-Failed = Annotated[str, StringConstraints(pattern=rf"^({FAILED}|{UNAVAILABLE})(: |$)")]
-Variants = dict[str, dict[str, Figures | Failed]]
-"""Model -> level -> figures, or `failed: REASON` or `unavailable: REASON`."""
-_VARIANTS: TypeAdapter[Variants] = TypeAdapter(Variants, config=ConfigDict(allow_inf_nan=False))
 
 
 class NoBaseline(PocketfaceError):
     """A study has none yet."""
 
 
-class Rule(Strict):
-    """What is asked of a figure; what is null is not asked.
+class Retrained(Strict):
+    """How far a metric may be from its baseline when the model was trained again: another processor trains
+    another.
+    """
+
+    years: Annotated[float, Field(ge=0)] = 1.5
+    share: Share = 0.1
+
+
+class Rules(Strict):
+    """What is asked of a study.
 
     Attributes:
-        tolerance: the change from the baseline that is allowed, up or down, in the figure's unit.
-        noise: however small the tolerance, so many standard errors are allowed, and if it is not 0 one face
-            more or less. See `noise_of`.
-        gap: how much worse than the same model's float32 it may be.
-        growth: how much wider that gap may be than it was in the baseline.
-        floor, ceiling: the least and the most it may be, whatever the baseline says.
+        faces: share of a dataset's faces that may appear, vanish or look otherwise.
+        moved: of weights that do not train, share of a level's answers that may differ on the same faces: a
+            class that changed, a number that moved by more than half a unit.
+        agreement: how much smaller the share of faces that a level answers as its float32 may become.
+        retrained: of models that train, see `Retrained`; the intervals of both come on top.
+        size: change of a file's size that is allowed, a share of it.
+        latency: how much larger the ratio to float32's time may become; null asks nothing.
+        floors, ceilings: `DATASET.METRIC`, or of one level `LEVEL/DATASET.METRIC` -> the least and the most
+            it may be, whatever the baseline says.
+        margins: changes within these are none.
     """
 
-    tolerance: Tolerance | None = None
-    noise: Amount | None = None
-    gap: Amount | None = None
-    growth: Amount | None = None
-    floor: float | None = None
-    ceiling: float | None = None
+    faces: Share = 0.02
+    moved: Share = 0.01
+    agreement: Share = 0.02
+    retrained: Retrained = Retrained()
+    size: Share = 0.05
+    latency: Annotated[float, Field(ge=0)] | None = None
+    floors: dict[str, float] = {}
+    ceilings: dict[str, float] = {}
+    margins: Margins = Margins()
+
+    @classmethod
+    def read(cls, study: str, root: Path = Path()) -> "Rules":
+        """A study's rules; the defaults where it has no baseline.
+
+        Of a baseline that was written before answers were kept, floors and ceilings are taken over.
+        """
+        path = root / baseline_path(study)
+        if not path.is_file():
+            return cls()
+        told = _told(path)
+        rules = told.get("rules") or {}
+        if "models" in told:
+            limits = {end: {n: r[end] for n, r in rules.items() if end in r} for end in ("floor", "ceiling")}
+            rules = {"floors": limits["floor"], "ceilings": limits["ceiling"]}
+        try:
+            return cls.model_validate(rules)
+        except ValidationError as error:
+            raise PocketfaceError(f"{path}: {params.explained(error, 'rules')}") from None
 
 
-class Baseline(Strict):
-    """`baselines/STUDY.yaml`."""
+class Facts(Strict):
+    """What a baseline keeps of a variant's file.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-    rules: dict[str, Rule]
-    models: Variants
-
-    def rule(self, model: str, level: str, figure: str) -> Rule:
-        """The rule of one figure: what the names that fit it say, the most specific last."""
-        kind = kind_of(figure)
-        merged: dict[str, object] = {}
-        if kind is not None and kind not in self.rules:
-            merged |= default_rules()[kind].model_dump(exclude_unset=True)
-        for name in _names(model, level, figure):
-            if name in self.rules:
-                merged |= self.rules[name].model_dump(exclude_unset=True)
-        return Rule.model_validate(merged)
-
-
-def _names(model: str, level: str, figure: str) -> list[str]:
-    """The names of the rules that fit a figure, the most general first."""
-    own = [name for name in (kind_of(figure), figure.partition(".")[2], figure) if name]
-    return [scope + name for scope in ("", f"{level}/", f"{model}/{level}/") for name in dict.fromkeys(own)]
-
-
-def noise_of(figure: str, figures: Mapping[str, float]) -> tuple[float, float]:
-    """How much a figure varies by chance: `(standard error, what one face makes)`, 0 where it is not known.
-
-    Where the report has a 95% bootstrap interval (`FIGURE_low`, `FIGURE_high`), the standard error is half of
-    it over 1.96. Else it is estimated from the number of faces n: of a share p, sqrt(p (1 - p) / n), that of
-    the binomial distribution; of a mean absolute error m, m / sqrt(n), which holds for exponential errors and
-    is more than for normal ones.
+    Attributes:
+        status: `ok`, or why there is no file.
+        float32_sha256: of the float32 file of the same model.
+        calibration: hash of the names of the faces that it was calibrated on, and their number.
+        latency_ratio: to float32's time.
     """
-    value, n = figures[figure], figures.get(f"{figure.rpartition('.')[0]}.n", 0)
-    low, high = figures.get(f"{figure}_low"), figures.get(f"{figure}_high")
-    share = quantity_of(figure).unit == "share"
-    if n <= 0:
-        return 0.0, 0.0
-    if low is not None and high is not None:
-        error = abs(high - low) / 2 / 1.96
-    elif share:
-        error = math.sqrt(max(value * (1 - value), 0) / n)
-    else:
-        error = value / math.sqrt(n) if kind_of(figure) == "mae" else 0.0
-    return error, 1 / n if share else 0.0
+
+    status: str = "ok"
+    sha256: str | None = None
+    size_bytes: int | None = None
+    operators: dict[str, int] = {}
+    weight_dtypes: list[str] = []
+    min_runtime: str | None = None
+    calibration: str | None = None
+    latency_ratio: float | None = None
 
 
-def is_interval_end(figure: str, figures: Mapping[str, float]) -> bool:
-    """Whether a figure is one end of another's interval: it tells noise and is not compared itself."""
-    return any(figure.endswith(end) and figure.removesuffix(end) in figures for end in ("_low", "_high"))
+_FACTS: TypeAdapter[dict[str, Facts]] = TypeAdapter(dict[str, Facts])
 
 
-def default_rules() -> dict[str, Rule]:
-    """The rule of every kind of figure."""
-    rules = {}
-    for kind, quantity in QUANTITIES.items():
-        tolerance = f"{100 * quantity.tolerance:g}%" if quantity.relative else quantity.tolerance
-        fields: dict[str, object] = {"tolerance": tolerance}
-        if quantity.better != "same" and not quantity.relative:
-            fields["noise"] = 1
-        if kind in GAPS:
-            fields["gap"], fields["growth"] = GAPS[kind]
-        rules[kind] = Rule.model_validate(fields)
-    return rules
+@dataclass(frozen=True)
+class Baseline:
+    """Answers and facts of a study's variants.
 
-
-def baseline_path(study: str, root: Path = Path()) -> Path:
-    """Where the baseline of a study is."""
-    return root / outs.BASELINES / f"{study}.yaml"
-
-
-def read_baseline(study: str, root: Path = Path(), now: Variants | None = None) -> Baseline:
-    """Reads a study's baseline.
-
-    Args:
-        study, root: whose and where.
-        now: figures that rules may name besides the baseline's own.
-
-    Raises:
-        NoBaseline: there is none.
-        PocketfaceError: it is not one, or a rule fits no figure.
+    Attributes:
+        variants: `MODEL/LEVEL` -> facts.
+        answers: see `pocketface.gate.answers`.
+        results: the results table, of now; None of a baseline.
     """
-    path = baseline_path(study, root)
-    if not path.exists():
-        raise NoBaseline(
-            f"{path}: no baseline for study {study}; make one with `pocketface check --update` and commit it"
-        )
-    baseline = params.part(Baseline, path=path)
-    known = set(QUANTITIES) | _all_names(baseline.models) | _all_names(now or {})
-    if unknown := sorted(set(baseline.rules) - known):
-        raise PocketfaceError(f"{path}: rules.{unknown[0]}: fits no figure of the study; is it misspelt?")
-    return baseline
 
+    rules: Rules
+    variants: dict[str, Facts]
+    answers: pd.DataFrame
+    results: Table | None = None
 
-def _all_names(variants: Variants) -> set[str]:
-    return {
-        name
-        for model, levels in variants.items()
-        for level, figures in levels.items()
-        for figure in (figures if isinstance(figures, dict) else ())
-        for name in _names(model, level, figure)
-    }
+    @classmethod
+    def of_outs(cls, study: Study, root: Path, rules: Rules) -> "Baseline":
+        """What `dvc repro` left; raises a `PocketfaceError` where that is missing or damaged."""
+        table = Table.load(root)
+        variants, parts = {}, []
+        for model in table.models:
+            for level in table.levels(model):
+                variants[f"{model}/{level}"] = _facts(table, root, model, level, rules)
+                if table.reason(model, level) is None:
+                    told = read_answers(root, model, level).predictions
+                    parts.append(answers.of_predictions(model, level, told))
+        if not parts:
+            raise PocketfaceError(f"{root / RESULTS}: no variant runs; nothing to compare")
+        return cls(rules, variants, pd.concat(parts, ignore_index=True), table)
 
+    @classmethod
+    def read(cls, study: str, root: Path = Path()) -> "Baseline":
+        """Reads a study's baseline.
 
-def read_figures(root: Path = Path()) -> Variants:
-    """What was measured, from the results table.
+        Raises:
+            NoBaseline: there is none.
+            PocketfaceError: it is damaged.
+        """
+        path = root / baseline_path(study)
+        if not path.is_file():
+            raise NoBaseline(f"{path}: no baseline for study {study}; `pocketface check --update` makes one")
+        told = _told(path)
+        if "models" in told:
+            raise NoBaseline(
+                f"{path}: a baseline of an earlier release, without answers; "
+                "`pocketface check --update` takes it over"
+            )
+        try:
+            variants = _FACTS.validate_python(told.get("variants") or {})
+        except ValidationError as error:
+            raise PocketfaceError(f"{path}: {params.explained(error, 'variants')}") from None
+        tables = [answers.read(part) for part in sorted((path.with_suffix("")).glob("*.parquet"))]
+        if not tables:
+            raise PocketfaceError(f"{path.with_suffix('')}: no answers in it; restore it from git")
+        return cls(Rules.read(study, root), variants, pd.concat(tables, ignore_index=True))
 
-    Raises:
-        PocketfaceError: there is no table, or it is damaged.
-    """
-    table = Table.read(root / RESULTS)
-    return {
-        model: {level: _figures_or_failed(table, model, level) for level in table.levels(model)}
-        for model in table.models
-    }
-
-
-def _figures_or_failed(table: Table, model: str, level: str) -> Figures | str:
-    if (reason := table.reason(model, level)) is not None:
-        return reason
-    figures: Figures = {}
-    for row in table.of(model, level):
-        if row.value is not None and not row.grouping and (row.dataset or row.metric == SIZE):
-            figures[f"{row.dataset}.n" if row.metric == FACES else row.name] = row.value
-    return figures
-
-
-def update(study: str, root: Path = Path()) -> str:
-    """Takes the report's figures over into the baseline; its rules stay, or start with the defaults.
-
-    Returns:
-        What changed, as a unified diff; empty when nothing did.
-
-    Raises:
-        PocketfaceError: there is no report, or the baseline that is there is damaged.
-    """
-    path, now = baseline_path(study, root), read_figures(root)
-    earlier = path.read_text(encoding="utf-8") if path.is_file() else ""
-    rules = read_baseline(study, root, now).rules if earlier else default_rules()
-    head = earlier.partition("\nmodels:\n")[0] + "\n"  # as people wrote it, with their comments
-    if not earlier or params.parse(head) != params.parse(_rules_text(rules)):
-        head = HEADER.format(study=study) + _rules_text(rules)
-    text = head + yaml.safe_dump({"models": rounded(now)}, sort_keys=False, allow_unicode=True)
-    if text != earlier:
+    def write(self, study: str, root: Path = Path()) -> None:
+        """Writes the baseline; the text of rules that people wrote stays as it is."""
+        path = root / baseline_path(study)
+        earlier = path.read_text(encoding="utf-8") if path.is_file() else ""
+        head = earlier.partition("\nvariants:\n")[0] + "\n"
+        if "\nvariants:\n" not in earlier:
+            told = self.rules.model_dump(exclude_defaults=True)
+            head = HEADER.format(study=study) + yaml.safe_dump({"rules": told}, sort_keys=False)
+        facts = {name: facts.model_dump(exclude_defaults=True) for name, facts in self.variants.items()}
         with written_whole(path) as partial:
-            partial.write_text(text, encoding="utf-8")
-    names = (f"{path} before" if earlier else "/dev/null", f"{path}")
-    return "".join(
-        difflib.unified_diff(earlier.splitlines(keepends=True), text.splitlines(keepends=True), *names)
+            told = {"variants": rounded(facts)}
+            text = yaml.safe_dump(told, sort_keys=False, default_flow_style=None, width=110)
+            partial.write_text(head + text, encoding="utf-8")
+        with written_whole(path.with_suffix("")) as folder:
+            folder.mkdir(parents=True)
+            for model, own in self.answers.groupby("model"):
+                answers.write(own, folder / f"{model}.parquet")
+
+
+def _told(path: Path) -> dict[str, Any]:
+    """What a baseline's file says; one that is no mapping is a `PocketfaceError`."""
+    try:
+        told = params.parse(path.read_text(encoding="utf-8")) or {}
+        if not isinstance(told, dict):
+            raise ValueError("not a mapping of rules and variants")
+    except ValueError as error:
+        raise PocketfaceError(f"{path}: not a baseline ({error})") from None
+    return told
+
+
+def baseline_path(study: str) -> Path:
+    """Where the baseline of a study is, relative to the repository."""
+    return outs.BASELINES / f"{study}.yaml"
+
+
+def _facts(table: Table, root: Path, model: str, level: str, rules: Rules) -> Facts:
+    if (reason := table.reason(model, level)) is not None:
+        return Facts(status=reason)
+    card = read_card(root / outs.VARIANTS / model / level, VariantCard)
+    calibrated = f"{card.calibration_faces} faces, {(card.calibration_sha256 or '')[:12]}"
+    return Facts(
+        sha256=card.sha256,
+        size_bytes=card.size_bytes,
+        operators=card.operators,
+        weight_dtypes=sorted(card.weight_dtypes),
+        min_runtime=card.min_runtime,
+        calibration=calibrated if card.calibration_faces else None,
+        latency_ratio=None if rules.latency is None else table.value(model, level, LATENCY_RATIO),
     )
-
-
-def _rules_text(rules: Mapping[str, Rule]) -> str:
-    """A line per rule."""
-    lines = [
-        f"  {name}: "
-        + yaml.safe_dump(
-            rule.model_dump(exclude_unset=True), default_flow_style=True, sort_keys=False, width=200
-        )
-        for name, rule in rules.items()
-    ]
-    return "rules:\n" + "".join(lines)

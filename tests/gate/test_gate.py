@@ -1,0 +1,295 @@
+"""The gate finds what was planted, names the stage, and lets chance and other machines pass."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from fake_outs import STUDY, Outs, write_outs, write_results
+from pocketface.cards import VariantCard, read_card, write_card
+from pocketface.core.errors import PocketfaceError
+from pocketface.gate import NoBaseline, answers, check, check_tables, update
+from pocketface.gate.baseline import Rules
+from pocketface.results.table import RESULTS
+from pocketface.study import Study
+
+FACES = 600
+FIXED = {
+    "models": {"expression": STUDY["models"]["expression"]},
+    "fetched": {
+        "age_gender": {
+            name: value for name, value in STUDY["models"]["age_gender"].items() if name != "training"
+        }
+        | {"weights": "weights/age_gender"}
+    },
+}
+"""The study with one model whose weights are published and one that trains."""
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory) -> Path:
+    """The outs of a study, and their baseline."""
+    outs = write_outs(tmp_path_factory.mktemp("outs"), STUDY | FIXED, FACES)
+    assert update(outs.study, outs.root) is None
+    return outs.root
+
+
+@pytest.fixture
+def outs(measured, tmp_path) -> Outs:
+    shutil.copytree(measured, tmp_path / "copy")
+    return Outs(Study.model_validate(STUDY | FIXED), tmp_path / "copy")
+
+
+Change = Callable[[pd.DataFrame], pd.DataFrame]
+
+
+def planted(outs: Outs, model: str, levels: list[str], change: Change, dataset: str | None = None) -> None:
+    """Changes what variants answered on a dataset, and measures again."""
+    for level in levels:
+        path = outs.root / "evaluation" / model / level / "predictions.parquet"
+        table = pd.read_parquet(path)
+        chosen = table["dataset"] == dataset if dataset else pd.Series(True, table.index)
+        pd.concat([change(table[chosen].copy()), table[~chosen]]).to_parquet(path, index=False)
+    write_results(outs)
+
+
+def card(outs: Outs, model: str, level: str, **facts: object) -> None:
+    folder = outs.root / "variants" / model / level
+    write_card(folder, read_card(folder, VariantCard).model_copy(update=facts))
+
+
+def rules_of(wrong) -> set[str]:
+    return {finding.rule for finding in wrong}
+
+
+ALL = ["float32", "float16", "int8"]
+
+
+def test_what_did_not_change_passes(outs):
+    verdict = check(outs.study, outs.root)
+    assert verdict.passed, verdict.text()
+    assert verdict.text() == f"check: {verdict.summary()}" and "pass" in verdict.summary()
+
+
+def swap(gender: pd.Series, share: float) -> pd.Series:
+    """Some answers turned round, every n-th."""
+    flipped = gender.map({"male": "female", "female": "male"})
+    return gender.where(np.arange(len(gender)) % round(1 / share) != 0, flipped)
+
+
+def swapped_gender(share: float) -> Change:
+    return lambda table: table.assign(gender_pred=swap(table["gender_pred"], share))
+
+
+def test_published_weights_may_not_answer_otherwise(outs):
+    planted(
+        outs, "age_gender", ["int8"], lambda t: t.assign(gender_pred=swap(t["gender_pred"], 0.05)), "utkface"
+    )
+    verdict = check(outs.study, outs.root)
+    assert verdict.look_at == "evaluate", "its file is the same"
+    assert "moved gender" in rules_of(verdict.wrong)
+    assert {finding.where for finding in verdict.wrong} == {"age_gender/int8"}
+
+
+def test_a_face_or_two_that_kernels_decide_otherwise_pass(outs):
+    planted(outs, "age_gender", ALL, swapped_gender(0.005), "utkface")
+    assert check(outs.study, outs.root).passed
+
+
+def test_a_level_that_was_made_badly_is_found_though_the_model_trains(outs):
+    worse = lambda t: t.assign(expression_pred=np.roll(t["expression_pred"], 1))  # noqa: E731
+    card(outs, "expression", "float16", sha256="0" * 64)
+    planted(outs, "expression", ["float16"], worse)
+    verdict = check(outs.study, outs.root)
+    assert verdict.look_at == "convert" and "agreement expression" in rules_of(verdict.wrong)
+
+
+def test_another_training_of_like_quality_passes_and_a_bad_one_does_not(outs):
+    def otherwise(share: float) -> Change:
+        def change(table: pd.DataFrame) -> pd.DataFrame:
+            chosen = np.arange(len(table)) % round(1 / share) == 0
+            return table.assign(expression_pred=table["expression_pred"].where(~chosen, "fear"))
+
+        return change
+
+    card(outs, "expression", "float32", sha256="1" * 64)
+    planted(outs, "expression", ["float32", "float16"], otherwise(0.1))
+    assert check(outs.study, outs.root).passed
+    planted(outs, "expression", ["float32", "float16"], otherwise(1.0))
+    verdict = check(outs.study, outs.root)
+    assert verdict.look_at == "train" and "fer2013 expression_accuracy" in rules_of(verdict.wrong)
+
+
+def test_faces_are_named_first(outs):
+    def shifted(table: pd.DataFrame) -> pd.DataFrame:
+        looks = [[*look[:3], look[3] + 3, *look[4:]] for look in table["look"]]
+        boxes = [[left + 3, top, right + 3, bottom] for left, top, right, bottom in table["box"]]
+        other = table["pixels"] + "x"
+        return table.assign(look=looks, box=boxes, pixels=other, gender_pred=swap(table["gender_pred"], 0.1))
+
+    planted(outs, "age_gender", ALL, shifted, "utkface")
+    verdict = check(outs.study, outs.root)
+    assert verdict.look_at == "crop_faces" and len(verdict.wrong) == 1, (
+        "answers of other faces are not compared"
+    )
+    assert "600 of 600 faces look otherwise" in verdict.text()
+    assert "centre from left +3.0" in verdict.text() and "boxes moved by 1.5 px" in verdict.text()
+
+
+def test_swapped_colours_are_said(outs):
+    def swapped(table: pd.DataFrame) -> pd.DataFrame:
+        looks = [[*look[2::-1], *look[3:]] for look in table["look"]]
+        return table.assign(look=looks, pixels=table["pixels"] + "x")
+
+    planted(outs, "age_gender", ALL, swapped, "utkface")
+    verdict = check(outs.study, outs.root)
+    assert verdict.look_at == "select_faces" and "first and last channel are swapped" in verdict.text()
+
+
+def test_rounding_of_pixels_is_no_change(outs):
+    rounded = lambda t: t.assign(pixels=t["pixels"] + "x")  # noqa: E731
+    planted(outs, "age_gender", ALL, rounded)
+    assert check(outs.study, outs.root).passed
+
+
+def test_faces_that_vanish_double_or_change_their_label(outs):
+    planted(outs, "age_gender", ALL, lambda t: t.iloc[40:], "utkface")
+    assert rules_of(check(outs.study, outs.root).wrong) == {"faces"}
+    planted(outs, "age_gender", ALL, lambda t: t.assign(pixels=t["pixels"].iloc[0]), "photos")
+    assert "doubles" in rules_of(check(outs.study, outs.root).wrong)
+    planted(outs, "age_gender", ALL, lambda t: t.assign(gender=np.roll(t["gender"], 1)), "photos")
+    assert "labels" in rules_of(check(outs.study, outs.root).wrong)
+
+
+@pytest.mark.parametrize(
+    ("facts", "rule"),
+    [
+        ({"size_bytes": 400_000}, "size"),
+        ({"operators": {"CONV_2D": 3}}, "operators"),
+        ({"weight_dtypes": {"FLOAT32": 9}}, "dtypes"),
+        ({"min_runtime": "2.13.0"}, "oldest runtime"),
+        ({"calibration_faces": 5, "calibration_sha256": "ab"}, "calibration"),
+    ],
+)
+def test_a_files_facts_are_compared(outs, facts, rule):
+    card(outs, "age_gender", "int8", **facts)
+    write_results(outs)
+    verdict = check(outs.study, outs.root)
+    assert rules_of(verdict.wrong) == {rule} and verdict.look_at == "convert"
+
+
+def test_a_variant_that_fails_or_is_gone_is_named(outs):
+    card(outs, "age_gender", "int8", status="failed", reason="truncated", sha256=None, size_bytes=None)
+    write_results(outs)
+    verdict = check(outs.study, outs.root)
+    assert "age_gender/int8: was ok, is failed: truncated" in verdict.text() and verdict.look_at == "convert"
+
+
+def test_a_constant_answer_is_no_model_and_limits_hold(outs):
+    planted(outs, "expression", ["float32", "float16"], lambda t: t.assign(expression_pred="angry"))
+    assert "constant baseline" in rules_of(check(outs.study, outs.root).wrong)
+    path = outs.root / "baselines/tiny.yaml"
+    limits = "rules: {floors: {utkface.gender_accuracy: 0.999}, ceilings: {int8/utkface.age_mae: 1}}"
+    path.write_text(path.read_text().replace("rules: {}", limits))
+    found = check(outs.study, outs.root).wrong
+    assert {"utkface.gender_accuracy at least", "utkface.age_mae at most"} <= rules_of(found)
+
+
+def test_an_update_says_what_it_accepts_and_keeps_the_rules(outs):
+    path = outs.root / "baselines/tiny.yaml"
+    path.write_text(path.read_text().replace("rules: {}", "rules:\n  moved: 0.5 # we know why"))
+    planted(
+        outs, "age_gender", ["int8"], lambda t: t.assign(gender_pred=swap(t["gender_pred"], 1.0)), "utkface"
+    )
+    accepted = update(outs.study, outs.root)
+    assert accepted and not accepted.passed and "answers to gender moved" in accepted.text()
+    assert "moved: 0.5 # we know why" in path.read_text()
+    assert check(outs.study, outs.root).passed
+
+
+def test_a_baseline_of_an_earlier_release_is_taken_over(outs):
+    path = outs.root / "baselines/tiny.yaml"
+    old = {"rules": {"age_mae": {"tolerance": 0.1}, "utkface.age_mae": {"ceiling": 7.5}}, "models": {}}
+    path.write_text(yaml.safe_dump(old))
+    with pytest.raises(NoBaseline, match=r"earlier release, without answers; `pocketface check --update`"):
+        check(outs.study, outs.root)
+    assert update(outs.study, outs.root) is None
+    assert Rules.read("tiny", outs.root).ceilings == {"utkface.age_mae": 7.5}
+
+
+def test_a_first_baseline_is_asked_for_and_a_damaged_one_is_told(outs):
+    shutil.rmtree(outs.root / "baselines/tiny")
+    with pytest.raises(PocketfaceError, match=r"baselines/tiny: no answers in it"):
+        check(outs.study, outs.root)
+    (outs.root / "baselines/tiny.yaml").write_text("rules: {move: 1}\n\nvariants:\n  a/b: {}\n")
+    with pytest.raises(PocketfaceError, match=r"no answers|rules\.move"):
+        check(outs.study, outs.root)
+    (outs.root / "baselines/tiny.yaml").unlink()
+    with pytest.raises(NoBaseline, match=r"tiny\.yaml: no baseline for study tiny; `pocketface check"):
+        check(outs.study, outs.root)
+    (outs.root / RESULTS).unlink()
+    with pytest.raises(PocketfaceError, match=r"results\.parquet: no such file"):
+        update(outs.study, outs.root)
+    assert not (outs.root / "baselines/tiny.yaml").exists()
+
+
+def table(n: int = 300, wrong: int = 30) -> pd.DataFrame:
+    """Answers of no pipeline of ours."""
+    truth = np.where(np.arange(n) % 2, "cat", "dog")
+    answer = np.where(np.arange(n) < wrong, "cow", truth)
+    return pd.DataFrame({"face": range(n), "head": "animal", "truth": truth, "answer": answer})
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+def test_tables_of_any_origin_are_compared(tmp_path, suffix):
+    def written(name: str, frame: pd.DataFrame) -> Path:
+        path = tmp_path / f"{name}.{suffix}"
+        frame.to_csv(path, index=False) if suffix == "csv" else frame.to_parquet(path)
+        return path
+
+    was = written("was", table())
+    assert check_tables(was, written("same", table())).passed
+    worse = check_tables(was, written("worse", table(wrong=45)))
+    assert {"moved animal", "animal_accuracy"} <= rules_of(worse.wrong)
+    assert "animal_accuracy 0.85, was 0.9 on 300 faces" in worse.text()
+    for damage, told in (
+        (table().drop(columns="truth"), "has no column 'truth'; it needs face, head, truth, answer"),
+        (table().assign(answer=None), "has no answer to animal"),
+        (table().assign(face=1), "answers animal twice"),
+        (table().assign(face=range(1000, 1300)), "are they of the same faces?"),
+    ):
+        with pytest.raises(PocketfaceError, match=told.replace("?", r"\?")):
+            check_tables(was, written("bad", damage))
+    with pytest.raises(PocketfaceError, match=r"gone\.csv: no such file"):
+        answers.read(tmp_path / "gone.csv")
+    (tmp_path / "half.parquet").write_bytes((tmp_path / was.name).read_bytes()[:50])
+    with pytest.raises(PocketfaceError, match=r"half\.parquet: not a table of answers"):
+        answers.read(tmp_path / "half.parquet")
+
+
+def test_it_is_told_as_junit_markdown_and_annotations(outs):
+    planted(
+        outs, "age_gender", ["int8"], lambda t: t.assign(gender_pred=swap(t["gender_pred"], 1.0)), "utkface"
+    )
+    verdict = check(outs.study, outs.root)
+    suites = ElementTree.fromstring(verdict.junit())
+    assert len(list(suites.iter("testcase"))) == len(verdict.findings)
+    wrong = [case for case in suites.iter("testcase") if len(case)]
+    assert len(wrong) == len(verdict.wrong) and wrong[0].get("classname") == "tiny.age_gender.int8"
+    assert sum(int(suite.get("failures")) for suite in suites) == len(verdict.wrong)
+    told = verdict.markdown()
+    assert told.startswith("### The gate **fails**") and "Look at stage `evaluate` first." in told
+    assert "| evaluate | age_gender/int8 | moved gender |" in told
+    assert verdict.annotations().startswith("::error title=pocketface check: evaluate::age_gender/int8: ")
+
+
+def test_names_of_pictures_do_not_leave_and_bytes_repeat(outs):
+    content = (outs.root / "baselines/tiny/age_gender.parquet").read_bytes()
+    assert b"12.jpg" not in content
+    update(outs.study, outs.root)
+    assert (outs.root / "baselines/tiny/age_gender.parquet").read_bytes() == content
