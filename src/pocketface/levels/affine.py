@@ -34,10 +34,7 @@ def correct(float32: TFLiteFile, made: TFLiteFile, pixels: np.ndarray, heads: It
         return made
     expected, actual = float32.answers(pixels), made.answers(pixels)
     for head, layer in layers.items():
-        factor, offset = fit(actual[head], expected[head])
-        for place in (1, 2):
-            _multiply(model, own(model, layer, place), factor)
-        rounding.add_to_bias(model, layer, np.array([offset]))
+        _apply(model, layer, *fit(actual[head], expected[head]))
     return TFLiteFile.write(model)
 
 
@@ -64,6 +61,13 @@ def _last_layer(model: schema.ModelT, head: str) -> schema.OperatorT | None:
         writer = writers[int(writer.inputs[0])]
     dense = kind(model, writer) == "FULLY_CONNECTED"
     return writer if dense and len(writer.inputs) > 2 and writer.inputs[2] >= 0 else None
+
+
+def _apply(model: schema.ModelT, layer: schema.OperatorT, factor: float, offset: float) -> None:
+    """Multiplies what a layer answers, and adds to it."""
+    for place in (1, 2):
+        _multiply(model, own(model, layer, place), factor)
+    rounding.add_to_bias(model, layer, np.array([offset]))
 
 
 def _multiply(model: schema.ModelT, tensor: schema.TensorT, factor: float) -> None:
