@@ -76,7 +76,7 @@ def test_settings_labels_and_templates_decide_what_is_built() -> None:
         for files in (closure(REPOSITORY / f"stages/{name}.py", SOURCE) for name in ("train", "report"))
     )
     assert {"training/settings.py", "core/labels.py", "layers/heads.py", "models/__init__.py"} <= train
-    assert "reporting/template/page.html.j2" in report
+    assert "report/template/page.html.j2" in report
     assert not {file for file in train if file.startswith(("reporting/", "models/compact"))}
 
 

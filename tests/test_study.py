@@ -76,14 +76,14 @@ def fetched(params: dict) -> dict:
         (lambda p: small(p)["training"].update(learning_rat=1), "models.small.training.learning_rat"),
         (lambda p: small(p)["input"].update(margin=0.4), "datasets.utkface.crop.margin stores 0.25"),
         (lambda p: small(p)["input"].update(shift=-0.1), "reach 0.3 mean-face widths"),
-        (lambda p: small(p).pop("training"), "needs either `training` (under models:) or `weights`"),
+        (lambda p: small(p).pop("training"), "needs either `training` (under models:), or `weights` or"),
         (
             lambda p: small(p).update(weights="dlib_age"),
-            "needs either `training` (under models:) or `weights`",
+            "needs either `training` (under models:), or `weights` or",
         ),
         (
             lambda p: (small(p).pop("training"), small(p).update(weights="dlib_age")),
-            "what has `weights` under fetched",
+            "what has `weights` or `file` under fetched",
         ),
         (
             lambda p: p.update(fetched={"other": small(p)}),
