@@ -179,7 +179,7 @@ def test_a_file_that_litert_aborts_at_is_refused_and_ours_are_not_tried(tmp_path
         operator = model.subgraphs[0].operators[6]
         operator.opcodeIndex, operator.inputs = (
             len(model.operatorCodes) - 1,
-            [operator.inputs[0], operator.inputs[-1]],
+            operator.inputs[:2],
         )
 
     file = tmp_path / "model.tflite"
