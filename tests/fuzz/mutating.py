@@ -61,7 +61,7 @@ def _vary(value: Any, chance: random.Random, others: tuple) -> None:
         limits = np.finfo(inside.dtype) if inside.dtype.kind == "f" else np.iinfo(inside.dtype)
         inside[place] = np.clip(chance.choice(NUMBERS), limits.min, limits.max).astype(inside.dtype)
     elif isinstance(inside, list) and chance.random() < 0.5:
-        inside[place : place + 1] = chance.choice(([], [part, part], [part] * 1000))
+        inside[place : place + 1] = chance.choice(([], [part, part], [part] * 50))
     else:
         inside[place] = chance.choice((*others, inside[chance.choice(places)]))
 

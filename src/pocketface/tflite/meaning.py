@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from pocketface.cards import CARD, Meaning, VariantCard
+from pocketface.core.budget import MODEL
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import parse_json, rounded, sha256
 from pocketface.core.params import explained
@@ -66,7 +67,7 @@ def opened(file: Path, card: VariantCard, threads: int = 1) -> Runner:
         PocketfaceError: the file cannot be run or is not the one that the card describes, or they differ in
             crop, input, outputs, shapes or scales.
     """
-    if file.is_file() and (file.stat().st_size != card.size_bytes or sha256(file) != card.sha256):
+    if file.is_file() and (file.stat().st_size > MODEL.bytes or sha256(file) != card.sha256):
         raise PocketfaceError(f"{file}: damaged, or not the file that {CARD} describes; {AGAIN}")
     runner = Runner(tried(file), threads)
     check(runner, card)
