@@ -168,6 +168,8 @@ def in_sample(image: str, fraction: float) -> bool:
 
 
 def _module(name: str) -> ModuleType:
+    if not re.fullmatch("[a-z][a-z0-9_]*", name):
+        raise PocketfaceError(f"no dataset {name!r}; there are {', '.join(names())}")
     return importlib.import_module(f"{__name__}.{name if name in names() else LABELLED}")
 
 
