@@ -162,8 +162,9 @@ def _settle(index: pd.DataFrame, faces: np.ndarray, settings: Dataset) -> None:
     if "test" in named:  # a dataset's own test part is enough
         by_content = by_content.replace("test", "val")
     index["split"] = index["split"].where(index["split"].notna(), by_content)
-    if "val" in named and "test" not in named and "identity" not in index:
-        for_test = content.map(reserved, na_action="ignore").eq(True) & (index["split"] == "val")
+    if "val" in named and "test" not in named:
+        who = index["identity"].fillna(content) if "identity" in index else content
+        for_test = who.map(reserved, na_action="ignore").eq(True) & (index["split"] == "val")
         index["split"] = index["split"].mask(for_test, "test")
     labels = [str(column) for column in index if column not in COLUMNS]
     judged = duplicates.judge(index[found], group, labels, settings.contradictory)
