@@ -1,6 +1,6 @@
 """From BlazeFace's points to the crop that training saw: in Python what `app/src/crop.ts` does in the page.
 
-    find = Finder(DETECTOR)
+    find = Finder(SHORT)
     for face in find(picture):                 # as `pocketface.cropping.detect.detect` gives them
 
 Training cut faces along five points of dlib's. BlazeFace gives others: the middles of the eyes, the tip of
@@ -19,11 +19,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from blazeface import MIRROR, BlazeFace
+from page_looks import BlazeFace
 from pydantic import Field
 
 import pocketface.app
 from pocketface.core.settings import Strict
+from pocketface.cropping.blazeface import MIRROR
 from pocketface.cropping.detect import Face
 from pocketface.cropping.geometry import MEAN_FACE
 

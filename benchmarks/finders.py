@@ -1,203 +1,185 @@
-"""How far the page's face finder agrees with dlib's, on the study's photographs.
+"""BlazeFace against dlib's detectors: faces found, boxes, points, time, and the published models' metrics.
 
-    python benchmarks/finders.py            # writes docs/results/STUDY/app.md
+    python benchmarks/finders.py [--pictures 1000] [--json OUT.json]
 
-Both look at every picture of the hold-out, and at every 20th of the validation pictures of each dataset
-whose faces are searched for. Each variant at float32 and int8 then answers about the largest face, once as
-`pocketface predict` cuts it and once as the page does. Needs `dvc repro convert fetch_data crop_faces`.
+Both look at the photographs, and at validation pictures of UTKFace and CelebA that the models have not
+learned from, as `pocketface evaluate` does. The largest face of a picture is compared where both have found
+the same one; its metrics at int8 are compared face by face (`pocketface.evaluation.confidence`). Times are
+means of runs that take turns, a picture each. Needs `dvc repro fetch_data@photos fetch_data@utkface
+fetch_data@celeba`.
 """
 
+import argparse
+import hashlib
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pandas as pd
-from blazeface import overlap
-from finder import Finder, place_of
+from pocketface.evaluation.confidence import paired, resample
 from tqdm import tqdm
 
-from pocketface.app.site import DETECTOR
+from pocketface import datasets
 from pocketface.core.errors import exit_cleanly
-from pocketface.core.files import written_whole
+from pocketface.core.files import write_json
+from pocketface.core.hashing import hashed_split
+from pocketface.cropping.blazeface import overlap
 from pocketface.cropping.crop import cut_face
 from pocketface.cropping.detect import Face, detect
 from pocketface.cropping.picture import decode
 from pocketface.evaluation.finding import aligned
 from pocketface.evaluation.variants import Variant, open_variant
-from pocketface.faces.index import INDEX, OK
+from pocketface.faces import seen
 from pocketface.faces.view import view
-from pocketface.study import Study, load_study
-from pocketface.tflite.run import KERNELS
+from pocketface.published import named_variant
 
-LEVELS = ("float32", "int8")
-EVERY = 20
+MODELS = ("age_gender", "expression", "attributes")
+DATASETS = {"photos": None, "utkface": "val", "celeba": "val"}
+"""Name -> the split that is looked at; None: all of it."""
+FINDERS = ("hog", "blazeface")
 SAME_FACE = 0.3
 
 
 @exit_cleanly
 def main() -> None:
-    """Compares the two on every dataset of the study that has faces to find."""
-    study = load_study()
-    find = Finder(DETECTOR)
-    variants = [open_variant(Path("variants") / model / level) for model in study.models for level in LEVELS]
-    figures = {
-        name: compare(find, list(pictures(study, name)), variants)
-        for name, dataset in study.datasets.items()
-        if dataset.crop.policy != "as_is"
+    """Prints the figures as Markdown."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--pictures", type=int, default=1000, help="of each dataset, at most")
+    parser.add_argument("--json", type=Path, help="write the figures here, too")
+    args = parser.parse_args()
+    cv2.setNumThreads(1)
+    variants = [open_variant(named_variant(Path(model))) for model in MODELS]
+    learned = np.unique(np.concatenate([seen.load(named_variant(Path(model)).parent) for model in MODELS]))
+    found = {name: compare(pictures_with_labels(name, args.pictures, learned), variants) for name in DATASETS}
+    print(told(found))
+    if args.json:
+        write_json(args.json, found)
+
+
+def pictures_with_labels(name: str, most: int, learned: np.ndarray) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    """Picture files of a dataset with their labels, of one split, that no model has learned from."""
+    archive = Path("data/raw") / name / "files.zip"
+    records = [record for record in datasets.read(name, archive) if record.problem is None]
+    np.random.default_rng(0).shuffle(records)
+    with zipfile.ZipFile(archive) as opened, tqdm(total=most, desc=name, disable=None) as bar:
+        left = most
+        for record in records:
+            data = datasets.open_picture(name, opened, record.image)
+            sha = hashlib.sha256(data).hexdigest()
+            wanted = DATASETS[name] in (None, record.split or hashed_split(sha))
+            if wanted and not np.isin(seen.fingerprints([sha]), learned)[0]:
+                yield data, dict(record.labels)
+                bar.update()
+                left -= 1
+            if not left:
+                return
+
+
+def compare(files: Iterator[tuple[bytes, dict[str, Any]]], variants: list[Variant]) -> dict[str, Any]:
+    """What both finders make of the pictures."""
+    seconds = dict.fromkeys(FINDERS, 0.0)
+    counts = dict.fromkeys((*FINDERS, "pictures", "same face"), 0)
+    overlaps, errors, labels = [], [], []
+    views: dict[str, dict[str, list[np.ndarray]]] = {
+        finder: {variant.name: [] for variant in variants} for finder in FINDERS
     }
-    folder = Path("docs/results") / study.study
-    with written_whole(folder / "app.md") as partial:
-        partial.write_text(told(study, figures), encoding="utf-8")
-    print((folder / "app.md").read_text(encoding="utf-8"))
-
-
-def pictures(study: Study, name: str) -> Iterator[tuple[np.ndarray, pd.Series]]:
-    """The pictures of the hold-out, or some validation pictures of another dataset, with their labels."""
-    index = pd.read_parquet(Path("data/faces") / name / INDEX)
-    rows = index[index["status"] == OK]
-    if name != study.holdout:
-        rows = rows[rows["split"] == "val"].iloc[::EVERY]
-    with zipfile.ZipFile(Path("data/raw") / name / "files.zip") as archive:
-        for _, row in tqdm(rows.iterrows(), total=len(rows), desc=name, unit="picture"):
-            yield decode(archive.read(row["image"])), row
-
-
-def compare(
-    find: Finder, seen: list[tuple[np.ndarray, pd.Series]], variants: list[Variant]
-) -> dict[str, Any]:
-    """Boxes, crops and answers of the largest face of every picture."""
-    both = []
-    counts = {"pictures": len(seen), "dlib": 0, "page": 0}
-    for picture, row in seen:
-        by_dlib, by_page = detect(picture, upsample=1), find(picture)
-        counts["dlib"] += bool(by_dlib)
-        counts["page"] += bool(by_page)
-        pairs = [(boxes_overlap(by_dlib[0], face), face) for face in by_page] if by_dlib else []
-        best = max(pairs, key=lambda pair: pair[0], default=None)
-        if best and best[0] > SAME_FACE:
-            both.append((picture, row, by_dlib[0], best[1]))
-    where = [placed(one, other) for _, _, one, other in both]
-    return {
-        "found": counts | {"both": len(both)},
-        "box_iou": spread([boxes_overlap(one, other) for _, _, one, other in both]),
-        "crop_iou": spread([iou for iou, _, _ in where]),
-        "size_ratio": spread([size for _, size, _ in where]),
-        "angle_degrees": spread([angle for _, _, angle in where]),
-        "answers": {variant.name: answers(variant, both) for variant in variants},
-    }
-
-
-def boxes_overlap(one: Face, other: Face) -> float:
-    """Intersection over union; dlib's boxes reach a little higher and wider than BlazeFace's."""
-    return overlap(np.array(one.box, float), np.array(other.box, float))
-
-
-def placed(one: Face, other: Face) -> tuple[float, float, float]:
-    """Of the squares cut out, set upright: intersection over union; the ratio of sizes, the angle between."""
-    (size, centre), (other_size, other_centre) = place_of(one.points), place_of(other.points)
-    squares = [
-        np.array([c.real - abs(s) / 2, c.imag - abs(s) / 2, c.real + abs(s) / 2, c.imag + abs(s) / 2])
-        for s, c in ((size, centre), (other_size, other_centre))
-    ]
-    return overlap(*squares), abs(other_size / size), float(abs(np.degrees(np.angle(other_size / size))))
-
-
-def answers(variant: Variant, both: list[tuple[np.ndarray, pd.Series, Face, Face]]) -> dict[str, Any]:
-    """Per head: how far the two ways' answers are apart, and how good each is where there are labels."""
-    crop = aligned(variant.crop, variant.input)
-    ways = []
-    for way in (2, 3):
-        faces = [view(cut_face(case[0], case[way], crop), crop, variant.input) for case in both]
-        ways.append(variant.decode(variant.runner(np.stack(faces))))
-    dlib, page = ways
-    labels = pd.DataFrame([row for _, row, _, _ in both]).reset_index(drop=True)
-    result: dict[str, Any] = {}
-    for head, meaning in variant.outputs.items():
-        told = f"{head}_pred"
-        known = labels[head].notna() if head in labels else pd.Series(False, index=labels.index)
-        if meaning.kind == "number":
-            result[head] = {"difference": spread(list((page[told] - dlib[told]).abs()))}
-            if known.any():
-                result[head]["mae"] = {
-                    way: float((table[told] - labels[head])[known].abs().mean())
-                    for way, table in zip(("dlib", "page"), ways, strict=True)
-                }
+    for data, known in files:
+        picture = decode(data)
+        faces: dict[str, list[Face]] = {}
+        for finder in FINDERS:
+            start = time.thread_time()
+            faces[finder] = detect(picture, finder)
+            seconds[finder] += time.thread_time() - start
+            counts[finder] += bool(faces[finder])
+        counts["pictures"] += 1
+        if not all(faces.values()):
             continue
-        probabilities = [f"{head}_prob_{label}" for label in meaning.labels]
-        result[head] = {
-            "same": float((page[told] == dlib[told]).mean()),
-            "difference": spread(list((page[probabilities] - dlib[probabilities]).abs().max(axis=1))),
-        }
-        if known.any():
-            result[head]["accuracy"] = {
-                way: float((table[told] == labels[head])[known].mean())
-                for way, table in zip(("dlib", "page"), ways, strict=True)
+        dlibs, ours = (faces[finder][0] for finder in FINDERS)
+        shared = overlap(np.array(dlibs.box, float), np.array(ours.box, float))
+        if shared < SAME_FACE:
+            continue
+        counts["same face"] += 1
+        overlaps.append(shared)
+        errors.append(np.linalg.norm(dlibs.points - ours.points, axis=1).mean())
+        labels.append(known)
+        for finder, face in zip(FINDERS, (dlibs, ours), strict=True):
+            for variant in variants:
+                crop = aligned(variant.crop, variant.input)
+                cut = view(cut_face(picture, face, crop), crop, variant.input)
+                views[finder][variant.name].append(cut)
+    return {
+        "counts": counts,
+        "cpu_ms": {finder: 1e3 * total / counts["pictures"] for finder, total in seconds.items()},
+        "box_iou": spread(overlaps),
+        "points_pixels": spread(errors),
+        "metrics": metrics(pd.DataFrame(labels), views, variants),
+    }
+
+
+def metrics(
+    labels: pd.DataFrame, views: dict[str, dict[str, list[np.ndarray]]], variants: list[Variant]
+) -> dict[str, Any]:
+    """Model and metric -> value by dlib's faces, by BlazeFace's, and the paired change."""
+    result = {}
+    for variant in variants:
+        ways = []
+        for finder in FINDERS:
+            answers = variant.decode(variant.runner(np.stack(views[finder][variant.name])))
+            known = [head for head in labels if f"{head}_pred" in answers]
+            ways.append(resample(pd.concat([labels[known], answers], axis=1)))
+        dlibs, ours = ways
+        for metric, change in paired(ours, dlibs).items():
+            result[f"{variant.name} {metric}"] = {
+                "hog": dlibs.values[metric],
+                "blazeface": ours.values[metric],
+                "change": change.change,
+                "interval": [change.low, change.high],
+                "p_value": change.p_value,
+                "verdict": change.verdict,
             }
     return result
 
 
 def spread(values: list[float]) -> dict[str, float]:
-    """Median, 90th percentile, least and most."""
-    if not values:
-        return {}
-    low, median, high, most = np.quantile(values, [0, 0.5, 0.9, 1])
-    return {"min": float(low), "median": float(median), "p90": float(high), "max": float(most)}
+    """Median, 90th and 99th percentile, least and most."""
+    names, shares = ("min", "p10", "median", "p90", "p99", "max"), [0, 0.1, 0.5, 0.9, 0.99, 1]
+    return dict(zip(names, map(float, np.quantile(values, shares)), strict=True))
 
 
-def told(study: Study, figures: dict[str, Any]) -> str:
+def told(found: dict[str, Any]) -> str:
     """The figures as Markdown."""
     lines = [
-        f"# Study `{study.study}`: the web app's face finder against dlib's",
-        "",
-        "`python benchmarks/finders.py` wrote this. dlib is what training and `pocketface predict` use; the "
-        "page uses BlazeFace, aligned to the same crop (`benchmarks/finder.py`). The box is each "
-        "detector's own; the crop is the mean face's square, what a model's window is placed on. "
-        f"Kernels: {KERNELS}.",
+        "| dataset | pictures | found: hog | blazeface | box IoU, median (p10) "
+        "| points apart, px, median (p90) | ms of CPU: hog | blazeface |",
+        "| :-- | --: | --: | --: | --: | --: | --: | --: |",
     ]
-    for name, found in figures.items():
-        counts = found["found"]
-        lines += [
-            "",
-            f"## {name}",
-            "",
-            f"{counts['pictures']} pictures; dlib finds a face in {counts['dlib']}, the page in "
-            f"{counts['page']}, both the same one in {counts['both']}.",
-            "",
-            "| | median | 90th percentile | least | most |",
-            "| :-- | --: | --: | --: | --: |",
-        ]
-        for label, key in (
-            ("box, intersection over union", "box_iou"),
-            ("crop, intersection over union", "crop_iou"),
-            ("crop, size to dlib's", "size_ratio"),
-            ("crop, angle to dlib's, degrees", "angle_degrees"),
-        ):
-            values = found[key]
+    for name, row in found.items():
+        counts, boxes, points, cpu = row["counts"], row["box_iou"], row["points_pixels"], row["cpu_ms"]
+        lines.append(
+            f"| {name} | {counts['pictures']} | {counts['hog']} | {counts['blazeface']} "
+            f"| {boxes['median']:.2f} ({boxes['p10']:.2f}) | {points['median']:.2f} ({points['p90']:.2f}) "
+            f"| {cpu['hog']:.1f} | {cpu['blazeface']:.1f} |"
+        )
+    lines += [
+        "",
+        "| dataset | model, metric | hog | blazeface | change | 95% interval | p | verdict |",
+        "| :-- | :-- | --: | --: | --: | --: | --: | :-- |",
+    ]
+    for name, row in found.items():
+        for metric, values in row["metrics"].items():
+            low, high = values["interval"]
+            p_value = "" if values["p_value"] is None else f"{values['p_value']:.2f}"
             lines.append(
-                f"| {label} | "
-                + " | ".join(f"{values[k]:.3f}" for k in ("median", "p90", "min", "max"))
-                + " |"
+                f"| {name} | {metric} | {values['hog']:.4f} | {values['blazeface']:.4f} "
+                f"| {values['change']:+.4f} | {low:+.4f} to {high:+.4f} | {p_value} | {values['verdict']} |"
             )
-        lines += [
-            "",
-            "| variant | head | same answer | difference: median | p90 | right or MAE: dlib | page |",
-            "| :-- | :-- | --: | --: | --: | --: | --: |",
-        ]
-        for variant, heads in found["answers"].items():
-            for head, row in heads.items():
-                same = f"{row['same']:.1%}" if "same" in row else ""
-                measured = row.get("mae") or row.get("accuracy") or {}
-                form = "{:.2f}" if "mae" in row else "{:.1%}"
-                quality = " | ".join(
-                    form.format(measured[way]) if measured else "" for way in ("dlib", "page")
-                )
-                gap = row["difference"]
-                lines.append(
-                    f"| {variant} | {head} | {same} | {gap['median']:.3f} | {gap['p90']:.3f} | {quality} |"
-                )
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -46,6 +46,13 @@ Models = Annotated[
         "first gives the answer. By default the published models of age, gender and expression.",
     ),
 ]
+Detectors = Annotated[
+    Literal["blazeface", "hog", "cnn"],
+    typer.Option(
+        help="What finds the faces: `blazeface`, the fastest; dlib's `hog`, with which the models were "
+        "trained; or dlib's `cnn`, which takes seconds a picture."
+    ),
+]
 Threads = Annotated[int, typer.Option(min=1, max=256, help="CPU threads of each model.")]
 WIDE = 200
 """Characters of a table that goes into a file."""
@@ -169,6 +176,7 @@ def predict(
             "Of a JPEG above 100 megapixels half its size is written.",
         ),
     ] = None,
+    detect: Detectors = "blazeface",
     threads: Threads = 1,
 ) -> None:
     """Says age, gender and expression of every face in pictures.
@@ -196,13 +204,13 @@ def predict(
     from pocketface.evaluation.variants import open_variants
     from pocketface.published import terms
 
-    files = predicting.pictures_in(pictures)
+    files, others = predicting.files_in(pictures)
     drawn = _drawn(files, draw)
     with _quietly():
         variants = open_variants(_models(model), threads)
     typer.echo(f"note: {terms()}", err=True)
     _warn(variants)
-    rows = list(predicting.predict(variants, files, multiprocessing.cpu_count()))
+    rows = list(predicting.predict(variants, files, multiprocessing.cpu_count(), detect))
     for row, place in zip(rows, drawn, strict=False):
         _draw(row, place)
     if as_json:
@@ -210,8 +218,7 @@ def predict(
     else:
         for row in rows:
             typer.echo("\n".join(_described(row)))
-    folders = [path for path in pictures if path.is_dir()]
-    if folders and (note := predicting.skipped(rows, predicting.others_in(folders))):
+    if any(path.is_dir() for path in pictures) and (note := predicting.skipped(rows, others)):
         typer.echo(f"note: {shown(note)}", err=True)
     if not any(row["status"] in ("ok", "no_face") for row in rows):
         typer.echo("error: none of the pictures could be read", err=True)
@@ -226,10 +233,10 @@ def evaluate(
     ],
     model: Models = None,
     detect: Annotated[
-        Literal["auto", "dlib", "none"],
+        Literal["auto", "blazeface", "hog", "cnn", "none"],
         typer.Option(
-            help="`dlib` takes the largest face of each picture; `none` takes each picture as one face; "
-            "`auto` does so only for pictures with a side under 80 pixels, where dlib finds nothing."
+            help="`blazeface`, `hog` and `cnn` take the largest face they find; `none` takes each picture as "
+            "one face; `auto` does so for pictures with a side under 80 pixels, else it is `blazeface`."
         ),
     ] = "auto",
     no_face: Annotated[
@@ -627,8 +634,8 @@ def quantize(
         int | None, typer.Option(min=16, max=512, help="Of a model that takes any size of picture.")
     ] = None,
     detect: Annotated[
-        Literal["auto", "dlib", "none"],
-        typer.Option(help="`none`: each picture is what the model sees; `dlib`: its largest face."),
+        Literal["auto", "blazeface", "hog", "cnn", "none"],
+        typer.Option(help="`none`: each picture is what the model sees; a finder: its largest face."),
     ] = "none",
     study: Annotated[
         str | None, typer.Option(metavar="NAME", help="Write studies/NAME.yaml, to go on with `dvc repro`.")

@@ -17,6 +17,22 @@ def test_a_face_is_cut_as_the_params_say() -> None:
     assert box[2] - box[0] > 60
 
 
+def test_either_finder_gives_nearly_the_same_crop() -> None:
+    picture = scene(Person(1))
+    crops = [crop_picture(picture, Crop(detector=finder, size=96))[0] for finder in ("hog", "blazeface")]
+    assert np.abs(crops[0].astype(int) - crops[1]).mean() < 8
+
+
+@pytest.mark.parametrize("finder", ["hog", "blazeface"])
+@pytest.mark.parametrize(
+    ("picture", "reason"),
+    [(scene(), "no_face"), (COUPLE, "many_faces"), (scene(Person(1)), "tiny_face")],
+)
+def test_a_reject_has_its_reason_whichever_finder_looks(finder, picture, reason) -> None:
+    with pytest.raises(Rejected, match=reason):
+        crop_picture(picture, Crop(policy="one", detector=finder, size=1024))
+
+
 def test_grey_is_the_grey_of_the_colours() -> None:
     picture = scene(Person(1))
     colour, _ = crop_picture(picture, Crop(size=64))

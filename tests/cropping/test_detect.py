@@ -53,10 +53,12 @@ class TestDetect:
         assert large.side > little.side
         assert large.box[0] > 250 > little.box[0]
 
-    @pytest.mark.parametrize("detector", ["hog", "cnn"])
+    @pytest.mark.parametrize("detector", ["hog", "cnn", "blazeface"])
     def test_either_detector_sees_the_same_face(self, detector: str) -> None:
         (found,) = detect(ALONE, detector)
-        assert overlap(found, detect(ALONE)[0]) > 0.5
+        expected = detect(ALONE)[0]
+        assert overlap(found, expected) > 0.5
+        assert np.abs(found.points - expected.points).max() < 0.1 * expected.side
 
     def test_upsampling_finds_faces_of_half_the_size(self) -> None:
         small = cv2.resize(ALONE, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
@@ -110,7 +112,7 @@ class TestDetect:
         assert detect(texture, upsample=1) == []
 
     @pytest.mark.parametrize("shape", [(16, 16), (16, 1600), (1600, 16), (24, 40)])
-    @pytest.mark.parametrize("detector", ["hog", "cnn"])
+    @pytest.mark.parametrize("detector", ["hog", "cnn", "blazeface"])
     @pytest.mark.parametrize("upsample", [0, 1])
     def test_pictures_too_small_for_a_face(
         self, shape: tuple[int, int], detector: str, upsample: int

@@ -30,7 +30,7 @@ def two_people(tmp_path_factory) -> Path:
 
 
 def test_every_face_is_seen_by_every_model(two_people):
-    looked = look(two_people, [(CHIP, SMALL), (AS_IS, GREY)], Search(every=True, detect="dlib"))
+    looked = look(two_people, [(CHIP, SMALL), (AS_IS, GREY)], Search(every=True, detect="hog"))
     assert looked.reason is None
     assert len(looked.boxes) == 2
     assert [[seen.shape for seen in face] for face in looked.faces] == [[(32, 32, 3), (24, 24, 1)]] * 2
@@ -43,7 +43,7 @@ def test_a_model_sees_what_it_was_trained_on(two_people):
 
     largest = CHIP.model_copy(update={"policy": "largest"})
     stored, box = crop_picture(decode(two_people.read_bytes()), largest)
-    looked = look(two_people, [(CHIP, SMALL)], Search())
+    looked = look(two_people, [(CHIP, SMALL)], Search(detect="hog"))
     assert looked.boxes == (box,)
     np.testing.assert_array_equal(looked.faces[0][0], view(stored, CHIP, SMALL))
 
@@ -68,7 +68,7 @@ def test_auto_takes_small_pictures_as_faces_and_searches_others():
 
 
 def test_boxes_of_a_reduced_picture_are_in_the_files_own_pixels(two_people, monkeypatch):
-    searched = [(CHIP, SMALL)], Search(every=True, detect="dlib")
+    searched = [(CHIP, SMALL)], Search(every=True, detect="hog")
     whole = look(two_people, *searched)
     monkeypatch.setattr("pocketface.cropping.picture.MAX_PIXELS", 480 * 360 - 1)
     halved = look(two_people, *searched)
@@ -114,7 +114,8 @@ def test_an_address_is_no_file(address):
 
 
 def test_processes_find_the_same_in_the_same_order(two_people, tmp_path, monkeypatch):
-    monkeypatch.setattr(finding, "WORTH_A_POOL", 2)
+    monkeypatch.setattr(finding, "TRIED", 0)
+    monkeypatch.setattr(finding, "WORTH_A_POOL", -1)
     (tmp_path / "one.jpg").write_bytes(drawn.jpeg(drawn.scene(BOB)))
     files = [two_people, tmp_path / "none.jpg", tmp_path / "one.jpg"]
     one, many = (list(look_at(files, [(CHIP, SMALL)], Search(), workers=n)) for n in (1, 2))
@@ -128,7 +129,8 @@ UNGUARDED = """
 import sys
 from pathlib import Path
 from pocketface.evaluation import finding
-files = [Path("none.jpg")] * finding.WORTH_A_POOL
+files = [Path("none.jpg")] * 99
+finding.WORTH_A_POOL = -1
 print(len(list(finding.look_at(files, [], finding.Search(), *map(int, sys.argv[1:])))))
 """
 
@@ -140,7 +142,7 @@ def test_a_plain_script_needs_no_guard_unless_it_asks_for_workers(tmp_path):
         subprocess.run([sys.executable, script, *workers], capture_output=True, text=True)
         for workers in ([], ["2"])
     )
-    assert (alone.returncode, alone.stdout) == (0, f"{finding.WORTH_A_POOL}\n"), alone.stderr
+    assert (alone.returncode, alone.stdout) == (0, "99\n"), alone.stderr
     assert shared.returncode == 1
     told = shared.stderr.splitlines()[-1]
     assert "ended with exit code 1" in told and 'if __name__ == "__main__":' in told
@@ -151,7 +153,8 @@ def killed(path: Path, **_: object) -> None:
 
 
 def test_a_killed_worker_is_told_as_it_was(monkeypatch):
-    monkeypatch.setattr(finding, "WORTH_A_POOL", 2)
+    monkeypatch.setattr(finding, "TRIED", 0)
+    monkeypatch.setattr(finding, "WORTH_A_POOL", -1)
     monkeypatch.setattr(finding, "look", killed)
     with pytest.raises(PocketfaceError, match="killed by SIGKILL, as the system does when memory runs out"):
         list(look_at([Path("a.jpg")] * 2, [], Search(), workers=2))

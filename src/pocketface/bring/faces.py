@@ -26,7 +26,7 @@ from pocketface.core.outs import ARCHIVES, SOURCES
 from pocketface.datasets.labelled import LIST
 from pocketface.evaluation.label_csv import COLUMNS, PATH, read_labels
 from pocketface.evaluation.labelled import MOST_GROUPS
-from pocketface.evaluation.predict import pictures_in
+from pocketface.evaluation.predict import files_in
 from pocketface.faces.settings import Crop
 from pocketface.fetching.sources import load_sources
 
@@ -59,7 +59,7 @@ def labelled(source: Path, column: str = CLASS) -> tuple[pd.DataFrame, Path]:
     """
     if not source.is_dir():
         return read_labels(source), source.parent
-    files = [file.relative_to(source) for file in pictures_in([source])]
+    files = [file.relative_to(source) for file in files_in([source])[0]]
     if loose := [file for file in files if len(file.parts) < 2]:
         raise PocketfaceError(f"{source / loose[0]}: in no class's folder; give a folder for each class")
     table = pd.DataFrame(

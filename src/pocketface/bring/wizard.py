@@ -31,9 +31,9 @@ from pocketface.core.files import write_json, written_whole
 from pocketface.core.hashing import unit_hash
 from pocketface.core.labels import CELEBA_ATTRIBUTES, NUMBERS, main_metric
 from pocketface.evaluation.evaluate import evaluate_variant
-from pocketface.evaluation.finding import REASONS, Search, look_at
+from pocketface.evaluation.finding import REASONS, Detect, Search, look_at
 from pocketface.evaluation.label_csv import PATH
-from pocketface.evaluation.predict import pictures_in
+from pocketface.evaluation.predict import files_in
 from pocketface.faces.calibrate import Calibration
 from pocketface.faces.index import OK
 from pocketface.faces.selection import Evaluation, Selection, save
@@ -104,7 +104,7 @@ def quantize(
     said: Sequence[Spoken] = (),
     levels: Sequence[str] = (),
     size: int | None = None,
-    detect: Literal["auto", "dlib", "none"] = "none",
+    detect: Detect = "none",
     workers: int = 1,
     say: Say = print,
 ) -> Done:
@@ -144,7 +144,7 @@ def quantize(
     names = [str(path) for path in table[PATH].iloc[kept]]
     order = np.argsort([unit_hash(name, "quantize") for name in names], kind="stable")
     if calibrate is not None:
-        others, _ = _pixels(pictures_in([calibrate]), crop, seen, detect, workers)
+        others, _ = _pixels(files_in([calibrate])[0], crop, seen, detect, workers)
         measured, calibration = (
             order,
             Calibration(others, [f"{i:06d}" for i in range(len(others))], _none(len(others))),
@@ -239,7 +239,7 @@ def _crop(seen: Input, detect: str) -> Crop:
 
 
 def _pixels(
-    files: Sequence[Path], crop: Crop, seen: Input, detect: Literal["auto", "dlib", "none"], workers: int
+    files: Sequence[Path], crop: Crop, seen: Input, detect: Detect, workers: int
 ) -> tuple[np.ndarray, list[int]]:
     """What the model sees of the pictures that show a face, uint8 `[N, H, W, C]`, and which these are."""
     pixels, kept, reasons = [], [], []

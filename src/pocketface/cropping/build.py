@@ -24,6 +24,7 @@ from os import cpu_count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import ai_edge_litert
 import cv2
 import dlib
 import imagehash
@@ -57,7 +58,7 @@ SCRATCH = ".shards"
 LABELS = ("age", "gender", "race", "expression")
 """Label columns that every index has, first and in this order."""
 
-LIBRARIES = (cv2, dlib, imagehash, np, PIL, pillow_heif)
+LIBRARIES = (ai_edge_litert, cv2, dlib, imagehash, np, PIL, pillow_heif)
 """What, besides our own code, decides the pixels and which of them are copies."""
 
 CODE = ("core", "cropping", "datasets", "faces")
@@ -298,7 +299,7 @@ def _key(dataset: str, archive: Path, records: Iterable[Record], crop: Crop) -> 
     """A hash of all that decides the content of the shards."""
     with zipfile.ZipFile(archive) as opened:
         members = [(member.filename, member.file_size, member.CRC) for member in opened.infolist()]
-    code = sorted(path for part in CODE for path in (Path(pocketface.__file__).parent / part).glob("*.py"))
+    code = sorted(path for part in CODE for path in (Path(pocketface.__file__).parent / part).glob("*.*"))
     decides = [
         dataset,
         members,

@@ -1,4 +1,4 @@
-"""Finding faces in a picture, with dlib.
+"""Finding faces in a picture, with dlib or BlazeFace.
 
     for face in detect(picture):           # largest first
         face.box, face.points
@@ -12,13 +12,13 @@ import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import cv2
 import dlib
 import numpy as np
 
 from pocketface.core.errors import PocketfaceError
+from pocketface.faces.settings import Detector
 
 Box = tuple[int, int, int, int]
 """`(left, top, right, bottom)` in pixels of the full picture; right and bottom are exclusive. A box may
@@ -35,6 +35,9 @@ LAST_LOOK_SIDE = 640
 """Pixels. The CNN takes about 4 s a megapixel on a CPU, so as a last resort it sees at most this."""
 
 HALF = 0.5
+
+SMALLEST_FACE = 80
+"""Pixels. What HOG finds without upsampling, and BlazeFace looks for."""
 
 CNN_SMALLEST = 40
 """Pixels. In a picture with a shorter side the CNN finds nothing, and in one of a few pixels it crashes."""
@@ -60,12 +63,14 @@ class Face:
         return (right - left + bottom - top) / 2
 
 
-def detect(picture: np.ndarray, detector: Literal["hog", "cnn"] = "hog", upsample: int = 0) -> list[Face]:
+def detect(picture: np.ndarray, detector: Detector = "hog", upsample: int = 0) -> list[Face]:
     """The faces in a picture, largest first.
 
     Where HOG sees nothing, it looks again for a face that fills the picture, with a frame around it and at
     half its size; at last the CNN looks, which finds turned, dark and half-covered faces. Both are asked
-    at their usual thresholds, so that a picture without a face stays one.
+    at their usual thresholds, so that a picture without a face stays one. BlazeFace has looks of its own, see
+    `pocketface.cropping.blazeface`; where it sees nothing, the others look. dlib's points are found in its
+    boxes too, so crops are aligned alike.
 
     Args:
         picture: uint8 `[H, W, 3]`, RGB.
@@ -76,6 +81,7 @@ def detect(picture: np.ndarray, detector: Literal["hog", "cnn"] = "hog", upsampl
     looks: dict[str, tuple[Callable[[np.ndarray, int], list[Box]], ...]] = {
         "hog": (_hog, _hog_framed, _cnn_last),
         "cnn": (_cnn,),
+        "blazeface": (_blazeface, _hog, _hog_framed, _cnn_last),
     }
     searched, scale = _reduced(picture, SEARCHED_SIDE)
     for look in looks[detector]:
@@ -115,6 +121,12 @@ def _cnn_last(picture: np.ndarray, upsample: int) -> list[Box]:
     return []
 
 
+def _blazeface(picture: np.ndarray, upsample: int) -> list[Box]:
+    from pocketface.cropping import blazeface  # LiteRT, which dlib's detectors need not load
+
+    return [scaled(tuple(box), 1) for box in blazeface.find(picture, SMALLEST_FACE / 2**upsample).tolist()]
+
+
 def _with_points(picture: np.ndarray, box: Box) -> Face:
     left, top, right, bottom = box
     found = _landmarks()(picture, dlib.rectangle(left, top, right - 1, bottom - 1))
@@ -135,7 +147,7 @@ def _box(found: dlib.rectangle) -> Box:
     return found.left(), found.top(), found.right() + 1, found.bottom() + 1
 
 
-def scaled(box: Box, scale: float) -> Box:
+def scaled(box: tuple[float, float, float, float], scale: float) -> Box:
     """The box in a copy of the picture that is `scale` times as large."""
     left, top, right, bottom = (round(edge * scale) for edge in box)
     return left, top, right, bottom

@@ -11,7 +11,8 @@ import multiprocessing
 import os
 import re
 import signal
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -29,15 +30,18 @@ from pocketface.cropping import picture as pictures
 from pocketface.cropping.crop import crop_picture, cut_face
 from pocketface.cropping.detect import Box, Face, detect, scaled
 from pocketface.cropping.picture import Rejected
-from pocketface.faces.settings import Crop, Input
+from pocketface.faces.settings import Crop, Detector, Input
 from pocketface.faces.view import view
 
-SMALLEST_SEARCHED = 80
-"""Pixels. dlib's HOG detector finds no smaller face, so `auto` takes a picture with a shorter side as a
-face crop."""
+DETECTOR: Detector = "blazeface"
+"""What finds faces where nobody says what; benchmarks/README.md compares it with dlib's."""
 
-WORTH_A_POOL = 150
-"""Pictures. A worker process takes about two seconds to start, in which one process searches as many."""
+SMALLEST_SEARCHED = 80
+"""Pixels. A smaller picture has no room for a face that is seen well, so `auto` takes it as a face crop."""
+
+TRIED, WORTH_A_POOL = 8, 4.0
+"""Pictures that one process looks at in any case; seconds that it would take for the rest, from which
+worker processes, which take one to two to start, are worth it."""
 
 NO_FACE = "no_face"
 REASONS = pictures.REASONS | {
@@ -48,7 +52,7 @@ REASONS = pictures.REASONS | {
 }
 """Why a picture gave no face -> the same for a person."""
 
-Detect = Literal["auto", "dlib", "none"]
+Detect = Literal["auto", Detector, "none"]
 Wanted = tuple[Crop, Input]
 """How a model's training faces were cut out, and its window of them."""
 
@@ -60,8 +64,8 @@ class Search:
     Attributes:
         every: all faces, largest first, down to half the size that is found otherwise; else only the
             largest.
-        detect: `dlib` searches; `none` takes the central square of the frame as the face; `auto` searches
-            pictures whose shorter side is at least `SMALLEST_SEARCHED`.
+        detect: a detector searches; `none` takes the central square of the frame as the face; `auto` has
+            `DETECTOR` search pictures whose shorter side is at least `SMALLEST_SEARCHED`.
         centre_if_none: whether a picture without a detected face falls back to the frame's central square.
     """
 
@@ -105,18 +109,31 @@ def look_at(
         PocketfaceError: a worker process ended before its work was done.
     """
     one = partial(look, wanted=tuple(wanted), search=search)
-    bar = partial(tqdm, total=len(files), desc="pictures", unit="picture", disable=None)
-    if workers == 1 or len(files) < WORTH_A_POOL:
-        yield from bar(map(one, files))
-        return
+    with tqdm(total=len(files), desc="pictures", unit="picture", disable=None) as bar:
+        for looked in _shared(one, files, workers):
+            yield looked
+            bar.update()
+
+
+def _shared(one: Callable[[Path], Looked], files: Sequence[Path], workers: int) -> Iterator[Looked]:
+    """`one` of each file, in order; by worker processes once those before tell that it is worth it."""
+    done, seconds = 0, 0.0
+    while workers == 1 or done < TRIED or seconds / max(done, 1) * (len(files) - done) < WORTH_A_POOL:
+        if done == len(files):
+            return
+        start = time.perf_counter()
+        looked = one(files[done])
+        seconds += time.perf_counter() - start if done else 0.0  # the first one loads the networks
+        done += 1
+        yield looked
     others, started = multiprocessing.active_children(), []
     try:
         # Spawned, not forked: the parent may already run the threads of LiteRT or TensorFlow.
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(workers, context, end_with, (os.getpid(),)) as pool:
-            looked = pool.map(one, files, chunksize=8)
+            found = pool.map(one, files[done:], chunksize=8)
             started = [child for child in multiprocessing.active_children() if child not in others]
-            yield from bar(looked)
+            yield from found
     except BrokenProcessPool:
         raise PocketfaceError(_ended(started)) from None
 
@@ -159,7 +176,8 @@ def find(picture: np.ndarray, search: Search) -> list[Face | None]:
     """The wanted faces of a picture uint8 `[H, W, 3]`; None stands for the frame's central square."""
     if search.detect == "none" or (search.detect == "auto" and min(picture.shape[:2]) < SMALLEST_SEARCHED):
         return [None]
-    faces: list[Face | None] = list(detect(picture, upsample=int(search.every)))
+    detector = DETECTOR if search.detect == "auto" else search.detect
+    faces: list[Face | None] = list(detect(picture, detector, upsample=int(search.every)))
     if not faces and search.centre_if_none:
         return [None]
     return faces if search.every else faces[:1]

@@ -1,6 +1,7 @@
 """Answers for every face in pictures.
 
-for row in predict(open_variants(folders), pictures_in([Path("holiday/")])):
+pictures, others = files_in([Path("holiday/")])
+for row in predict(open_variants(folders), pictures):
     row["path"], row["status"], row["faces"][0]["age"]
 """
 
@@ -12,35 +13,34 @@ from typing import Any
 from pocketface.core.errors import PocketfaceError
 from pocketface.cropping.picture import SIGNATURE_BYTES, is_picture
 from pocketface.datasets import PICTURE_SUFFIXES
-from pocketface.evaluation.finding import NO_FACE, REASONS, Search, look_at
+from pocketface.evaluation.finding import DETECTOR, NO_FACE, REASONS, Search, look_at
 from pocketface.evaluation.variants import Variant, second_to
+from pocketface.faces.settings import Detector
 
 OTHER = "not a picture, or of a kind that is not read"
 
 
-def pictures_in(paths: Sequence[Path]) -> list[Path]:
-    """The picture files that paths name: files as they are, and below folders, sorted, those that are not
-    hidden and that their content or their name says to be pictures.
+def files_in(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """The picture files that paths name, and the other files below folders among them, but for hidden ones.
+
+    A file that is named counts as a picture whatever it is; below a folder, one that its content or its name
+    says to be one. Those of a folder are sorted.
 
     Raises:
         PocketfaceError: there is no picture at all.
     """
-    files: list[Path] = []
+    pictures: dict[Path, None] = {}
+    others: dict[Path, None] = {}
     for path in paths:
-        if path.is_dir():
-            files += filter(_is_picture, _files_below(path))
-        else:
-            files.append(path)
-    if not files:
-        others = skipped([], others_in(paths)) or "no files there"
-        raise PocketfaceError(f"no pictures in {', '.join(map(str, paths))}: {others}")
-    return list(dict.fromkeys(files))
-
-
-def others_in(paths: Sequence[Path]) -> list[Path]:
-    """The files below folders that `pictures_in` leaves out, but for hidden ones."""
-    below = (file for path in paths if path.is_dir() for file in _files_below(path))
-    return [file for file in dict.fromkeys(below) if not _is_picture(file)]
+        for file in _files_below(path) if path.is_dir() else [path]:
+            if file in pictures or (file in others and file != path):
+                continue
+            (pictures if file == path or _is_picture(file) else others)[file] = None
+    others = {file: None for file in others if file not in pictures}
+    if not pictures:
+        told = skipped([], list(others)) or "no files there"
+        raise PocketfaceError(f"no pictures in {', '.join(map(str, paths))}: {told}")
+    return list(pictures), list(others)
 
 
 def skipped(rows: Sequence[dict[str, Any]], others: Sequence[Path]) -> str:
@@ -56,13 +56,16 @@ def skipped(rows: Sequence[dict[str, Any]], others: Sequence[Path]) -> str:
     return f"skipped {len(why)} file{'s' * (len(why) > 1)}: {listed}" if why else ""
 
 
-def predict(variants: Sequence[Variant], files: Sequence[Path], workers: int = 1) -> Iterator[dict[str, Any]]:
+def predict(
+    variants: Sequence[Variant], files: Sequence[Path], workers: int = 1, detector: Detector = DETECTOR
+) -> Iterator[dict[str, Any]]:
     """What the models answer about every face.
 
     Args:
         variants: the models.
         files: picture files.
         workers: processes that search for faces, see `pocketface.evaluation.finding.look_at`.
+        detector: what finds the faces.
 
     Yields:
         Per file `path`, `status` (`ok`, or one of `pocketface.evaluation.finding.REASONS`) and `faces`,
@@ -74,7 +77,7 @@ def predict(variants: Sequence[Variant], files: Sequence[Path], workers: int = 1
     """
     wanted = [(variant.crop, variant.input) for variant in variants]
     second = second_to(variants)
-    for looked in look_at(files, wanted, Search(every=True, detect="dlib"), workers):
+    for looked in look_at(files, wanted, Search(every=True, detect=detector), workers):
         faces = []
         for box, seen in zip(looked.boxes, looked.faces, strict=True):
             face: dict[str, Any] = {"box": list(box)}
@@ -93,15 +96,16 @@ def _add(face: dict[str, Any], model: str, answers: dict[str, Any], second: set[
 
 
 def _answers(variant: Variant, pixels: Any) -> dict[str, Any]:
-    answers = variant.decode(variant.runner(pixels[None])).iloc[0]
+    outputs = variant.runner.one(pixels)
+    answers = variant.columns({head: output[None] for head, output in outputs.items()})
     face: dict[str, Any] = {}
     for head, meaning in variant.outputs.items():
-        answer = answers[f"{head}_pred"]
+        answer = answers[f"{head}_pred"][0]
         if meaning.kind == "number":
             face[head] = float(answer)
         else:
             face[head] = answer
-            face[f"{head}_probability"] = float(answers[f"{head}_prob_{answer}"])
+            face[f"{head}_probability"] = float(answers[f"{head}_prob_{answer}"][0])
     return face
 
 

@@ -12,17 +12,20 @@ should be cropped is assumed to be the default, and the variant is `unchecked`.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from pocketface.cards import CARD, MODEL_FILE, VariantCard, read_card
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.labels import EXPRESSIONS, GENDERS, Output
 from pocketface.faces.settings import Crop, Input
-from pocketface.metrics.answers import decode
+from pocketface.metrics import answers
 from pocketface.tflite import meaning
 from pocketface.tflite.run import Runner, tried
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 BARE_OUTPUTS = {
     "age": Output(kind="number", unit="years"),
@@ -52,14 +55,20 @@ class Variant:
     runner: Runner
     unchecked: bool = False
 
-    def decode(self, outputs: dict[str, np.ndarray]) -> pd.DataFrame:
+    def decode(self, outputs: dict[str, np.ndarray]) -> "pd.DataFrame":
+        """What `columns` gives, as a table."""
+        import pandas as pd  # `predict`, which would take twice as long to start, does without
+
+        return pd.DataFrame(self.columns(outputs))
+
+    def columns(self, outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The answers in raw outputs, see `pocketface.metrics.answers`.
 
         Raises:
             PocketfaceError: the outputs are not what the card says.
         """
         try:
-            return decode(outputs, self.outputs)
+            return answers.columns(outputs, self.outputs)
         except PocketfaceError as error:
             raise PocketfaceError(f"{self.runner.path}: {error}") from None
 

