@@ -1,8 +1,8 @@
 """Stage `convert@MODEL-LEVEL`: an exported model to one audited TFLite variant."""
 
 import argparse
-from pathlib import Path
 
+from pocketface.core import outs
 from pocketface.core.errors import exit_cleanly
 
 
@@ -19,7 +19,7 @@ def main() -> None:
     from pocketface.levels.settings import LevelSettings
 
     settings, threads = part(LevelSettings, "levels", args.level), part(int, "threads")
-    exported, views, out = (Path(place) / args.model for place in ("exported", "data/views", "variants"))
+    exported, views, out = (place / args.model for place in (outs.EXPORTED, outs.VIEWS, outs.VARIANTS))
     card = convert(exported, views, args.level, settings, out / args.level, threads)
     made = f"{card.size_bytes:,} bytes" if card.status == "ok" else f"{card.status}: {card.reason}"
     print(f"{args.model}/{args.level}: {made}")

@@ -6,6 +6,7 @@ python stages/evaluate.py MODEL LEVEL      # writes evaluation/MODEL/LEVEL/
 import argparse
 from pathlib import Path
 
+from pocketface.core import outs
 from pocketface.core.errors import exit_cleanly
 
 
@@ -21,8 +22,8 @@ def main() -> None:
     from pocketface.evaluation.evaluate import evaluate_variant
 
     name = Path(wanted.model, wanted.level)
-    run, predictions = evaluate_variant(Path("variants") / name, Path("data/views") / wanted.model)
-    with written_whole(Path("evaluation") / name) as folder:
+    run, predictions = evaluate_variant(outs.VARIANTS / name, outs.VIEWS / wanted.model)
+    with written_whole(outs.EVALUATION / name) as folder:
         folder.mkdir(parents=True)
         write_json(folder / "run.json", run)
         predictions.to_parquet(folder / "predictions.parquet", index=False)

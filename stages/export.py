@@ -1,8 +1,8 @@
 """Stage `export@MODEL`: a trained model to its float32 file, of which every level is made."""
 
 import argparse
-from pathlib import Path
 
+from pocketface.core import outs
 from pocketface.core.errors import exit_cleanly
 
 
@@ -18,7 +18,7 @@ def main() -> None:
     from pocketface.training.runtime import limit_threads
 
     limit_threads(part(int, "threads"))
-    card = export(Path("models") / name, Path("data/views") / name, Path("exported") / name)
+    card = export(outs.MODELS / name, outs.VIEWS / name, outs.EXPORTED / name)
     print(f"{name}: {'exported' if card.status == 'ok' else f'{card.status}: {card.reason}'}")
 
 

@@ -1,8 +1,8 @@
 """Stage `micro@MODEL`: its variants in TensorFlow Lite Micro, and compiled for an Ethos-U by Arm's Vela."""
 
 import argparse
-from pathlib import Path
 
+from pocketface.core import outs
 from pocketface.core.errors import exit_cleanly
 
 
@@ -16,7 +16,7 @@ def main() -> None:
     from pocketface.micro.measure import measure
     from pocketface.tflite.runtimes import MICRO
 
-    for card in measure(Path("variants") / name, Path("data/views") / name, Path("micro") / name):
+    for card in measure(outs.VARIANTS / name, outs.VIEWS / name, outs.MICRO / name):
         runs = "runs" if card.runtimes[MICRO].runs else "does not run"
         npu = f", {card.npu.cycles:,} cycles on an NPU" if card.npu and card.npu.file else ""
         print(f"{name}/{card.level}: {MICRO} {runs}{npu}")

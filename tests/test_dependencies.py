@@ -77,7 +77,7 @@ def test_settings_labels_and_templates_decide_what_is_built() -> None:
     )
     assert {"training/settings.py", "core/labels.py", "layers/heads.py", "models/__init__.py"} <= train
     assert "report/template/page.html.j2" in report
-    assert not {file for file in train if file.startswith(("reporting/", "models/compact"))}
+    assert not {file for file in train if file.startswith(("report/", "models/compact"))}
 
 
 def test_an_import_for_type_checkers_alone_is_none(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def release(study: str) -> Path:
     Raises:
         PocketfaceError: there is no report.
     """
-    report, out = outs.REPORTS / study, outs.RESULTS / study
+    report, out = outs.REPORTS / study, outs.RELEASED / study
     for part in (COMPARISON, OVERVIEW):
         if not (report / part).is_file():
             raise PocketfaceError(f"{report / part}: no such file; `dvc repro report` makes it")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 PARAMS, STUDIES, BASELINES, WEIGHTS = map(Path, ("params.yaml", "studies", "baselines", "weights"))
 SOURCES, ARCHIVES = Path("data/sources.yaml"), Path("data/archives")
-RESULTS = Path("docs/results")
+RELEASED = Path("docs/results")
 """What git keeps of the reports of released studies, a folder each."""
 
 IMPORTS, RAW, FACES, LEARNS_FROM, VIEWS = (
@@ -13,8 +13,8 @@ IMPORTS, RAW, FACES, LEARNS_FROM, VIEWS = (
 MODELS, FOLDS, EXPORTED, VARIANTS, MICRO, EVALUATION, TIMINGS = map(
     Path, ("models", "folds", "exported", "variants", "micro", "evaluation", "timings")
 )
-REPORTS = Path("reports")
-"""A folder a study; git keeps its `metrics.json` alone."""
+RESULTS, REPORTS = Path("results/results.parquet"), Path("reports")
+"""The table of the study in params.yaml; a folder a study, of which git keeps `metrics.json` alone."""
 
 RUNS, SHEETS = Path("runs"), Path("data/contact_sheets")
 """What a training keeps while it runs; pictures to look at. Neither is an out."""

@@ -24,7 +24,7 @@ from pocketface.core import outs
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import written_whole
 
-RESULTS = Path("results/results.parquet")
+RESULTS = outs.RESULTS
 """Below the repository's root."""
 FLOAT32 = "float32"
 """The level that every other is compared with."""
