@@ -24,7 +24,7 @@ from pocketface.core.files import remove
 
 REPOSITORY = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-WITH_TIMINGS = ("timings/", "timings.json", "index.html", "comparison.md", "latency")
+WITH_TIMINGS = ("timings/", "timings.json", "index.html", "comparison.md", "results.parquet", "latency")
 """Parts of the names of outs that hold timings, and so never repeat."""
 
 MODEL = {
@@ -67,17 +67,7 @@ PARAMS = {
 }
 
 
-OUTS = (
-    "data/raw",
-    "data/faces",
-    "data/views",
-    "models",
-    "exported",
-    "variants",
-    "micro",
-    "evaluation",
-    "reports",
-)
+OUTS = ("data/raw", "data/faces", "data/views", "models", "exported", "variants", "evaluation", "reports")
 """Folders whose files repeat, but for those that hold timings."""
 ALL_OUTS = (*OUTS, "data/imports", "timings", "dvc.lock")
 
@@ -113,6 +103,8 @@ class Copy:
             shutil.copytree(REPOSITORY / name, root / name, ignore=ignored)
         for name in ("dvc.yaml", ".dvcignore", ".gitignore"):
             shutil.copy(REPOSITORY / name, root)
+        (root / "micro").mkdir()
+        shutil.copy(REPOSITORY / "micro/README.md", root / "micro")
         (root / "data").mkdir()
         (root / "baselines").mkdir()
         if sources is None:

@@ -42,8 +42,9 @@ def test_a_second_run_does_nothing(copy: Copy) -> None:
 def test_stages_that_run_cold_make_the_same_bytes(copy: Copy) -> None:
     warm = copy.outs()
     assert len(warm) > 30
-    copy.forget("models/expression", "variants/expression/int8")
+    copy.forget("models/expression", "exported/expression", "variants/expression/int8")
     copy.run("python", "stages/train.py", "expression")
+    copy.run("python", "stages/export.py", "expression")
     copy.run("python", "stages/convert.py", "expression", "int8")
     assert copy.outs() == warm
 
