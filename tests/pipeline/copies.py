@@ -99,7 +99,7 @@ class Copy:
     ) -> None:
         self.root = root
         ignored = shutil.ignore_patterns("__pycache__")
-        for name in ("stages", "src", "weights", "micro"):
+        for name in ("stages", "src", "weights"):
             shutil.copytree(REPOSITORY / name, root / name, ignore=ignored)
         for name in ("dvc.yaml", ".dvcignore", ".gitignore"):
             shutil.copy(REPOSITORY / name, root)
