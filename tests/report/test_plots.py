@@ -34,7 +34,7 @@ def test_the_ticks_of_the_overview_stand_apart_and_panels_share_their_axis(reach
 
 def test_points_are_named_apart():
     points = [
-        plots.Point(level, 100.0 + i, Row("age", level, "age_mae", "utkface", value=6.0, low=5.9, high=6.1))
+        plots.Point(level, 100.0 + i, row(level, 0.0, -0.1, 0.1))
         for i, level in enumerate(("float32", "int8", "int8_io", "uint8_io"))
     ]
     figure = plots.tradeoff([{"file (kB)": points}], "age", {"age_mae": 0.1})

@@ -39,6 +39,13 @@ INKS = {
 
 WIDTH = 8.4
 """Inches of a picture at most."""
+NEEDLESS = (
+    r"<!--.*?-->",
+    r" transform=\"rotate\(-0 [^\"]*\"",
+    r"\bclip-path=\"[^\"]*\"",
+    r"; stroke-linecap: \w+|; stroke-linejoin: \w+|font-family: 'DejaVu Sans'; ",
+)
+"""Of what matplotlib writes, what the page says itself or does without."""
 NO_METADATA = ("Creator", "Date", "Format", "Type")
 
 
@@ -117,8 +124,10 @@ def svg(figure: Figure, name: str) -> Markup:
     drawn = re.sub(r"<metadata>.*?</metadata>", "", drawn, flags=re.DOTALL)
     parts = r"figure|axes|patch|line2d|text|legend|matplotlib\.axis|xtick|ytick|LineCollection|PathCollection"
     drawn = re.sub(rf' id="(?:{parts})_\d+"', "", drawn)
-    drawn = re.sub(r"(\d\.\d{2})\d+", r"\1", drawn)
-    drawn = re.sub(r"\n\s*", "\n", drawn)
+    for needless in NEEDLESS:
+        drawn = re.sub(needless, "", drawn)
+    drawn = re.sub(r"(\d+\.\d)\d+(?=[ \"])", r"\1", drawn)
+    drawn = re.sub(r"\s+", " ", drawn).replace(" <", "<").replace("> ", ">")
     drawn = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", drawn, count=1)
     drawn = re.sub(
         r'(<svg[^>]*?) width="([\d.]+)pt"', r'\1 style="max-width:\2pt" aria-hidden="true"', drawn, count=1

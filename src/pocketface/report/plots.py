@@ -21,7 +21,7 @@ from matplotlib.ticker import MaxNLocator
 from pocketface.core.files import written_whole
 from pocketface.metrics.measures import BINS
 from pocketface.metrics.naming import label_of, quantity_of, title_of
-from pocketface.results.table import FLOAT32, Row
+from pocketface.results.table import Row
 
 BLUE, ORANGE, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 INK, GREY, FAINT = "#1b1f24", "#6b7280", "#d9dde3"
@@ -84,8 +84,13 @@ def _look(level: int) -> dict[str, Any]:
     }
 
 
-def _scale(metric: str) -> int:
-    return 100 if quantity_of(metric).unit == "%" else 1
+def _scale(name: str) -> float:
+    return quantity_of(name).scale
+
+
+def _unit(name: str) -> str:
+    """Of a change: points of a share."""
+    return "points" if quantity_of(name).unit == "share" else quantity_of(name).unit
 
 
 def confusion(counts: Mapping[str, np.ndarray], labels: Sequence[str], title: str) -> Figure:
@@ -218,8 +223,7 @@ Costs = Mapping[str, Sequence[Point]]
 
 
 def tradeoff(panels: Sequence[Costs], title: str, margins: Mapping[str, float]) -> Figure:
-    """Metrics against size and latency: a row a metric, a column a cost; points are named, with 95%
-    intervals.
+    """What levels change against what they cost: a row a metric, a column a cost; points are named.
 
     Args:
         panels: at least one metric's.
@@ -238,46 +242,41 @@ def tradeoff(panels: Sequence[Costs], title: str, margins: Mapping[str, float]) 
 
 
 def _scatter(axes: Axes, label: str, points: Sequence[Point], margins: Mapping[str, float]) -> None:
+    """Changes against float32 with their 95% intervals; float32 itself lies at 0."""
     name = points[0].row.name
     scale = _scale(name)
+    margin = scale * margins.get(points[0].row.metric, 0.0)
+    axes.axhspan(-margin, margin, color=FAINT, alpha=0.6, linewidth=0)
     for point in points:
-        row, colour = point.row, ORANGE if point.row.verdict == "worse" else BLUE
-        value = scale * (row.value or 0.0)
-        if row.low is not None and row.high is not None:
-            axes.plot(
-                [point.cost] * 2, [scale * row.low, scale * row.high], color=colour, alpha=0.35, linewidth=2
-            )
-        axes.scatter([point.cost], [value], s=64 if point.taken else 30, color=colour, zorder=3)
-        if point.label == FLOAT32:
-            margin = scale * margins.get(row.metric, 0.0)
-            axes.axhspan(value - margin, value + margin, color=FAINT, alpha=0.6, linewidth=0)
-    _name_points(axes, points, scale)
-    axes.set_xlim(0, 1.3 * max(point.cost for point in points))
+        row, colour = point.row, VERDICTS.get(point.row.verdict or "", GREY)
+        if row.change_low is not None and row.change_high is not None:
+            ends = [scale * row.change_low, scale * row.change_high]
+            axes.plot([point.cost] * 2, ends, color=colour, alpha=0.35, linewidth=2)
+        axes.scatter(
+            [point.cost], [scale * (row.change or 0.0)], s=64 if point.taken else 30, color=colour, zorder=3
+        )
+    axes.set_xlim(0, 1.35 * max(point.cost for point in points))
     axes.margins(y=0.15)
-    axes.set(xlabel=label, ylabel=label_of(name))
+    _name_points(axes, points, scale)
+    axes.set(xlabel=label, ylabel=f"{title_of(name)}, change ({_unit(name)})")
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
 
 
-def _name_points(axes: Axes, points: Sequence[Point], scale: int) -> None:
-    """Names beside the points; where names would lie on each other, the lower one steps down."""
-    values = [scale * (point.row.value or 0.0) for point in points]
-    low, high = axes.get_ylim()
-    step = (high - low) / 14
-    taken: list[float] = []
-    for value, point in sorted(zip(values, points, strict=True), key=lambda pair: (-pair[0], pair[1].cost)):
-        place = value
-        while any(abs(place - other) < step for other in taken):
+def _name_points(axes: Axes, points: Sequence[Point], scale: float) -> None:
+    """Names beside the points; one that would lie on another steps down."""
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    wide, step = (right - left) / 4, (high - low) / 13
+    taken: list[tuple[float, float]] = []
+    for point in sorted(points, key=lambda one: (-(one.row.change or 0.0), one.cost)):
+        place = scale * (point.row.change or 0.0)
+        while any(abs(place - y) < step and abs(point.cost - x) < wide for x, y in taken):
             place -= step / 2
-        taken.append(place)
+        taken.append((point.cost, place))
         weight = "bold" if point.taken else "normal"
-        words: Any = {
-            "xytext": (6, 0),
-            "textcoords": "offset points",
-            "va": "center",
-            "fontsize": 8,
-            "weight": weight,
-        }
-        axes.annotate(point.label, (point.cost, place), color=INK if point.taken else GREY, **words)
+        words: Any = {"xytext": (6, 0), "textcoords": "offset points", "va": "center", "fontsize": 8}
+        colour = INK if point.taken else GREY
+        axes.annotate(point.label, (point.cost, place), color=colour, weight=weight, **words)
+    axes.set_ylim(min([low, *(y - step for _, y in taken)]), high)
 
 
 def groups(values: Mapping[str, Sequence[tuple[str, Mapping[str, Row]]]], name: str, title: str) -> Figure:
@@ -331,7 +330,7 @@ def overview(changes: Mapping[tuple[str, str], Sequence[tuple[Row, float | None]
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8, 0.25 * sum(heights) + 0.75 * len(heights) + 0.6), layout="constrained")
         panels = figure.subplots(len(changes), 2, squeeze=False, height_ratios=heights, width_ratios=[4, 1])
-        by_unit: dict[int, list[Axes]] = {}
+        by_unit: dict[float, list[Axes]] = {}
         for (axes, bars), ((model, name), rows) in zip(panels, changes.items(), strict=True):
             scale, places = _scale(name), range(len(rows))
             axes.axvline(0, color=GREY, linewidth=1)
@@ -352,9 +351,9 @@ def overview(changes: Mapping[tuple[str, str], Sequence[tuple[Row, float | None]
                 one.tick_params(axis="y", length=0, labelcolor=INK)
             bars.set_xlim(0, 1)
             bars.set_xticks([0, 0.5, 1], ["0", "½", "1"])
-            unit = "points" if scale == 100 else quantity_of(name).unit
             axes.set_title(
-                f"{model}: {title_of(name)} ({unit}, {quantity_of(name).better} is better)", fontsize=10
+                f"{model}: {title_of(name)} ({_unit(name)}, {quantity_of(name).better} is better)",
+                fontsize=10,
             )
             axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
             by_unit.setdefault(scale, []).append(axes)
