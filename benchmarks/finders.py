@@ -4,7 +4,7 @@
 
 Both look at the photographs, and at validation pictures of UTKFace and CelebA that the models have not
 learned from, as `pocketface evaluate` does. The largest face of a picture is compared where both have found
-the same one; its metrics at int8 are compared face by face (`pocketface.evaluation.confidence`). Times are
+the same one; its metrics at int8 are compared face by face (`pocketface.metrics.confidence`). Times are
 means of runs that take turns, a picture each. Needs `dvc repro fetch_data@photos fetch_data@utkface
 fetch_data@celeba`.
 """
@@ -20,7 +20,6 @@ from typing import Any
 import cv2
 import numpy as np
 import pandas as pd
-from pocketface.evaluation.confidence import paired, resample
 from tqdm import tqdm
 
 from pocketface import datasets
@@ -35,6 +34,7 @@ from pocketface.evaluation.finding import aligned
 from pocketface.evaluation.variants import Variant, open_variant
 from pocketface.faces import seen
 from pocketface.faces.view import view
+from pocketface.metrics.confidence import paired, resample
 from pocketface.published import named_variant
 
 MODELS = ("age_gender", "expression", "attributes")
@@ -140,7 +140,7 @@ def metrics(
                 "blazeface": ours.values[metric],
                 "change": change.change,
                 "interval": [change.low, change.high],
-                "p_value": change.p_value,
+                "p": change.p,
                 "verdict": change.verdict,
             }
     return result
@@ -174,10 +174,10 @@ def told(found: dict[str, Any]) -> str:
     for name, row in found.items():
         for metric, values in row["metrics"].items():
             low, high = values["interval"]
-            p_value = "" if values["p_value"] is None else f"{values['p_value']:.2f}"
             lines.append(
                 f"| {name} | {metric} | {values['hog']:.4f} | {values['blazeface']:.4f} "
-                f"| {values['change']:+.4f} | {low:+.4f} to {high:+.4f} | {p_value} | {values['verdict']} |"
+                f"| {values['change']:+.4f} | {low:+.4f} to {high:+.4f} | {values['p']:.2f} "
+                f"| {values['verdict']} |"
             )
     return "\n".join(lines)
 
