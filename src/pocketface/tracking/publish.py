@@ -72,13 +72,13 @@ class Summary:
         """For a person: the counts, what is missing, the champions, and how to look at the runs."""
         local = self.address.startswith("sqlite")
         look = f"`mlflow ui --backend-store-uri {shlex.quote(self.address)}`" if local else self.address
-        lines = [
+        told = [
             f"track: {len(self.created)} variants published, {len(self.updated)} with new timings, "
             f"{len(self.skipped)} already there",
             *(f"track: champion of {lines(choice)[0]}" for choice in self.champions),
             f"track: compare them with {look}",
         ]
-        return "\n".join(lines)
+        return "\n".join(told)
 
 
 def track(study: Study, root: Path = Path(), uri: str | None = None) -> Summary:
