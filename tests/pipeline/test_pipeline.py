@@ -96,7 +96,7 @@ def test_a_fetched_model_goes_the_same_way_but_for_training(copy: Copy) -> None:
 
 def test_a_regression_fails_the_run_and_is_named_and_tracked(copy: Copy) -> None:
     path = copy.root / "baselines/tiny.yaml"
-    copy.run("pocketface", "check", "--update")
+    copy.start("pocketface", "check", "--update").communicate()  # the tiny models are worse than a constant
     before = path.read_text()
     baseline = yaml.safe_load(before)
     baseline["models"]["age_gender"]["int8"]["utkface.age_mae"] = 0.5
