@@ -31,6 +31,7 @@ def take(results: Results, picks: Picks) -> Table:
     baseline, costs.
     """
     rows: list[Row] = []
+    one_dataset = len({n.partition(".")[0] for model in picks for n in results.main_metrics(model)}) == 1
     for model, pick in picks.items():
         reference = results.float32(model)
         taken = next((v for v in results.of(model) if pick.take and v.level == pick.take.level), None)
@@ -44,7 +45,7 @@ def take(results: Results, picks: Picks) -> Table:
                 [
                     Cell(model, href=f"#{model}") if i == 0 else "",
                     Cell(taken.level, tone="take") if i == 0 else "",
-                    f"{label_of(name)}, {name.partition('.')[0]}",
+                    label_of(name) if one_dataset else f"{label_of(name)}, {name.partition('.')[0]}",
                     shown(name, own),
                     value,
                     _verdict(row),
@@ -325,7 +326,7 @@ def _verdict(row: Result | None) -> Cell:
         return Cell(MISSING)
     words = [row.verdict or "", change(row.name, row.change, 0.0)]
     if row.verdict == "cannot tell" and row.detectable:
-        words.append(f"these faces could show {_detectable(row)}")
+        words.append(f"could show {_detectable(row)}")
     return Cell(", ".join(word for word in words if word != SAME), row.change, row.verdict or "")
 
 
