@@ -8,11 +8,11 @@ import pytest
 from typer.testing import CliRunner
 
 from own_models import trained, write_pictures
-from pocketface.bring.wizard import Row, take
 from pocketface.cards import MODEL_FILE, VariantCard, read_card
 from pocketface.cli import app
 from pocketface.core.outs import SOURCES
 from pocketface.fetching.sources import load_sources
+from pocketface.results.table import SIZE, Table
 from pocketface.study import load_study
 
 REPOSITORY = Path(__file__).parents[2]
@@ -50,14 +50,15 @@ def test_it_says_what_it_assumed_in_ten_lines(done):
 def test_it_leaves_files_with_cards_a_table_and_a_page(done):
     folder, _ = done
     found = json.loads((folder / "quantized/results.json").read_text())
-    assert [row["level"] for row in found["rows"]] == ["float32", "int8", "dynamic_int8"]
-    assert found["taken"] in ("float32", "int8", "dynamic_int8")
-    for row in found["rows"]:
-        assert row["status"] == "ok" and row["metrics"]["gender_accuracy"] > 0.8
-        card = read_card(folder / "quantized" / row["level"], VariantCard)
+    table = Table.read(folder / "quantized/results.parquet")
+    assert table.levels("mine") == ["float32", "int8", "dynamic_int8"]
+    assert found["taken"] in table.levels("mine")
+    for level in table.levels("mine"):
+        assert table.value("mine", level, "gender_accuracy", "pictures") > 0.8
+        card = read_card(folder / "quantized" / level, VariantCard)
         assert card.outputs["gender"].labels == ("female", "male")
-        assert (folder / "quantized" / row["level"] / MODEL_FILE).stat().st_size == row["size"]
-    assert "| take this |" in (folder / "quantized/table.md").read_text()
+        assert (folder / "quantized" / level / MODEL_FILE).stat().st_size == table.value("mine", level, SIZE)
+    assert f"| **{found['taken']}** |" in (folder / "quantized/table.md").read_text()
     assert "<table>" in (folder / "quantized/index.html").read_text()
 
 
@@ -69,15 +70,3 @@ def test_the_study_goes_on_from_there(done, monkeypatch):
     assert study.models["mine"].own_heads["gender"].labels == ("female", "male")
     sources = load_sources()
     assert sources.dataset("mine").pictures + sources.dataset("mine_test").pictures == 60
-
-
-def test_the_fastest_of_the_equally_good_is_taken():
-    facts = [(0.9, 0.0, 4, 2.0), (0.9, -0.005, 1, 1.0), (0.8, -0.12, 1, 0.5)]
-    rows = [
-        Row(level, "ok", None, {"gender_accuracy": share}, {"gender_accuracy": low}, size, milliseconds)
-        for level, (share, low, size, milliseconds) in zip(("float32", "int8", "int4"), facts, strict=True)
-    ]
-    rows.append(Row("qat_int8", "failed", "no"))
-    level, why = take(rows)
-    assert level == "int8" and "the fastest of the 2 levels" in why
-    assert take(rows[3:])[0] is None

@@ -1,7 +1,7 @@
 """`pocketface quantize`: one model, one's own pictures, every level, and which to take; without DVC.
 
     done = quantize(Path("mine.keras"), Path("labels.csv"), Path("out"))
-    done.taken, done.rows
+    done.pick.take.level, done.variants
 
 It asks the file for its input and outputs, finds how its pixels were prepared (`finder`), makes every level
 from it, audits, measures and times each, and writes a table, a page, and the files with their cards.
@@ -11,7 +11,7 @@ import html
 import logging
 import re
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -26,10 +26,13 @@ from pocketface.bring.faces import SPLIT, add, label_columns, labelled, stanza
 from pocketface.bring.finder import Tried
 from pocketface.bring.heads import Spoken
 from pocketface.cards import MODEL_FILE, VariantCard
+from pocketface.choosing.answer import latency_of, size_of
+from pocketface.choosing.rule import Pick, pick
+from pocketface.choosing.settings import Champion
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import write_json, written_whole
 from pocketface.core.hashing import unit_hash
-from pocketface.core.labels import CELEBA_ATTRIBUTES, NUMBERS, main_metric
+from pocketface.core.labels import NUMBERS
 from pocketface.evaluation.evaluate import evaluate_variant
 from pocketface.evaluation.finding import REASONS, Detect, Search, look_at
 from pocketface.evaluation.label_csv import PATH
@@ -45,7 +48,14 @@ from pocketface.levels import LEVELS
 from pocketface.levels.convert import convert
 from pocketface.levels.export import export
 from pocketface.levels.settings import LevelSettings
-from pocketface.metrics.measures import measure
+from pocketface.metrics.naming import label_of, shown
+from pocketface.metrics.settings import Margins
+from pocketface.report.outs import Timing, Variant
+from pocketface.report.tables import of_levels
+from pocketface.report.text import GLOSSARY, VERDICTS
+from pocketface.results.measure import Answered, measured
+from pocketface.results.table import LATENCY, Table
+from pocketface.results.table import Row as Result
 from pocketface.training.settings import Model
 
 CALIBRATION = 100
@@ -53,9 +63,8 @@ CALIBRATION = 100
 TRIED_ON = 200
 """Labelled pictures that settings are tried on; a fixed choice."""
 RUNS, WARMUP = 20, 3
-MARGINS = {"accuracy": 0.01, "mae": 0.5}
-"""How much worse than the best a variant may be and still count as equally good: a share, or years."""
-RESAMPLES = 1000
+NO_LIMITS = Champion(max_size_mb=None, max_latency_ms=None)
+PICTURES = "pictures"
 SLOW = ("int16x8", "mixed_int8", "qat_int8")
 """Levels that take minutes to make or to measure, and are made if they are named."""
 SIZE = 224
@@ -65,34 +74,11 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Row:
-    """A level and what came of it.
-
-    Attributes:
-        status, reason: `ok`, or `failed` and why.
-        metrics: main metric of each head.
-        lows: of each, the least that the variant is better than the best one, in 95 of 100 draws of pictures.
-        size, milliseconds: of the file, and for one picture with one thread.
-        agreement: share of pictures answered as by the model itself.
-    """
-
-    level: str
-    status: str
-    reason: str | None = None
-    metrics: Mapping[str, float] | None = None
-    lows: Mapping[str, float] | None = None
-    size: int | None = None
-    milliseconds: float | None = None
-    agreement: float | None = None
-
-
-@dataclass(frozen=True)
 class Done:
-    """What the wizard found: the rows, which level to take and why, and the stanza of the model."""
+    """What the wizard found: the variants with their results, which to take, and the stanza of the model."""
 
-    rows: Sequence[Row]
-    taken: str | None
-    why: str
+    variants: Sequence[Variant]
+    pick: Pick
     stanza: Model
 
 
@@ -164,7 +150,7 @@ def quantize(
     for line in told(tried):
         say(line)
     model = Model(
-        dataset="pictures",
+        dataset=PICTURES,
         file=str(file),
         sha256=network.fingerprint(file),
         input=seen,
@@ -173,31 +159,21 @@ def quantize(
         own_heads={head: meant.own for head, meant in tried[0].heads.items()},
     )
     faces = Evaluation(pixels[measured], _rows([names[i] for i in measured], truths.iloc[measured]))
-    rows = _make(file.stem, read, model, crop, Selection(calibration, faces), out, wanted)
-    level, why = take(rows)
-    done = Done(rows, level, why, model)
+    variants = _make(file.stem, read, model, crop, Selection(calibration, faces), out, wanted)
+    done = Done(variants, pick(variants[0].table, variants[0].model, NO_LIMITS), model)
     _write(done, file, labels, tried, out)
-    say(f"take {level}: {why}" if level else why)
+    say(advice(done.pick))
     say(f"table: {out / 'table.md'}, page: {out / 'index.html'}, files: {out}/LEVEL/{MODEL_FILE}")
     return done
 
 
-def take(rows: Sequence[Row]) -> tuple[str | None, str]:
-    """Which level to take, and why: of those equally good as the best the fastest, then the smallest."""
-    made = [row for row in rows if row.metrics and row.lows and row.milliseconds is not None]
-    if not made:
-        return (
-            None,
-            f"no level could be made and measured: {rows[0].reason if rows else 'none was asked for'}",
-        )
-    good = [row for row in made if all(low >= -_margin(metric) for metric, low in (row.lows or {}).items())]
-    best = min(good, key=lambda row: (round(row.milliseconds or 0, 2), row.size))
-    figures = ", ".join(f"{metric} {value:.4g}" for metric, value in (best.metrics or {}).items())
-    margins = " and ".join(f"{_margin(metric):g} {metric}" for metric in best.metrics or {})
-    return best.level, (
-        f"{figures}, {(best.size or 0) / 1e6:.2f} MB, {best.milliseconds:.2f} ms; "
-        f"the fastest of the {len(good)} levels that lose at most {margins} against the best"
-    )
+def advice(picked: Pick) -> str:
+    """Which level to take, and why."""
+    take = picked.take
+    if take is None:
+        return f"no level can be taken: {picked.candidates[0].excluded}"
+    metrics = ", ".join(f"{label_of(row.name)} {shown(row.name, row.value)}" for row in take.mains)
+    return f"take {take.level}: {metrics}, {size_of(take)}, {latency_of(take)}; {picked.why}"
 
 
 def told(tried: Sequence[Tried]) -> list[str]:
@@ -222,10 +198,6 @@ def _score(setting: Tried) -> str:
     return " ".join(
         f"{value:.1f}y" if head in NUMBERS else f"{value:.0%}" for head, value in setting.scores.items()
     )
-
-
-def _margin(metric: str) -> float:
-    return next(margin for name, margin in MARGINS.items() if metric.endswith(name))
 
 
 def _channels(channels: int) -> Literal[1, 3]:
@@ -263,7 +235,7 @@ def _rows(names: Sequence[str], truths: pd.DataFrame) -> pd.DataFrame:
     """The rows of a face index."""
     return pd.DataFrame(
         {
-            "dataset": "pictures",
+            "dataset": PICTURES,
             "image": list(names),
             "split": "test",
             "status": OK,
@@ -278,105 +250,63 @@ def _rows(names: Sequence[str], truths: pd.DataFrame) -> pd.DataFrame:
 
 def _make(
     stem: str, read: Network, model: Model, crop: Crop, faces: Selection, out: Path, levels: Sequence[str]
-) -> list[Row]:
+) -> list[Variant]:
     """Makes, measures and times the levels; float32 first, whether or not it is wanted."""
     name = re.sub(r"\W+", "_", stem.lower()).strip("_") or "model"
     name = name if name[0].isalpha() else f"m_{name}"
-    answers: dict[str, pd.DataFrame] = {}
-    rows = []
+    cards: dict[str, VariantCard] = {}
+    answered: dict[str, Answered] = {}
+    timings: dict[str, Timing] = {}
     with tempfile.TemporaryDirectory() as scratch:
         brought, views, exported = (Path(scratch, part) for part in (name, "views", "exported"))
         own.place(name, read, model, crop, brought)
         save(faces, views)
         export(brought, views, exported)
         settings = LevelSettings(calibration=min(CALIBRATION, len(faces.calibration.images)))
-        wanted = list(dict.fromkeys(["float32", *levels]))
-        for level in tqdm(wanted, desc="levels", disable=None):
-            card = convert(exported, views, level, settings, out / level)
-            row, answers[level] = _measured(out, card, views)
-            rows.append(row)
-    return _compared(rows, answers, list(model.heads))
-
-
-def _measured(out: Path, card: VariantCard, views: Path) -> tuple[Row, pd.DataFrame]:
-    found, table = evaluate_variant(out / card.level, views)
-    timing = benchmark(out / card.level, out / "float32", [1], RUNS, WARMUP)
-    if found["status"] != "ok" or timing["status"] != "ok":
-        return Row(card.level, "failed", found["reason"] or timing["reason"]), table
-    metrics = measure(table).values
-    wanted = [main_metric(head) for head in card.outputs]
-    return Row(
-        card.level,
-        "ok",
-        metrics={metric: metrics[metric] for metric in wanted if metric in metrics},
-        size=card.size_bytes,
-        milliseconds=timing["threads"]["1"]["median_ms"],
-        agreement=min((parity.agreement for parity in card.parity.values()), default=None),
-    ), table
-
-
-def _compared(rows: Sequence[Row], answers: Mapping[str, pd.DataFrame], heads: Sequence[str]) -> list[Row]:
-    """Adds to every row how far it may lie below the best one, head by head."""
-    made = [row.level for row in rows if row.status == "ok"]
-    lows: dict[str, dict[str, float]] = {level: {} for level in made}
-    for head in heads:
-        gains = {level: _gains(answers[level], head) for level in made if f"{head}_pred" in answers[level]}
-        if not gains or not len(next(iter(gains.values()))):
-            continue
-        best = max(gains.values(), key=lambda values: float(values.mean()))
-        draws = np.random.default_rng(0).integers(len(best), size=(RESAMPLES, len(best)))
-        for level, values in gains.items():
-            lows[level][main_metric(head)] = float(np.quantile((values - best)[draws].mean(axis=1), 0.025))
-    return [Row(**{**vars(row), "lows": lows[row.level]}) if row.status == "ok" else row for row in rows]
-
-
-def _gains(table: pd.DataFrame, head: str) -> np.ndarray:
-    """Of each labelled picture: 1 if answered right, or less its error in years."""
-    known = table[table[head].notna()]
-    if head in NUMBERS:
-        return -(known[f"{head}_pred"].astype(float) - known[head].astype(float)).abs().to_numpy()
-    truth = known[head].map({0: "no", 1: "yes"}) if head in CELEBA_ATTRIBUTES else known[head]
-    return (known[f"{head}_pred"] == truth).to_numpy(float)
+        for level in tqdm(dict.fromkeys(["float32", *levels]), desc="levels", disable=None):
+            cards[level] = convert(exported, views, level, settings, out / level)
+            run, predictions = evaluate_variant(out / level, views)
+            answered[level] = Answered(run["status"], run["reason"], run["kernels"], predictions)
+            timing = benchmark(out / level, out / "float32", [1], RUNS, WARMUP)
+            timings[level] = Timing.model_validate(timing)
+    rows = [*measured(name, [PICTURES], cards, answered, Margins())]
+    for level, timed in timings.items():
+        if (one := timed.threads.get("1")) is not None:
+            rows.append(Result(name, level, LATENCY, value=one.median_ms))
+    table = Table(tuple(rows))
+    table.write(out / "results.parquet")
+    return [Variant(name, level, out / level, cards[level], table, timings[level]) for level in cards]
 
 
 def _write(done: Done, file: Path, labels: Path, tried: Sequence[Tried], out: Path) -> None:
-    metrics = [main_metric(head) for head in done.stanza.heads]
-    header = ["level", *metrics, "size, MB", "ms", "as the model", ""]
-    cells = [
-        [
-            row.level,
-            *(
-                f"{row.metrics[metric]:.4g}" if row.metrics and metric in row.metrics else ""
-                for metric in metrics
-            ),
-            "" if row.size is None else f"{row.size / 1e6:.3f}",
-            "" if row.milliseconds is None else f"{row.milliseconds:.2f}",
-            "" if row.agreement is None else f"{row.agreement:.1%}",
-            "take this" if row.level == done.taken else row.reason or "",
-        ]
-        for row in done.rows
+    """The table, the page, and what programs read."""
+    names = done.variants[0].table.mains(done.variants[0].model)
+    table = of_levels(done.variants, names, done.pick)
+    notes = [
+        f"Model: {file.name}. Pictures: {labels.name}.",
+        *told(tried),
+        taken(done.pick),
+        GLOSSARY,
+        VERDICTS,
     ]
-    notes = [f"Model: {file.name}. Pictures: {labels.name}.", *told(tried), f"Take {done.taken}: {done.why}."]
-    lines = ["| " + " | ".join(map(_cell, row)) + " |" for row in [header, ["---"] * len(header), *cells]]
-    markdown = "\n".join([f"# {file.name}", "", *lines, "", *(f"- {note.strip()}" for note in notes), ""])
+    markdown = "\n".join(
+        [f"# {file.name}", "", table.markdown(), "", *(f"- {' '.join(note.split())}" for note in notes), ""]
+    )
     body = "".join(
         f"<tr>{''.join(f'<{tag}>{html.escape(cell)}</{tag}>' for cell in row)}</tr>"
-        for tag, row in [("th", header), *(("td", row) for row in cells)]
+        for tag, row in [
+            ("th", table.header),
+            *(("td", [cell.text for cell in row]) for row in table.cells),
+        ]
     )
     said = "".join(f"<p>{html.escape(note)}</p>" for note in notes)
     page = PAGE.format(title=html.escape(file.name), body=body, said=said)
     for name, text in (("table.md", markdown), ("index.html", page)):
         with written_whole(out / name) as partial:
             partial.write_text(text, encoding="utf-8")
+    take = done.pick.take
     stanza = done.stanza.model_dump(mode="json", exclude_defaults=True)
-    write_json(
-        out / "results.json",
-        {"taken": done.taken, "why": done.why, "model": stanza, "rows": [vars(r) for r in done.rows]},
-    )
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    write_json(out / "results.json", {"taken": take and take.level, "why": done.pick.why, "model": stanza})
 
 
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>
@@ -421,8 +351,8 @@ def write_study(name: str, done: Done, labels: Path, detect: str, root: Path) ->
         "models": {},
         "fetched": {name: model},
         "levels": {
-            row.level: {"calibration": CALIBRATION} if LEVELS[row.level].calibrated else {}
-            for row in done.rows
+            one.level: {"calibration": CALIBRATION} if LEVELS[one.level].calibrated else {}
+            for one in done.variants
         },
         "benchmark": {"runs": RUNS, "warmup": WARMUP},
         "margins": {"years": 0.1, "share": 0.005},

@@ -74,8 +74,15 @@ def levels(results: Results, model: str, pick: Pick | None = None, dataset: str 
     if dataset is not None:
         wanted = {name.partition(".")[2] for name in names} | {"age_group_accuracy", "age_band_accuracy"}
         names = [name for name in metrics_on(results, model, dataset) if name.partition(".")[2] in wanted]
-    reference, rows, files = results.float32(model), list[Row](), dict[str, str]()
-    for variant in results.of(model):
+    return of_levels(results.of(model), names, pick)
+
+
+def of_levels(variants: Sequence[Variant], names: Sequence[str], pick: Pick | None = None) -> Table:
+    """The same of one model's variants, with some `DATASET.METRIC`."""
+    running = [variant for variant in variants if not variant.reason]
+    reference = next((variant for variant in running if variant.level == FLOAT32), None)
+    rows, files = list[Row](), dict[str, str]()
+    for variant in variants:
         taken = pick is not None and pick.take is not None and variant.level == pick.take.level
         level = Cell(variant.level, tone="take" if taken else "")
         if variant.reason:
@@ -88,9 +95,8 @@ def levels(results: Results, model: str, pick: Pick | None = None, dataset: str 
             continue
         costs = [_size(variant, reference), _latency(variant)]
         rows.append([level, *costs, *(_with_change(variant.row(name)) for name in names)])
-    first = next(iter(results.running(model)), None)
-    if first and names:
-        constant = {name: row.constant if (row := first.row(name)) else None for name in names}
+    if running and names:
+        constant = {name: row.constant if (row := running[0].row(name)) else None for name in names}
         rows.append([CONSTANT, "", "", *(shown(name, value) for name, value in constant.items())])
     return Table(["level", "size", "time", *map(label_of, names)], rows if names else [])
 

@@ -75,7 +75,13 @@ def measure(
     rows = [
         row
         for model, datasets in own.items()
-        for row in _model(model, datasets, levels, root, answers, margins)
+        for row in measured(
+            model,
+            datasets,
+            {level: read_card(root / outs.VARIANTS / model / level, VariantCard) for level in levels},
+            {level: answers[model, level] for level in levels},
+            margins,
+        )
     ]
     return Table((*rows, *_against_best(Table(tuple(rows)), answers, margins)))
 
@@ -129,18 +135,28 @@ def read_answers(root: Path, model: str, level: str) -> Answered:
         ) from None
 
 
-def _model(
-    model: str, own: Sequence[str], levels: Sequence[str], root: Path, answers: Answers, margins: Margins
+def measured(
+    model: str,
+    own: Sequence[str],
+    cards: Mapping[str, VariantCard],
+    answered: Mapping[str, Answered],
+    margins: Margins,
 ) -> Iterator[Row]:
-    cards = {level: read_card(root / outs.VARIANTS / model / level, VariantCard) for level in levels}
-    answered = {level: answers[model, level] for level in levels}
+    """The rows of one model.
+
+    Args:
+        model: its name.
+        own: the datasets that it learnt from or stands for, the main one first.
+        cards, answered: level -> its card, and what it answered.
+        margins: within which a change is equivalent.
+    """
     by_dataset: dict[str, dict[str, pd.DataFrame]] = {}
     for level, one in answered.items():
         for dataset in sorted(set(one.predictions["dataset"])):
             by_dataset.setdefault(str(dataset), {})[level] = _on(one, dataset)
     order = sorted(by_dataset, key=lambda name: (own.index(name) if name in own else len(own), name))
-    main = _main(cards[levels[0]].outputs, own, by_dataset)
-    measured = [_dataset(name, by_dataset[name], main.get(name, []), margins) for name in order]
+    main = _main(next(iter(cards.values())).outputs, own, by_dataset)
+    found = [_dataset(name, by_dataset[name], main.get(name, []), margins) for name in order]
     for level, card in cards.items():
         status, reason = answered[level].status, answered[level].reason
         if card.status != "ok":
@@ -153,7 +169,7 @@ def _model(
         yield Row(model, level, SIZE, value=card.size_bytes)
         yield Row(model, level, SHA256, text=card.sha256)
         yield Row(model, level, MIN_RUNTIME, text=card.min_runtime)
-        for rows in measured:
+        for rows in found:
             yield from (replace(row, model=model) for row in rows.get(level, ()))
 
 
