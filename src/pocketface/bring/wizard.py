@@ -285,7 +285,7 @@ def _write(done: Done, file: Path, labels: Path, tried: Sequence[Tried], out: Pa
     notes = [
         f"Model: {file.name}. Pictures: {labels.name}.",
         *told(tried),
-        taken(done.pick),
+        advice(done.pick),
         GLOSSARY,
         VERDICTS,
     ]
