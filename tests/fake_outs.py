@@ -25,6 +25,8 @@ FAILED = ("expression", "int8")
 REASON = "no kernel for CONV_2D | int8"
 SIZES = {"float32": 1_203_456, "float16": 612_345, "int8": 331_000}
 FACES = 240
+WAVES = (5.0, 0.0, 0.0, 5.0, 1.0, 1.0, 1.0, 1.0)
+"""Of a look, see `pocketface.evaluation.looks`."""
 NOISE = {"float32": 0.0, "float16": 0.01, "int8": 0.2}
 
 STUDY = {
@@ -195,7 +197,8 @@ def answers(dataset: str, n: int, noise: float) -> pd.DataFrame:
     images = [f"{i}.jpg" for i in range(n)]
     table = pd.DataFrame({"dataset": dataset, "split": "val", "image": images})
     table["pixels"] = [f"{dataset}{i}" for i in range(n)]
-    table["look"] = [[100.0, 90.0, 80.0, 50.0, 50.0, 40.0, 9.0 + i % 3] for i in range(n)]
+    table["look"] = [[100.0, 90.0, 80.0, 50.0, 9.0 + i % 3, *WAVES] for i in range(n)]
+    table["source_sha"], table["crop"] = table["pixels"] + " in a file", table["pixels"] + " stored"
     table["box"] = [[i, i, i + 90, i + 90] for i in range(n)]
     if dataset == "fer2013":
         table["expression"] = random.choice(EXPRESSIONS, n)

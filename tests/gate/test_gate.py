@@ -13,12 +13,12 @@ import yaml
 from fake_outs import STUDY, Outs, write_outs, write_results
 from pocketface.cards import VariantCard, read_card, write_card
 from pocketface.core.errors import PocketfaceError
-from pocketface.gate import NoBaseline, answers, check, check_tables, update
+from pocketface.gate import Incomparable, NoBaseline, answers, check, check_tables, update
 from pocketface.gate.baseline import Rules
 from pocketface.results.table import RESULTS
 from pocketface.study import Study
 
-FACES = 600
+FACES = 400
 FIXED = {
     "models": {"expression": STUDY["models"]["expression"]},
     "fetched": {
@@ -117,7 +117,7 @@ def test_another_training_of_like_quality_passes_and_a_bad_one_does_not(outs):
 
         return change
 
-    card(outs, "expression", "float32", sha256="1" * 64)
+    (outs.root / "models/expression/model.weights.h5").write_bytes(b"of another training")
     planted(outs, "expression", ["float32", "float16"], otherwise(0.1))
     assert check(outs.study, outs.root).passed
     planted(outs, "expression", ["float32", "float16"], otherwise(1.0))
@@ -127,18 +127,19 @@ def test_another_training_of_like_quality_passes_and_a_bad_one_does_not(outs):
 
 def test_faces_are_named_first(outs):
     def shifted(table: pd.DataFrame) -> pd.DataFrame:
-        looks = [[*look[:3], look[3] + 3, *look[4:]] for look in table["look"]]
+        looks = [[*look[:5], 3.0, -4.0, *look[7:]] for look in table["look"]]
         boxes = [[left + 3, top, right + 3, bottom] for left, top, right, bottom in table["box"]]
-        other = table["pixels"] + "x"
-        return table.assign(look=looks, box=boxes, pixels=other, gender_pred=swap(table["gender_pred"], 0.1))
+        new = {"pixels": table["pixels"] + "x", "crop": table["crop"] + "x", "box": boxes, "look": looks}
+        return table.assign(**new, gender_pred=swap(table["gender_pred"], 0.1))
 
     planted(outs, "age_gender", ALL, shifted, "utkface")
     verdict = check(outs.study, outs.root)
     assert verdict.look_at == "crop_faces" and len(verdict.wrong) == 1, (
         "answers of other faces are not compared"
     )
-    assert "600 of 600 faces look otherwise" in verdict.text()
-    assert "centre from left +3.0" in verdict.text() and "boxes moved by 1.5 px" in verdict.text()
+    assert "400 of 400 faces look otherwise" in verdict.text()
+    assert "shifted by +7.4% of its side to the right, +0.0% down" in verdict.text()
+    assert "boxes moved by 1.5 px" in verdict.text()
 
 
 def test_swapped_colours_are_said(outs):
@@ -174,6 +175,7 @@ def test_faces_that_vanish_double_or_change_their_label(outs):
         ({"weight_dtypes": {"FLOAT32": 9}}, "dtypes"),
         ({"min_runtime": "2.13.0"}, "oldest runtime"),
         ({"calibration_faces": 5, "calibration_sha256": "ab"}, "calibration"),
+        ({"per_channel": False}, "per_channel"),
     ],
 )
 def test_a_files_facts_are_compared(outs, facts, rule):
@@ -286,6 +288,59 @@ def test_it_is_told_as_junit_markdown_and_annotations(outs):
     assert told.startswith("### The gate **fails**") and "Look at stage `evaluate` first." in told
     assert "| evaluate | age_gender/int8 | moved gender |" in told
     assert verdict.annotations().startswith("::error title=pocketface check: evaluate::age_gender/int8: ")
+
+
+def test_a_group_that_loses_is_named_though_the_whole_does_not(outs):
+    def worse_for_black_faces(table: pd.DataFrame) -> pd.DataFrame:
+        chosen = table["race"] == "black"
+        return table.assign(age_pred=table["age_pred"].where(~chosen, table["age_pred"] + 12))
+
+    (outs.root / "models/age_gender/model.weights.h5").write_bytes(b"of another release")
+    path = outs.root / "baselines/tiny.yaml"
+    path.write_text(path.read_text().replace("rules: {}", "rules: {moved: 1, drift: {years: 9, share: 1}}"))
+    planted(outs, "age_gender", ALL, worse_for_black_faces, "utkface")
+    verdict = check(outs.study, outs.root)
+    assert verdict.look_at == "fetch_weights"
+    assert "utkface age_mae of groups" in rules_of(verdict.wrong)
+    assert "utkface age_mae of race=black" in verdict.text() and "; all: utkface age_mae" in verdict.text()
+
+
+def test_stages_are_told_apart_by_what_changed_first(outs):
+    turned = lambda t: t.assign(gender_pred=swap(t["gender_pred"], 1.0))  # noqa: E731
+    planted(outs, "age_gender", ALL, turned, "utkface")
+    assert check(outs.study, outs.root).look_at == "evaluate"
+    card(outs, "age_gender", "float32", sha256="1" * 64)
+    assert check(outs.study, outs.root).look_at == "export"
+    (outs.root / "models/age_gender/model.weights.h5").write_bytes(b"others")
+    assert check(outs.study, outs.root).look_at == "fetch_weights"
+    planted(
+        outs, "age_gender", ALL, lambda t: t.assign(source_sha="x" + t["source_sha"], **_other(t)), "photos"
+    )
+    assert check(outs.study, outs.root).look_at == "fetch_data"
+
+
+def _other(table: pd.DataFrame) -> dict[str, object]:
+    return {"pixels": table["pixels"] + "x", "look": [[0.0] * 13] * len(table)}
+
+
+def test_drift_is_found_though_no_answer_moved(outs):
+    surer = lambda t: t.assign(**(t.filter(like="gender_prob") ** 0.9))  # noqa: E731
+    planted(outs, "age_gender", ["int8"], surer)
+    assert rules_of(check(outs.study, outs.root).wrong) == {"drift gender"}
+
+
+def test_other_faces_and_new_classes_cannot_be_compared_but_accepted(outs):
+    planted(outs, "age_gender", ALL, lambda t: t.assign(gender_pred="other"))
+    with pytest.raises(Incomparable, match=r"tiny\.yaml: what was measured answers 'other', a class that"):
+        check(outs.study, outs.root)
+    for model in ("age_gender", "expression"):
+        planted(
+            outs, model, ALL if model == "age_gender" else ALL[:2], lambda t: t.assign(image="x" + t["image"])
+        )
+    with pytest.raises(Incomparable, match="are they of the same faces"):
+        check(outs.study, outs.root)
+    assert update(outs.study, outs.root) is None
+    assert check(outs.study, outs.root).passed
 
 
 def test_names_of_pictures_do_not_leave_and_bytes_repeat(outs):

@@ -2,6 +2,8 @@
 
 import hashlib
 
+import numpy as np
+
 VALIDATION_SHARE = 0.15
 """Of a dataset that has no split of its own; `reserved` ones of them are its test part."""
 RESERVED_SHARE = 1 / 3
@@ -11,6 +13,11 @@ def unit_hash(text: str, salt: str = "") -> float:
     """A number in [0, 1) that depends on the text alone: the same on every machine, for ever."""
     digest = hashlib.sha256(f"{salt}:{text}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def fingerprint(pixels: np.ndarray) -> str:
+    """A hash of one face's pixels."""
+    return hashlib.blake2b(np.ascontiguousarray(pixels), digest_size=6).hexdigest()
 
 
 def hashed_split(key: str) -> str:

@@ -13,14 +13,15 @@ import pandas as pd
 
 from pocketface.cards import MODEL_FILE, VariantCard, read_card
 from pocketface.core.errors import PocketfaceError
-from pocketface.evaluation.looks import fingerprint, looks
+from pocketface.core.hashing import fingerprint
+from pocketface.evaluation.looks import looks
 from pocketface.evaluation.variants import Variant, open_variant
 from pocketface.faces.index import COLUMNS, OK
 from pocketface.faces.selection import load_evaluation
 from pocketface.metrics.answers import answerable, varies
 from pocketface.tflite.run import KERNELS
 
-IDENTITY = ("dataset", "split", "image", "box", "pixels", "look")
+IDENTITY = ("dataset", "split", "image", "source_sha", "crop", "box", "pixels", "look")
 """Which face a row of the predictions is about, and how the model saw it, see
 `pocketface.evaluation.looks`.
 """

@@ -4,8 +4,8 @@ Chosen once per model, so that every level is measured on the same faces, and co
 only. A folder holds what `pocketface.faces.calibrate` saves, and
 
 - `evaluation.npy`: uint8 `[N, H, W, C]`, raw 0..255;
-- `evaluation.parquet`: the rows of the face indexes, rejected ones too; a column `dataset` in front, and
-  `face` numbered anew, into `evaluation.npy`.
+- `evaluation.parquet`: the rows of the face indexes, rejected ones too; a column `dataset` in front, `face`
+  numbered anew, into `evaluation.npy`, and `crop`, a hash of the crop as it is stored.
 """
 
 from collections.abc import Sequence
@@ -17,6 +17,7 @@ import pandas as pd
 
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import written_whole
+from pocketface.core.hashing import fingerprint
 from pocketface.faces import calibrate, seen
 from pocketface.faces.duplicates import across
 from pocketface.faces.index import OK, FaceSet
@@ -114,6 +115,7 @@ def _evaluation(
             f"({', '.join(f'{n} {status}' for status, n in rows['status'].value_counts().items())}); "
             "raise `sample`"
         )
-    rows = rows.assign(dataset=faces.dataset, face=rows["face"].where(counts))
+    stored = pd.Series([*map(fingerprint, faces.pixels[accepted])], rows.index[counts], dtype="str")
+    rows = rows.assign(dataset=faces.dataset, face=rows["face"].where(counts), crop=stored)
     ordered = rows[["dataset", *rows.columns.drop("dataset")]]
     return Evaluation(views(faces.pixels[accepted], faces.crop, input, detail), ordered)

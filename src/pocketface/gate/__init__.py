@@ -10,14 +10,14 @@ was found.
 
 from pathlib import Path
 
-from pocketface.core.errors import PocketfaceError
 from pocketface.gate import answers
+from pocketface.gate.answers import Incomparable
 from pocketface.gate.baseline import Baseline, NoBaseline, Rules, baseline_path
 from pocketface.gate.compare import compare, compare_tables
 from pocketface.gate.verdict import Verdict
 from pocketface.study import Study
 
-__all__ = ["NoBaseline", "Verdict", "check", "check_tables", "update"]
+__all__ = ["Incomparable", "NoBaseline", "Verdict", "check", "check_tables", "update"]
 
 
 def check(study: Study, root: Path = Path()) -> Verdict:
@@ -29,8 +29,13 @@ def check(study: Study, root: Path = Path()) -> Verdict:
     """
     was = Baseline.read(study.study, root)
     now = Baseline.of_outs(study, root, was.rules)
-    findings = compare(was, now, frozenset(study.fetched))
-    return Verdict(study.study, tuple(findings), str(baseline_path(study.study)))
+    path = baseline_path(study.study)
+    try:
+        findings = tuple(compare(was, now, frozenset(study.fetched)))
+    except Incomparable as error:
+        told = f"what was measured {error}; if that is meant: `pocketface check --update`"
+        raise Incomparable(f"{path}: {told}") from None
+    return Verdict(study.study, findings, str(path))
 
 
 def check_tables(baseline: Path, now: Path, rules: Rules | None = None) -> Verdict:
@@ -40,9 +45,10 @@ def check_tables(baseline: Path, now: Path, rules: Rules | None = None) -> Verdi
         PocketfaceError: one is missing or is no such table, or they have no face in common.
     """
     was, is_ = answers.read(baseline), answers.read(now)
-    if not len(was.merge(is_, on=list(answers.KEY))):
-        raise PocketfaceError(f"{now}: has no face and head of {baseline}; are they of the same faces?")
-    return Verdict(now.stem, tuple(compare_tables(was, is_, rules or Rules())), str(baseline))
+    try:
+        return Verdict(now.stem, tuple(compare_tables(was, is_, rules or Rules())), str(baseline))
+    except Incomparable as error:
+        raise Incomparable(f"{now}: {error} ({baseline})") from None
 
 
 def update(study: Study, root: Path = Path()) -> Verdict | None:
@@ -57,7 +63,7 @@ def update(study: Study, root: Path = Path()) -> Verdict | None:
     """
     try:
         verdict: Verdict | None = check(study, root)
-    except NoBaseline:
+    except (NoBaseline, Incomparable):
         verdict = None
     rules = Rules.read(study.study, root)
     Baseline.of_outs(study, root, rules).write(study.study, root)

@@ -8,15 +8,16 @@
 | `head` | what was asked: `age`, `gender` |
 | `truth` | the label, as text; null where unknown |
 | `answer` | as text; a head all of whose answers are numbers is one of numbers |
-| `probability` | of the answer, 0..1; may be missing |
-| `model`, `level`, `dataset` | may be missing, and are then empty |
-| `pixels` | hash of the face's pixels as the model saw them; may be missing |
-| `look` | seven numbers that a changed crop, colour or sharpness moves, see `pocketface.evaluation.looks`;
-may be missing |
-| `box` | where the face was found in the picture, in pixels; may be missing |
+| `probability` | of the answer, 0..1; may be missing, as all that follows |
+| `model`, `level`, `dataset` | empty where missing |
+| `groups` | that the face is in: `gender=female; race=Asian` |
+| `source`, `crop`, `pixels` | hashes of the picture, of the stored crop and of what the model saw |
+| `look` | numbers that a changed crop, colour or sharpness moves, see `pocketface.evaluation.looks` |
+| `box` | where the face was found in the picture, in pixels |
 """
 
 import hashlib
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -24,19 +25,21 @@ import pandas as pd
 
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import written_whole
+from pocketface.evaluation.looks import NAMES
+from pocketface.metrics.groups import CROSSED, members
 
 NEEDED = ("face", "head", "truth", "answer")
 KEY = ("model", "level", "dataset", "face", "head")
-TEXTS = (*KEY, "truth", "answer", "pixels")
-OPTIONAL = {
-    "model": "",
-    "level": "",
-    "dataset": "",
-    "probability": np.nan,
-    "pixels": None,
-    "look": None,
-    "box": None,
-}
+HASHES = ("source", "crop", "pixels")
+TEXTS = (*KEY, "truth", "answer", "groups", *HASHES)
+OPTIONAL = dict.fromkeys(("model", "level", "dataset", "groups"), "") | dict.fromkeys(
+    (*HASHES, "look", "box")
+)
+COLUMNS = (*KEY, "truth", "answer", "probability", "groups", *HASHES, "look", "box")
+
+
+class Incomparable(PocketfaceError):
+    """Two tables that are not about the same."""
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -56,23 +59,27 @@ def read(path: Path) -> pd.DataFrame:
 
 
 def checked(table: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """The table with all columns, in the order of `KEY`; raises as `read` does."""
+    """The table with all `COLUMNS`; raises as `read` does."""
     if missing := [name for name in NEEDED if name not in table]:
         raise PocketfaceError(f"{path}: has no column {missing[0]!r}; it needs {', '.join(NEEDED)}")
     table = table.assign(**{name: value for name, value in OPTIONAL.items() if name not in table})
     for name in TEXTS:
         texts = table[name].astype(object).where(table[name].notna(), None)
         table[name] = texts.map(_text, na_action="ignore")
-    if (bad := table["answer"].isna() | table["answer"].isin(["nan", "inf", "-inf"])).any():
-        row = table[bad].iloc[0]
+    lost = table["answer"].isna() | table["answer"].str.lower().str.strip("+-").isin(
+        ["nan", "inf", "infinity"]
+    )
+    if lost.any():
+        row = table[lost].iloc[0]
         raise PocketfaceError(f"{path}: face {row['face']!r} has no answer to {row['head']}: {row['answer']}")
     if (twice := table.duplicated(list(KEY))).any():
         row = table[twice].iloc[0]
         raise PocketfaceError(f"{path}: face {row['face']!r} answers {row['head']} twice")
-    probability = pd.to_numeric(table["probability"], errors="coerce").astype("float32")
-    return table.assign(probability=probability)[
-        [*KEY, "truth", "answer", "probability", "pixels", "look", "box"]
-    ]
+    sizes = table["look"].dropna().map(len)
+    if (sizes != len(NAMES)).any():
+        raise PocketfaceError(f"{path}: a look has {len(NAMES)} numbers, see pocketface.evaluation.looks")
+    known = table.get("probability", pd.Series(np.nan, table.index))
+    return table.assign(probability=pd.to_numeric(known, errors="coerce").astype("float32"))[[*COLUMNS]]
 
 
 def _text(value: object) -> str:
@@ -81,17 +88,54 @@ def _text(value: object) -> str:
 
 
 def write(table: pd.DataFrame, path: Path) -> None:
-    """Writes a table whose bytes repeat: sorted, numbers to two digits."""
+    """Writes a table whose bytes repeat."""
     with written_whole(path) as partial:
         ordered = table.sort_values(list(KEY), kind="stable")
         ordered.to_parquet(partial, index=False, compression="zstd")
 
 
-def of_predictions(model: str, level: str, predictions: pd.DataFrame) -> pd.DataFrame:
-    """The answers of a variant, see `pocketface.evaluation.evaluate`: only heads whose truth is a column
-    too.
+def paired(was: pd.DataFrame, now: pd.DataFrame, classes: Collection[str] = ()) -> pd.DataFrame:
+    """The rows of two tables that are about the same face, head and variant.
+
+    Args:
+        was, now: the tables.
+        classes: answers that are known, besides those that `was` has.
+
+    Returns:
+        The columns of both, with `_was` and `_is` behind those that are not of `KEY`, and of each row
+        `number` (whether its head answers numbers), `number_was`, `number_is`, `error_was`, `error_is` (from
+        the truth of then: the difference, or 1 for a wrong class; null without a truth).
+
+    Raises:
+        Incomparable: there is none, or an answer is a class that `was` does not know.
     """
+    pairs = was.merge(now, on=list(KEY), suffixes=("_was", "_is"))
+    if pairs.empty:
+        raise Incomparable("has no face and head of the baseline; are they of the same faces?")
+    for when in ("was", "is"):
+        pairs[f"number_{when}"] = pd.to_numeric(pairs[f"answer_{when}"], errors="coerce")
+    finite = pairs[["number_was", "number_is"]].notna().all(axis=1)
+    pairs["number"] = finite.groupby(pairs["head"]).transform("all")
+    named = pairs[~pairs["number"]]
+    new = set(named["answer_is"]) - set(named["answer_was"]) - set(named["truth_was"].dropna()) - set(classes)
+    if new:
+        raise Incomparable(f"answers {min(new)!r}, a class that the baseline does not know")
+    truth = pd.to_numeric(pairs["truth_was"], errors="coerce")
+    for when in ("was", "is"):
+        wrong = (pairs[f"answer_{when}"] != pairs["truth_was"]).astype(float)
+        off = (pairs[f"number_{when}"] - truth).abs().where(pairs["number"], wrong)
+        pairs[f"error_{when}"] = off.where(pairs["truth_was"].notna())
+    return pairs
+
+
+def of_predictions(model: str, level: str, predictions: pd.DataFrame) -> pd.DataFrame:
+    """The answers of a variant, see `pocketface.evaluation.evaluate`."""
     parts = []
+    same = predictions.reindex(columns=["dataset", "crop", "pixels", "look", "box"]).assign(
+        face=predictions["image"].map(named), groups=_groups(predictions), model=model, level=level
+    )
+    if "source_sha" in predictions:
+        same["source"] = predictions["source_sha"].str[:12]
     for name in (str(column) for column in predictions if str(column).endswith("_pred")):
         head = name.removesuffix("_pred")
         unknown = pd.Series(None, index=predictions.index, dtype=object)
@@ -101,11 +145,16 @@ def of_predictions(model: str, level: str, predictions: pd.DataFrame) -> pd.Data
         elif set(answer.dropna()) <= {"no", "yes"}:
             truth = truth.map({0: "no", 1: "yes"}, na_action="ignore")
         probability = predictions.filter(regex=rf"^{head}_prob_").astype(float).max(axis=1)
-        facts = {"model": model, "level": level, "head": head, "truth": truth, "answer": answer}
-        same = ["dataset", *(column for column in ("pixels", "look", "box") if column in predictions)]
-        part = predictions[same].assign(face=predictions["image"].map(named), **facts)
-        parts.append(part.assign(probability=probability.astype(float).round(3)))
+        parts.append(same.assign(head=head, truth=truth, answer=answer, probability=probability.round(3)))
     return checked(pd.concat(parts, ignore_index=True), Path(f"evaluation/{model}/{level}"))
+
+
+def _groups(predictions: pd.DataFrame) -> pd.Series:
+    texts = pd.Series("", predictions.index)
+    for (grouping, group), inside in members(predictions).items():
+        if CROSSED not in grouping:
+            texts[inside] += f"; {grouping}={group}"
+    return texts.str.removeprefix("; ")
 
 
 def named(image: str) -> str:

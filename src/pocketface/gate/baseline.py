@@ -22,10 +22,11 @@ from pydantic import Field, TypeAdapter, ValidationError
 from pocketface.cards import VariantCard, read_card
 from pocketface.core import outs, params
 from pocketface.core.errors import PocketfaceError
-from pocketface.core.files import rounded, written_whole
+from pocketface.core.files import rounded, sha256, written_whole
 from pocketface.core.settings import Strict
 from pocketface.gate import answers
 from pocketface.metrics.settings import Margins
+from pocketface.published import WEIGHTS
 from pocketface.results.measure import read_answers
 from pocketface.results.table import LATENCY_RATIO, RESULTS, Table
 from pocketface.study import Study
@@ -42,24 +43,25 @@ class NoBaseline(PocketfaceError):
     """A study has none yet."""
 
 
-class Retrained(Strict):
-    """How far a metric may be from its baseline when the model was trained again: another processor trains
-    another.
-    """
+class Amount(Strict):
+    """Of answers that are numbers, in their unit, and of classes."""
 
-    years: Annotated[float, Field(ge=0)] = 1.5
-    share: Share = 0.1
+    years: Annotated[float, Field(ge=0)]
+    share: Share
 
 
 class Rules(Strict):
     """What is asked of a study.
 
     Attributes:
-        faces: share of a dataset's faces that may appear, vanish or look otherwise.
-        moved: of weights that do not train, share of a level's answers that may differ on the same faces: a
-            class that changed, a number that moved by more than half a unit.
-        agreement: how much smaller the share of faces that a level answers as its float32 may become.
-        retrained: of models that train, see `Retrained`; the intervals of both come on top.
+        faces: share of a dataset's faces that may appear, vanish or look otherwise; one face always may.
+        moved: of weights that are the same, share of a level's answers that may differ on the same faces: a
+            class that changed, a number that moved by more than half a unit; one answer always may.
+        drift: of weights that are the same, how far an answer may move on the mean: a number, or the
+            probability of a class.
+        agreement: how much further a level may be from its float32: the mean difference of a number, the
+            share of faces with another class.
+        retrained: how much worse a metric may become in another training; the intervals of both come on top.
         size: change of a file's size that is allowed, a share of it.
         latency: how much larger the ratio to float32's time may become; null asks nothing.
         floors, ceilings: `DATASET.METRIC`, or of one level `LEVEL/DATASET.METRIC` -> the least and the most
@@ -69,8 +71,9 @@ class Rules(Strict):
 
     faces: Share = 0.02
     moved: Share = 0.01
-    agreement: Share = 0.02
-    retrained: Retrained = Retrained()
+    drift: Amount = Amount(years=0.1, share=0.005)
+    agreement: Amount = Amount(years=0.25, share=0.02)
+    retrained: Amount = Amount(years=1.5, share=0.1)
     size: Share = 0.05
     latency: Annotated[float, Field(ge=0)] | None = None
     floors: dict[str, float] = {}
@@ -102,8 +105,10 @@ class Facts(Strict):
 
     Attributes:
         status: `ok`, or why there is no file.
-        float32_sha256: of the float32 file of the same model.
-        calibration: hash of the names of the faces that it was calibrated on, and their number.
+        weights: hash of the model's weights.
+        heads: head -> its classes, in order.
+        made: how, as its card says: `maker`, `per_channel`, `rounding`, `ranges`, and `calibration`, the
+            number of faces and the hash of their names.
         latency_ratio: to float32's time.
     """
 
@@ -113,7 +118,9 @@ class Facts(Strict):
     operators: dict[str, int] = {}
     weight_dtypes: list[str] = []
     min_runtime: str | None = None
-    calibration: str | None = None
+    weights: str | None = None
+    heads: dict[str, list[str]] = {}
+    made: dict[str, str] = {}
     latency_ratio: float | None = None
 
 
@@ -162,7 +169,7 @@ class Baseline:
         if not path.is_file():
             raise NoBaseline(f"{path}: no baseline for study {study}; `pocketface check --update` makes one")
         told = _told(path)
-        if "models" in told:
+        if "models" in told and "variants" not in told:
             raise NoBaseline(
                 f"{path}: a baseline of an earlier release, without answers; "
                 "`pocketface check --update` takes it over"
@@ -186,8 +193,9 @@ class Baseline:
             head = HEADER.format(study=study) + yaml.safe_dump({"rules": told}, sort_keys=False)
         facts = {name: facts.model_dump(exclude_defaults=True) for name, facts in self.variants.items()}
         with written_whole(path) as partial:
-            told = {"variants": rounded(facts)}
-            text = yaml.safe_dump(told, sort_keys=False, default_flow_style=None, width=110)
+            text = yaml.safe_dump(
+                {"variants": rounded(facts)}, sort_keys=False, default_flow_style=None, width=110
+            )
             partial.write_text(head + text, encoding="utf-8")
         with written_whole(path.with_suffix("")) as folder:
             folder.mkdir(parents=True)
@@ -215,13 +223,18 @@ def _facts(table: Table, root: Path, model: str, level: str, rules: Rules) -> Fa
     if (reason := table.reason(model, level)) is not None:
         return Facts(status=reason)
     card = read_card(root / outs.VARIANTS / model / level, VariantCard)
-    calibrated = f"{card.calibration_faces} faces, {(card.calibration_sha256 or '')[:12]}"
+    made = {name: getattr(card, name) for name in ("maker", "per_channel", "rounding", "ranges")}
+    if card.calibration_faces:
+        made["calibration"] = f"{card.calibration_faces} faces, {(card.calibration_sha256 or '')[:12]}"
+    weights = root / outs.MODELS / model / WEIGHTS
     return Facts(
         sha256=card.sha256,
         size_bytes=card.size_bytes,
         operators=card.operators,
         weight_dtypes=sorted(card.weight_dtypes),
         min_runtime=card.min_runtime,
-        calibration=calibrated if card.calibration_faces else None,
+        weights=sha256(weights)[:12] if weights.is_file() else None,
+        heads={head: list(output.labels) for head, output in card.outputs.items()},
+        made={name: str(value) for name, value in made.items() if value is not None},
         latency_ratio=None if rules.latency is None else table.value(model, level, LATENCY_RATIO),
     )

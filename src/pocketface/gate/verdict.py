@@ -1,12 +1,13 @@
 """All findings of a study, and the ways to tell them: text, JUnit XML, Markdown, annotations of GitHub."""
 
 from dataclasses import dataclass
+from typing import get_args
 from xml.etree import ElementTree
 
-from pocketface.gate.compare import Finding
+from pocketface.gate.compare import Finding, Stage
 from pocketface.report.cells import Table
 
-ORDER = ("crop_faces", "select_faces", "fetch_weights", "train", "export", "convert", "evaluate", "benchmark")
+ORDER = get_args(Stage)
 """The stages as they follow each other: what is wrong in one shows in all later ones."""
 SHOWN = 12
 """Findings of a kind that are listed; JUnit has all."""
