@@ -12,7 +12,7 @@ def test_like_variants_are_seldom_called_worse_or_better(n, discordant):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("n", "trials"), [(18, 4000), (200, 4000), (3000, 2000)])
+@pytest.mark.parametrize(("n", "trials"), [(18, 8000), (200, 8000), (3000, 10_000)])
 def test_like_ages_are_seldom_called_worse_or_better(n, trials):
     assert false_findings(n, METRIC[-1:], trials)[0] <= AT_MOST
 
@@ -21,12 +21,12 @@ def test_like_ages_are_seldom_called_worse_or_better(n, trials):
 @pytest.mark.parametrize("n", [18, 200, 3000])
 @pytest.mark.parametrize("metric", METRIC)
 def test_a_change_as_large_as_the_margin_is_seldom_called_equivalent(n, metric):
-    assert equivalent(changes(n, metric, 500, margin_of(metric), RARELY)) <= AT_MOST
+    assert equivalent(changes(n, metric, 2000, margin_of(metric), RARELY)) <= AT_MOST
 
 
 @pytest.mark.slow
 def test_no_change_is_called_equivalent_where_answers_seldom_differ():
-    for metric in METRIC:
+    for metric in ("gender_accuracy", "age_mae"):
         assert equivalent(changes(3000, metric, 30, 0, RARELY)) >= 0.8
 
 
