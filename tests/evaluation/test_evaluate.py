@@ -9,8 +9,10 @@ import pytest
 
 from colour_variants import variant_folder
 from pocketface.core.errors import PocketfaceError
-from pocketface.evaluation.evaluate import evaluate_variant
+from pocketface.evaluation.evaluate import IDENTITY, evaluate_variant
 from pocketface.faces.selection import PIXELS, ROWS
+from pocketface.metrics.measures import measure
+from pocketface.tflite.run import KERNELS
 
 STAGE = Path(__file__).parents[2] / "stages/evaluate.py"
 
@@ -30,65 +32,84 @@ def select(folder: Path) -> Path:
     )
     colours = np.array([[51, 0, 0], [204, 255, 51], [0, 204, 0], [0, 204, 255]], np.uint8)
     np.save(folder / PIXELS, np.tile(colours[:, None, None, :], (1, 48, 48, 1)))
-    rows.assign(box=None, source_sha="", face=rows["face"].astype("Int64")).to_parquet(folder / ROWS)
+    boxes = [[1, 2, 91, 92], *[None] * 4]
+    rows.assign(box=boxes, source_sha="", face=rows["face"].astype("Int64")).to_parquet(folder / ROWS)
     return folder
 
 
-def test_each_dataset_has_its_figures(colour_model, tmp_path):
+def test_each_dataset_has_its_answers_and_rejects(colour_model, tmp_path):
     variant = variant_folder(tmp_path / "v", colour_model)
-    metrics, predictions = evaluate_variant(variant, select(tmp_path / "faces"))
-    assert (metrics["model"], metrics["level"], metrics["status"]) == ("colour", "float32", "ok")
-    utkface, photos = metrics["datasets"]["utkface"], metrics["datasets"]["photos"]
-    assert utkface["n"] == 2
-    assert utkface["split"] == "val"
-    assert utkface["faces_rejected"] == {"no_face": 1}
-    assert utkface["metrics"]["age_mae"] == pytest.approx(0, abs=1e-3)
-    assert utkface["metrics"]["gender_accuracy"] == 1.0
-    assert utkface["baseline"]["age_mae"] == 30.0
-    assert utkface["by_group"]["age_band"]["more than 70"]["n"] == 1
-    assert "expression_accuracy" not in utkface["metrics"]
-    assert photos["metrics"]["gender_accuracy"] == 0.5
-    assert photos["metrics"]["expression_accuracy"] == photos["metrics"]["expression_macro_f1"] == 1.0
-    assert {"gender_ece", "expression_weighted_f1"} <= set(photos["metrics"])
-    assert photos["intervals"]["gender_accuracy"] == pytest.approx((0.095, 0.905), abs=1e-3)
-    assert utkface["varies"]
-    assert not photos["varies"], "both photos are answered with age 0"
+    run, predictions = evaluate_variant(variant, select(tmp_path / "faces"))
+    assert (run["status"], run["reason"], run["kernels"]) == ("ok", None, KERNELS)
+    assert run["datasets"] == {
+        "photos": {"faces_rejected": {}, "varies": False},  # both are answered with age 0
+        "utkface": {"faces_rejected": {"no_face": 1}, "varies": True},
+    }
+    assert predictions.columns[: len(IDENTITY)].tolist() == list(IDENTITY)
     assert predictions["image"].tolist() == ["d.jpg", "e.jpg", "a.jpg", "c.jpg"]
+    assert predictions["split"].tolist() == ["test", "test", "val", "val"]
     assert predictions["age_pred"].tolist() == pytest.approx([0, 0, 20, 80], abs=1e-3)
+    assert predictions["gender_pred"].tolist() == ["female", "female", "male", "female"]
+    assert predictions["box"].iloc[2].tolist() == [1, 2, 91, 92] and predictions["box"].isna().sum() == 3
+    assert predictions["pixels"].nunique() == 4, "no two faces are of the same colour"
+    assert list(predictions["look"].iloc[2][:3]) == [51, 0, 0], "mean red, green and blue"
 
 
-def test_an_age_is_measured_by_its_band_where_the_dataset_has_no_years(colour_model, tmp_path):
+def test_predictions_are_what_the_results_are_measured_from(colour_model, tmp_path):
+    _, predictions = evaluate_variant(variant_folder(tmp_path / "v", colour_model), select(tmp_path / "f"))
+    of = {name: rows.dropna(axis=1, how="all") for name, rows in predictions.groupby("dataset")}
+    utkface, photos = measure(of["utkface"]), measure(of["photos"])
+    assert utkface.values["age_mae"] == pytest.approx(0, abs=1e-3)
+    assert utkface.values["gender_accuracy"] == 1 and utkface.counts["gender_accuracy"] == 2
+    assert "expression_accuracy" not in utkface.values
+    assert (photos.values["gender_accuracy"], photos.values["expression_macro_f1"]) == (0.5, 1)
+
+
+def test_a_person_and_labels_of_ones_own_stand_beside_the_answers(colour_model, tmp_path):
+    faces = select(tmp_path / "faces")
+    rows = pd.read_parquet(faces / ROWS)
+    rows.assign(identity=["7", None, "7", None, "8"], camera="b").to_parquet(faces / ROWS)
+    _, predictions = evaluate_variant(variant_folder(tmp_path / "v", colour_model), faces)
+    assert predictions["identity"].tolist()[1:] == ["8", "7", "7"] and predictions["identity"].isna()[0]
+    assert set(predictions["camera"]) == {"b"}
+
+
+def test_an_age_is_answered_where_the_dataset_has_only_its_band(colour_model, tmp_path):
     faces = select(tmp_path / "faces")
     rows = pd.read_parquet(faces / ROWS)
     labels = {
         "dataset": ["fairface"] * 5,
         "age": np.nan,
         "age_band": ["20-29", "3-9", "60-69", "0-2", None],
-        "race": ["middle eastern", "white", "latino_hispanic", "east asian", "white"],
     }
-    rows.assign(**labels).to_parquet(faces / ROWS)
-    metrics, _ = evaluate_variant(variant_folder(tmp_path / "v", colour_model), faces)
-    found = metrics["datasets"]["fairface"]
-    assert found["metrics"]["age_band_accuracy"] == pytest.approx(2 / 3), "20 and 0 are right, 80 is not"
-    assert found["metric_n"]["age_band_accuracy"] == 3
-    assert found["baseline"]["age_band_accuracy"] == pytest.approx(1 / 3)
-    assert "age_mae" not in found["metrics"]
-    assert list(found["by_group"]["race"]) == ["white", "east asian", "middle eastern", "latino_hispanic"]
-    assert found["by_group"]["race"]["latino_hispanic"]["age_band_accuracy"] == 0
-    assert found["by_group"]["age_band"]["60-69"]["n"] == 1
+    rows.assign(**labels).drop(columns=["gender", "expression"]).to_parquet(faces / ROWS)
+    run, predictions = evaluate_variant(variant_folder(tmp_path / "v", colour_model), faces)
+    assert list(run["datasets"]) == ["fairface"] and "age" not in predictions
+    found = measure(predictions)
+    assert found.values["age_band_accuracy"] == pytest.approx(2 / 3), "20 and 0 are right, 80 is not"
+    assert found.counts["age_band_accuracy"] == 3 and "age_mae" not in found.values
 
 
-def test_a_failed_variant_is_a_row_with_its_reason(colour_model, tmp_path):
+def test_a_dataset_without_a_label_that_the_model_answers_is_left_out(colour_model, tmp_path):
+    faces = select(tmp_path / "faces")
+    rows = pd.read_parquet(faces / ROWS)
+    rows.loc[rows["dataset"] == "photos", ["age", "gender", "expression"]] = None
+    rows.assign(shop="a").to_parquet(faces / ROWS)
+    run, predictions = evaluate_variant(variant_folder(tmp_path / "v", colour_model), faces)
+    assert list(run["datasets"]) == ["utkface"] and set(predictions["dataset"]) == {"utkface"}
+
+
+def test_a_failed_variant_has_its_reason_and_no_answers(colour_model, tmp_path):
     faces = select(tmp_path / "faces")
     failed = variant_folder(tmp_path / "v", colour_model, status="failed", reason="no kernel")
-    metrics, predictions = evaluate_variant(failed, faces)
-    assert (metrics["status"], metrics["reason"], metrics["datasets"]) == ("failed", "no kernel", {})
-    assert predictions.empty
+    run, predictions = evaluate_variant(failed, faces)
+    assert (run["status"], run["reason"], run["datasets"]) == ("failed", "no kernel", {})
+    assert predictions.empty and list(predictions.columns) == list(IDENTITY)
     damaged = variant_folder(tmp_path / "w", colour_model)
     (damaged / "model.tflite").write_bytes(b"\x1c\0\0\0TFL3")
-    metrics, _ = evaluate_variant(damaged, faces)
-    assert metrics["status"] == "failed"
-    assert metrics["reason"].startswith("damaged, or not the file that card.json describes")
+    run, predictions = evaluate_variant(damaged, faces)
+    assert run["status"] == "failed" and predictions.empty
+    assert run["reason"].startswith("damaged, or not the file that card.json describes")
 
 
 def test_without_faces_there_is_nothing_to_measure(colour_model, tmp_path):
@@ -110,9 +131,10 @@ def test_the_stage_writes_the_same_bytes_twice(colour_model, tmp_path, monkeypat
         stage("float32")
         out = tmp_path / "evaluation/colour/float32"
         written.append({path.name: path.read_bytes() for path in out.iterdir()})
-    assert set(written[0]) == {"metrics.json", "predictions.parquet"}
+    assert set(written[0]) == {"run.json", "predictions.parquet"}
     assert written[0] == written[1]
-    assert json.loads(written[0]["metrics.json"])["datasets"]["utkface"]["n"] == 2
+    assert json.loads(written[0]["run.json"])["datasets"]["utkface"]["faces_rejected"] == {"no_face": 1}
+    assert capsys.readouterr().out.count("colour/float32 answered 2 faces of utkface") == 2
     with pytest.raises(SystemExit, match="2"):
         stage("int3")
     assert "variants/colour/int3/card.json: no such file" in capsys.readouterr().err
