@@ -94,14 +94,14 @@ def for_answers(recipe: "Recipe") -> "Recipe":
 
 def _rounded(source: "Source", level: "Level", settings: "LevelSettings", made: Made) -> Made:
     """Integer weights as the settings want them rounded."""
-    from pocketface.levels import affine, rounding
+    from pocketface.levels import output_correction, rounding
 
     if not _for_answers(level, settings):
         return made
     pixels = source.faces.first(settings.calibration).pixels
     numbers = [head for head, output in source.outputs.items() if output.kind == "number"]
     refined = rounding.refine(source.float32, made.file, pixels)
-    return replace(made, file=affine.correct(source.float32, refined, pixels, numbers))
+    return replace(made, file=output_correction.correct(source.float32, refined, pixels, numbers))
 
 
 def _for_answers(level: "Level", settings: "LevelSettings") -> bool:
