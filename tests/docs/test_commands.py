@@ -1,4 +1,4 @@
-"""README's commands for using models, on outs like those of the first run."""
+"""The commands of README and docs/predict.md for using models, on outs like those of the first run."""
 
 import re
 import shlex
@@ -12,8 +12,10 @@ import drawn_datasets as drawn
 from colour_variants import variant_folder
 from pocketface.published import folder as published
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-COMMANDS = re.findall(r"^uv run (pocketface (?:predict|evaluate) [^#\n]+)", README, re.MULTILINE)
+REPOSITORY = Path(__file__).parents[2]
+PAGES = "".join((REPOSITORY / page).read_text(encoding="utf-8") for page in ("README.md", "docs/predict.md"))
+FOUND = re.findall(r"^uv run (pocketface (?:predict|evaluate) [^#\n]+)", PAGES, re.MULTILINE)
+COMMANDS = list(dict.fromkeys(command.strip() for command in FOUND))
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ from typer.core import TyperGroup
 from pocketface.cli import app
 
 REPOSITORY = Path(__file__).parents[2]
+FOLDERS = ("", "docs/", "data/", "weights/", "research/", "benchmarks/")
 PAGES = sorted(
-    ["README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in (REPOSITORY / "docs").glob("*.md"))]
+    str(page.relative_to(REPOSITORY)) for part in FOLDERS for page in (REPOSITORY / part).glob("*.md")
 )
 LINK = re.compile(r"\]\(([^)#\s]+)")
 COMMAND = re.compile(r"^(?:\w+=\S+ )?(?:uv run )?pocketface (?P<arguments>[^#&|;\n]*)", re.MULTILINE)
@@ -40,11 +41,15 @@ def test_commands_are_spelt_right(page):
         command.make_context(command.name, arguments).close()
 
 
-def test_the_readme_tells_every_study():
-    table = text("README.md").partition("| study | what |")[2].partition("\n\n")[0]
+def test_the_page_of_studies_names_every_study():
+    table = text("docs/studies.md").partition("| study | what |")[2].partition("\n\n")[0]
     first = [line.split("|")[1] for line in table.splitlines() if "|" in line]
     named = set(re.findall(r"`(\w+)`", "".join(first)))
     assert named == {path.stem for path in (REPOSITORY / "studies").glob("*.yaml")}
+
+
+def test_the_readme_is_short():
+    assert text("README.md").count("\n") <= 120
 
 
 def test_the_readme_starts_with_the_two_commands():
