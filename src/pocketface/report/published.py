@@ -28,25 +28,24 @@ from pocketface.results.table import FLOAT32
 
 INTRODUCTION = """# Published models
 
-Written by `pocketface publish` from the `card.json` of every folder, which says more: all levels and metrics,
-the recipe, the command that trains the model again, the sources of the faces and their terms, which travel
-with the weights: [WEIGHTS.md](WEIGHTS.md). What was tried to get there is in [LAB.md](LAB.md).
-`pocketface predict` opens {defaults} on its own.
+Written by `pocketface publish` from the `card.json` of every folder. The cards have more: all levels and
+metrics, the recipe, the command that trains the model again, and the sources of the faces with their terms,
+which travel with the weights: [WEIGHTS.md](WEIGHTS.md). [LAB.md](LAB.md) describes the trials.
+`pocketface predict` opens {defaults} by default.
 
-All figures are on faces that were not trained on. *Gender* is what annotators read from a face, in two
-classes; it says nothing about how somebody sees themselves.
+All metrics are measured on faces that the models were not trained on. *Gender* is a binary annotation of
+appearance; it is not a person's gender identity.
 """
 
 
-BEFORE = """Until copies of pictures were looked for, train faces were among those measured. The int8
-file, on the faces of then and on the clean ones:
+BEFORE = """The int8 file before and after copies of train pictures were left out of the measured faces:
 """
 
 
 NOTICE_INTRODUCTION = f"""# Terms of the published weights
 
 The models in this folder are for **non-commercial research only**: each learned from pictures that are given
-for research. Apache-2.0 is the licence of pocketface's code and not theirs.
+for research. Apache-2.0 is the licence of pocketface's code, not of these models.
 
 {fill(LICENCE_NOTE, 110)}
 
@@ -62,7 +61,7 @@ def write(weights: Path) -> None:
 
 
 def notice(weights: Path) -> str:
-    """What every published network learned from, that which draws faces too, and the terms of each source.
+    """What every published network learned from, the face generator included, and the terms of each source.
 
     Args:
         weights: the folder of published models.
@@ -99,7 +98,7 @@ def overview(weights: Path) -> str:
     parts = [INTRODUCTION.format(defaults=" and ".join(f"`{name}`" for name in DEFAULT_MODELS))]
     parts += [_models(cards).markdown() + "\n"]
     for name, card in cards.items():
-        parts += [f"## {name}\n", _figures(card).markdown() + "\n"]
+        parts += [f"## {name}\n", _main_metrics(card).markdown() + "\n"]
         if before := _before(card):
             parts += [BEFORE, f"{before.markdown()}\n"]
         tables = [_groups(card, dataset) for dataset in _own_first(card, card.levels[DEFAULT_LEVEL].groups)]
@@ -130,7 +129,7 @@ def _models(cards: dict[str, PublishedCard]) -> Table:
     return Table(header, rows, text_columns=5)
 
 
-def _figures(card: PublishedCard) -> Table:
+def _main_metrics(card: PublishedCard) -> Table:
     """The main metrics, a row a dataset and level, with their changes against float32."""
     levels, metrics = card.levels, _metrics(card)
     rows: list[Row] = []
@@ -138,8 +137,8 @@ def _figures(card: PublishedCard) -> Table:
         reference = levels[FLOAT32].metrics[dataset]
         for level in sorted(levels, key=lambda level: (level != FLOAT32, level)):
             own = levels[level].metrics[dataset]
-            told = [_told(metric, own, None if level == FLOAT32 else reference) for metric in metrics]
-            rows.append([dataset, level, *told, size(levels[level].size_bytes)])
+            cells = [_cell(metric, own, None if level == FLOAT32 else reference) for metric in metrics]
+            rows.append([dataset, level, *cells, size(levels[level].size_bytes)])
     return Table(["dataset", "level", *map(label_of, metrics), "size"], rows, text_columns=2)
 
 
@@ -149,12 +148,12 @@ def _before(card: PublishedCard) -> Table:
     rows: list[Row] = []
     for dataset, old in (level.before or {}).items():
         clean, faces = level.metrics[dataset], str(level.faces[dataset])
-        for told, n, figures in (("before", MISSING, old), ("clean", faces, clean)):
-            rows.append([dataset, told, n, *(shown(metric, figures.get(metric)) for metric in metrics)])
+        for when, n, values in (("before", MISSING, old), ("clean", faces, clean)):
+            rows.append([dataset, when, n, *(shown(metric, values.get(metric)) for metric in metrics)])
     return Table(["dataset", "measured", "faces", *map(label_of, metrics)], rows, text_columns=2)
 
 
-def _told(metric: str, own: dict[str, float], reference: dict[str, float] | None) -> str:
+def _cell(metric: str, own: dict[str, float], reference: dict[str, float] | None) -> str:
     value = own.get(metric)
     if value is None or reference is None:
         return shown(metric, value)
@@ -166,23 +165,23 @@ def _groups(card: PublishedCard, dataset: str) -> Table:
     found = card.levels[DEFAULT_LEVEL].groups[dataset]
     metrics = [metric for metric in _metrics(card) if metric in card.levels[DEFAULT_LEVEL].metrics[dataset]]
     rows: list[Row] = [
-        [dataset, grouping.replace("_", " "), group, str(figures["n"]), *_shown(metrics, figures)]
-        for grouping, group, figures in _members(found)
+        [dataset, grouping.replace("_", " "), group, str(values["n"]), *_shown(metrics, values)]
+        for grouping, group, values in _members(found)
     ]
     header = ["int8, on", "by", "group", "faces", *map(label_of, metrics)]
     return Table(header, rows, text_columns=3)
 
 
 def _members(groups: dict[str, dict[str, Any]]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """(grouping, group, figures), in the groupings' own order."""
+    """(grouping, group, values), in the groupings' own order."""
     for grouping, names in GROUPINGS.items():
         for name in names:
             if name in groups.get(grouping, {}):
                 yield grouping, name, groups[grouping][name]
 
 
-def _shown(metrics: list[str], figures: dict[str, Any]) -> list[str]:
-    return [shown(metric, figures[metric]) if metric in figures else MISSING for metric in metrics]
+def _shown(metrics: list[str], values: dict[str, Any]) -> list[str]:
+    return [shown(metric, values[metric]) if metric in values else MISSING for metric in metrics]
 
 
 def _own_first(card: PublishedCard, datasets: Iterable[str]) -> list[str]:
