@@ -48,6 +48,16 @@ def test_the_page_of_studies_names_every_study():
     assert named == {path.stem for path in (REPOSITORY / "studies").glob("*.yaml")}
 
 
+def test_the_tree_of_the_library_is_that_of_its_folder():
+    tree = text("CONTRIBUTING.md").partition("src/pocketface/ ")[2].partition("\nbenchmarks/")[0]
+    lines = [line.strip().partition("  ")[0] for line in tree.splitlines()[1:]]
+    found = {path.name.rstrip("/") for path in (REPOSITORY / "src/pocketface").iterdir()}
+    found -= {"__init__.py", "__pycache__", "py.typed"}
+    assert {
+        word.rstrip("/") for line in lines for word in line.split(" ") if word[-1] == "/" or ".py" in word
+    } == found
+
+
 def test_the_readme_is_short():
     assert text("README.md").count("\n") <= 120
 
