@@ -14,7 +14,7 @@ def main() -> None:
 
     plan = part(Plan)
     own = {model: plan.trained_on(model) for model in plan.models}
-    table = measure(own, list(part(dict, "levels")), part(Margins, "margins"))
+    table = measure(own, list(part(dict, "levels")), part(Margins, "margins"), by=part(list[str], "groups"))
     table.write(RESULTS)
     print(f"wrote {RESULTS}: {len(table.rows):,} rows on {len(table.models)} models")
 

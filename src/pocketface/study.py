@@ -35,6 +35,7 @@ class Study(Plan):
         benchmark: how latency is measured.
         micro: models whose variants are tried in TensorFlow Lite Micro and compiled for an NPU.
         margins: within which a change is called equivalent.
+        groups: label columns to group faces by, beside gender, race and age: `[Eyeglasses, camera]`.
         champion: limits for the variant to take.
     """
 
@@ -44,6 +45,7 @@ class Study(Plan):
     holdout: Name
     benchmark: Benchmark
     margins: Margins = Margins()
+    groups: list[str] = []
     champion: Champion = Champion()
     micro: list[Name] = []
 

@@ -59,6 +59,7 @@ PARAMS = {
     "levels": {"float32": {}, "int8": {"calibration": 8}},
     "benchmark": {"runs": 3, "warmup": 0},
     "margins": {"years": 0.1, "share": 0.005},
+    "groups": [],
     "champion": {},
     "fetched": {},
     "cross_validate": {},

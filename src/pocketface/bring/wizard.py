@@ -356,6 +356,7 @@ def write_study(name: str, done: Done, labels: Path, detect: str, root: Path) ->
         },
         "benchmark": {"runs": RUNS, "warmup": WARMUP},
         "margins": {"years": 0.1, "share": 0.005},
+        "groups": [],
         "champion": {},
         "cross_validate": {},
         "mix": [],

@@ -19,7 +19,7 @@ two observations.
 """
 
 import hashlib
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Container, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal, TypeVar
@@ -150,12 +150,19 @@ def against(
     variants.
     """
     changes = {key: paired(sample, reference, margins) for key, sample in variants.items()}
-    answers = {key: sample.answers for key, sample in variants.items()}
-    for metric in {metric: None for found in changes.values() for metric in found}:
-        family = {key: found[metric] for key, found in changes.items() if metric in found}
+    return corrected(changes, {key: sample.answers for key, sample in variants.items()})
+
+
+def corrected(
+    changes: Mapping[K, Mapping[str, Change]], answers: Mapping[K, Mapping[str, Hashable]]
+) -> dict[K, dict[str, Change]]:
+    """Key -> metric -> change, each metric's `adjusted` over the keys, which are looked at together."""
+    found: dict[K, dict[str, Change]] = {key: {} for key in changes}
+    for metric in {metric: None for own in changes.values() for metric in own}:
+        family = {key: own[metric] for key, own in changes.items() if metric in own}
         for key, change in adjusted(family, {key: answers[key][metric] for key in family}).items():
-            changes[key][metric] = change
-    return changes
+            found[key][metric] = change
+    return found
 
 
 def adjusted(family: Mapping[K, Change], answers: Mapping[K, Hashable]) -> dict[K, Change]:
@@ -183,31 +190,9 @@ def intervals(parts: Sequence[Tally], table: pd.DataFrame) -> dict[str, Interval
     return sampled(parts, len(table), people_of(table)).intervals
 
 
-def resample(table: pd.DataFrame) -> Sample:
-    """The metrics of a table, see `pocketface.metrics.measures`, and of draws from it."""
-    return resample_groups(table, {})[0]
-
-
-def resample_groups(
-    table: pd.DataFrame,
-    groups: Mapping[K, np.ndarray],
-    metrics: Sequence[str] | None = None,
-) -> tuple[Sample, dict[K, Sample]]:
-    """The same for a whole table, and for groups of its faces.
-
-    A draw is one of all faces, so the size of a group varies from draw to draw, as it would from one data
-    set to another.
-
-    Args:
-        table: labels and answers.
-        groups: name -> which faces `[N]` are in it.
-        metrics: of the groups, only these are measured; by default all.
-    """
-    parts, n, people = tallies(comparisons(table)), len(table), people_of(table)
-    wanted = parts if metrics is None else [part.only(metrics) for part in parts]
-    wanted = [part for part in wanted if part.metrics]
-    of_groups = {name: sampled(wanted, n, people, inside) for name, inside in groups.items()}
-    return sampled(parts, n, people), of_groups
+def resample(table: pd.DataFrame, metrics: Container[str] | None = None) -> Sample:
+    """The metrics of a table, or some of them, and of draws from it."""
+    return sampled(tallies(comparisons(table), metrics), len(table), people_of(table))
 
 
 def paired(one: Sample, other: Sample, margins: Margins | None = None) -> dict[str, Change]:
@@ -329,7 +314,11 @@ def _flips(count: int) -> Iterator[np.ndarray]:
 def sampled(
     parts: Sequence[Tally], n: int, people: np.ndarray | None = None, which: np.ndarray | None = None
 ) -> Sample:
-    """The metrics of `n` faces and of draws, from what they add; `which`: of these faces only, a mask."""
+    """The metrics of `n` faces and of draws, from what they add; `which`: of a group of them, a mask.
+
+    A draw is one of all faces, so the size of a group varies from draw to draw, as it would from one data
+    set to another.
+    """
     if which is not None:
         parts = [part.take(which) for part in parts]
     values = score(parts).values
@@ -386,9 +375,14 @@ def _reaching(draws: np.ndarray, reach: float, covered: float) -> Interval:
     whatever the number of faces. One more event than was seen, exponentially distributed, makes the limits
     those of a Poisson count: of none in n, 3.0 / n at 95%.
     """
-    more = -np.log1p(-(np.arange(len(draws)) + 0.5) / len(draws)) * reach
-    more = np.random.default_rng(SEED).permutation(more)
+    more = _exponential(len(draws)) * reach
     return middle(draws - more, covered)[0], middle(draws + more, covered)[1]
+
+
+@lru_cache(maxsize=4)
+def _exponential(n: int) -> np.ndarray:
+    """The quantiles `[n]` of the exponential distribution, in random order."""
+    return np.random.default_rng(SEED).permutation(-np.log1p(-(np.arange(n) + 0.5) / n))
 
 
 def _detectable(draws: np.ndarray, reach: float, n: int, most: float) -> float | None:

@@ -1,8 +1,8 @@
 """The same metrics per group of people, because a good average may hide whom a model fails.
 
     by_group(table)["race"]["black"]                          # {'n': 310, 'age_mae': 6.1, ...}
-    groups, covered = age_standardised(table, "race")
-    gap(groups, "gender_accuracy")                            # Gap(best='white', worst='asian', ...)
+    races, covered = age_standardised(table, groups_by_race, tallies(comparisons(table)))
+    gap(races, "gender_accuracy")                            # Gap(best='white', worst='asian', ...)
 
 Groups are by labels: gender, race, age band, gender and race within age bands, and any other label column
 that is asked for. Children are two bands of their own (0-2, 3-9): they are the known failure of this field. A
@@ -28,7 +28,9 @@ from pocketface.metrics.registry import METRICS, divided, name_of
 CROSSED = " x "
 """Between the two labels of a grouping by both."""
 
-GROUPINGS = {label: CLASSES[label] for label in ("gender", "race", "age_band", "age_group")} | {
+AGES = ("age_band", "age_group")
+"""Groupings by age, which are not standardised by it."""
+GROUPINGS = {label: CLASSES[label] for label in ("gender", "race", *AGES)} | {
     f"{label}{CROSSED}age_band": tuple(map(", ".join, product(CLASSES[label], AGE_BANDS)))
     for label in ("gender", "race")
 }
@@ -121,10 +123,7 @@ def gap(groups: Mapping[str, Estimates], metric: str) -> Gap | None:
 
 
 def age_standardised(
-    table: pd.DataFrame,
-    grouping: str,
-    metrics: Sequence[str] | None = None,
-    further: pd.DataFrame | None = None,
+    table: pd.DataFrame, groups: Mapping[str, np.ndarray], parts: Sequence[Tally]
 ) -> tuple[dict[str, Estimates], float]:
     """Group -> metrics with the age bands of the whole table, and the share of its faces in the bands used.
 
@@ -133,16 +132,11 @@ def age_standardised(
 
     Args:
         table: labels and answers.
-        grouping, further: see `by_group`.
-        metrics: only these; by default all.
+        groups: of one grouping, name -> which faces `[N]`, see `members`.
+        parts: what the faces add.
     """
     bands = with_ages_in(table, "age_band", age_band)
-    by = () if grouping in GROUPINGS or (further is not None and grouping in further) else (grouping,)
-    masks = {
-        group: inside
-        for (name, group), inside in members(table, further, by).items()
-        if name == grouping and inside.sum() >= FEWEST
-    }
+    masks = {group: inside for group, inside in groups.items() if inside.sum() >= FEWEST}
     if bands is None or len(masks) < 2:
         return {}, 0.0
     in_band = {band: (bands == band).to_numpy(bool) for band in AGE_BANDS}
@@ -153,7 +147,6 @@ def age_standardised(
     }
     if not shares:
         return {}, 0.0
-    parts = [part if metrics is None else part.only(metrics) for part in tallies(comparisons(table))]
     parts = [part for part in parts if {one.family for one in part.metrics.values()} - {"bins"}]
     asked = {metric: part.asked for part in parts for metric in part.metrics}
     found, people = {}, people_of(table)
@@ -178,7 +171,8 @@ def _standardised(
         for cell, share in cells:
             inside = np.flatnonzero(cell & part.known)
             drawn = times[:, inside]
-            weights[:, inside] = drawn * divided(np.array(share), drawn.sum(axis=1, keepdims=True))
+            total = drawn.sum(axis=1, keepdims=True)
+            weights[:, inside] = drawn * np.where(total > 0, divided(np.array(share), total), np.nan)
         found |= part.of(weights, drawn=len(times) > 1)
     return found
 
@@ -187,7 +181,7 @@ def _words(table: pd.DataFrame, name: str) -> pd.Series | None:
     """A label column as words; an attribute's are `no` and `yes`."""
     if name in CELEBA_ATTRIBUTES and name in table:
         return table[name].map(dict(enumerate(NO_YES)))
-    return table.get(name)
+    return table[name].astype(object).map(str, na_action="ignore") if name in table else None
 
 
 def _members(labels: pd.Series, known: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:

@@ -295,8 +295,8 @@ def own_tasks(table: pd.DataFrame) -> list[str]:
     return [task for task in answered if task in table and task not in ours]
 
 
-def tallies(found: Mapping[str, Comparison]) -> list[Tally]:
-    """What the faces add to every metric of these comparisons."""
+def tallies(found: Mapping[str, Comparison], metrics: Container[str] | None = None) -> list[Tally]:
+    """What the faces add to every metric of these comparisons, or to some `metrics`."""
     parts: list[Tally] = []
     for task, comparison in found.items():
         parts.append(_errors(task, comparison) if task == "age" else _cells(task, comparison))
@@ -304,7 +304,7 @@ def tallies(found: Mapping[str, Comparison]) -> list[Tally]:
             parts.append(_bins(task, comparison, comparison.confidence))
         if comparison.positive is not None:
             parts.append(_ranks(task, comparison, comparison.positive))
-    return parts
+    return parts if metrics is None else [few for part in parts if (few := part.only(metrics)).metrics]
 
 
 def score(parts: Sequence[Tally], inside: np.ndarray | None = None) -> Measured:

@@ -12,25 +12,38 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from pocketface.cards import VariantCard, read_card
 from pocketface.core import outs
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.labels import main_metric
-from pocketface.metrics.confidence import Change, Sample, against, resample, resample_groups
-from pocketface.metrics.groups import members
-from pocketface.metrics.measures import Measured, best_constant, comparisons, score, tallies
+from pocketface.metrics.confidence import (
+    Change,
+    Estimates,
+    Sample,
+    against,
+    corrected,
+    paired,
+    people_of,
+    resample,
+    sampled,
+)
+from pocketface.metrics.groups import AGES, CROSSED, age_standardised, gap, members
+from pocketface.metrics.measures import Measured, Tally, best_constant, comparisons, score, tallies
 from pocketface.metrics.naming import loss
 from pocketface.metrics.settings import Margins
 from pocketface.results.table import (
     AGAINST_BEST,
     FACES,
     FLOAT32,
+    GAP,
     KERNELS,
     MIN_RUNTIME,
     SHA256,
     SIZE,
+    STANDARDISED,
     STATUS,
     Row,
     Table,
@@ -57,7 +70,11 @@ class Answered:
 
 
 def measure(
-    own: Mapping[str, Sequence[str]], levels: Sequence[str], margins: Margins, root: Path = Path()
+    own: Mapping[str, Sequence[str]],
+    levels: Sequence[str],
+    margins: Margins,
+    root: Path = Path(),
+    by: Sequence[str] = (),
 ) -> Table:
     """Measures every variant of a study.
 
@@ -66,6 +83,7 @@ def measure(
         levels: of every model.
         margins: within which a change is equivalent.
         root: of the repository, where `variants/` and `evaluation/` are.
+        by: label columns to group by, beside those of `pocketface.metrics.groups.GROUPINGS`.
 
     Raises:
         PocketfaceError: a card or an evaluation is missing or damaged, or two levels answered different
@@ -81,6 +99,7 @@ def measure(
             {level: read_card(root / outs.VARIANTS / model / level, VariantCard) for level in levels},
             {level: answers[model, level] for level in levels},
             margins,
+            by,
         )
     ]
     return Table((*rows, *_against_best(Table(tuple(rows)), answers, margins)))
@@ -98,13 +117,14 @@ def _against_best(table: Table, answers: Answers, margins: Margins) -> Iterator[
     for name in dict.fromkeys(row.name for row in float32):
         best = min((row for row in float32 if row.name == name), key=lambda row: loss(name, row.value or 0.0))
         reference = _on(answers[best.model, FLOAT32], best.dataset)
+        sample = resample(reference, [best.metric])
         others = [
             key for key in answers if key[0] != best.model and table.get(*key, best.metric, best.dataset)
         ]
         for model, level in others:
             own = _on(answers[model, level], best.dataset)
             if own["image"].equals(reference["image"]):
-                changes = against(resample(reference), {level: resample(own)}, margins)[level]
+                changes = against(sample, {level: resample(own, [best.metric])}, margins)[level]
                 row = Row(model, level, best.metric, best.dataset, AGAINST_BEST, best.model, n=best.n)
                 yield replace(row, **_changed(changes.get(best.metric)))
 
@@ -141,6 +161,7 @@ def measured(
     cards: Mapping[str, VariantCard],
     answered: Mapping[str, Answered],
     margins: Margins,
+    by: Sequence[str] = (),
 ) -> Iterator[Row]:
     """The rows of one model.
 
@@ -149,6 +170,7 @@ def measured(
         own: the datasets that it learnt from or stands for, the main one first.
         cards, answered: level -> its card, and what it answered.
         margins: within which a change is equivalent.
+        by: label columns to group by, besides the usual ones.
     """
     by_dataset: dict[str, dict[str, pd.DataFrame]] = {}
     for level, one in answered.items():
@@ -156,7 +178,7 @@ def measured(
             by_dataset.setdefault(str(dataset), {})[level] = _on(one, dataset)
     order = sorted(by_dataset, key=lambda name: (own.index(name) if name in own else len(own), name))
     main = _main(next(iter(cards.values())).outputs, own, by_dataset)
-    found = [_dataset(name, by_dataset[name], main.get(name, []), margins) for name in order]
+    found = [_dataset(name, by_dataset[name], main.get(name, []), margins, by) for name in order]
     for level, card in cards.items():
         status, reason = answered[level].status, answered[level].reason
         if card.status != "ok":
@@ -198,52 +220,109 @@ Rows = dict[str, list[Row]]
 """Level -> its rows."""
 
 
-def _dataset(dataset: str, tables: Mapping[str, pd.DataFrame], main: Sequence[str], margins: Margins) -> Rows:
-    """All rows of one model on one dataset."""
-    reference = tables.get(FLOAT32)
+def _dataset(
+    dataset: str, tables: Mapping[str, pd.DataFrame], main: Sequence[str], margins: Margins, by: Sequence[str]
+) -> Rows:
+    """All rows of one model on one dataset; levels that answer alike are measured once."""
+    like: dict[str, str] = {}
+    answers = {level: table.filter(regex="_pred$|_prob_") for level, table in tables.items()}
     for level, table in tables.items():
-        if reference is not None and not table["image"].equals(reference["image"]):
+        if FLOAT32 in tables and not table["image"].equals(tables[FLOAT32]["image"]):
             raise PocketfaceError(
                 f"evaluation: {level} and {FLOAT32} answered other faces of {dataset}; "
                 "make both anew with `dvc repro`"
             )
-    groups = members(next(iter(tables.values()))) if main else {}
-    samples = {level: resample_groups(table, groups, main) for level, table in tables.items()}
-    whole = _changes({level: of_all for level, (of_all, _) in samples.items()}, margins)
-    by_group = {
-        group: _changes({level: of_groups[group] for level, (_, of_groups) in samples.items()}, margins)
-        for group in groups
+        earlier = [one for one in like if one != FLOAT32 and answers[one].equals(answers[level])]
+        like[level] = earlier[0] if earlier else level
+    table = next(iter(tables.values()))
+    parts = {level: tallies(comparisons(tables[level])) for level in dict.fromkeys(like.values())}
+    constant = score(tallies(best_constant(comparisons(table)))).values
+    groupings = {"": {"": np.ones(len(table), bool)}}
+    for (grouping, group), inside in members(table, by=by).items() if main else ():
+        groupings.setdefault(grouping, {})[group] = inside
+    found: Rows = {level: [] for level in parts}
+    for grouping, groups in groupings.items():
+        for row in _grouping(Row("", "", FACES, dataset, grouping), groups, table, parts, main, margins):
+            if not grouping:
+                split = _splits(table) if row.metric == FACES else None
+                row = replace(row, constant=constant.get(row.metric), text=split)
+            found[row.level].append(row)
+    return {level: [replace(row, level=level) for row in found[same]] for level, same in like.items()}
+
+
+def _grouping(
+    about: Row,
+    groups: Mapping[str, np.ndarray],
+    table: pd.DataFrame,
+    parts: Mapping[str, Sequence[Tally]],
+    main: Sequence[str],
+    margins: Margins,
+) -> Iterator[Row]:
+    """The rows of the groups of one grouping, the gaps between them, and the same standardised by age.
+
+    Of all faces every metric has its interval and change, of groups the main metrics and the signed error.
+    Verdicts are corrected for all levels and groups together.
+    """
+    people, of_all = people_of(table), not about.grouping
+    told = [*main, *(["age_bias"] if "age_mae" in main else [])]
+    few = {level: [part if of_all else part.only(told) for part in own] for level, own in parts.items()}
+    few = {level: [part for part in own if part.metrics] for level, own in few.items()}
+    samples = {
+        (group, level): sampled(own, len(table), people, inside)
+        for level, own in few.items()
+        for group, inside in groups.items()
     }
-    rows: Rows = {}
-    for level, table in tables.items():
-        found = comparisons(table)
-        parts, constant = tallies(found), score(tallies(best_constant(found))).values
-        faces = Row("", level, FACES, dataset, n=len(table), value=len(table), text=_splits(table))
-        of_all = [faces, *_rows(faces, score(parts), samples[level][0], whole[level], main)]
-        rows[level] = [replace(row, constant=constant.get(row.metric)) for row in of_all]
+    changes = _changes(samples, margins)
+    for level, own in parts.items():
+        at = replace(about, level=level)
         for group, inside in groups.items():
-            faces = Row("", level, FACES, dataset, *group, n=int(inside.sum()), value=int(inside.sum()))
-            of_group, sample = score(parts, inside), samples[level][1][group]
-            rows[level] += [faces, *_rows(faces, of_group, sample, by_group[group][level], main)]
-    return rows
+            of_group = replace(at, group=group, n=int(inside.sum()), value=int(inside.sum()))
+            yield of_group
+            changed = changes.get((group, level), {})
+            yield from _rows(of_group, score(own, inside), samples[group, level], changed, main)
+        by_group: dict[str, Estimates] = {group: samples[group, level] for group in groups}
+        yield from _gaps(at, by_group, told, main)
+        if about.grouping in AGES or CROSSED in about.grouping:
+            continue
+        standardised, _ = age_standardised(table, groups, few[level])
+        at = replace(at, grouping=f"{about.grouping}{STANDARDISED}")
+        for group, one in standardised.items():
+            of_group = replace(at, group=group, n=one.n, value=one.n)
+            values = Measured(dict(one.values), dict.fromkeys(one.values, one.n))
+            yield from (of_group, *_rows(of_group, values, one, {}, main))
+        yield from _gaps(at, standardised, told, main)
 
 
-def _changes(samples: Mapping[str, Sample], margins: Margins) -> dict[str, Mapping[str, Change]]:
-    """Level -> metric -> its change against float32; none where that is missing, or of float32 itself."""
-    reference = samples.get(FLOAT32)
-    others = {level: sample for level, sample in samples.items() if level != FLOAT32}
-    found = against(reference, others, margins) if reference is not None else {}
-    return {level: found.get(level, {}) for level in samples}
+def _gaps(
+    at: Row, groups: Mapping[str, Estimates], metrics: Sequence[str], main: Sequence[str]
+) -> Iterator[Row]:
+    for metric in metrics:
+        if found := gap(groups, metric):
+            row = replace(at, metric=metric, group=GAP, main=metric in main)
+            told = f"{found.best} to {found.worst}"
+            yield replace(row, value=found.value, low=found.low, high=found.high, text=told)
+
+
+def _changes(
+    samples: Mapping[tuple[str, str], Sample], margins: Margins
+) -> dict[tuple[str, str], dict[str, Change]]:
+    """(group, level) -> metric -> its change against float32's; none where that is missing, or of float32
+    itself.
+    """
+    pairs = {key: (key[0], FLOAT32) for key in samples if key[1] != FLOAT32}
+    changes = {
+        key: paired(samples[key], samples[other], margins) for key, other in pairs.items() if other in samples
+    }
+    answers = {key: {name: (key[0], told) for name, told in samples[key].answers.items()} for key in changes}
+    return corrected(changes, answers)
 
 
 def _rows(
-    about: Row, measured: Measured, sample: Sample, changes: Mapping[str, Change], main: Sequence[str]
+    about: Row, measured: Measured, sample: Estimates, changes: Mapping[str, Change], main: Sequence[str]
 ) -> Iterator[Row]:
-    """A row a metric: all faces with intervals and changes; of groups only the main metrics have them."""
+    """A row a metric, with interval and change where the sample has it."""
     for metric, value in measured.values.items():
-        row = replace(
-            about, metric=metric, value=value, n=measured.counts[metric], main=metric in main, text=None
-        )
+        row = replace(about, metric=metric, value=value, n=measured.counts[metric], main=metric in main)
         if metric in sample.values:
             row = replace(row, low=sample.interval(metric)[0], high=sample.interval(metric)[1])
         yield replace(row, **_changed(changes.get(metric)))

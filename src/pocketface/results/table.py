@@ -4,11 +4,10 @@
     row = table.get("age_gender", "int8", "age_mae", "utkface")
     row.value, row.low, row.high, row.change, row.verdict
 
-A row is about all faces of a dataset, or about a group of them (`grouping`, `group`). What is no metric of
-faces
-is a row without a dataset: `status` (`ok`, `failed`, `unavailable`; the reason in `text`), `size_bytes` and
-`sha256` of the file, the `kernels` it ran on, `latency_ms` and `latency_ratio` where the benchmark has run.
-`faces` is a row a dataset, with its split in `text`.
+A row is about all faces of a dataset, or about a group of them (`grouping`, `group`), or a `GAP` between
+groups. What is no metric of faces is a row without a dataset: `status` (`ok`, `failed`, `unavailable`; the
+reason in `text`), `size_bytes` and `sha256` of the file, the `kernels` it ran on, `latency_ms` and
+`latency_ratio` where the benchmark has run. `faces` is a row a dataset, with its split in `text`.
 """
 
 import json
@@ -36,6 +35,10 @@ LATENCY, LATENCY_RATIO = "latency_ms", "latency_ratio"
 
 AGAINST_BEST = "against best"
 """A grouping whose group is a model: the changes of its rows are against that model's float32."""
+STANDARDISED = ", age-standardised"
+"""The ending of a grouping whose values are weighed so that all groups have the same ages."""
+GAP = "gap"
+"""A group of every grouping: the best group less the worst, which `text` names."""
 
 
 class Key(NamedTuple):
@@ -61,7 +64,7 @@ class Row:
         constant: the same metric for the best constant answer.
         change, change_low, change_high, p, detectable, verdict: against the same model's float32 on the same
             faces, see `pocketface.metrics.paired`; none for float32 itself.
-        text: of a status its reason, of `faces` the split, of a hash itself.
+        text: of a status its reason, of `faces` the split, of a gap the two groups, of a hash itself.
     """
 
     model: str
