@@ -89,7 +89,7 @@ def door(
 def run(
     targets: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[STAGE...]", help="Stop at these; nothing is then checked or published."),
+        typer.Argument(metavar="[STAGE...]", help="Stop at these; nothing is then checked or logged."),
     ] = None,
     study: Annotated[
         str | None,
@@ -109,7 +109,7 @@ def run(
     """Runs the study in params.yaml: data to gated comparison, then MLflow.
 
     `dvc repro`, then `pocketface check`, then `pocketface track`, and faster: stages share what they import,
-    and models go side by side. What was made is published whatever the gate says; exit status 1 if it fails.
+    and models go in parallel. What was made is logged whatever the gate says; exit status 1 if it fails.
     A study that has no baseline yet passes.
 
     Examples:
@@ -245,7 +245,7 @@ def evaluate(
     ] = "reject",
     out: Annotated[
         Path | None,
-        typer.Option("--json", metavar="OUT.json", dir_okay=False, help="Write the figures here."),
+        typer.Option("--json", metavar="OUT.json", dir_okay=False, help="Write the metrics here."),
     ] = None,
     threads: Threads = 1,
 ) -> None:
@@ -255,14 +255,14 @@ def evaluate(
     age_band), `age_group` (young, elderly), `age_band` (0-2, 3-9, 10-19, 20-29 ... 60-69, more than 70),
     `gender` (male, female), `expression` (angry, disgust, fear, happy, sad, surprise, neutral; only happy and
     sad means: which of the two) and CelebA's attribute names (0, 1). `race` and every further column may hold
-    any words: the JSON file has the figures of each such group. An empty cell is a missing label. Commas,
+    any words: the JSON file has the metrics of each such group. An empty cell is a missing label. Commas,
     semicolons or tabs separate. FairFace's csv is read as it is.
 
     Examples:
 
-        pocketface evaluate --data labels.csv --json figures.json
+        pocketface evaluate --data labels.csv --json metrics.json
 
-        pocketface evaluate --data fairface/fairface_label_val.csv --json figures.json
+        pocketface evaluate --data fairface/fairface_label_val.csv --json metrics.json
 
         pocketface evaluate --model my.tflite --data faces.csv --detect none
     """
@@ -514,7 +514,7 @@ def choose(
 @app.command()
 @exit_cleanly
 def track() -> None:
-    """Publishes models and variants to MLflow; what is there already stays, so run it as often as you like.
+    """Logs models and variants to MLflow; what is there already stays, so run it as often as you like.
 
     The store is mlflow.db in this folder, or what MLFLOW_TRACKING_URI names.
     """
@@ -566,7 +566,7 @@ def publish(
     ] = "int8",
     half: Annotated[
         bool,
-        typer.Option("--half", help="Float weights in half precision; level float16 tells what that costs."),
+        typer.Option("--half", help="Float weights in half precision; level float16 shows what that costs."),
     ] = False,
     test: Annotated[
         bool,
@@ -579,7 +579,7 @@ def publish(
 
     The card says what data and terms are behind it, which study, seed and command rebuild it, and what every
     level reached, whole and per group. The folder goes into git and into the package. weights/README.md, with
-    the figures of all published models, and weights/WEIGHTS.md, with their terms, are written anew.
+    the metrics of all published models, and weights/WEIGHTS.md, with their terms, are written again.
 
     Examples:
 
@@ -597,10 +597,10 @@ def publish(
     sources = attributions(study, model, known) if model in study.models else {}
     card = publishing(study, model, Path(PREFIX) / name, levels.split(","), sources, half=half, test=test)
     overview.write(Path(PREFIX))
-    for level, figures in card.levels.items():
-        if figures.included:
-            found = [f"{d}.{m} {v:.4g}" for d, metrics in figures.metrics.items() for m, v in metrics.items()]
-            typer.echo(f"{PREFIX}{name}/{level}: {figures.size_bytes:,} bytes, {', '.join(found)}")
+    for level, made in card.levels.items():
+        if made.included:
+            found = [f"{d}.{m} {v:.4g}" for d, metrics in made.metrics.items() for m, v in metrics.items()]
+            typer.echo(f"{PREFIX}{name}/{level}: {made.size_bytes:,} bytes, {', '.join(found)}")
 
 
 @app.command()
@@ -772,7 +772,7 @@ def use_study(
 @studies.command("release")
 @exit_cleanly
 def release_study() -> None:
-    """Copies the gist of the report of the study in params.yaml to docs/results/, for git.
+    """Copies the short form of the report of the study in params.yaml to docs/results/, for git.
 
     The rest of a report is DVC's; `reports/STUDY/metrics.json` alone is in git, and every run writes it.
     """

@@ -141,7 +141,7 @@ def run(study: Study, targets: Sequence[str] = (), jobs: int = 2) -> int:
 def _changed(targets: Sequence[str]) -> bool | None:
     """Whether a stage is to be run; None where DVC cannot tell, and will say why.
 
-    Asked first: for an answer, or for nothing to do, nobody need wait until TensorFlow is imported.
+    Asked first, so that an error, or nothing to do, needs no import of TensorFlow.
     """
     from dvc.exceptions import DvcException
     from dvc.repo import Repo

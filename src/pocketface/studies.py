@@ -87,7 +87,7 @@ def _kept(content: bytes) -> bool:
 
 
 def release(study: str) -> Path:
-    """Copies the gist of a study's report to `docs/results/STUDY`, for git.
+    """Copies the short form of a study's report to `docs/results/STUDY`, for git.
 
     Returns:
         The comparison that it wrote: a screen a model. Beside it is the overview, and a harness's page.
@@ -100,13 +100,13 @@ def release(study: str) -> Path:
         if not (report / part).is_file():
             raise PocketfaceError(f"{report / part}: no such file; `dvc repro report` makes it")
     with written_whole(out / COMPARISON) as partial:
-        partial.write_text(gist((report / COMPARISON).read_text(encoding="utf-8")), encoding="utf-8")
+        partial.write_text(short_form((report / COMPARISON).read_text(encoding="utf-8")), encoding="utf-8")
     for part in filter(lambda part: (report / part).is_file(), (OVERVIEW, HARNESS)):
         shutil.copyfile(report / part, out / Path(part).name)
     return out / COMPARISON
 
 
-def gist(comparison: str) -> str:
+def short_form(comparison: str) -> str:
     """A report's comparison without what is folded, beside its overview."""
     unfolded = re.sub(r"<details>.*?</details>\n*", "", comparison, flags=re.DOTALL)
     return unfolded.replace(OVERVIEW, Path(OVERVIEW).name)

@@ -35,13 +35,13 @@ def lines(choice: Choice) -> list[str]:
     if take is None:
         return [f"{choice.task}: no variant keeps within the limits"]
     pick, row = choice.picks[0], take.row(choice.task)
-    told = [f"{choice.task}: take {take.name}{_facts(row, take)}", f"  {pick.why}"]
+    said = [f"{choice.task}: take {take.name}{_facts(row, take)}", f"  {pick.why}"]
     if pick.smallest and pick.smallest is not take:
         cost = _against(pick.smallest.row(choice.task))
-        told.append(
+        said.append(
             f"  smallest: {pick.smallest.name}, {size_of(pick.smallest)}{f': {cost}' if cost else ''}"
         )
-    return told
+    return said
 
 
 def size_of(one: Candidate) -> str:

@@ -27,19 +27,19 @@ EXIT_INTERRUPTED = 130
 FULL = re.compile(
     "|".join(map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))) + r"|\d+ requested and \d+ written"
 )
-"""How a full disk, a spent quota or a file beyond what the process may write is told; the last by NumPy."""
+"""Texts of a full disk, a spent quota or a file beyond what the process may write; the last by NumPy."""
 
 
 class PocketfaceError(Exception):
-    """Bad input, told in one message: what, where, and the remedy. Addresses in it keep no secret."""
+    """Bad input, in one message: what, where, and the remedy. Secrets in addresses are removed from it."""
 
     def __init__(self, message: str) -> None:
         super().__init__(without_secrets(message))
 
 
 def shown(text: object) -> str:
-    """Text of somebody else's as one line: what is not printable (line breaks, control characters, marks that
-    turn the direction of writing) becomes an escape."""
+    """Untrusted text as one line: what is not printable (line breaks, control characters, and the like)
+    becomes an escape."""
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in str(text)
     )
@@ -65,20 +65,20 @@ def exit_cleanly(main: Callable[P, T]) -> Callable[P, T]:
             sys.stdout.flush()
             return result
         except PocketfaceError as error:
-            told = str(error)
+            message = str(error)
         except OSError as error:
             if FULL.search(str(error)) is None:
                 raise
-            told = f"no room to write ({error}); make room and run again"
+            message = f"no room to write ({error}); make room and run again"
             sys.stdout = io.StringIO()  # else Python writes once more when it ends
         except ModuleNotFoundError as error:
             if (extra := _extra_with(error.name or "")) is None:
                 raise
             remedy = f"`pip install 'pocketface[{extra}]'`"
-            told = f"this needs the extra `{extra}`, for {error.name} is not installed: {remedy}"
+            message = f"this needs the extra `{extra}`, for {error.name} is not installed: {remedy}"
         except KeyboardInterrupt:
             sys.exit(EXIT_INTERRUPTED)
-        print("error: " + "\n".join(map(shown, told.split("\n"))), file=sys.stderr)
+        print("error: " + "\n".join(map(shown, message.split("\n"))), file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
 
     return wrapped

@@ -23,8 +23,8 @@ def fingerprint(pixels: np.ndarray) -> str:
 def hashed_split(key: str) -> str:
     """The split of a dataset that has none: 85% `train`, 10% `val`, 5% `test`, by hash of `key`.
 
-    `key` is the SHA-256 of the picture, or the identity where the dataset names it, so that nobody is in two
-    splits.
+    `key` is the SHA-256 of the picture, or the identity where the dataset names it, so that no person
+    is in two splits.
     """
     if unit_hash(key, "split") >= VALIDATION_SHARE:
         return "train"

@@ -37,7 +37,7 @@ PICTURE_SUFFIXES = tuple(
 )
 """How names of picture files end. Whether one can be read is judged by its content."""
 OLDEST = 122
-"""Years. Nobody is known to have lived longer; a label beyond it is a mistake."""
+"""Years. No older person is known; a label beyond it is a mistake."""
 UNREADABLE = OSError, EOFError, zipfile.BadZipFile, zlib.error, csv.Error
 
 

@@ -85,7 +85,7 @@ def evaluate_pictures(
 
 
 def summary(table: pd.DataFrame, further: pd.DataFrame | None = None) -> dict[str, Any]:
-    """The figures of a table of labels and answers, see `pocketface.metrics.measures`.
+    """The metrics of a table of labels and answers, see `pocketface.metrics.measures`.
 
     Args:
         table: one row a face.

@@ -1,4 +1,4 @@
-"""Unpacking archives that nobody here made, into one plain zip.
+"""Unpacking untrusted archives into one plain zip.
 
     pack([Archive("UTKFace.tar.xz", (path,))], Path("data/raw/utkface/files.zip"))
 

@@ -191,7 +191,7 @@ class Source(Strict):
     Attributes:
         title: what people call it.
         files: what is fetched; none of a dataset that is `rendered`.
-        rendered: how a dataset is made that nobody has to fetch.
+        rendered: how a dataset is made that is not fetched.
         about: what it is, in a sentence or two.
         home: its page.
         licence: terms, in a few words.

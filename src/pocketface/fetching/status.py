@@ -15,7 +15,7 @@ class Row(NamedTuple):
     """One dataset.
 
     Attributes:
-        pictures: how many upstream has; None if nobody says.
+        pictures: how many upstream has; None if unknown.
         origin: where it would come from if it were fetched now: `archives`, `mirror`, or the kinds of
             upstream in the order tried, e.g. `google-drive, manual`; `rendered` if it is made here.
         here: what of it is: `32 MB` packed in data/raw, else `2 of 3` wanted files in the archives folder, or

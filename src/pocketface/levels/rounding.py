@@ -26,7 +26,7 @@ WIDEST = 8192
 """Inputs of an output channel, above which H does not fit; then only the bias is corrected."""
 
 STEPS = {schema.TensorType.INT4: 7, schema.TensorType.INT8: 127}
-"""Weight type -> the greatest integer on either side of nought."""
+"""Weight type -> the greatest integer on either side of 0."""
 
 
 @dataclass

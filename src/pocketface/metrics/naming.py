@@ -1,40 +1,29 @@
 """How the numbers of a study are named and printed.
 
-A figure is named `DATASET.METRIC` (`utkface.age_mae`, `photos.gender_accuracy`) or is a property of the
-variant's file (`size_bytes`). What a metric means stands with it, in `pocketface.metrics.registry`.
+A metric is named `DATASET.METRIC` (`utkface.age_mae`, `photos.gender_accuracy`) or is a property of the
+variant's file (`size_bytes`). Definitions are in `pocketface.metrics.registry`.
 """
 
 from pocketface.metrics.measures import POSITIVE
-from pocketface.metrics.registry import METRICS, Quantity, metric_of, name_of, task_of
+from pocketface.metrics.registry import Quantity, metric_of, name_of, task_of
 
 MISSING = "\N{EN DASH}"
-"""Printed where there is no figure."""
+"""Printed where there is no value."""
 SAME = "±0"
 """Printed for a change that rounds to nothing."""
 
-OTHERS = {
+OTHERS = {  # what else a report counts
     "n": Quantity("faces", "", "same", tolerance=0, digits=0),
     "size_bytes": Quantity("size", "bytes", "lower", tolerance=0.05, relative=True, digits=0),
 }
-QUANTITIES: dict[str, Quantity] = METRICS | OTHERS
-"""Kind -> what it means: the metrics, and what else a report counts."""
 UNITS = {"share": "%"}
 """Unit -> as printed, where that is another."""
 
 
-def kind_of(figure: str) -> str | None:
-    """The kind of a figure, which rules go by, or None: `utkface.age_mae` is a `mae`, and every `macro_f1` an
-    `f1`.
-    """
-    metric = figure.rpartition(".")[2]
-    ending = metric.rpartition("_")[2]
-    return metric if metric in OTHERS else ending if ending in METRICS else name_of(metric)
-
-
-def quantity_of(figure: str) -> Quantity:
-    """The quantity of a figure; one that is unknown is a plain number that should not change."""
+def quantity_of(metric: str) -> Quantity:
+    """The quantity behind a name; an unknown one is a plain number that should not change."""
     unknown = Quantity("", "", "same", tolerance=0, digits=4)
-    return OTHERS.get(figure.rpartition(".")[2]) or metric_of(figure) or unknown
+    return OTHERS.get(metric.rpartition(".")[2]) or metric_of(metric) or unknown
 
 
 def title_of(metric: str) -> str:
@@ -51,38 +40,36 @@ def label_of(metric: str) -> str:
     return f"{title_of(metric)} ({UNITS.get(unit, unit)})" if unit else title_of(metric)
 
 
-def shown(figure: str, value: float | None) -> str:
-    """A figure as printed, without its unit: shares in percent; an en dash where there is none."""
+def shown(metric: str, value: float | None) -> str:
+    """A value as printed, without its unit: shares in percent; an en dash where there is none."""
     if value is None:
         return MISSING
-    quantity = quantity_of(figure)
+    quantity = quantity_of(metric)
     return f"{quantity.scale * value:.{quantity.digits}f}"
 
 
-def change(figure: str, value: float | None, reference: float | None) -> str:
+def change(metric: str, value: float | None, reference: float | None) -> str:
     """The signed change from `reference` to `value`, as printed; shares in percentage points.
 
     A change that rounds to nothing is `±0`.
     """
     if value is None or reference is None:
         return MISSING
-    quantity = quantity_of(figure)
+    quantity = quantity_of(metric)
     text = f"{quantity.scale * (value - reference):+.{quantity.digits}f}"
     return SAME if float(text) == 0 else text.replace("-", "\N{MINUS SIGN}")
 
 
-def spread(figure: str, low: float, high: float, signed: bool = False) -> str:
+def spread(metric: str, low: float, high: float, signed: bool = False) -> str:
     """An interval as printed, without its unit: `6.18 to 6.63`; `signed`, of a change: `+0.48 to +0.77`."""
-    quantity = quantity_of(figure)
+    quantity = quantity_of(metric)
     ends = (f"{quantity.scale * end:{'+' if signed else ''}.{quantity.digits}f}" for end in (low, high))
     return " to ".join("0" if float(end) == 0 else end.replace("-", "\N{MINUS SIGN}") for end in ends)
 
 
-def loss(figure: str, value: float, reference: float = 0.0) -> float:
-    """How much worse a value is than another, or a change makes a figure, in its own unit; negative for a
-    gain.
-    """
-    return quantity_of(figure).loss(value, reference)
+def loss(metric: str, value: float, reference: float = 0.0) -> float:
+    """How much worse a value is than another, or a change makes it, in its own unit; negative for a gain."""
+    return quantity_of(metric).loss(value, reference)
 
 
 def size(size_bytes: int | None) -> str:

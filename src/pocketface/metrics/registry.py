@@ -2,7 +2,7 @@
 
     metric_of("utkface.gender_macro_f1")        # METRICS["macro_f1"]
 
-A figure is named `DATASET.TASK_METRIC` (`utkface.age_mae`, `photos.gender_accuracy`). Every face adds a row
+A metric is named `DATASET.TASK_METRIC` (`utkface.age_mae`, `photos.gender_accuracy`). Every face adds a row
 of terms, these are summed, and the metric is a function of the sums: one definition serves all faces, groups
 of them, resamples and permutations. What a face adds depends on the metric's family:
 
@@ -98,22 +98,22 @@ class Metric(Quantity):
         return family == self.family and (self.tasks is None or task in self.tasks)
 
 
-def metric_of(figure: str) -> Metric | None:
-    """The metric of a figure's name, or None: `utkface.gender_macro_f1` is a `macro_f1`."""
-    name = name_of(figure)
+def metric_of(full_name: str) -> Metric | None:
+    """The metric of a name, or None: `utkface.gender_macro_f1` is a `macro_f1`."""
+    name = name_of(full_name)
     return METRICS[name] if name else None
 
 
-def name_of(figure: str) -> str | None:
-    """The key in `METRICS` of a figure's name; the longest that fits."""
-    words = figure.rpartition(".")[2].split("_")
+def name_of(full_name: str) -> str | None:
+    """The key in `METRICS` of a name; the longest that fits."""
+    words = full_name.rpartition(".")[2].split("_")
     ends = ("_".join(words[start:]) for start in range(len(words)))
     return next((end for end in ends if end in METRICS), None)
 
 
-def task_of(figure: str) -> str:
-    """The task that a figure measures: `age_group` of `photos.age_group_accuracy`; else an empty text."""
-    metric, name = figure.rpartition(".")[2], name_of(figure)
+def task_of(full_name: str) -> str:
+    """The task that a metric measures: `age_group` of `photos.age_group_accuracy`; else an empty text."""
+    metric, name = full_name.rpartition(".")[2], name_of(full_name)
     return metric.removesuffix(name or "").rstrip("_") if name else ""
 
 

@@ -308,7 +308,7 @@ def store(model: schema.ModelT, tensor: schema.TensorT, new: np.ndarray) -> None
 
 
 def own(model: schema.ModelT, operator: schema.OperatorT, place: int) -> schema.TensorT:
-    """An operator's constant input, made its own: equal ones, biases of nought above all, are stored once."""
+    """An operator's constant input, made its own: equal ones, biases of 0 above all, are stored once."""
     graph = model.subgraphs[0]
     index = int(operator.inputs[place])
     tensor = graph.tensors[index]

@@ -134,7 +134,7 @@ def _wrong(model: schema.Model) -> Iterator[str]:
     for place in range(codes):
         code = model.OperatorCodes(place)
         if _kind(code) is None:
-            yield "an operator that nobody knows"
+            yield "an unknown operator"
     yield from _outside("metadata", [entry.Buffer() for entry in _listed(model, "Metadata")], buffers)
     for graph in _listed(model, "Subgraphs"):
         tensors = graph.TensorsLength()
@@ -248,7 +248,7 @@ def _outside(whose: str, indices: list[int], count: int) -> Iterator[str]:
 
 def _wrong_numbers(tensor: schema.Tensor) -> Iterator[str]:
     if tensor.Type() not in TYPES:
-        yield "a tensor has a type that nobody knows"
+        yield "a tensor has an unknown type"
         return
     quantization = tensor.Quantization()
     if quantization is None or not quantization.ScaleLength():
