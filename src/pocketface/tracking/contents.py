@@ -1,13 +1,15 @@
-"""What a variant's run holds, taken from the outs: metrics, tables, confusion matrices, datasets.
+"""What runs hold, taken from the outs: metrics, tags, tables, confusion matrices, datasets.
 
-Metrics are named so that MLflow groups them: `utkface/age_mae` is a figure on a dataset,
-`change/utkface/age_mae` what it lost or gained against the same model's float32, `parity/age_agreement` how
-close the file is to the trained model, and `cost/size_mb`, `cost/latency_ms` and so on what it costs.
+MLflow groups metrics by what stands before the last `/`. `age_mae/utkface` is a metric on a dataset; of a
+main metric, `change/age_mae/utkface` is what it changed against the same model's float32, beside it the
+interval and p. Shares are in percent, and their changes in points.
 """
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -19,77 +21,112 @@ from pocketface.core.files import sha256
 from pocketface.faces.index import INDEX
 from pocketface.fetching.sources import load_sources
 from pocketface.metrics.measures import comparisons
+from pocketface.metrics.naming import loss, quantity_of, title_of
+from pocketface.metrics.settings import Margins
 from pocketface.report import plots
 from pocketface.report.outs import Variant
+from pocketface.report.page import counts_of
 from pocketface.results.measure import read_answers
-from pocketface.results.table import Row
+from pocketface.results.table import FACES, Row
 from pocketface.study import Study
-from pocketface.tracking.store import Input
+from pocketface.tracking.store import told
+
+if TYPE_CHECKING:
+    from mlflow.entities import DatasetInput
 
 DIGEST_LETTERS = 16
 """MLflow takes 36 at most."""
+WORST_FIRST = ("worse", "cannot tell", "equivalent", "better")
+LOST, SIZE_MB, LATENCY_MS = "cost/lost_margins", "cost/size_mb", "cost/latency_ms"
 
 
-def metrics(variant: Variant) -> dict[str, float]:
-    """The metrics, their change against float32 with interval and p, the parity, and the costs that no
-    machine decides.
+def name_of(row: Row) -> str:
+    """A metric as MLflow shows it: what it is, then of which dataset."""
+    return f"{row.metric}/{row.dataset}"
+
+
+def metrics(variant: Variant, margins: Margins) -> dict[str, float]:
+    """Of a variant that runs: its metrics, to four digits, and the costs that no machine decides; the main
+    ones first.
     """
     if variant.reason:
         return {}
-    found = {}
-    for row in variant.rows():
-        if row.dataset and row.value is not None:
-            name = row.name.replace(".", "/")
-            changed = {
-                "change": row.change,
-                "change_low": row.change_low,
-                "change_high": row.change_high,
-                "p": row.p,
-            }
-            found[name] = row.value
-            found |= {
-                f"{kind}/{name}": value for kind, value in changed.items() if value is not None and row.main
-            }
-            found |= {f"change/{name}": row.change} if row.change is not None else {}
-    for head, parity in variant.card.parity.items():
+    card, losses = variant.card, _losses(variant, margins)
+    rows = [row for row in variant.rows() if row.dataset and row.metric != FACES]
+    main = {row.metric for row in rows if row.main}
+    found: dict[str, float | None] = {}
+    for row in sorted(rows, key=lambda row: (not row.main, row.metric not in main)):
+        name, scale = name_of(row), quantity_of(row.name).scale
+        told = {name: row.value}
+        if row.metric in main:
+            ends = ("change", "change_low", "change_high")
+            told |= {f"{end}/{name}": getattr(row, end) for end in ends}
+        found |= {key: None if value is None else scale * value for key, value in told.items()}
+        found |= {f"p/{name}": row.p} if row.metric in main else {}
+    found[LOST] = losses[0][0] if losses else None
+    found[SIZE_MB] = card.size_bytes and card.size_bytes / 1e6
+    for head, parity in card.parity.items():
         found[f"parity/{head}_agreement"] = parity.agreement
         found[f"parity/{head}_mean_difference"] = parity.mean_difference
-    return found | costs(variant)
-
-
-def costs(variant: Variant) -> dict[str, float]:
-    """Size in MB (10^6 bytes), weights, operations, and the memory that TFLite Micro needs, in kB."""
-    card = variant.card
-    arenas = [runtime.arena_bytes for runtime in card.runtimes.values() if runtime.arena_bytes]
-    found = {"cost/parameters": float(card.parameters), "cost/macs": float(card.macs)}
-    if card.size_bytes is not None:
-        found["cost/size_mb"] = card.size_bytes / 1e6
-    if arenas:
-        found["cost/arena_kb"] = arenas[0] / 1e3
-    return found
+    arenas = [runtime.arena_bytes / 1e3 for runtime in card.runtimes.values() if runtime.arena_bytes]
+    found["cost/arena_kb"] = arenas[0] if arenas else None
+    return {name: float(f"{value:.4g}") for name, value in found.items() if value is not None}
 
 
 def timings(variant: Variant) -> dict[str, float]:
     """Median latencies in milliseconds, with one thread and with more, and the ratio to float32."""
     if variant.timing is None:
         return {}
-    found = {f"cost/latency_ms_{n}_threads": ms.median_ms for n, ms in variant.timing.threads.items()}
-    if variant.latency_ms is not None:
-        found["cost/latency_ms"] = variant.latency_ms
-        del found["cost/latency_ms_1_threads"]
+    found = {f"{LATENCY_MS}_{n}_threads": ms.median_ms for n, ms in variant.timing.threads.items()}
+    if "1" in variant.timing.threads:
+        found[LATENCY_MS] = found.pop(f"{LATENCY_MS}_1_threads")
     ratio = variant.timing.float32_ratio
     return found | ({"cost/latency_ratio": ratio} if ratio is not None else {})
 
 
-def result_table(variant: Variant, grouped: bool = False) -> pd.DataFrame:
-    """The variant's rows of the results, of all faces or of the groups."""
-    rows = [
-        row
-        for row in variant.table.of(variant.model, variant.level)
-        if row.dataset and bool(row.grouping) == grouped
-    ]
+def counts(variant: Variant) -> dict[str, int]:
+    """What is counted, for the params: faces of each dataset, parameters, multiply-adds."""
+    faces = {f"faces/{row.dataset}": row.n or 0 for row in variant.rows(FACES)}
+    return {**faces, "parameters": variant.card.parameters, "macs": variant.card.macs}
+
+
+def verdicts(variant: Variant, margins: Margins) -> dict[str, str]:
+    """Tags: of each main metric its verdict, and its change in words; then the worst of the verdicts, and the
+    change of the metric that lost most of its margin.
+    """
+    rows = [row for _, row in _losses(variant, margins)]
+    found = {f"verdict/{name_of(row)}": row.verdict or "" for row in rows}
+    found |= {f"change/{name_of(row)}": _in_words(row) for row in rows}
+    if rows:
+        worst = min((row.verdict for row in rows if row.verdict), key=WORST_FIRST.index, default="")
+        found |= {"verdict": worst, "change": f"{title_of(rows[0].metric)} {_in_words(rows[0])}"}
+    return found
+
+
+def _losses(variant: Variant, margins: Margins) -> list[tuple[float, Row]]:
+    """The main rows that were compared with float32, the largest loss in margins first."""
+    rows = [row for row in variant.rows() if row.main and row.change is not None]
+    found = [(loss(row.name, row.change or 0.0) / quantity_of(row.name).margin(margins), row) for row in rows]
+    return sorted(found, key=lambda pair: -pair[0])
+
+
+def _in_words(row: Row) -> str:
+    """`-3.214 points (-4.52 to -1.91), p 0.002`."""
+    quantity = quantity_of(row.name)
+    ends = (row.change, row.change_low, row.change_high)
+    change, low, high = ("" if end is None else f"{quantity.scale * end:+.4g}" for end in ends)
+    unit = "points" if quantity.unit == "share" else quantity.unit
+    return f"{change} {unit} ({low} to {high})" + ("" if row.p is None else f", p {row.p:.2g}")
+
+
+def result_tables(variant: Variant) -> dict[str, pd.DataFrame]:
+    """The variant's rows of the results, of all faces and of groups, as far as there are any."""
+    rows = [row for row in variant.table.of(variant.model, variant.level) if row.dataset]
     frame = pd.DataFrame(rows, columns=[field.name for field in fields(Row)])
-    return frame.drop(columns=["model", "level", "text", *([] if grouped else ["grouping", "group"])])
+    frame = frame.drop(columns=["model", "level", "text"])
+    whole = frame["grouping"] == ""
+    tables = {"results": frame[whole].drop(columns=["grouping", "group"]), "groups": frame[~whole]}
+    return {name: table for name, table in tables.items() if len(table)}
 
 
 def confusions(study: Study, variant: Variant, root: Path) -> Iterator[tuple[str, Image.Image]]:
@@ -98,42 +135,28 @@ def confusions(study: Study, variant: Variant, root: Path) -> Iterator[tuple[str
     own = predictions[predictions["dataset"].isin(study.trained_on(variant.model))]
     # Without the age, which would be put into groups and bands that no head answers.
     for head, found in comparisons(own.drop(columns="age_pred", errors="ignore")).items():
-        output, known = variant.card.outputs.get(head), found.truth.notna()
-        if output is not None and output.kind == "classes" and known.any():
-            labels = list(output.labels)
-            counts = pd.crosstab(found.truth[known], found.answer[known])
-            counts = counts.reindex(index=labels, columns=labels, fill_value=0)
-            title = f"{variant.model}: {head}"
-            canvas = FigureCanvasAgg(plots.confusion({variant.level: counts.to_numpy()}, labels, title))
+        pair = pd.DataFrame({"actual": found.truth, "predicted": found.answer}).dropna()
+        output = variant.card.outputs.get(head)
+        if output is not None and output.kind == "classes" and len(pair):
+            matrix = {variant.level: counts_of(pair, output.labels)}
+            canvas = FigureCanvasAgg(plots.confusion(matrix, output.labels, f"{variant.model}: {head}"))
             canvas.draw()
             yield head, Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
 
-def training_inputs(study: Study, model: str, root: Path) -> list[Input]:
-    """The datasets that a model was trained on."""
-    return _inputs(study.trained_on(model), "training", root)
+def inputs(names: Iterable[str], context: str, root: Path) -> "list[DatasetInput]":
+    """Datasets whose face index is here; its hash stands for the faces, their labels and their splits."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
 
-
-def variant_inputs(variant: Variant, root: Path) -> list[Input]:
-    """The datasets that a variant was measured on."""
-    return _inputs(tuple(variant.datasets), "evaluation", root)
-
-
-def _inputs(names: tuple[str, ...], context: str, root: Path) -> list[Input]:
-    """Those whose face index is here; its hash stands for the faces, their labels and their splits."""
-    sources = load_sources(root / outs.SOURCES)
-    found = []
+    sources, found = load_sources(root / outs.SOURCES), []
     for name in names:
-        index = root / outs.FACES / name / INDEX
+        index, source = root / outs.FACES / name / INDEX, sources.dataset(name)
         if index.is_file():
-            source = sources.dataset(name)
-            found.append(
-                Input(
-                    name=name,
-                    digest=sha256(index)[:DIGEST_LETTERS],
-                    context=context,
-                    home=source.home,
-                    profile={"title": source.title, "licence": source.licence},
-                )
+            kind, place = (
+                ("http", {"url": source.home}) if source.home else ("local", {"uri": f"data/raw/{name}"})
             )
+            profile = told({"title": source.title, "licence": source.licence})
+            digest = sha256(index)[:DIGEST_LETTERS]
+            dataset = Dataset(name, digest, kind, json.dumps(told(place)), profile=json.dumps(profile))
+            found.append(DatasetInput(dataset, [InputTag("mlflow.data.context", context)]))
     return found

@@ -17,7 +17,7 @@ from pathlib import Path
 from pocketface.core.addresses import without_secrets
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import git_revision
-from pocketface.tracking.store import Store, address_of, failures_told, flat, open_store
+from pocketface.tracking.store import COMMIT_TAG, Store, address_of, failures_told, flat, open_store
 from pocketface.training.settings import Plan
 
 FINISH_SECONDS = 30
@@ -112,7 +112,7 @@ def model_tags(study: Plan, model: str, revision: str | None) -> dict[str, str]:
         "task": ",".join(stanza.heads),
         "dataset": ",".join(study.trained_on(model)),
         "architecture": stanza.architecture,
-        **({"git_revision": revision} if revision else {}),
+        **({COMMIT_TAG: revision} if revision else {}),
     }
 
 

@@ -39,7 +39,7 @@ def log_model(store: Store, run: str, variant: Variant) -> str:
     """
     from mlflow.entities import LoggedModelOutput
 
-    name = f"{variant.model}-{variant.level}"
+    name = f"{variant.level} {variant.model}"
     tags = {"model": variant.model, "level": variant.level}
     logged = store.client.create_logged_model(store.experiment, name, run, tags, model_type="tflite")
     with tempfile.TemporaryDirectory() as folder:

@@ -2,14 +2,14 @@
 
     print(track(study).text())
 
-One run per model, below it one per variant; a registered model per task. What decides a run's content is
-hashed into a tag of it, so publishing again adds only what is new, and picks up where an earlier attempt
-broke off.
+A run a variant and a model, one for the study with its report, and a registered model per task. What decides
+a run's content is hashed into a tag of it, so publishing again adds only what is new, and picks up where an
+earlier attempt broke off.
 """
 
 import hashlib
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,21 +18,24 @@ import pandas as pd
 
 from pocketface.cards import CARD, MODEL_FILE
 from pocketface.choosing.answer import lines
-from pocketface.choosing.rule import Choice, choose, tasks
+from pocketface.choosing.rule import Choice, choose, pick, tasks
 from pocketface.core import outs
 from pocketface.core.addresses import without_secrets
 from pocketface.core.files import git_revision, sha256
 from pocketface.levels import LEVELS
+from pocketface.report import tables
 from pocketface.report.outs import Results, Variant
+from pocketface.report.text import measured_on
 from pocketface.results.table import LATENCY, LATENCY_RATIO
 from pocketface.study import Study
-from pocketface.tracking import contents
-from pocketface.tracking.champion import crown, mark
+from pocketface.tracking import contents, view
+from pocketface.tracking.champion import ALIAS, crown
 from pocketface.tracking.folds import publish_folds
 from pocketface.tracking.live import MODEL_KEY, WEIGHTS, curve_points, model_params, model_tags
 from pocketface.tracking.packing import log_model
 from pocketface.tracking.store import (
-    PARENT_TAG,
+    COMMIT_TAG,
+    NOTE_TAG,
     Store,
     address_of,
     default_store,
@@ -44,11 +47,11 @@ from pocketface.tracking.store import (
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-CONTENT_KEY, TIMING_KEY, PICTURES_KEY = "content_key", "timing_key", "pictures_key"
+FORM = "2"
+"""Of a variant's run; a store that was written in an earlier form is published to anew."""
+CONTENT_KEY, TIMING_KEY, FILES_KEY, MODEL_ID = "content_key", "timing_key", "files_key", "model_id"
 TIMED = (LATENCY, LATENCY_RATIO)
-MODEL_ID = "model_id"
-NOTE_TAG = "mlflow.note.content"
-"""Shown as the run's description."""
+REPORT = ("index.html", "comparison.md", "plots/overview.png")
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ class Summary:
     """What `track` did: names of variants, `MODEL/LEVEL`.
 
     Attributes:
+        address, link: where the store and its table of variants are; without secrets.
         created: published now.
         updated: published before; their timings are new.
         skipped: published before.
@@ -63,22 +67,23 @@ class Summary:
     """
 
     address: str
+    link: str
     created: tuple[str, ...] = ()
     updated: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
     champions: tuple[Choice, ...] = ()
 
     def text(self) -> str:
-        """For a person: the counts, what is missing, the champions, and how to look at the runs."""
-        local = self.address.startswith("sqlite")
-        look = f"`mlflow ui --backend-store-uri {shlex.quote(self.address)}`" if local else self.address
-        told = [
-            f"track: {len(self.created)} variants published, {len(self.updated)} with new timings, "
-            f"{len(self.skipped)} already there",
-            *(f"track: champion of {lines(choice)[0]}" for choice in self.champions),
-            f"track: compare them with {look}",
-        ]
-        return "\n".join(told)
+        """For a person: the counts, the champions, and how to look at the variants."""
+        serve = f"`mlflow ui --backend-store-uri {shlex.quote(self.address)} --port {view.PORT}`, then "
+        return "\n".join(
+            [
+                f"track: {len(self.created)} variants published, {len(self.updated)} with new timings, "
+                f"{len(self.skipped)} already there",
+                *(f"track: champion of {lines(choice)[0]}" for choice in self.champions),
+                f"track: compare them with {'' if self.address.startswith('http') else serve}{self.link}",
+            ]
+        )
 
 
 def track(study: Study, root: Path = Path(), uri: str | None = None) -> Summary:
@@ -99,9 +104,12 @@ def track(study: Study, root: Path = Path(), uri: str | None = None) -> Summary:
         publishing = _Publishing(store, study, root, git_revision(root), results, store.runs())
         for model in study.models:
             publishing.model(model)
+        publishing.study_run()
         champions = publishing.champions()
     done = {what: tuple(names) for what, names in publishing.done.items()}
-    return Summary(without_secrets(address), **done, champions=champions)
+    return Summary(
+        without_secrets(address), view.link(address, store.experiment), **done, champions=champions
+    )
 
 
 def content_key(paths: Iterable[Path]) -> str:
@@ -118,6 +126,7 @@ class _Publishing:
         runs: those that were in the store before.
         done: what happened to which variants, as in `Summary`.
         published: variant's name -> the ids of its run and of its MLflow model, which a failed one lacks.
+        current: the runs of the study as it is now.
     """
 
     store: Store
@@ -128,16 +137,35 @@ class _Publishing:
     runs: list["Run"]
     done: dict[str, list[str]] = field(default_factory=lambda: {"created": [], "updated": [], "skipped": []})
     published: dict[str, tuple[str, str | None]] = field(default_factory=dict)
+    current: set[str] = field(default_factory=set)
 
     def model(self, model: str) -> None:
         """Publishes a model, its folds and its variants."""
-        parent = self._model_run(model)
-        publish_folds(self.store, self.runs, self.study, model, parent, self.root, self.revision)
+        run = self._model_run(model)
+        table = tables.levels(self.results, model, pick(self.results.table, model, self.study.champion))
+        plots = self.root / outs.REPORTS / self.study.study / "plots" / model
+        self._refresh(run, table.markdown(), sorted(plots.glob("*.png")), "plots")
+        publish_folds(self.store, self.runs, self.study, model, run, self.root, self.revision)
         for variant in self.results.of(model):
-            self._variant(variant, parent)
+            self._variant(variant)
+
+    def study_run(self) -> None:
+        """Brings the study's run up to date, which has its report, and what the experiment says."""
+        study, results = self.study, self.results
+        picks = {model: pick(results.table, model, study.champion) for model in study.models}
+        note = f"{measured_on(results)}\n\n{tables.take(results, picks).markdown()}"
+        run = next((r.info.run_id for r in self.runs if r.data.tags.get("kind") == "study"), None)
+        if run is None:
+            commit = {COMMIT_TAG: self.revision} if self.revision else {}
+            run = self.store.create(study.study, {"kind": "study", "study": study.study, **commit})
+            self.store.client.set_terminated(run)
+        folder = self.root / outs.REPORTS / study.study
+        self._refresh(run, note, [folder / name for name in REPORT], "report")
+        mains = [row for row in results.table.rows if row.main and not row.grouping]
+        view.describe(self.store, note, mains)
 
     def champions(self) -> tuple[Choice, ...]:
-        """Makes the registry and the runs say which variants are the champions."""
+        """Makes the registry and the runs say which variants are the champions, and which are current."""
         choices, crowned = [], dict[str, list[str]]()
         for task in tasks(self.results.table):
             choice = choose(self.results.table, task, self.study.champion)
@@ -147,18 +175,39 @@ class _Publishing:
                 crowned.setdefault(run, []).append(task)
             crown(self.store, self.study, choice, run, model_id)
             choices.append(choice)
-        mark(self.store, {run: ",".join(own) for run, own in crowned.items()})
+        champion = {run: ",".join(own) for run, own in crowned.items()}
+        self._mark(ALIAS, champion)
+        self._mark(view.CURRENT, dict.fromkeys(self.current, "yes"))
         return tuple(choices)
+
+    def _mark(self, tag: str, wanted: Mapping[str, str]) -> None:
+        """Gives runs a tag, and takes it from all others."""
+        for run in self.store.runs():
+            said, want = run.data.tags.get(tag), wanted.get(run.info.run_id)
+            if want and said != want:
+                self.store.log(run.info.run_id, tags={tag: want})
+            elif said and not want:
+                self.store.client.delete_tag(run.info.run_id, tag)
+
+    def _refresh(self, run: str, note: str, files: list[Path], folder: str) -> None:
+        """Brings a run's description and the report's files up to date, which may be made after the run."""
+        self.current.add(run)
+        wanted = {NOTE_TAG: view.shortened(note), FILES_KEY: content_key(files)}
+        known = next((r.data.tags for r in self.runs if r.info.run_id == run), {})
+        new = {tag: value for tag, value in wanted.items() if known.get(tag) != value}
+        if FILES_KEY in new:
+            self.store.files(run, files, folder)
+        if new:
+            self.store.log(run, tags=new)
 
     def _model_run(self, model: str) -> str:
         """The id of a model's run: published before, or taken over from training, or new."""
         store, folder = self.store, self.root / outs.MODELS / model
-        weights, pictures = folder / "model.weights.h5", _pictures(self.study, model, self.root)
+        weights = folder / "model.weights.h5"
         key = content_key([folder / CARD, weights])
         weights_key = sha256(weights) if weights.is_file() else None
         run = self._find(self.runs, MODEL_KEY, key) or self._find_live(model, weights_key)
         if run and run.data.tags.get(MODEL_KEY) == key and run.info.status == "FINISHED":
-            self._refresh_pictures(run, pictures)
             return run.info.run_id
         identity = {MODEL_KEY: key, **({WEIGHTS: weights_key} if weights_key else {})}
         if run is None:
@@ -167,10 +216,10 @@ class _Publishing:
         else:
             run_id = run.info.run_id
         _log_history(store, run_id, folder / "history.csv")
-        store.inputs(run_id, contents.training_inputs(self.study, model, self.root))
+        trained_on = contents.inputs(self.study.trained_on(model), "training", self.root)
+        store.client.log_inputs(run_id, trained_on)
         store.files(run_id, [folder / CARD, folder / "history.csv"])
-        store.files(run_id, pictures, "plots")
-        store.log(run_id, tags=identity | {PICTURES_KEY: content_key(pictures)})
+        store.log(run_id, tags=identity)
         store.client.set_terminated(run_id)
         return run_id
 
@@ -189,43 +238,37 @@ class _Publishing:
         live = [r for r in self.runs if r.data.tags.get("model") == model and MODEL_KEY not in r.data.tags]
         return self._find(live, WEIGHTS, weights_key)
 
-    def _refresh_pictures(self, run: "Run", pictures: list[Path]) -> None:
-        """Brings the report's pictures up to date, which may be drawn after the model was published."""
-        key = content_key(pictures)
-        if run.data.tags.get(PICTURES_KEY) != key:
-            self.store.files(run.info.run_id, pictures, "plots")
-            self.store.log(run.info.run_id, tags={PICTURES_KEY: key})
-
-    def _variant(self, variant: Variant, parent: str) -> None:
+    def _variant(self, variant: Variant) -> None:
         """Publishes a variant unless it is there."""
-        key, timing_key = self._keys(variant)
-        run = self._find(self.runs, CONTENT_KEY, key)
-        whole = run and run.info.status != "RUNNING" and (variant.reason or MODEL_ID in run.data.tags)
-        if run and whole:
-            what = self._refresh(run, parent, variant, timing_key)
-            self.published[_name(variant)] = (run.info.run_id, run.data.tags.get(MODEL_ID))
+        name, (key, timing_key) = f"{variant.model}/{variant.level}", self._keys(variant)
+        run, what = self._find(self.runs, CONTENT_KEY, key), "created"
+        if run and run.info.status != "RUNNING":
+            self.published[name] = run.info.run_id, run.data.tags.get(MODEL_ID)
+            what = "skipped" if run.data.tags.get(TIMING_KEY) == timing_key else "updated"
         else:
-            if run:  # an earlier attempt broke off, or an earlier release knew no models
+            if run:  # an earlier attempt broke off
                 self.store.delete(run.info.run_id)
-            what = "created"
-            tags = {PARENT_TAG: parent, CONTENT_KEY: key, TIMING_KEY: timing_key}
-            self.published[_name(variant)] = self._create(variant, tags)
-        self.done[what].append(_name(variant))
+            self.published[name] = self._create(variant, {CONTENT_KEY: key, TIMING_KEY: timing_key})
+        run_id, model_id = self.published[name]
+        if what == "updated":
+            timings = contents.timings(variant)
+            self.store.log(run_id, metrics=timings, tags={TIMING_KEY: timing_key}, model_id=model_id)
+        self.current.add(run_id)
+        self.done[what].append(name)
 
     def _keys(self, variant: Variant) -> tuple[str, str]:
         """Hashes of what decides the run's content, and of the timings, which may change later."""
-        rows = repr(
-            [row for row in variant.table.of(variant.model, variant.level) if row.metric not in TIMED]
-        )
+        rows = [row for row in variant.table.of(variant.model, variant.level) if row.metric not in TIMED]
         content = content_key([variant.folder / CARD, variant.folder / MODEL_FILE])
         timing = self.root / outs.TIMINGS / variant.model / f"{variant.level}.json"
-        return hashlib.sha256(f"{content} {rows}".encode()).hexdigest(), content_key([timing])
+        whole = f"{FORM} {content} {self.study.margins} {rows}"
+        return hashlib.sha256(whole.encode()).hexdigest(), content_key([timing])
 
-    def _create(self, variant: Variant, tags: dict[str, str]) -> tuple[str, str | None]:
+    def _create(self, variant: Variant, keys: dict[str, str]) -> tuple[str, str | None]:
         """Makes a variant's run, and its MLflow model where it has a file that runs."""
-        study, store = self.study, self.store
-        level = LEVELS[variant.level]
-        about = model_tags(study, variant.model, self.revision) | {
+        study, store, level = self.study, self.store, LEVELS[variant.level]
+        tags = {
+            **model_tags(study, variant.model, self.revision),
             "kind": "variant",
             "level": variant.level,
             "weights": level.weights[0].lower(),
@@ -233,48 +276,32 @@ class _Publishing:
             "status": "failed" if variant.reason else "ok",
             NOTE_TAG: variant.reason or level.summary,
             **({"reason": variant.reason} if variant.reason else {}),
-            **{f"verdict/{row.name}": row.verdict for row in variant.rows() if row.main and row.verdict},
+            **contents.verdicts(variant, study.margins),
+            view.CURRENT: "yes",
         }
-        run = store.create(_name(variant), about | tags)
+        # The level first: MLflow cuts long names at their end.
+        run, model_id = store.create(f"{variant.level} {variant.model}", tags | keys), None
         store.files(run, [variant.folder / CARD])
-        model_id = None
         if not variant.reason:
-            store.inputs(run, contents.variant_inputs(variant, self.root))
-            store.table(run, "results", contents.result_table(variant))
-            store.table(run, "groups", contents.result_table(variant, grouped=True))
+            store.client.log_inputs(run, contents.inputs(variant.datasets, "evaluation", self.root))
+            for name, table in contents.result_tables(variant).items():
+                store.client.log_table(run, table, f"tables/{name}.json")
             for head, picture in contents.confusions(study, variant, self.root):
-                store.image(run, f"confusion/{head}", picture)
+                store.client.log_image(run, picture, key=f"confusion/{head}")
             model_id = log_model(store, run, variant)
         settings = flat({"level": study.levels[variant.level].model_dump(mode="json")})
         store.log(
             run,
-            metrics=contents.metrics(variant) | contents.timings(variant),
-            params=model_params(study, variant.model) | {"level": variant.level} | settings,
+            metrics=contents.metrics(variant, study.margins) | contents.timings(variant),
+            params=contents.counts(variant)
+            | {"level": variant.level}
+            | settings
+            | model_params(study, variant.model),
             tags={MODEL_ID: model_id} if model_id else {},
             model_id=model_id,
         )
         store.client.set_terminated(run, "FAILED" if variant.reason else "FINISHED")
         return run, model_id
-
-    def _refresh(self, run: "Run", parent: str, variant: Variant, timing_key: str) -> str:
-        """Brings a published variant's timings and parent up to date."""
-        tags, run_id = run.data.tags, run.info.run_id
-        if tags.get(PARENT_TAG) != parent:
-            self.store.log(run_id, tags={PARENT_TAG: parent})
-        if tags.get(TIMING_KEY) == timing_key:
-            return "skipped"
-        self.store.log(run_id, metrics=contents.timings(variant), model_id=tags.get(MODEL_ID))
-        self.store.log(run_id, tags={TIMING_KEY: timing_key})
-        return "updated"
-
-
-def _name(variant: Variant) -> str:
-    return f"{variant.model}/{variant.level}"
-
-
-def _pictures(study: Study, model: str, root: Path) -> list[Path]:
-    """What the report drew of a model; nothing where the report has not run."""
-    return sorted((root / outs.REPORTS / study.study / "plots" / model).glob("*.png"))
 
 
 def _log_history(store: Store, run: str, path: Path) -> None:

@@ -7,7 +7,6 @@ The artifacts of a SQLite store lie in `mlartifacts` beside it. MLflow records a
 opening a store that was moved or copied corrects them first (`_settle`).
 """
 
-import json
 import logging
 import os
 import shlex
@@ -26,10 +25,8 @@ from pocketface.core.errors import PocketfaceError
 from pocketface.training.settings import Plan
 
 if TYPE_CHECKING:
-    import pandas as pd
     from mlflow import MlflowClient
     from mlflow.entities import Run
-    from PIL.Image import Image
 
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
 DATABASE, ARTIFACTS = "mlflow.db", "mlartifacts"
@@ -59,29 +56,10 @@ PATIENCE = {
 DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 CONNECT_SECONDS = 3
 
-EXPERIMENT_TAGS = {
-    "mlflow.experimentKind": "custom_model_development",  # which of its two faces MLflow shows
-    "mlflow.note.content": "Made by `pocketface track`. To see the variants only: `tags.kind = 'variant'`.",
-}
-PARENT_TAG, NAME_TAG = "mlflow.parentRunId", "mlflow.runName"
-
-
-@dataclass(frozen=True)
-class Input:
-    """A dataset that went into a run.
-
-    Attributes:
-        digest: the same for the same content, 36 letters at most.
-        context: what it was used for.
-        home: its web page.
-        profile: what else to show of it.
-    """
-
-    name: str
-    digest: str
-    context: str
-    home: str | None
-    profile: Mapping[str, Any]
+KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""Which of its two faces MLflow shows."""
+PARENT_TAG, COMMIT_TAG, NOTE_TAG = "mlflow.parentRunId", "mlflow.source.git.commit", "mlflow.note.content"
+"""The last is shown as the description, of a run and of an experiment."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +82,7 @@ class Store:
 
     def create(self, name: str, tags: Mapping[str, str]) -> str:
         """Starts a run and returns its id."""
-        about = {"mlflow.source.name": "pocketface", "mlflow.source.type": "LOCAL"} | _told(tags)
+        about = {"mlflow.source.name": "pocketface", "mlflow.source.type": "LOCAL"} | told(tags)
         return self.client.create_run(self.experiment, tags=about, run_name=name).info.run_id
 
     def log(
@@ -124,8 +102,8 @@ class Store:
         self.client.log_batch(
             run,
             [Metric(name, value, now, step, model_id=model_id) for name, value in (metrics or {}).items()],
-            [Param(name, value) for name, value in _told(params or {}).items()],
-            [RunTag(name, value) for name, value in _told(tags or {}).items()],
+            [Param(name, value) for name, value in told(params or {}).items()],
+            [RunTag(name, value) for name, value in told(tags or {}).items()],
         )
 
     def delete(self, run: str) -> None:
@@ -137,34 +115,11 @@ class Store:
 
     def files(self, run: str, paths: Iterable[Path], folder: str | None = None) -> None:
         """Adds those files that exist."""
-        for path in paths:
-            if path.is_file():
-                self.client.log_artifact(run, str(path), folder)
-
-    def table(self, run: str, name: str, rows: "pd.DataFrame") -> None:
-        """Adds a table that MLflow can compare between runs, unless it is empty."""
-        if len(rows):
-            self.client.log_table(run, rows, f"tables/{name}.json")
-
-    def image(self, run: str, name: str, image: "Image") -> None:
-        """Adds a picture that MLflow can lay beside those of other runs."""
-        self.client.log_image(run, image, key=name)
-
-    def inputs(self, run: str, inputs: Iterable[Input]) -> None:
-        """Tells which datasets went into a run."""
-        from mlflow.entities import Dataset, DatasetInput, InputTag
-
-        told = []
-        for one in inputs:
-            source = ("http", {"url": one.home}) if one.home else ("local", {"uri": f"data/raw/{one.name}"})
-            place = json.dumps(_told(source[1]))
-            dataset = Dataset(one.name, one.digest, source[0], place, profile=json.dumps(_told(one.profile)))
-            told.append(DatasetInput(dataset, [InputTag("mlflow.data.context", one.context)]))
-        if told:
-            self.client.log_inputs(run, told)
+        for path in filter(Path.is_file, paths):
+            self.client.log_artifact(run, str(path), folder)
 
 
-def _told(values: Mapping[str, Any]) -> dict[str, str]:
+def told(values: Mapping[str, Any]) -> dict[str, str]:
     """Tags or params as they are recorded."""
     return {name: without_secrets(str(value)) for name, value in values.items()}
 
@@ -246,7 +201,7 @@ def open_store(study: Plan, uri: str) -> Store:
         _settle(database)
     if experiment is None:
         artifacts = (database.parent / ARTIFACTS).as_uri() if database else None
-        return Store(client, client.create_experiment(name, artifacts, EXPERIMENT_TAGS))
+        return Store(client, client.create_experiment(name, artifacts, KIND))
     if experiment.lifecycle_stage != "active":
         store = f"{URI_VARIABLE}={shlex.quote(without_secrets(uri))}"
         raise PocketfaceError(
