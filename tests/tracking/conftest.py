@@ -32,5 +32,5 @@ def outs(whole_outs, monkeypatch) -> Outs:
         return store.client.create_logged_model(store.experiment, variant.level, run).model_id
 
     monkeypatch.setattr(publish, "log_model", log_model)
-    monkeypatch.setattr(contents, "confusions", lambda study, variant: ())
+    monkeypatch.setattr(contents, "confusions", lambda study, variant, root: ())
     return whole_outs

@@ -1,5 +1,7 @@
 """The registry's champion: the registry says what `pocketface.choosing` chooses."""
 
+import json
+
 from fake_outs import write_timing
 from pocketface.study import Champion
 from pocketface.tracking import store
@@ -21,31 +23,35 @@ def crowned(outs, name):
     version = opened(outs).get_model_version_by_alias(name, "champion")
     run = opened(outs).get_run(version.run_id)
     assert name.rpartition("-")[2] in run.data.tags["champion"].split(",")
+    model = opened(outs).get_logged_model(run.data.tags["model_id"])
+    shown = json.loads(model.tags["mlflow.modelVersions"])
+    assert {"name": name, "version": str(version.version)} in shown, "MLflow shows it as registered"
     return run.info.run_name
 
 
 def test_the_registry_follows_and_repeats_nothing(outs):
     summary = track(limited(outs, size=0.4), outs.root)
-    assert "champion of age: age_gender/int8, age MAE (years)" in summary.text()
-    assert crowned(outs, AGE) == "age_gender/int8"
+    assert "champion of age: take age_gender/int8: age MAE (years)" in summary.text()
+    assert crowned(outs, AGE) == "int8 age_gender"
     assert "champion of expression: no variant" in summary.text(), "int8 of it failed"
     for _ in range(2):
         track(limited(outs), outs.root)
-        assert crowned(outs, AGE) == "age_gender/float32"
-        assert crowned(outs, EXPRESSION) == "expression/float16", "no worse than float32, and smaller"
+        assert crowned(outs, AGE) == "float16 age_gender"
+        assert crowned(outs, EXPRESSION) == "float16 expression"
         described = opened(outs).get_registered_model(AGE).description
-        assert "the lowest utkface.age_mae of a file of at most 10 MB and 10 ms a face" in described
+        assert described.startswith("Champion of study tiny. age: take age_gender/float16: age MAE")
+        assert described.endswith("Within 10 MB and 10 ms a face.")
     track(limited(outs, size=0.4), outs.root)
-    assert crowned(outs, AGE) == "age_gender/int8", "its version of the first time"
+    assert crowned(outs, AGE) == "int8 age_gender", "its version of the first time"
     assert len(opened(outs).search_model_versions(f"name = '{AGE}'")) == 2
     assert not opened(outs).get_registered_model(EXPRESSION).aliases
     tagged = [run for run in opened(outs).search_runs(["1"]) if run.data.tags.get("champion")]
-    assert [run.info.run_name for run in tagged] == ["age_gender/int8"]
+    assert [run.info.run_name for run in tagged] == ["int8 age_gender"]
 
 
 def test_new_timings_may_change_the_champion(outs):
     track(limited(outs, latency=3), outs.root)
-    assert crowned(outs, AGE) == "age_gender/float32"
-    write_timing("age_gender", "float32", outs.root, ms=5.0)
+    assert crowned(outs, AGE) == "float16 age_gender"
+    write_timing("age_gender", "float16", outs.root, ms=5.0)
     track(limited(outs, latency=3), outs.root)
-    assert crowned(outs, AGE) == "age_gender/float16"
+    assert crowned(outs, AGE) == "float32 age_gender"

@@ -1,9 +1,13 @@
 """Publishing to a real `mlflow server`, over SQLite and over PostgreSQL: down, up, killed half-way, back.
 
-Slow: a server takes most of a minute to start.
+Slow: a server takes most of a minute to start. What a person sees is looked at in Chromium. The picture in
+docs is taken anew, of a study that was run in ROOT, with
+
+    MLFLOW_PICTURE_OF=ROOT pytest -n 0 -m slow tests/tracking/test_server.py -k "link and sqlite"
 """
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -17,15 +21,19 @@ from pathlib import Path
 import pytest
 import requests
 from typer.testing import CliRunner
+from visit import CHROMIUM
 
-from fake_outs import LEVELS, STUDY, write_outs
+from fake_outs import LEVELS, STUDY, Outs, write_outs
 from pocketface.cli import app
 from pocketface.core.errors import PocketfaceError
+from pocketface.report.report import write_report
+from pocketface.study import load_study
 from pocketface.tracking import store
 from pocketface.tracking.publish import track
 
 pytestmark = pytest.mark.slow
 
+RUNS = {f"{level} {model}" for model in STUDY["models"] for level in LEVELS}
 VARIANTS = {f"{model}/{level}" for model in STUDY["models"] for level in LEVELS}
 START_SECONDS = 900
 """Of a machine that is busy with something else; on an idle one it takes some 15."""
@@ -145,7 +153,7 @@ def test_a_server_that_is_down_or_killed_loses_nothing(server, tmp_path, monkeyp
     caught_up = track(outs.study, outs.root)
     assert set(caught_up.created) | set(caught_up.skipped) == VARIANTS
     assert caught_up.created and caught_up.skipped, "it was killed between two variants"
-    expected = sorted([*VARIANTS, *STUDY["models"]])
+    expected = sorted([*RUNS, *STUDY["models"], STUDY["study"]])
     assert published(outs) == expected
     again = CliRunner().invoke(app, ["track"])
     assert f"{len(VARIANTS)} already there" in again.stdout
@@ -157,3 +165,68 @@ def test_a_server_that_is_down_or_killed_loses_nothing(server, tmp_path, monkeyp
     for model in opened.search_registered_models():
         assert model.aliases == {"champion": "1"}
     assert len(opened.search_logged_models(["1"])) == len(VARIANTS) - 1, "one level failed"
+
+
+DOCS = Path(__file__).parents[2] / "docs/mlflow.png"
+FIRST = """() => {
+    const cells = [...document.querySelectorAll('[role=row][row-index="0"] [role=gridcell]')];
+    return Object.fromEntries(cells.map((cell) => [cell.getAttribute("col-id"), cell.innerText.trim()]));
+}"""
+"""Column -> what the table's first row says."""
+
+
+@pytest.fixture
+def study(tmp_path) -> Outs:
+    """What is published: a small study, or that of which the docs' picture is."""
+    if of := os.environ.get("MLFLOW_PICTURE_OF"):
+        return Outs(load_study(Path(of) / "params.yaml"), Path(of))
+    made = write_outs(tmp_path)
+    write_report(made.study, made.root)
+    return made
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+def test_one_link_opens_the_table_that_says_which_variant_lost_most(server, study, tmp_path):
+    from playwright.sync_api import expect, sync_playwright
+
+    server.start()
+    told = track(study.study, study.root, server.with_secret).text()
+    (link,) = re.findall(r"http\S+viewStateShareKey=\S+", told)
+    opened = store.open_store(study.study, server.address)
+    runs = opened.client.search_runs(
+        [opened.experiment], order_by=["metrics.`cost/lost_margins` DESC", "attributes.start_time DESC"]
+    )
+    most = runs[0].data.tags
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        page.set_default_timeout(1000 * START_SECONDS)
+        page.goto(link)
+        page.get_by_text(re.compile(rf"^{most['level']} {most['model']}$")).first.wait_for()
+        assistant = page.get_by_role("button", name="Close", exact=True)  # MLflow's own, over the table
+        if assistant.count():
+            assistant.first.click()
+        first = page.evaluate(FIRST)
+        assert first["tags.`verdict`"] == most["verdict"] and first["tags.`change`"] == most["change"]
+        expect(page.get_by_text("Variants: what each level lost").first).to_be_visible()
+        shown = len(study.study.models) * len(study.study.levels)
+        expect(page.get_by_text(re.compile(rf"^{shown}\s+matching runs$"))).to_be_visible()
+        picture = page.screenshot(path=tmp_path / "table.png")
+        if "MLFLOW_PICTURE_OF" in os.environ:
+            DOCS.write_bytes(picture)
+
+        page.goto(f"{link}&compareRunsMode=CHART")
+        page.get_by_text("Main metrics and costs").first.wait_for()
+        page.locator(".js-plotly-plot").first.wait_for()
+
+        report = next(run.info.run_id for run in runs if run.data.tags["kind"] == "study")
+        page.goto(
+            f"{server.address}/#/experiments/{opened.experiment}/runs/{report}/artifacts/report/index.html"
+        )
+        expect(page.frame_locator("iframe").get_by_text("Which level to take").first).to_be_visible()
+
+        champion = next(run.info.run_id for run in runs if run.data.tags.get("champion"))
+        page.goto(f"{server.address}/#/experiments/{opened.experiment}/runs/{champion}")
+        page.get_by_text("Registered models", exact=True).first.wait_for()
+        page.get_by_text(re.compile(f"^pocketface-{study.study.study}-")).first.wait_for()
+        browser.close()

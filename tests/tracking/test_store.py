@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fake_outs import STUDY, Outs, write_evaluation, write_outs
+from fake_outs import STUDY, Outs, write_evaluation, write_outs, write_results
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import sha256
 from pocketface.published import folder as published
@@ -25,7 +25,7 @@ ODD = "a b's & é @x"
 def outs(tmp_path, empty_database, monkeypatch) -> Outs:
     """The outs of one model in a folder that can be moved; its files run."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setattr(contents_of_runs, "confusions", lambda study, variant: ())
+    monkeypatch.setattr(contents_of_runs, "confusions", lambda study, variant, root: ())
     one = STUDY | {"models": {"age_gender": STUDY["models"]["age_gender"]}}
     made = write_outs(tmp_path / "first place", one)
     shutil.copy(empty_database, made.root / "mlflow.db")
@@ -56,6 +56,7 @@ def test_the_champion_is_loaded_and_artifacts_are_written_where_the_store_is_now
 
     here = contents(root / "mlartifacts")
     write_evaluation(outs.study, "age_gender", "int8", root, noise=0.4)
+    write_results(Outs(outs.study, root))
     again = tracked(root)
     assert "1 variants published, 0 with new timings, 2 already there" in again.stdout
     assert f"{root}/mlflow.db: it was in {outs.root} before" in again.stderr

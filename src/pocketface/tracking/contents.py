@@ -51,7 +51,7 @@ def metrics(variant: Variant, margins: Margins) -> dict[str, float]:
     """
     if variant.reason:
         return {}
-    card, losses = variant.card, _losses(variant, margins)
+    card, losses = variant.card, _worst_first(variant, margins)
     rows = [row for row in variant.rows() if row.dataset and row.metric != FACES]
     main = {row.metric for row in rows if row.main}
     found: dict[str, float | None] = {}
@@ -81,7 +81,8 @@ def timings(variant: Variant) -> dict[str, float]:
     if "1" in variant.timing.threads:
         found[LATENCY_MS] = found.pop(f"{LATENCY_MS}_1_threads")
     ratio = variant.timing.float32_ratio
-    return found | ({"cost/latency_ratio": ratio} if ratio is not None else {})
+    found |= {"cost/latency_ratio": ratio} if ratio is not None else {}
+    return {name: float(f"{value:.4g}") for name, value in found.items()}
 
 
 def counts(variant: Variant) -> dict[str, int]:
@@ -91,23 +92,22 @@ def counts(variant: Variant) -> dict[str, int]:
 
 
 def verdicts(variant: Variant, margins: Margins) -> dict[str, str]:
-    """Tags: of each main metric its verdict, and its change in words; then the worst of the verdicts, and the
-    change of the metric that lost most of its margin.
+    """Tags: of each main metric its verdict, and its change in words; then both of the metric that came off
+    worst.
     """
-    rows = [row for _, row in _losses(variant, margins)]
+    rows = [row for _, row in _worst_first(variant, margins)]
     found = {f"verdict/{name_of(row)}": row.verdict or "" for row in rows}
     found |= {f"change/{name_of(row)}": _in_words(row) for row in rows}
-    if rows:
-        worst = min((row.verdict for row in rows if row.verdict), key=WORST_FIRST.index, default="")
-        found |= {"verdict": worst, "change": f"{title_of(rows[0].metric)} {_in_words(rows[0])}"}
+    for row in rows[:1]:
+        found |= {"verdict": row.verdict or "", "change": f"{title_of(row.metric)} {_in_words(row)}"}
     return found
 
 
-def _losses(variant: Variant, margins: Margins) -> list[tuple[float, Row]]:
-    """The main rows that were compared with float32, the largest loss in margins first."""
-    rows = [row for row in variant.rows() if row.main and row.change is not None]
+def _worst_first(variant: Variant, margins: Margins) -> list[tuple[float, Row]]:
+    """The main rows that were compared with float32 and what each lost, in margins; the worst first."""
+    rows = [row for row in variant.rows() if row.main and row.change is not None and row.verdict]
     found = [(loss(row.name, row.change or 0.0) / quantity_of(row.name).margin(margins), row) for row in rows]
-    return sorted(found, key=lambda pair: -pair[0])
+    return sorted(found, key=lambda pair: (WORST_FIRST.index(pair[1].verdict or ""), -pair[0]))
 
 
 def _in_words(row: Row) -> str:

@@ -10,7 +10,6 @@ import zlib
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from pocketface.metrics.naming import title_of
 from pocketface.results.table import Row
 from pocketface.tracking.contents import LATENCY_MS, LOST, SIZE_MB, name_of
 from pocketface.tracking.store import NOTE_TAG, Store
@@ -21,36 +20,27 @@ CURRENT = "current"
 """Tag of the runs that are of the study as it is now."""
 LONGEST = 5000
 """Letters that a tag may have in every store."""
-COSTS = {LOST: "lost, in margins", SIZE_MB: "size (MB)", LATENCY_MS: "latency (ms)"}
 SECTION = {"uuid": "main", "name": "Main metrics and costs", "display": True, "isReordered": True}
 
 
 def state(mains: Sequence[Row]) -> dict[str, object]:
     """What MLflow shows: verdict, change and costs first, then every main metric; as charts, the same."""
-    names = {name_of(row): f"{title_of(row.metric)}, {row.dataset}" for row in mains}
-    columns = ["tags.`verdict`", "tags.`change`", "tags.`champion`", *(f"metrics.`{cost}`" for cost in COSTS)]
+    names, costs = list(dict.fromkeys(map(name_of, mains))), [LOST, SIZE_MB, LATENCY_MS]
+    columns = ["tags.`verdict`", "tags.`change`", "tags.`champion`", *(f"metrics.`{cost}`" for cost in costs)]
     for name in names:
         columns += [f"metrics.`{kind}{name}`" for kind in ("", "change/", "p/")] + [f"tags.`verdict/{name}`"]
-    changes = {f"change/{name}": f"change of {title}" for name, title in names.items()}
-    charts = [
-        {
-            "uuid": key,
-            "type": "BAR",
-            "metricKey": key,
-            "displayName": title,
-            "metricSectionId": SECTION["uuid"],
-        }
-        for key, title in (names | changes | COSTS).items()
-    ]
+    widths = {column: 80 + 4 * len(column) for column in columns} | {"tags.`change`": 460}
+    bar = {"type": "BAR", "metricSectionId": SECTION["uuid"], "runsCountToCompare": 100, "deleted": False}
+    charts = [*names, *(f"change/{name}" for name in names), *costs]
     return {
         "searchFilter": f"tags.kind = 'variant' and tags.{CURRENT} = 'yes'",
         "orderByKey": f"metrics.`{LOST}`",
         "orderByAsc": False,
         "selectedColumns": columns,
         "columnOrder": columns,
-        "columnWidths": {"tags.`change`": 380},
+        "columnWidths": widths,
         "runsHiddenMode": "SHOW_ALL",
-        "compareRunCharts": [chart | {"runsCountToCompare": 100, "deleted": False} for chart in charts],
+        "compareRunCharts": [bar | {"uuid": key, "metricKey": key} for key in charts],
         "compareRunSections": [SECTION],
         "isAccordionReordered": True,
     }
