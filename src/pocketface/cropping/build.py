@@ -1,12 +1,9 @@
-"""A dataset's zip of pictures to a folder of faces: in parallel, and the same bytes however many work.
+"""A dataset's zip of pictures to a folder of faces: in parallel, the same bytes for any number of workers.
 
-The pictures are cut into shards of 256 in the order of their names. Whoever finishes one writes one file,
-whole, to a scratch folder beside the out; at the end the shards are strung together. A run that was killed
-goes on where it was, and since the scratch folder is named for all that decides the result (pictures,
-settings, code, libraries), it never goes on with stale work.
-
-The engine is Dask: processes on this machine, or those behind a scheduler's address, which must see the same
-files at the same absolute paths. Should a worker die, its shard goes to another.
+Pictures are cut into shards of 256 in the order of their names. Each is written whole to a scratch folder,
+named for all that decides the result (pictures, settings, code, libraries), from which a killed run
+continues; at the end they are joined. The engine is Dask: processes here, or behind a scheduler's address,
+which must see the same files at the same absolute paths. If a worker dies, its shard goes to another.
 """
 
 import functools

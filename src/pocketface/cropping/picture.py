@@ -3,11 +3,9 @@
     pixels = decode(path.read_bytes())                        # uint8 [H, W, 3], RGB
     pixels, reduction = decode_reduced(path.read_bytes())     # where places in the picture matter
 
-Pillow decodes, because it says when a file is cut short: OpenCV fills the rest of a JPEG with grey and
-returns it, and so does Pillow with JPEG 2000, which is therefore not read. What is not one whole still
-picture of a usable size is `Rejected`, for one of `REASONS`.
-
-A picture may be somebody else's, made to keep a machine busy, so it has a budget: `pocketface.core.budget`.
+Pillow decodes, because it notices a file that is cut short (OpenCV does not, nor Pillow with JPEG 2000, which
+is not read). What is not one whole still picture of a usable size is `Rejected`, for one of `REASONS`. Time
+and memory are bounded by `pocketface.core.budget`.
 """
 
 import io

@@ -1,17 +1,12 @@
-"""Datasets: one module each. Its name is that in `params.yaml` and `data/sources.yaml`.
+"""Datasets: one module each, by its name in `params.yaml` and `data/sources.yaml`.
 
     for record in read("utkface", Path("data/raw/utkface/files.zip")):
         record.image, record.labels, record.split
 
-A module of this package has
-
-- `LABELS`: the label columns it can fill, whether or not a given archive does;
-- `NAMES`: the names that it reads, for messages, with an example after `e.g.`; may be left out;
-- `read(archive)`: a `Record` for every picture in the archive, sorted by `image`;
-- `picture(archive, image)`, only where the pictures are not plain members of the archive.
-
-A name that is no module is a dataset of somebody's own: `pocketface data add` packs it, `labelled` reads it.
-To add one: a module here, an entry in `data/sources.yaml`, a stanza under `datasets:` in params.
+A module has `LABELS`, the label columns it can fill; `read(archive)`, a `Record` for every picture, sorted by
+`image`; optionally `NAMES`, the file names that it reads, for messages, and, where pictures are not plain
+members of the archive, `picture(archive, image)`. A name without a module is a dataset of `pocketface data
+add`, which `labelled` reads.
 """
 
 import csv

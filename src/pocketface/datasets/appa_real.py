@@ -1,18 +1,12 @@
-"""APPA-REAL: 7,591 pictures with the age in years, real and as about 38 people guessed it.
+"""APPA-REAL: 7,591 pictures with the real age in years, and as about 38 people guessed it.
 
-For every `000042.jpg` there is a `000042.jpg_face.jpg`: the labelled face, upright, with a margin of 40%. It
-is the record; where there is none, the full picture is. Ages stand in the first of these:
+The record is `000042.jpg_face.jpg`, the labelled face, upright, with a margin of 40%, or else `000042.jpg`.
+Real ages are in the first of: `gt_avg_train.csv`, `gt_avg_valid.csv`, `gt_avg_test.csv` (a row a picture:
+`file_name, real_age, ...`); `gt_train.csv`, ... (a row a guess, of which the mean is taken); `labels.csv` of
+Kaggle's cropped faces (`final_files/000042.jpg`, without a split). The official split is the folders `train`,
+`valid` (our `val`) and `test`, or the csv that lists a picture.
 
-- `gt_avg_train.csv`, `gt_avg_valid.csv`, `gt_avg_test.csv`, a row a picture: `file_name, num_ratings,
-  apparent_age_avg, apparent_age_std, real_age`;
-- `gt_train.csv`, …, a row a guess, whose mean is taken: `file_name, real_age, apparent_age, …`;
-- `labels.csv` of Kaggle's cropped faces (`final_files/000042.jpg`): `file_name, real_age`, without a split.
-
-The official split is the folders `train`, `valid` (our `val`) and `test`, or else the csv that lists a
-picture. `age` is the real age, as in every other dataset.
-
-Agustsson, Timofte, Escalera, Baro, Guyon, Rothe: Apparent and Real Age Estimation in Still Images with Deep
-Residual Regressors on APPA-REAL Database, FG 2017.
+Agustsson et al.: Apparent and Real Age Estimation in Still Images with Deep Residual Regressors, FG 2017.
 """
 
 import csv

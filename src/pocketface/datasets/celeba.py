@@ -3,13 +3,11 @@
 Beside the pictures the archive holds, as txt (the authors' release) or as csv (Kaggle's),
 
 - `list_attr_celeba`: the attributes of every picture, -1 or 1;
-- `list_eval_partition`: 0 `train`, 1 `val`, 2 `test`. This official split keeps identities apart;
-- `identity_CelebA.txt`, where it is at hand: a number for each celebrity, so that folds and intervals know
-  who is on several pictures.
+- `list_eval_partition`: 0 `train`, 1 `val`, 2 `test`; this official split keeps identities apart;
+- `identity_CelebA.txt`, optional: a number for each celebrity.
 
-A listed picture that is not there is no record: a part of the pictures is a dataset too.
-
-Liu, Luo, Wang, Tang: Deep Learning Face Attributes in the Wild, ICCV 2015.
+A listed picture that is not there is no record. Liu, Luo, Wang, Tang: Deep Learning Face Attributes in the
+Wild, ICCV 2015.
 """
 
 import zipfile

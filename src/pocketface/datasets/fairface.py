@@ -1,13 +1,11 @@
 """FairFace: 97,698 faces from Flickr as chips of dlib, seven races in about equal parts, nine age bands.
 
-The pictures, `train/1.jpg` and `val/1.jpg`, have a margin around the face of 25% or of 125%; either will do.
-Beside them lie `fairface_label_train.csv` and `fairface_label_val.csv`: `file, age, gender, race,
-service_test`. A listed picture that is not there is no record: a part of the pictures is a dataset too.
+The pictures, `train/1.jpg` and `val/1.jpg`, have a margin of 25% or 125%. Beside them lie
+`fairface_label_train.csv` and `fairface_label_val.csv`: `file, age, gender, race, service_test`. A listed
+picture that is not there is no record. The official validation part is our `test`; the official train part is
+`train` and `val` by content.
 
-The official validation part is our `test`; the official train part is `train` and `val` by content.
-
-Kärkkäinen, Joo: FairFace: Face Attribute Dataset for Balanced Race, Gender, and Age for Bias Measurement and
-Mitigation, WACV 2021.
+Kärkkäinen, Joo: FairFace: Face Attribute Dataset for Balanced Race, Gender, and Age, WACV 2021.
 """
 
 import csv

@@ -1,18 +1,12 @@
-"""FER2013: 35,887 grey faces of 48x48 pixels with one of seven expressions.
+"""FER2013: 35,887 grey faces of 48x48 pixels with one of seven expressions, in either of two layouts:
 
-It comes in two layouts, and either will do:
+- folders of expressions (`WORDS`); the official split is in Kaggle's file names
+  (`train/happy/Training_10019449.jpg`) or in a folder (`FOLDERS`), else part of train is `val`, by content;
+- `fer2013.csv` or `icml_face_data.csv`: `emotion` (0 to 6, as in `EXPRESSIONS`), `pixels` (2,304 numbers) and
+  `Usage`; records are named `fer2013.csv:00042`, by row, counted from 0.
 
-- pictures in folders of their expressions (`WORDS`). The official split is in the name of Kaggle's
-  `train/happy/Training_10019449.jpg` and `test/happy/PublicTest_10077120.jpg`, else in a folder (`FOLDERS`).
-  Where nothing is for validation, a part of train is, by content;
-- the original `fer2013.csv` or `icml_face_data.csv`: `emotion` (0 to 6, in the order of `EXPRESSIONS`),
-  `pixels` (2,304 numbers) and `Usage`. Its records are named `fer2013.csv:00042`, by row, counted from 0.
-
-The official split: Training is `train`, PublicTest `val`, PrivateTest `test`. An expression that no picture
-has is an error: its folder has an unknown name, or is missing.
-
-Goodfellow et al.: Challenges in Representation Learning: A Report on Three Machine Learning Contests, ICONIP
-2013.
+Training is `train`, PublicTest `val`, PrivateTest `test`. An expression without any picture is an error.
+Goodfellow et al.: Challenges in Representation Learning, ICONIP 2013.
 """
 
 import functools

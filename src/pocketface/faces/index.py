@@ -2,18 +2,13 @@
 
     faces = FaceSet.load(Path("data/faces/utkface"))
     rows = faces.rows("val")                       # accepted rows of a split, a DataFrame
-    pixels = faces.pixels[rows["face"]]            # uint8 [N, H, W, C]
+    pixels = faces.pixels[rows["face"]]            # uint8 [N, H, W, C], RGB or grey
 
-A folder holds
-
-- `faces.npy`: uint8 `[N, H, W, C]`, RGB or grey, the accepted crops in the order of the index: one file, as
-  DVC is slow on many, and uncompressed, as training maps it;
-- `index.parquet`: one row per source picture, rejected ones included, sorted by `image`. Columns: `image`
-  (path in the dataset), `split` (null where the picture was not read and its dataset names none), `status`
-  (`ok`, or why it is not used), `face` (row of `faces.npy`), `box` ([left, top, right, bottom] in picture
-  pixels), `source_sha` (SHA-256 of the picture's bytes), `phash` (perceptual hash of the face), `same_as`
-  (the image that counts in the place of this copy), then the dataset's labels; null where missing;
-- `crop.json`: the dataset's name and how its faces were cropped, as in the params.
+Files: `faces.npy`, the crops; `crop.json`, the dataset's name and its crop; `index.parquet`, a row per source
+picture, sorted by `image`: `image` (path in the dataset), `split` (null where unknown), `status` (`ok`, or
+why it is not used), `face` (row of `faces.npy`), `box` ([left, top, right, bottom] in picture pixels),
+`source_sha` (SHA-256 of the file), `phash` (perceptual hash of the face), `same_as` (the image that counts in
+place of this copy), then the labels.
 """
 
 import json

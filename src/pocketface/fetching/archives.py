@@ -3,13 +3,10 @@
     pack([Archive("UTKFace.tar.xz", (path,))], Path("data/raw/utkface/files.zip"))
 
 Members are streamed, in archive order, into an uncompressed zip with fixed dates: equal archives give equal
-bytes, workers get random access, and nothing an archive says can name a path on this disk. An archive with
-*one* bad member (a link, a device, an absolute path, `..`, a name that some file system takes for that of
-another, more bytes than the limits) is refused whole: whoever made it was careless or hostile, and the rest
-cannot be trusted either.
-
-An archive in an archive is opened, one level deep; its members stand below its own name,
-`fer2013.tar.gz/fer2013/fer2013.csv`. Both it and they count towards the limits.
+bytes, and no name in an archive is a path on this disk. One bad member (a link, a device, an absolute path,
+`..`, a name that some file system takes for that of another, more bytes than the limits) refuses the whole
+archive. An archive in an archive is opened, one level deep, and its members stand below its own name,
+`fer2013.tar.gz/fer2013/fer2013.csv`; both count towards the limits.
 """
 
 import bz2

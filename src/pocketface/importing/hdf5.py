@@ -3,12 +3,8 @@
     with open_layers(Path("age_model_weights.h5")) as layers:
         assign(model, layers)
 
-Its layout: a group a layer, listed in the attribute `layer_names` of the file, or of its group
-`model_weights`; in each, datasets listed in `weight_names`, `conv2d_1/kernel:0`. A nested model is one group,
-whose datasets are those of its layers.
-
-Only these lists and the arrays are looked at: neither `model_config`, in which code could hide (a Lambda
-layer is pickled there), nor what the optimizer left. Links to elsewhere, in the file or out of it, are
+`layer_names` of the file, or of its group `model_weights`, lists a group per layer (a nested model is one),
+`weight_names` of that its datasets. Nothing else is read: code could hide in `model_config`. Links are
 refused.
 """
 

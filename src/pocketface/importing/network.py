@@ -3,15 +3,10 @@
     network = read(Path("mine.keras"))
     network.shape, network.channels_first, network.outputs     # (112, 112, 3), False, {'probs': 2}
 
-| file | read by |
-|---|---|
-| `.keras`, Keras 2's `.h5` with its architecture | its JSON, checked and built again; then its weights |
-| `.onnx` | `importing.onnx_network` |
-| a folder with `saved_model.pb` | TensorFlow, once every operator in it is on the list below |
-| `.tflite`, float32 | as it is: its operators stay those of the file |
-
-None of them is trusted. What would run code of its own is refused before anything is built (a Lambda, custom
-layers, operators that read or write files), and so is what is too large; a message names the layer.
+`.keras` files, and `.h5` of Keras 2 with the architecture, are built again from their checked JSON; `.onnx`
+is read by `onnx_network`; the folder of a SavedModel by TensorFlow, once all its operators are on the list
+below; float32 `.tflite` stays as it is. Files are not trusted: code of their own (a Lambda, custom layers,
+operators that read or write files) and sizes out of bounds are refused; the message names the layer.
 """
 
 import hashlib

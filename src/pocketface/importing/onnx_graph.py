@@ -1,15 +1,11 @@
-"""The weights in an ONNX graph, as layers of Keras.
+"""The weights in an ONNX graph, as layers of Keras, in the order of computation.
 
     assign(model, read_layers(Path("age-v1.onnx")))
 
-For feed-forward networks of convolutions and dense layers, which is what dlib's become. Read in the graph's
-order, which is that of computation:
-
-- a factor and an offset per channel after a layer (dlib's affine, a batch normalisation in use) are put into
-  its kernel and bias; a plain factor before a dense layer into that one's kernel;
-- the rows of a dense layer behind a flattened map `[C, H, W]` are put into the order of `[H, W, C]`.
-
-Any other operator is refused, and so are arrays kept in other files.
+For feed-forward networks of convolutions and dense layers, as dlib's. A factor and an offset per channel
+after a layer (a batch normalisation in use) go into its kernel and bias, a plain factor before a dense layer
+into its kernel; rows of a dense layer behind a flattened map `[C, H, W]` are put into the order of `[H, W,
+C]`. Other operators, and arrays kept in other files, are refused.
 """
 
 from collections.abc import Mapping

@@ -1,11 +1,9 @@
 """An ONNX graph as a model of Keras: every operator becomes a layer, with the channels last.
 
-Tensors of four dimensions are kept as `[N, H, W, C]` throughout, so that no transposition stands between two
-convolutions; an operator that looks at the order itself (a reshape, a transposition) gets it as in the file.
-
-Two converters were tried on the versions that we lock. onnx2tf 2.6.9 pins every one of its requirements,
-wants Python 3.12, and cannot be installed beside ours. onnx2keras 0.0.25 installs, but lacks HardSwish, which
-every MobileNetV3 has, builds of Lambda layers, and calls the order that TFLite needs experimental.
+Tensors of four dimensions are `[N, H, W, C]` throughout, so that no transposition stands between two
+convolutions; an operator that depends on the order (a reshape, a transposition) gets it as in the file.
+Converters were tried on our locked versions: onnx2tf 2.6.9 pins its requirements and needs Python 3.12;
+onnx2keras 0.0.25 lacks HardSwish and builds Lambda layers.
 """
 
 import math

@@ -2,12 +2,9 @@
 
     layers = read_layers(Path("faceres.json"), Path("faceres.bin"))
 
-For feed-forward networks of convolutions and dense layers. As the converter leaves them, a batch
-normalisation is a factor and an offset per channel, which are put into the kernel and the bias of the layer
-before it.
-
-The JSON is only read: any operator not named here is refused, and so are weights that are neither float32 nor
-float16, and bytes that are more or fewer than those listed.
+For feed-forward networks of convolutions and dense layers. A batch normalisation, which the converter leaves
+as a factor and an offset per channel, goes into kernel and bias of the layer before it. Other operators,
+weights that are neither float32 nor float16, and a wrong number of bytes are refused.
 """
 
 import json

@@ -1,17 +1,14 @@
-"""Heads: what a model answers, and what its outputs mean.
+"""Heads: what a model answers, `age` in years and classes as probabilities (of an attribute: `no`, `yes`).
 
-Every head ends in its meaning: `age` in years, classes as probabilities. An attribute of CelebA is a head of
-its own, two classes `no` and `yes`. Age can be answered in three ways; an option of the model says which,
-`options: {age: expected}`:
+The option `{age: ...}` of a model is one of
 
 - `regression` (the default): one dense output and a fixed affine map to years;
-- `expected`: softmax over the ages 0 to 100 and its mean, as DEX (Rothe, Timofte, Van Gool, 2015) and
-  deepface;
-- `ordinal`: CORAL (Cao, Mirjalili, Raschka, 2020): one dense output and 100 biases give the probabilities
-  that the age is above 0, above 1, ... above 99; their sum is the expected age.
+- `expected`: softmax over the ages 0 to 100 and its mean (DEX: Rothe, Timofte, Van Gool, 2015; deepface);
+- `ordinal`: CORAL (Cao, Mirjalili, Raschka, 2020): the sum of the probabilities that the age is above 0 ...
+  99.
 
-The last two learn from more than the years, also from a band of ages (`pocketface.training.age`): in training
-a model has a second output, `age_distribution` `[N, 101]` or `age_ranks` `[N, 100]`, see `training_model`.
+In training the last two have a second output, `age_distribution` `[N, 101]` or `age_ranks` `[N, 100]`, which
+also learns from bands of ages, see `training_model` and `pocketface.training.age`.
 """
 
 from collections.abc import Mapping, Sequence

@@ -2,13 +2,10 @@
 
     made = LEVELS["int8"].make(source, settings)
 
-A level *is* what its file must hold: types of weights, activations, inputs and outputs, checked on every file
+A level is what its file must hold: types of weights, activations, inputs and outputs, checked on every file
 by `Level.check`. Its recipe, a function of `pocketface.levels.recipes` or any other of that kind, makes the
-file. To add a level: an entry in `LEVELS` and a line under `levels:` in params.
-
-TensorFlow's converter makes the levels it does well. The others are made from the exported float32 file by
-the LiteRT quantizer, which its authors recommend instead; ours measures the activations' ranges itself, see
-`pocketface.levels.ranges`. A recipe imports what it needs when it runs: this module is cheap.
+file from the exported float32 file, or with TensorFlow's converter; it imports what it needs when it runs. To
+add a level: an entry in `LEVELS` and a line under `levels:` in params.
 """
 
 from collections.abc import Callable

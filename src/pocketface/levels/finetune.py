@@ -3,10 +3,8 @@
     tuned = finetune(model, LEVELS["qat_int8"], settings, faces.tuning().pixels, calibration.pixels)
 
 Separable convolutions are split, batch normalisation is folded, and the forward pass rounds weights and
-activations as the integer file will (Jacob et al., 2018); the ranges of activations are trained with the
-weights. The teacher is the model itself (Hinton et al., 2015), so no label is needed, and a thousand train
-faces and their mirror images do. The quantizer takes the trained ranges, and the file is checked to hold
-them.
+activations as the integer file will (Jacob et al., 2018); the ranges are trained with the weights. The model
+itself is the teacher (Hinton et al., 2015), on a thousand unlabelled train faces and their mirror images.
 """
 
 from collections.abc import Mapping

@@ -3,10 +3,9 @@
     mixed = search(float32, level, ranges, True, faces.tuning(), card.outputs, {"age_mae": 0.05})
     mixed.sensitivity[0]                   # the operator that hurts most when quantized
 
-Each operator is quantized alone: what that changes in the answers, in units of their spread over the faces,
-is its sensitivity. From plain int8 on, operators go back to float, the most sensitive first, until no metric
-is worse than float32's by more than its bound; those that turn out not to be needed are quantized after all.
-The faces are train faces that no range was measured on: the bound holds on these, and on others up to chance.
+Sensitivity is how far the answers change when an operator alone is quantized, in units of their spread. From
+plain int8 on, operators go back to float, the most sensitive first, until every metric is within its bound of
+float32's on train faces that no range was measured on; those not needed in float are quantized after all.
 """
 
 from collections.abc import Collection, Mapping

@@ -1,11 +1,10 @@
-"""Numbers that an integer file answers, brought back to what the float32 file says.
+"""Corrects the numbers that an integer file answers towards those of the float32 file.
 
     file = correct(float32, made, faces.pixels, ["age"])
 
-A part of a number's rounding error is the same for all faces: an int8 file of the published age model
-answered 0.4 years too much for a newborn, 1.6 for somebody of a hundred. A factor and an offset, fitted by
-least squares on calibration faces, go into the scale and the bias of the layer that writes the number, and
-cost nothing. It is the bias correction of Nagel et al. (2019), at the end of the network, and with a factor.
+Part of the rounding error is the same for all faces (an int8 file of the published age model: 0.4 years too
+much for a newborn, 1.6 at a hundred). A factor and an offset, fitted by least squares on calibration faces,
+go into the last layer, at no cost: bias correction (Nagel et al., 2019), and a factor.
 """
 
 from collections.abc import Iterable

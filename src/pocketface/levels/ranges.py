@@ -3,12 +3,10 @@
     ranges = measure(float32, calibration.pixels, "percentile")
     ranges["compact/re_lu/Relu"]           # (0.0, 6.13)
 
-An integer tensor spends its 256 values on such a range; what lies outside is clipped. `minmax` is the least
-and the greatest value seen, `percentile` what 99.99% lie within (Wu et al., "Integer Quantization for Deep
-Learning Inference", 2020), `mse` the one of 41 shrunken versions of `minmax` with the least squared error.
-
-The LiteRT quantizer's own calibration is a moving average of each face's extremes: on faces that are not all
-as bright it clips the brightest. On an age model it cost 2.4 years of MAE where `minmax` cost 0.16.
+`minmax` is the least and the greatest value seen, `percentile` what 99.99% lie within (Wu et al., "Integer
+Quantization for Deep Learning Inference", 2020), `mse` the one of 41 shrunken versions of `minmax` with the
+least squared error. The LiteRT quantizer's own calibration, a moving average of each face's extremes, clips
+the brightest faces: on an age model it cost 2.4 years of MAE where `minmax` cost 0.16.
 """
 
 from collections.abc import Iterator

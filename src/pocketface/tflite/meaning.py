@@ -3,9 +3,8 @@
     file = bound(file, card)                       # as `convert` does
     runner = opened(Path("variants/age_gender/int8/model.tflite"), card)
 
-A card can be changed, or land beside another file. So crop, input and outputs (labels, in their order) also
-stand in the file, as JSON in its metadata under `NAME`: they survive copying, no runtime reads them, and a
-rebuild repeats them. This finds mistakes and damage; whoever writes both on purpose is believed.
+Crop, input and outputs (labels, in their order) are also in the file, as JSON in its metadata under `NAME`,
+since a card can be changed or land beside another file. This finds mistakes and damage, not an attacker.
 """
 
 import json

@@ -1,9 +1,7 @@
-"""Running a `.tflite` file with LiteRT.
+"""Running a `.tflite` file with LiteRT, on its default CPU kernels (XNNPACK).
 
     runner = Runner(Path("variants/expression/int8/model.tflite"), threads=2)
     answers = runner(pixels)               # {'expression': float32 [N, 7]}
-
-The kernels are LiteRT's defaults on a CPU (XNNPACK, named in every results table as `KERNELS`).
 
 A file may take and give integers: `Runner` applies the scale and zero point that the file declares, so that
 pixels go in and meaning comes out at every level.

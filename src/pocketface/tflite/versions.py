@@ -2,8 +2,7 @@
 
     needed("FULLY_CONNECTED", "INT8 per channel")     # Need(version=10, runtime='2.13.0')
 
-A runtime refuses an operator whose version is above those that it knows; nothing else keeps it from running
-an operator that it misreads. The versions are TensorFlow's (`op_version.cc` and `runtime_version.cc` in
+The versions are TensorFlow's (`op_version.cc` and `runtime_version.cc` in
 tensorflow/compiler/mlir/lite/tools/versioning). Where these let a runtime answer wrongly or crash, they are
 higher, and the runtime is the first that was seen to take the version: `benchmarks/old_runtimes.py`.
 """
