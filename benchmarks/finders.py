@@ -30,7 +30,7 @@ from pocketface.cropping.blazeface import overlap
 from pocketface.cropping.crop import cut_face
 from pocketface.cropping.detect import Face, detect
 from pocketface.cropping.picture import decode
-from pocketface.evaluation.finding import aligned
+from pocketface.evaluation.face_search import aligned
 from pocketface.evaluation.variants import Variant, open_variant
 from pocketface.faces import seen
 from pocketface.faces.view import view

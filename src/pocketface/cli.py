@@ -267,7 +267,7 @@ def evaluate(
         pocketface evaluate --model my.tflite --data faces.csv --detect none
     """
     from pocketface.core.files import write_json
-    from pocketface.evaluation.finding import Search
+    from pocketface.evaluation.face_search import Search
     from pocketface.evaluation.labelled import evaluate_pictures
     from pocketface.evaluation.variants import open_variants
 
@@ -855,7 +855,7 @@ def _draw(row: dict[str, Any], place: Path) -> None:
 
 def _described(row: dict[str, Any]) -> list[str]:
     """A picture's answers as lines for a person."""
-    from pocketface.evaluation.finding import REASONS
+    from pocketface.evaluation.face_search import REASONS
 
     if not row["faces"]:
         return [shown(f"{row['path']}: {row.get('detail') or REASONS[row['status']]}")]

@@ -18,7 +18,7 @@ from pocketface.cards import ModelCard
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import written_whole
 from pocketface.core.labels import Output
-from pocketface.evaluation.finding import REASONS, Search, look
+from pocketface.evaluation.face_search import REASONS, Search, look
 
 UNSEEN = ("InputLayer", "Dropout", "Flatten", "ZeroPadding2D", "Rescaling", "GetItem", "Concatenate")
 WIDE, TILE, GAP = 8, 72, 4

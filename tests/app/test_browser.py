@@ -23,7 +23,7 @@ from pocketface.app import site
 from pocketface.app.serve import server
 from pocketface.cropping.crop import cut_face
 from pocketface.cropping.picture import decode
-from pocketface.evaluation.finding import aligned
+from pocketface.evaluation.face_search import aligned
 from pocketface.evaluation.variants import open_variant
 from pocketface.faces.view import view
 

@@ -6,7 +6,7 @@ import pytest
 from colour_variants import paint
 from pocketface.core.errors import PocketfaceError
 from pocketface.evaluation import labelled
-from pocketface.evaluation.finding import Search
+from pocketface.evaluation.face_search import Search
 from pocketface.evaluation.labelled import evaluate_pictures
 from pocketface.evaluation.variants import open_variants
 

@@ -32,7 +32,7 @@ from pocketface.core import outs
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import parse_json, read_text, sha256, write_json, written_whole
 from pocketface.cropping import detect
-from pocketface.evaluation.finding import aligned
+from pocketface.evaluation.face_search import aligned
 from pocketface.faces.view import window
 from pocketface.study import load_study
 from pocketface.synthetic import scenes

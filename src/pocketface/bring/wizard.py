@@ -34,7 +34,7 @@ from pocketface.core.files import write_json, written_whole
 from pocketface.core.hashing import unit_hash
 from pocketface.core.labels import NUMBERS
 from pocketface.evaluation.evaluate import evaluate_variant
-from pocketface.evaluation.finding import REASONS, Detect, Search, look_at
+from pocketface.evaluation.face_search import REASONS, Detect, Search, look_at
 from pocketface.evaluation.label_csv import PATH
 from pocketface.evaluation.predict import files_in
 from pocketface.faces.calibrate import Calibration
@@ -105,7 +105,7 @@ def quantize(
         said: what is known of its heads.
         levels: which; by default all but the `SLOW` ones.
         size: side of what a network sees that takes any size.
-        detect: where the face is, see `pocketface.evaluation.finding.Search`.
+        detect: where the face is, see `pocketface.evaluation.face_search.Search`.
         workers: processes that search for faces.
         say: told a line at a time.
 

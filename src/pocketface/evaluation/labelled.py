@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from pocketface.core.errors import PocketfaceError
-from pocketface.evaluation.finding import REASONS, Search, look_at
+from pocketface.evaluation.face_search import REASONS, Search, look_at
 from pocketface.evaluation.label_csv import COLUMNS, PATH, read_labels
 from pocketface.evaluation.variants import Variant, second_to
 from pocketface.metrics.answers import answerable, varies
@@ -34,7 +34,7 @@ def evaluate_pictures(
         variants: of those that answer the same, the first one is measured.
         labels: a csv, see `pocketface.evaluation.label_csv`; its paths are relative to its folder.
         search: where the face is.
-        workers: processes that search for faces, see `pocketface.evaluation.finding.look_at`.
+        workers: processes that search for faces, see `pocketface.evaluation.face_search.look_at`.
 
     Returns:
         `models` (name -> heads), `n` (pictures answered), `rejected` (a list of `path` and `reason`),

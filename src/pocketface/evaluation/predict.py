@@ -13,7 +13,7 @@ from typing import Any
 from pocketface.core.errors import PocketfaceError
 from pocketface.cropping.picture import SIGNATURE_BYTES, is_picture
 from pocketface.datasets import PICTURE_SUFFIXES
-from pocketface.evaluation.finding import DETECTOR, NO_FACE, REASONS, Search, look_at
+from pocketface.evaluation.face_search import DETECTOR, NO_FACE, REASONS, Search, look_at
 from pocketface.evaluation.variants import Variant, second_to
 from pocketface.faces.settings import Detector
 
@@ -64,11 +64,11 @@ def predict(
     Args:
         variants: the models.
         files: picture files.
-        workers: processes that search for faces, see `pocketface.evaluation.finding.look_at`.
+        workers: processes that search for faces, see `pocketface.evaluation.face_search.look_at`.
         detector: what finds the faces.
 
     Yields:
-        Per file `path`, `status` (`ok`, or one of `pocketface.evaluation.finding.REASONS`) and `faces`,
+        Per file `path`, `status` (`ok`, or one of `pocketface.evaluation.face_search.REASONS`) and `faces`,
         largest first: `box` [left, top, right, bottom] in the file's own pixels, turned upright, and per
         head its answer, and for classes `HEAD_probability`, the share given to that answer. Where several
         models answer a head, the first one's is the answer; `second_opinions` then has an entry per other

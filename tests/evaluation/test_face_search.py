@@ -10,8 +10,8 @@ import drawn_datasets as drawn
 from colour_variants import png
 from pocketface.core.errors import PocketfaceError
 from pocketface.cropping.picture import decode_reduced
-from pocketface.evaluation import finding
-from pocketface.evaluation.finding import REASONS, Search, aligned, find, look, look_at
+from pocketface.evaluation import face_search
+from pocketface.evaluation.face_search import REASONS, Search, aligned, find, look, look_at
 from pocketface.faces.settings import Crop, Input
 from pocketface.faces.view import view, window
 
@@ -114,8 +114,8 @@ def test_an_address_is_no_file(address):
 
 
 def test_processes_find_the_same_in_the_same_order(two_people, tmp_path, monkeypatch):
-    monkeypatch.setattr(finding, "TRIED", 0)
-    monkeypatch.setattr(finding, "WORTH_A_POOL", -1)
+    monkeypatch.setattr(face_search, "TRIED", 0)
+    monkeypatch.setattr(face_search, "WORTH_A_POOL", -1)
     (tmp_path / "one.jpg").write_bytes(drawn.jpeg(drawn.scene(BOB)))
     files = [two_people, tmp_path / "none.jpg", tmp_path / "one.jpg"]
     one, many = (list(look_at(files, [(CHIP, SMALL)], Search(), workers=n)) for n in (1, 2))
@@ -128,10 +128,10 @@ def test_processes_find_the_same_in_the_same_order(two_people, tmp_path, monkeyp
 UNGUARDED = """
 import sys
 from pathlib import Path
-from pocketface.evaluation import finding
+from pocketface.evaluation import face_search
 files = [Path("none.jpg")] * 99
-finding.WORTH_A_POOL = -1
-print(len(list(finding.look_at(files, [], finding.Search(), *map(int, sys.argv[1:])))))
+face_search.WORTH_A_POOL = -1
+print(len(list(face_search.look_at(files, [], face_search.Search(), *map(int, sys.argv[1:])))))
 """
 
 
@@ -153,8 +153,8 @@ def killed(path: Path, **_: object) -> None:
 
 
 def test_a_killed_worker_is_told_as_it_was(monkeypatch):
-    monkeypatch.setattr(finding, "TRIED", 0)
-    monkeypatch.setattr(finding, "WORTH_A_POOL", -1)
-    monkeypatch.setattr(finding, "look", killed)
+    monkeypatch.setattr(face_search, "TRIED", 0)
+    monkeypatch.setattr(face_search, "WORTH_A_POOL", -1)
+    monkeypatch.setattr(face_search, "look", killed)
     with pytest.raises(PocketfaceError, match="killed by SIGKILL, as the system does when memory runs out"):
         list(look_at([Path("a.jpg")] * 2, [], Search(), workers=2))

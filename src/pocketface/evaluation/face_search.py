@@ -34,7 +34,7 @@ from pocketface.faces.settings import Crop, Detector, Input
 from pocketface.faces.view import view
 
 DETECTOR: Detector = "blazeface"
-"""What finds faces where nobody says what; benchmarks/README.md compares it with dlib's."""
+"""The default detector; docs/finding.md compares it with dlib's."""
 
 SMALLEST_SEARCHED = 80
 """Pixels. A smaller picture has no room for a face that is seen well, so `auto` takes it as a face crop."""
