@@ -12,7 +12,7 @@ bundle/cards/*.json             their cards
 
 Names of models and cards hold a piece of the file's SHA-256, so that a page that keeps files for offline use
 never shows an old one for a new one. How a model's faces are cut is worked out here, by the same code as
-everywhere, and told in numbers.
+everywhere.
 """
 
 import hashlib
