@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from fake_outs import Outs, write_outs
-from pocketface.tracking import contents, publish, store
+from pocketface.tracking import publish, run_data, store
 
 
 @pytest.fixture(scope="session")
@@ -32,5 +32,5 @@ def outs(whole_outs, monkeypatch) -> Outs:
         return store.client.create_logged_model(store.experiment, variant.level, run).model_id
 
     monkeypatch.setattr(publish, "log_model", log_model)
-    monkeypatch.setattr(contents, "confusions", lambda study, variant, root: ())
+    monkeypatch.setattr(run_data, "confusions", lambda study, variant, root: ())
     return whole_outs

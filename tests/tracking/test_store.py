@@ -13,8 +13,7 @@ from fake_outs import STUDY, Outs, write_evaluation, write_outs, write_results
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import sha256
 from pocketface.published import folder as published
-from pocketface.tracking import contents as contents_of_runs
-from pocketface.tracking import store
+from pocketface.tracking import run_data, store
 from pocketface.tracking.publish import track
 
 ODD = "a b's & é @x"
@@ -25,7 +24,7 @@ ODD = "a b's & é @x"
 def outs(tmp_path, empty_database, monkeypatch) -> Outs:
     """The outs of one model in a folder that can be moved; its files run."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setattr(contents_of_runs, "confusions", lambda study, variant, root: ())
+    monkeypatch.setattr(run_data, "confusions", lambda study, variant, root: ())
     one = STUDY | {"models": {"age_gender": STUDY["models"]["age_gender"]}}
     made = write_outs(tmp_path / "first place", one)
     shutil.copy(empty_database, made.root / "mlflow.db")

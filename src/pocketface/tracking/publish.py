@@ -28,7 +28,7 @@ from pocketface.report.outs import Results, Variant
 from pocketface.report.text import measured_on
 from pocketface.results.table import LATENCY, LATENCY_RATIO
 from pocketface.study import Study
-from pocketface.tracking import contents, view
+from pocketface.tracking import run_data, view
 from pocketface.tracking.champion import ALIAS, crown
 from pocketface.tracking.folds import publish_folds
 from pocketface.tracking.live import MODEL_KEY, WEIGHTS, curve_points, model_params, model_tags
@@ -216,7 +216,7 @@ class _Publishing:
         else:
             run_id = run.info.run_id
         _log_history(store, run_id, folder / "history.csv")
-        trained_on = contents.inputs(self.study.trained_on(model), "training", self.root)
+        trained_on = run_data.inputs(self.study.trained_on(model), "training", self.root)
         store.client.log_inputs(run_id, trained_on)
         store.files(run_id, [folder / CARD, folder / "history.csv"])
         store.log(run_id, tags=identity)
@@ -251,7 +251,7 @@ class _Publishing:
             self.published[name] = self._create(variant, {CONTENT_KEY: key, TIMING_KEY: timing_key})
         run_id, model_id = self.published[name]
         if what == "updated":
-            timings = contents.timings(variant)
+            timings = run_data.timings(variant)
             self.store.log(run_id, metrics=timings, tags={TIMING_KEY: timing_key}, model_id=model_id)
         self.current.add(run_id)
         self.done[what].append(name)
@@ -276,24 +276,24 @@ class _Publishing:
             "status": "failed" if variant.reason else "ok",
             NOTE_TAG: variant.reason or level.summary,
             **({"reason": variant.reason} if variant.reason else {}),
-            **contents.verdicts(variant, study.margins),
+            **run_data.verdicts(variant, study.margins),
             view.CURRENT: "yes",
         }
         # The level first: MLflow cuts long names at their end.
         run, model_id = store.create(f"{variant.level} {variant.model}", tags | keys), None
         store.files(run, [variant.folder / CARD])
         if not variant.reason:
-            store.client.log_inputs(run, contents.inputs(variant.datasets, "evaluation", self.root))
-            for name, table in contents.result_tables(variant).items():
+            store.client.log_inputs(run, run_data.inputs(variant.datasets, "evaluation", self.root))
+            for name, table in run_data.result_tables(variant).items():
                 store.client.log_table(run, table, f"tables/{name}.json")
-            for head, picture in contents.confusions(study, variant, self.root):
+            for head, picture in run_data.confusions(study, variant, self.root):
                 store.client.log_image(run, picture, key=f"confusion/{head}")
             model_id = log_model(store, run, variant)
         settings = flat({"level": study.levels[variant.level].model_dump(mode="json")})
         store.log(
             run,
-            metrics=contents.metrics(variant, study.margins) | contents.timings(variant),
-            params=contents.counts(variant)
+            metrics=run_data.metrics(variant, study.margins) | run_data.timings(variant),
+            params=run_data.counts(variant)
             | {"level": variant.level}
             | settings
             | model_params(study, variant.model),

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from pocketface.results.table import Row
-from pocketface.tracking.contents import LATENCY_MS, LOST, SIZE_MB, name_of
+from pocketface.tracking.run_data import LATENCY_MS, LOST, SIZE_MB, name_of
 from pocketface.tracking.store import NOTE_TAG, Store
 
 NAME, KEY, PORT = "Variants: what each level lost", "variants", 5000
