@@ -1,23 +1,18 @@
-"""The whole job in one command: `dvc repro`, but warm, and in lanes.
+"""The whole job in one command: `dvc repro`, but with forked stages and in parallel lanes.
 
     run(study)                             # the graph of params.yaml
     run(study, ["report"])                 # up to a stage
 
-DVC starts a process for every stage, and a study has more than a hundred. Most compute for a second or two,
-after they have imported TensorFlow for five. So this process imports it once, and while DVC is at work, the
-`python` that DVC finds is a small client: it hands its arguments, environment and terminal over to this
-process, which forks, and the fork runs the stage's script. DVC sees the same commands, dependencies and outs
-as ever, and the bytes are those of plain `dvc repro` (`tests/pipeline` compares them). Nothing is computed
-before the fork, only imported. Where processes cannot fork, the stages run cold.
+DVC starts a process for every stage, and most stages import TensorFlow for longer than they compute. So this
+process imports it once; the `python` that DVC finds is a small client that hands its arguments, environment
+and terminal over, and a fork of this process runs the script. DVC sees the same commands, dependencies and
+outs, and the bytes are those of plain `dvc repro` (`tests/pipeline` compares them). Where processes cannot
+fork, stages run as usual.
 
-DVC runs one stage after another, and most keep one core busy. So datasets, and then models with their
-variants, are made in as many *lanes* as there are `jobs`, each a DVC of its own. Plain `dvc repro` follows
-and does what is left: latencies, for which the machine should be quiet, the report, and what a lane failed
-at. A lane's DVC is silent; what fails for good, the last one explains.
-
-However this process ends, DVC and the stages end with it, and what was done stays done: the next run goes on
-from there. Their temporary files are in a folder of its own, which is removed at its end, or if it was
-killed, by the next run.
+Datasets, and then models with their variants, are made in as many *lanes* as there are `jobs`, each a silent
+DVC. Plain `dvc repro` follows: latencies, for which the machine should be idle, the report, and what a lane
+failed at, with its message. However this process ends, DVC and the stages end with it, and the next run
+continues; temporary files are in a folder that is removed at the end, or by the next run.
 """
 
 import importlib

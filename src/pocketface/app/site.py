@@ -3,16 +3,14 @@
     write(Path("site"), models(), runtime())
 
 index.html, *.js, ...           the page, src/pocketface/app/page
-sw.js                           keeps all of it for use without a network; knows its files and version
+sw.js                           keeps all of it for offline use; knows its files and version
 sample.jpg                      synthetic faces to try
 litert/                         LiteRT.js, see `pocketface.app.runtime`
 bundle/index.json               what there is: detector, alignment, variants
 bundle/models/*.tflite          the pipeline's own files, byte for byte, and BlazeFace
 bundle/cards/*.json             their cards
 
-Names of models and cards hold a piece of the file's SHA-256, so that a page that keeps files for offline use
-never shows an old one for a new one. How a model's faces are cut is worked out here, by the same code as
-everywhere.
+Names of models and cards hold a piece of the file's SHA-256, so that an offline page never shows an old one.
 """
 
 import hashlib

@@ -3,10 +3,9 @@
     variant = open_variant(Path("variants/age_gender/int8"))
     variant.decode(variant.runner(pixels))
 
-A model is a variant's folder, its `model.tflite` with the card beside it, or a bare `.tflite` file. Of a
-bare file, what it says of itself holds (see `pocketface.tflite.meaning`); if it says nothing, the signature
-tells the size of the faces and, by the names `age`, `gender` and `expression`, what it answers, how its faces
-should be cropped is assumed to be the default, and the variant is `unchecked`.
+A model is a variant's folder, its `model.tflite` with the card beside it, or a bare `.tflite` file, which is
+understood by its metadata (`pocketface.tflite.meaning`) or else by its signature: the size of the faces and
+the names `age`, `gender` and `expression`; the crop is then the default, and the variant is `unchecked`.
 """
 
 from collections.abc import Sequence
