@@ -4,7 +4,7 @@
     python research/restate.py age_gender expression
 
 with the params of the study that a model's card names. It was needed once: what was published before pictures
-were compared had been measured on copies of train faces too. A card keeps the figures of then as `before` and
+were compared had been measured on copies of train faces too. A card keeps the earlier metrics as `before` and
 gets those of now: of the files in its folder, and of the levels that conversion alone makes from its weights.
 Levels that need more are left out.
 """
@@ -83,7 +83,7 @@ def _unseen(faces: FaceSet, known: np.ndarray) -> FaceSet:
     return replace(faces, index=faces.index.assign(split=index["split"].where(~unseen, "val")))
 
 
-def _measured(variant: Path, views: Path, old: published.LevelFigures) -> published.LevelFigures:
+def _measured(variant: Path, views: Path, old: published.LevelResult) -> published.LevelResult:
     tables = evaluate_variant(variant, views)[1].groupby("dataset")
     found = {str(name): summary(table.dropna(axis=1, how="all")) for name, table in tables}
     file = variant / "model.tflite"

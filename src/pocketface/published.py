@@ -27,7 +27,7 @@ LICENCE_NOTE = (
 )
 
 
-class LevelFigures(Strict):
+class LevelResult(Strict):
     """What one level of a published model reached.
 
     Attributes:
@@ -71,7 +71,7 @@ class PublishedCard(ModelCard):
     weights_sha256: Sha256
     weights_dtype: Literal["float32", "float16"] = "float32"
     tested: str | None = None
-    levels: dict[str, LevelFigures]
+    levels: dict[str, LevelResult]
 
 
 def folder() -> Path:

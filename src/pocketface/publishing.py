@@ -18,7 +18,7 @@ from pocketface.faces import seen
 from pocketface.faces.index import FaceSet
 from pocketface.faces.selection import save, select
 from pocketface.metrics.measures import measure
-from pocketface.published import DEFAULT_LEVEL, WEIGHTS, LevelFigures, PublishedCard
+from pocketface.published import DEFAULT_LEVEL, WEIGHTS, LevelResult, PublishedCard
 from pocketface.results.table import AGAINST_BEST, FACES, RESULTS, Table
 from pocketface.study import Study, load_study
 
@@ -155,7 +155,7 @@ def _tested(
 
 def _measured(
     table: Table, variant: VariantCard, included: bool, test: dict[str, dict[str, float]]
-) -> LevelFigures:
+) -> LevelResult:
     metrics: dict[str, dict[str, float]] = {}
     groups: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
     faces: dict[str, int] = {}
@@ -169,7 +169,7 @@ def _measured(
             faces[row.dataset] = int(row.value)
         else:
             metrics.setdefault(row.dataset, {})[row.metric] = row.value
-    return LevelFigures(
+    return LevelResult(
         size_bytes=variant.size_bytes,
         sha256=variant.sha256,
         included=included,

@@ -118,7 +118,7 @@ def test_a_refusal_is_final_and_says_what_to_do(site: Site, target: Path, status
     assert len(site.asked) == 1
 
 
-def test_nobody_listening_is_told(tmp_path: Path):
+def test_a_closed_port_is_an_error(tmp_path: Path):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/a.tar"

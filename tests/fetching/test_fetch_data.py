@@ -85,11 +85,11 @@ def test_bad_input_is_one_line_and_exit_status_2(tmp_path: Path):
     assert not (root / "data/raw").exists()
 
 
-def test_photographs_of_nobody_are_rendered(tmp_path: Path):
+def test_synthetic_photographs_are_rendered(tmp_path: Path):
     root = repository(tmp_path, b"")
     shutil.copytree(published.folder() / "faces-generator", root / "weights/faces-generator")
     rendered = {"generator": "weights/faces-generator", "photographs": 3, "seed": 7}
-    source = {"title": "nobody", "licence": "none", "rendered": rendered}
+    source = {"title": "synthetic", "licence": "none", "rendered": rendered}
     (root / "data/sources.yaml").write_text(yaml.safe_dump({"datasets": {"faces": source}}))
     done = run(root)
     assert (done.returncode, done.stdout) == (0, "data/raw/faces/files.zip: 3 files\n"), done.stderr

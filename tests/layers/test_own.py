@@ -69,7 +69,7 @@ def test_preprocessing_and_meaning_are_in_the_graph(nchw):
             np.testing.assert_allclose(theirs_around[head], wanted[head], rtol=1e-4, atol=1e-4)
 
 
-def test_an_age_of_nought_to_one_and_ranks():
+def test_an_age_of_0_to_1_and_ranks():
     number = OwnHead(kind="number", range=(0, 116)).pieces("age", 1)
     ranks = OwnHead(kind="ordinal", range=(0, 100)).pieces("age", 100)
     assert np.array([[0.5]]) @ number.kernel + number.bias == pytest.approx(58)

@@ -12,7 +12,7 @@ LEVEL = LEVELS["qat_int8"]
 
 
 def shake(model: keras.Model) -> keras.Model:
-    """Weights and statistics as a training might leave them: none is nought or one."""
+    """Weights and statistics as a training might leave them: none is 0 or 1."""
     random = np.random.default_rng(0)
     model.set_weights(
         [w + random.uniform(0.05, 0.3, w.shape) * (np.std(w) + 0.5) for w in model.get_weights()]

@@ -25,9 +25,9 @@ def faces() -> calibrate.Calibration:
 
 @pytest.fixture(scope="module")
 def badly(faces) -> tuple[TFLiteFile, dict]:
-    """A model that int8 ruins, and its ranges: a huge weight on a feature that is always nought.
+    """A model that int8 ruins, and its ranges: a huge weight on a feature that is always 0.
 
-    In float it changes nothing; in int8 the other weights of the head all round to nought beside it.
+    In float it changes nothing; in int8 the other weights of the head all round to 0 beside it.
     """
     plan = study(epochs=6)
     model = fit(plan, "small", [face_set(train=120)], "research only").model
@@ -105,7 +105,7 @@ def vgg_like(pixels: np.ndarray) -> keras.Model:
     """Thirteen convolutions in a row without normalisation, two of them out of balance.
 
     Channels of these write on scales a thousand times apart, and the next layer evens that out: in float the
-    function is the same. An integer tensor has one scale, beside which the small channels round to nought.
+    function is the same. An integer tensor has one scale, beside which the small channels round to 0.
     """
     keras.utils.set_random_seed(3)
     image = keras.Input((16, 16, 3), name="image")

@@ -19,7 +19,7 @@ def faces() -> np.ndarray:
 def float32() -> TFLiteFile:
     """Convolutions of every kind: plain, strided, dilated, depthwise; and a dense layer.
 
-    The second and the third have a bias of nought, of the same length: the converter keeps one for both.
+    The second and the third have a bias of 0, of the same length: the converter keeps one for both.
     """
     keras.utils.set_random_seed(2)
     image = keras.Input((16, 16, 3), name="image")
@@ -58,7 +58,7 @@ def test_each_layer_has_a_bias_of_its_own(float32, faces) -> None:
 
 
 def test_what_a_layer_makes_its_own_has_a_scale_of_its_own(float32) -> None:
-    """Two layers share a bias of nought; the scale of one is changed, and not that of the other."""
+    """Two layers share a bias of 0; the scale of one is changed, and not that of the other."""
     model = quantize(float32, LEVELS["int4_weights"]).copy()
     layers = list(rounding._weighted(model))
     first, second = next(

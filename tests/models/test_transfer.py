@@ -107,7 +107,7 @@ def test_what_came_from_caffe_sees_blue_first() -> None:
     np.testing.assert_allclose(seen[0, 0, 0], [3 - 103.939, 2 - 116.779, 1 - 123.68], rtol=1e-6)
 
 
-def test_imagenets_mean_becomes_nought_and_its_deviation_one() -> None:
+def test_imagenets_mean_becomes_0_and_its_deviation_1() -> None:
     image = keras.Input((1, 1, 3))
     mean, deviation = np.array(backbones.IMAGENET_MEAN), np.array(backbones.IMAGENET_DEVIATION)
     faces = np.stack([mean, mean + deviation])[:, None, None].astype(np.float32)
