@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 from PIL import Image
@@ -15,7 +16,7 @@ from typer.testing import CliRunner, Result
 
 import drawn_datasets as drawn
 from colour_variants import paint, variant_folder
-from fake_outs import STUDY, write_sources
+from fake_outs import STUDY, Outs, write_outs, write_results, write_sources
 from pocketface.cards import MODEL_FILE
 from pocketface.cli import app
 from pocketface.cropping.picture import decode
@@ -413,41 +414,70 @@ def test_published_models_are_named_from_anywhere(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def checked(tmp_path, monkeypatch) -> Path:
-    """A folder with a study and its results, made the working directory; the file with the results."""
+def checked(tmp_path, monkeypatch) -> Outs:
+    """A folder with a study and its outs, made the working directory."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(STUDY))
-    return measured(6.5)
+    return write_outs(tmp_path, faces=40)
 
 
-def measured(age_mae: float) -> Path:
-    """Writes the results of a study with one variant."""
-    row = Row("age_gender", "int8", "age_mae", "utkface", value=age_mae)
-    Table((Row("age_gender", "int8", "status"), row)).write(RESULTS)
-    return RESULTS.absolute()
+def older(outs: Outs, years: float) -> None:
+    """Adds years to every age that int8 answers."""
+    path = outs.root / "evaluation/age_gender/int8/predictions.parquet"
+    table = pd.read_parquet(path)
+    table.assign(age_pred=table["age_pred"] + years).to_parquet(path, index=False)
+    write_results(outs)
 
 
 def test_check_compares_with_the_baseline_and_takes_it_over(checked):
     refused = run("check")
     assert refused.exit_code == 2
-    assert "no baseline for study tiny; make one with `pocketface check --update`" in refused.stderr
-    assert "+    int8:" in run("check", "--update").stdout
+    assert "no baseline for study tiny; `pocketface check --update` makes one" in refused.stderr
+    assert run("check", "--update").stdout == "the first baseline with answers\n"
     assert run("check").exit_code == 0
-    measured(7.5)
+    older(checked, 9)
     worse = run("check", "--junit", "new/check.xml", "--markdown", "check.md")
     assert worse.exit_code == 1
-    assert "age_gender/int8 utkface.age_mae: was 6.5, is 7.5" in worse.stdout
+    assert "look at stage evaluate first" in worse.stdout
+    assert "age_gender/int8: 58 of 58 answers to age moved (100.0%); 1 may" in worse.stdout
     assert "<failure" in Path("new/check.xml").read_text()
     assert "The gate **fails**" in Path("check.md").read_text()
+    accepted = run("check", "--update")
+    assert accepted.exit_code == 0 and "58 of 58 answers to age moved" in accepted.stdout
+
+
+def test_a_read_only_checkout_is_checked(checked):
+    run("check", "--update")
+    folders = [path for path in (checked.root, *checked.root.rglob("*")) if path.is_dir()]
+    before = {path: path.stat().st_mtime_ns for path in folders}
+    assert run("check").exit_code == 0
+    assert {path: path.stat().st_mtime_ns for path in folders} == before, "nothing is written"
 
 
 def test_check_update_does_not_bless_what_breaks_a_limit(checked):
     run("check", "--update")
     baseline = Path("baselines/tiny.yaml")
-    baseline.write_text(baseline.read_text().replace("rules:", "rules:\n  age_mae: {ceiling: 6}"))
+    baseline.write_text(baseline.read_text().replace("rules: {}", "rules: {ceilings: {utkface.age_mae: 1}}"))
     refused = run("check", "--update")
     assert refused.exit_code == 1
-    assert "is 6.5, allowed at most 6" in refused.stdout
+    assert "at most 1 is asked" in refused.stdout
+
+
+def test_tables_of_answers_are_checked_without_a_repository(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    table = pd.DataFrame({"face": range(40), "head": "pet", "truth": "cat", "answer": "cat"})
+    table.to_csv("a.csv", index=False)
+    table.assign(answer=["dog"] * 9 + ["cat"] * 31, truth=["dog"] * 9 + ["cat"] * 31).to_csv(
+        "b.csv", index=False
+    )
+    assert run("check", "--baseline", "a.csv", "--answers", "a.csv").exit_code == 0
+    worse = run("check", "--baseline", "b.csv", "--answers", "a.csv")
+    assert worse.exit_code == 1 and "9 of 40 faces have other labels" in worse.stdout
+    assert "9 of 40 answers to pet moved" in worse.stdout
+    assert run("check", "--answers", "a.csv").exit_code == 2
+    refused = run("check", "--baseline", "a.csv", "--answers", "b.csv")
+    assert (
+        refused.exit_code == 2 and "answers 'dog', a class that the baseline does not know" in refused.stderr
+    )
 
 
 def test_commands_find_the_repository_from_a_folder_in_it(checked, tmp_path, monkeypatch):
@@ -465,7 +495,7 @@ def test_commands_find_the_repository_from_a_folder_in_it(checked, tmp_path, mon
     assert (tmp_path / "baselines/tiny.yaml").is_file()
     assert (tmp_path / "own/figures/check.xml").is_file(), "what a person names is where they are"
     assert "utkface " in within("data", "list").stdout
-    checked.write_text("{")
+    Path(tmp_path / RESULTS).write_text("{")
     assert "results/results.parquet: not a results table" in within("track").stderr
     assert "results/results.parquet: not a results table" in within("choose").stderr
     chosen = within("choose", "--study", "../../params.yaml", "--from", "../../results/results.parquet")
@@ -473,6 +503,7 @@ def test_commands_find_the_repository_from_a_folder_in_it(checked, tmp_path, mon
 
 
 def test_track_says_what_it_is_missing(checked, monkeypatch):
+    Table((Row("age_gender", "int8", "status"),)).write(RESULTS)
     refused = run("track")
     assert refused.exit_code == 2
     assert "results.parquet: of age_gender, not of study tiny" in refused.stderr
@@ -539,7 +570,7 @@ PUBLISHED = "report: open reports/tiny/index.html\ntracked\n"
 def test_run_checks_and_publishes_and_a_new_study_has_no_baseline(ran):
     result = run("run")
     assert result.exit_code == 0
-    assert "no baseline for study tiny; make one with `pocketface check --update`" in result.stdout
+    assert "no baseline for study tiny; `pocketface check --update` makes one" in result.stdout
     assert result.stdout.endswith(PUBLISHED)
     run("check", "--update")
     result = run("run")
@@ -549,14 +580,14 @@ def test_run_checks_and_publishes_and_a_new_study_has_no_baseline(ran):
 
 def test_run_publishes_what_the_gate_refuses(ran, checked):
     run("check", "--update")
-    measured(7.5)
+    older(checked, 9)
     result = run("run")
     assert result.exit_code == 1
-    assert "was 6.5, is 7.5" in result.stdout and result.stdout.endswith(PUBLISHED)
+    assert "answers to age moved" in result.stdout and result.stdout.endswith(PUBLISHED)
     Path("baselines/tiny.yaml").write_text("models: [")
     result = run("run")
     assert result.exit_code == 2
-    assert "baselines/tiny.yaml: not valid YAML" in result.stderr and result.stdout.endswith(PUBLISHED)
+    assert "baselines/tiny.yaml: not a baseline (while parsing" in result.stderr and result.stdout.endswith(PUBLISHED)
 
 
 def test_run_publishes_again_only_what_is_new(ran, tmp_path):

@@ -14,7 +14,7 @@ from fake_outs import STUDY, Outs, write_outs, write_results
 from pocketface.cards import VariantCard, read_card, write_card
 from pocketface.core.errors import PocketfaceError
 from pocketface.gate import Incomparable, NoBaseline, answers, check, check_tables, update
-from pocketface.gate.baseline import Rules
+from pocketface.gate.baseline import Baseline, Rules
 from pocketface.results.table import RESULTS
 from pocketface.study import Study
 
@@ -348,3 +348,19 @@ def test_names_of_pictures_do_not_leave_and_bytes_repeat(outs):
     assert b"12.jpg" not in content
     update(outs.study, outs.root)
     assert (outs.root / "baselines/tiny/age_gender.parquet").read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    "path", sorted(Path(__file__).parents[2].glob("baselines/*.yaml")), ids=lambda p: p.stem
+)
+def test_every_baseline_of_the_repository_is_read_or_says_that_it_is_earlier(path):
+    rules = Rules.read(path.stem, path.parents[1])
+    try:
+        assert Baseline.read(path.stem, path.parents[1]).variants
+    except NoBaseline as earlier:
+        assert f"{path.name}: a baseline of an earlier release, without answers" in str(earlier)
+    told = yaml.safe_load(path.read_text())["rules"]
+    limits = {
+        name for name, rule in told.items() if isinstance(rule, dict) and {"floor", "ceiling"} & rule.keys()
+    }
+    assert limits <= {*rules.floors, *rules.ceilings}

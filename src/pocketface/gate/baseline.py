@@ -210,7 +210,7 @@ def _told(path: Path) -> dict[str, Any]:
         if not isinstance(told, dict):
             raise ValueError("not a mapping of rules and variants")
     except ValueError as error:
-        raise PocketfaceError(f"{path}: not a baseline ({error})") from None
+        raise PocketfaceError(f"{path}: not a baseline ({str(error).splitlines()[0]})") from None
     return told
 
 

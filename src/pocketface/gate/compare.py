@@ -80,24 +80,25 @@ def compare(was: Baseline, now: Baseline, fetched: frozenset[str]) -> Iterator[F
     pairs["same"] = _same(pairs)
     yield from _variants(was, now)
     for model in pairs["model"].unique():
-        yield from _faces(model, *(t[t["model"] == model] for t in (was.answers, now.answers, pairs)), rules)
+        then, here, both = (t[t["model"] == model] for t in (was.answers, now.answers, pairs))
+        yield from _faces(model, then, here, both, rules)
     alike = dict(tuple(pairs[pairs["same"]].groupby(["model", "level"])))
     causes: dict[str, Stage] = {}
     for name in sorted(was.variants, key=lambda name: not name.endswith(f"/{FLOAT32}")):
-        then, here, (model, _, level) = was.variants[name], now.variants.get(name), name.partition("/")
-        if here is None or not then.status == here.status == "ok":
+        before, here, (model, _, level) = was.variants[name], now.variants.get(name), name.partition("/")
+        if here is None or not before.status == here.status == "ok":
             continue
-        yield from _file(name, then, here, rules, "fetch_weights" if model in fetched else "train")
+        yield from _file(name, before, here, rules, "fetch_weights" if model in fetched else "train")
         own = alike.get((model, level))
         if own is None:
             continue
         if level == FLOAT32:
-            stage = _origin(then, here, model in fetched)
+            stage = _origin(before, here, model in fetched)
             moved = [*_moved(name, own, rules, stage)]
             if not all(finding.ok for finding in moved):
                 causes[model] = stage
         else:
-            stage = causes.get(model) or ("convert" if then.sha256 != here.sha256 else "evaluate")
+            stage = causes.get(model) or ("convert" if before.sha256 != here.sha256 else "evaluate")
             moved = [*_moved(name, own, rules, stage)]
             if (model, FLOAT32) in alike:
                 made: Stage = "convert" if stage == "train" else stage
@@ -127,7 +128,7 @@ def _same(pairs: pd.DataFrame) -> np.ndarray:
     same = ((pairs["pixels_was"] == pairs["pixels_is"]) | unknown).to_numpy(bool, copy=True)
     looked = np.flatnonzero(~same & pairs["look_was"].notna() & pairs["look_is"].notna())
     if len(looked):
-        was, now = (np.stack(pairs[f"look_{when}"].to_numpy()[looked]) for when in ("was", "is"))
+        was, now = (np.stack([*pairs[f"look_{when}"].iloc[looked]]) for when in ("was", "is"))
         same[looked] = (np.abs(was - now) <= STEPS).all(axis=1)
     return same
 
@@ -185,7 +186,7 @@ def _how(changed: pd.DataFrame) -> str:
     known = changed[changed["look_was"].notna() & changed["look_is"].notna()]
     if not len(known):
         return ""
-    was, now = (np.stack(known[f"look_{when}"].to_numpy()) for when in ("was", "is"))
+    was, now = (np.stack([*known[f"look_{when}"]]) for when in ("was", "is"))
     moved = np.median(now - was, axis=0)[:5]
     words = [
         f"{NAMES[i]} {moved[i]:+.1f}" for i in np.argsort(-np.abs(moved))[:2] if abs(moved[i]) > STEPS[i]
@@ -321,7 +322,7 @@ def _lost(
     told = f"{label} {values[1]:.4g}, was {values[0]:.4g} on {len(faces)} faces"
     lost, error = errors[1] - errors[0], ERROR / tests
     if trained:
-        chance = norm.isf(error) * float(np.hypot(*map(_standard, errors)))
+        chance = norm.isf(error) * float(np.linalg.norm([_standard(one) for one in errors]))
         allowed = getattr(rules.retrained, quantity.unit) + chance
         beyond = float(lost.mean()) - allowed
         return beyond <= 0, beyond, f"{told}; a training may lose {allowed:.3g}"

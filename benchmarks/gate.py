@@ -1,0 +1,704 @@
+"""Whether the gate finds planted faults, and lets other machines pass: the tables of docs/gate.md.
+
+    python benchmarks/gate.py --starter STARTER --utkface data/raw/utkface/files.zip --write
+
+Two small studies, with the pipeline's own code: `starter`, whose model was trained in STARTER (a repository
+after `pocketface run`), on its photographs; and `published`, `weights/age_gender` on 300 faces of UTKFace.
+Every fault is planted in a copy of a study that passes, at the stage where it would arise, and all stages
+behind it run again. Every machine is a process of its own with other settings, from the named stage on. Both
+are also put to the gate as it was before (in git at `BEFORE`, by its own rules on metrics). One hour of one
+core.
+"""
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import types
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import cv2
+import dlib
+import numpy as np
+import pandas as pd
+import yaml
+
+from pocketface import datasets
+from pocketface.cards import MODEL_FILE, ModelCard, read_card, write_card
+from pocketface.core.errors import PocketfaceError, exit_cleanly
+from pocketface.core.files import write_json, written_whole
+from pocketface.core.hashing import unit_hash
+from pocketface.cropping import build, geometry
+from pocketface.evaluation.evaluate import evaluate_variant
+from pocketface.evaluation.variants import Variant
+from pocketface.faces import selection
+from pocketface.faces.index import INDEX, FaceSet
+from pocketface.faces.seen import fingerprints
+from pocketface.gate import check, update
+from pocketface.levels import convert as converting
+from pocketface.levels import export as exporting
+from pocketface.results.measure import measure
+from pocketface.results.table import RESULTS, STATUS, Table
+from pocketface.study import Study
+from pocketface.tflite.file import TFLiteFile
+from pocketface.tflite.run import Runner
+from pocketface.training.runtime import limit_threads
+
+BEFORE = "c4af7ec"
+"""The last commit with the gate before."""
+PREVIOUS = "6de944d"
+"""A commit with an earlier release of weights/age_gender."""
+NAME, MODEL = "study", "age_gender"
+FACES_OF, VIEWS, MODELS, EXPORTED, VARIANTS, ANSWERS = (
+    *("data/faces", f"data/views/{MODEL}", f"models/{MODEL}", f"exported/{MODEL}"),
+    *(f"variants/{MODEL}", f"evaluation/{MODEL}"),
+)
+LEVELS = ("float32", "int8")
+STEPS = ("crop", "select", "export", "convert", "evaluate", "measure")
+VAL, TRAIN, HOLDOUT = 300, 120, 60
+"""Pictures."""
+PAGE = Path("docs/gate.md")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One study: its params, and where the pictures and weights of its main dataset and hold-out are."""
+
+    study: Study
+    pictures: dict[str, Path]
+    weights: Path
+    rules_before: str
+
+    def run(self, root: Path, start: str = "crop") -> None:
+        """All stages from one on, into `root`."""
+        for step in STEPS[STEPS.index(start) :]:
+            getattr(self, step)(root)
+
+    def crop(self, root: Path) -> None:
+        for name, archive in self.pictures.items():
+            settings = self.study.datasets[name]
+            out = root / FACES_OF / name
+            with mock.patch.object(build, "_crop_all", here):
+                build.build(name, archive, settings, out)
+
+    def select(self, root: Path) -> None:
+        main, holdout = (FaceSet.load(root / FACES_OF / name) for name in self.pictures)
+        stanza = self.study.models[MODEL]
+        selection.save(selection.select(main, holdout, stanza.input, (), fingerprints([])), root / VIEWS)
+
+    def export(self, root: Path) -> None:
+        limit_threads(self.study.threads)
+        exporting.export(root / MODELS, root / VIEWS, root / EXPORTED)
+
+    def convert(self, root: Path) -> None:
+        for level, settings in self.study.levels.items():
+            out = root / VARIANTS / level
+            converting.convert(root / EXPORTED, root / VIEWS, level, settings, out, self.study.threads)
+
+    def evaluate(self, root: Path) -> None:
+        for level in self.study.levels:
+            run, predictions = evaluate_variant(root / VARIANTS / level, root / VIEWS)
+            with written_whole(root / ANSWERS / level) as partial:
+                partial.mkdir(parents=True)
+                write_json(partial / "run.json", run)
+                predictions.to_parquet(partial / "predictions.parquet", index=False)
+
+    def measure(self, root: Path) -> None:
+        levels, margins = list(self.study.levels), self.study.margins
+        measure({MODEL: list(self.pictures)}, levels, margins, root).write(root / RESULTS)
+
+
+def here(shards: list[build.Shard], workers: int, scheduler: str | None) -> int:
+    """Crops in this process."""
+    return sum(build.crop_shard(shard)["ok"] for shard in shards)
+
+
+# ---- faults
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is planted.
+
+    Attributes:
+        start: the step to run again first; `edit` changes its inputs, `patch` its code while it runs.
+        stages: that the message may name.
+        only: the study that it can be planted in; both where empty.
+    """
+
+    name: str
+    start: str
+    stages: str
+    edit: Callable[[Path], None] = lambda root: None
+    patch: Callable[[], contextlib.AbstractContextManager[Any]] = contextlib.nullcontext
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+    only: str = ""
+
+
+def patched(place: Any, name: str, wrap: Callable[[Any], Any]) -> Callable[[], Any]:
+    return lambda: mock.patch.object(place, name, wrap(getattr(place, name)))
+
+
+def moved(cut: Any) -> Any:
+    by = np.float32([[1, 0, 3], [0, 1, 0]])
+    return lambda picture, where: cut(
+        cv2.warpAffine(picture, by, picture.shape[1::-1], borderMode=cv2.BORDER_REPLICATE), where
+    )
+
+
+def upright(window: Any) -> Any:
+    def of(face: Any, shape: Any, crop: Any) -> Any:
+        found = window(face, shape, crop)
+        return dlib.chip_details(found.rect, dlib.chip_dims(found.rows, found.cols), 0.0)
+
+    return of
+
+
+def nearest(_: Any) -> Any:
+    return types.SimpleNamespace(**{**vars(cv2), "INTER_LINEAR": cv2.INTER_NEAREST})
+
+
+def compressed(decode: Any) -> Any:
+    def of(data: bytes) -> Any:
+        picture, reduction = decode(data)
+        coded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 50])[1]
+        return np.ascontiguousarray(cv2.imdecode(coded, cv2.IMREAD_COLOR)[..., ::-1]), reduction
+
+    return of
+
+
+def turned(crop_picture: Any) -> Any:
+    def of(picture: np.ndarray, crop: Any) -> Any:
+        face, box = crop_picture(picture, crop)
+        return (face[::-1] if int(picture.sum()) % 10 == 0 else face), box
+
+    return of
+
+
+def normalised(load: Any) -> Any:
+    def twice(card: Any, folder: Path) -> Any:
+        import keras
+
+        model = load(card, folder)
+        image = keras.Input(model.inputs[0].shape[1:], name="image")
+        return keras.Model(image, model(keras.layers.Rescaling(1 / 255)(image)))
+
+    return twice
+
+
+def classes(root: Path) -> None:
+    card = read_card(root / MODELS, ModelCard)
+    gender = card.outputs["gender"]
+    outputs = card.outputs | {"gender": gender.model_copy(update={"labels": gender.labels[::-1]})}
+    write_card(root / MODELS, card.model_copy(update={"outputs": outputs}))
+
+
+def noise(root: Path) -> None:
+    pixels = np.load(root / VIEWS / "calibration.npy")
+    np.save(
+        root / VIEWS / "calibration.npy", np.random.default_rng(1).integers(0, 256, pixels.shape, np.uint8)
+    )
+
+
+def in_int8(change: Callable[[Any, Any], None]) -> Callable[[], Any]:
+    """Changes the heaviest convolution of the int8 file that is made: `change(model, operator)`."""
+
+    def wrap(bound: Any) -> Any:
+        def of(file: TFLiteFile, card: Any) -> Any:
+            if "INT8" not in file.activation_dtypes:
+                return bound(file, card)
+            model = file.copy()
+            graph = model.subgraphs[0]
+            size = lambda one: int(np.prod(graph.tensors[one.inputs[1]].shape))  # noqa: E731
+            weighted = [one for one in graph.operators if len(one.inputs) == 3 and one.inputs[2] >= 0]
+            change(model, max(weighted, key=size))
+            return bound(TFLiteFile.write(model), card)
+
+        return of
+
+    return patched(converting.meaning, "bound", wrap)
+
+
+def without_bias(model: Any, operator: Any) -> None:
+    buffer = model.buffers[model.subgraphs[0].tensors[operator.inputs[2]].buffer]
+    buffer.data = np.zeros_like(buffer.data)
+
+
+def scaled(model: Any, operator: Any) -> None:
+    quantization = model.subgraphs[0].tensors[operator.inputs[1]].quantization
+    quantization.scale = np.asarray(quantization.scale, np.float32) * np.float32(1.1)
+
+
+def earlier(root: Path) -> None:
+    """Weights of the previous release; of a model that trains, weights with noise as large as they are."""
+    weights = root / MODELS / "model.weights.h5"
+    if (root / "published").exists():
+        path = f"{PREVIOUS}:weights/{MODEL}/model.weights.h5"
+        weights.write_bytes(subprocess.run(["git", "show", path], capture_output=True, check=True).stdout)
+        return
+    import h5py
+
+    with h5py.File(weights, "r+") as file:
+        random = np.random.default_rng(1)
+
+        def change(_: str, found: Any) -> None:
+            if isinstance(found, h5py.Dataset) and found.ndim > 1:
+                found[...] = found[...] + random.normal(0, found[...].std(), found.shape)
+
+        file.visititems(change)
+
+
+def truncated(root: Path) -> None:
+    file = root / VARIANTS / "int8" / MODEL_FILE
+    file.write_bytes(file.read_bytes()[:-2000])
+
+
+def index_of(root: Path) -> tuple[Path, pd.DataFrame]:
+    path = next(p for p in (root / FACES_OF).glob(f"*/{INDEX}") if p.parent.name in ("starter", "utkface"))
+    return path, pd.read_parquet(path)
+
+
+def shifted_labels(root: Path) -> None:
+    path, index = index_of(root)
+    index[["age", "gender"]] = index[["age", "gender"]].shift(1).bfill()
+    index.to_parquet(path, index=False)
+
+
+def doubled(root: Path) -> None:
+    path, index = index_of(root)
+    tenth = index[(index["split"] == "val") & (index["status"] == "ok")].iloc[::10]
+    pd.concat([index, tenth.assign(image="again/" + tenth["image"])]).to_parquet(path, index=False)
+
+
+def rolled(decode: Any) -> Any:
+    return lambda self, outputs: decode(
+        self, {head: np.roll(one, 1, axis=0) for head, one in outputs.items()}
+    )
+
+
+def unit(call: Any) -> Any:
+    return lambda self, images, progress=None: call(self, images / 255, progress)
+
+
+def refused(init: Any) -> Any:
+    def of(self: Any, file: Any, threads: int = 1, kernels: Any = "xnnpack") -> None:
+        raise PocketfaceError(f"{file}: not a runnable TFLite model (Didn't find op for builtin opcode)")
+
+    return of
+
+
+FAULTS = (
+    Fault(
+        "red and blue swapped",
+        "select",
+        "select_faces",
+        patch=patched(selection, "views", lambda old: lambda *a: old(*a)[..., ::-1]),
+    ),
+    Fault("normalised twice", "export", "export", patch=patched(exporting, "load", normalised)),
+    Fault("class order", "export", "train fetch_weights", edit=classes),
+    Fault("crop shifted by 3 px", "crop", "crop_faces", patch=patched(geometry, "cut", moved)),
+    Fault("eyes not aligned", "crop", "crop_faces", patch=patched(geometry, "window", upright)),
+    Fault(
+        "another interpolation",
+        "select",
+        "select_faces",
+        patch=patched(import_module("pocketface.faces.view"), "cv2", nearest),
+    ),
+    Fault(
+        "JPEG at quality 50 before the crop",
+        "crop",
+        "crop_faces",
+        patch=patched(build, "decode_reduced", compressed),
+    ),
+    Fault("a tenth upside down", "crop", "crop_faces", patch=patched(build, "crop_picture", turned)),
+    Fault("calibration on noise", "convert", "convert", edit=noise),
+    Fault("calibration on 5 faces", "convert", "convert", settings={"calibration": 5}),
+    Fault("per tensor, not per channel", "convert", "convert", settings={"per_channel": False}),
+    Fault("a bias lost", "convert", "convert", patch=in_int8(without_bias)),
+    Fault("one layer's scale 10% off", "convert", "convert", patch=in_int8(scaled)),
+    Fault("weights of the previous release", "export", "train fetch_weights", edit=earlier),
+    Fault("a truncated file", "evaluate", "convert evaluate", edit=truncated),
+    Fault("labels shifted by a row", "select", "crop_faces", edit=shifted_labels),
+    Fault("duplicated test faces", "select", "crop_faces select_faces", edit=doubled),
+    Fault(
+        "a runtime that refuses the files",
+        "evaluate",
+        "evaluate convert",
+        patch=patched(Runner, "__init__", refused),
+    ),
+    Fault("answers shifted by a row", "evaluate", "evaluate", patch=patched(Variant, "decode", rolled)),
+    Fault("pixels of 0..1", "evaluate", "evaluate", patch=patched(Runner, "__call__", unit)),
+)
+
+
+# ---- other machines
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Settings under which nothing but the machine is another one."""
+
+    name: str
+    start: str
+    environment: dict[str, str] = dataclasses.field(default_factory=dict)
+    threads: int = 1
+    kernels: str = "xnnpack"
+    pixels: int = 0
+    tensorflow: int = 2
+    seed: int | None = None
+    package: str = ""
+
+
+SLOW_CV = "AVX2,AVX512_SKX,FP16,AVX,SSE4.2,SSE4.1,SSSE3,POPCNT"
+MACHINES = (
+    Machine("again", "crop"),
+    Machine("1 thread of TensorFlow", "export", {"OMP_NUM_THREADS": "1"}, tensorflow=1),
+    Machine("2 threads of LiteRT", "evaluate", threads=2),
+    Machine("without XNNPACK", "evaluate", kernels="own"),
+    Machine("LiteRT's reference kernels", "evaluate", kernels="reference"),
+    Machine("oneDNN off", "export", {"TF_ENABLE_ONEDNN_OPTS": "0"}),
+    Machine("oneDNN at AVX2", "export", {"ONEDNN_MAX_CPU_ISA": "AVX2"}),
+    Machine("oneDNN at AVX512", "export", {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE"}),
+    Machine("OpenBLAS of Haswell", "convert", {"OPENBLAS_CORETYPE": "Haswell"}),
+    Machine("OpenBLAS of 2006", "convert", {"OPENBLAS_CORETYPE": "Prescott"}),
+    Machine(
+        "NumPy without AVX2", "crop", {"NPY_DISABLE_CPU_FEATURES": "AVX2 FMA3 AVX512F AVX512CD AVX512_SKX"}
+    ),
+    Machine("OpenCV without AVX2", "crop", {"OPENCV_CPU_DISABLE": SLOW_CV}),
+    Machine("a decoder that rounds otherwise", "crop", pixels=1),
+    Machine("LiteRT 2.0.3", "evaluate", package="ai-edge-litert==2.0.3"),
+    Machine("LiteRT 1.4.0", "evaluate", package="ai-edge-litert==1.4.0"),
+    *(Machine(f"trained again, seed {seed}", "export", seed=seed) for seed in (2, 3, 4)),
+)
+
+
+def on_machine(machine: Machine) -> contextlib.ExitStack:
+    """What of a machine is no environment variable."""
+    stack = contextlib.ExitStack()
+
+    def init(old: Any) -> Any:
+        return lambda self, file, threads=1, kernels="xnnpack": old(
+            self, file, machine.threads, machine.kernels
+        )
+
+    def decoded(old: Any) -> Any:
+        random = np.random.default_rng(1)
+
+        def of(data: bytes) -> Any:
+            picture, reduction = old(data)
+            off = random.integers(-machine.pixels, machine.pixels + 1, picture.shape)
+            return np.clip(picture + off, 0, 255).astype(np.uint8), reduction
+
+        return of
+
+    if machine.threads > 1 or machine.kernels != "xnnpack":
+        stack.enter_context(patched(Runner, "__init__", init)())
+    if machine.pixels:
+        stack.enter_context(patched(build, "decode_reduced", decoded)())
+    return stack
+
+
+# ---- the gate before
+
+
+def gate_before(folder: Path) -> Any:
+    """The package as it was in git, with the names that its imports have today."""
+    package = folder / "gate_before"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    for name in ("baseline", "compare"):
+        path = f"{BEFORE}:src/pocketface/gate/{name}.py"
+        text = subprocess.run(["git", "show", path], capture_output=True, text=True, check=True).stdout
+        for old, new in (
+            ("pocketface.gate", "gate_before"),
+            ("pocketface.reporting.quantities", "pocketface.metrics.naming"),
+            ('.unit == "%"', '.unit == "share"'),
+        ):
+            text = text.replace(old, new)
+        (package / f"{name}.py").write_text(text)
+    sys.path.insert(0, str(folder))
+    return import_module("gate_before.compare"), import_module("gate_before.baseline")
+
+
+def metrics(root: Path) -> dict[str, Any]:
+    """The metrics of a study as the gate before read them."""
+    table, told = Table.load(root), {}
+    for level in table.levels(MODEL):
+        reason = table.reason(MODEL, level)
+        told[level] = reason or {
+            (row.name if row.metric != "faces" else f"{row.dataset}.n"): row.value
+            for row in table.of(MODEL, level)
+            if not row.grouping and row.value is not None and row.metric not in ("macs", STATUS)
+        }
+    return {MODEL: told}
+
+
+def before(modules: Any, rules: str, was: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    comparing, baselines = modules
+    rules = yaml.safe_load(subprocess.run(["git", "show", rules], capture_output=True, check=True).stdout)[
+        "rules"
+    ]
+    baseline = baselines.Baseline.model_validate({"rules": rules, "models": was})
+    return [str(row) for row in comparing.compare(baseline, now) if row.verdict != "ok"]
+
+
+# ---- the run
+
+
+def sample(dataset: str, archive: Path, out: Path, sizes: dict[str, int]) -> None:
+    """A zip of some pictures, the first of each split by a hash of the name."""
+    with zipfile.ZipFile(archive) as opened, zipfile.ZipFile(out, "w") as written:
+        left = dict(sizes)
+        for record in sorted(datasets.read(dataset, archive), key=lambda one: unit_hash(one.image, "gate")):
+            data = opened.read(record.image) if record.labels and any(left.values()) else b""
+            split = record.split or build.hashed_split(build.hashlib.sha256(data).hexdigest())
+            if data and left.get(split):
+                written.writestr(record.image, data)
+                left[split] -= 1
+
+
+def subjects(starter: Path, utkface: Path, folder: Path) -> dict[str, Subject]:
+    told = yaml.safe_load((starter / "params.yaml").read_text())
+    levels = {level: {} for level in LEVELS}
+    archives = {
+        name: (starter / f"data/raw/{name}/files.zip" if name != "utkface" else utkface)
+        for name in ("starter", "starter_test", "utkface")
+    }
+    for name, archive in archives.items():
+        test = name == "starter_test"
+        if (folder / f"{name}.zip").exists():
+            continue
+        sample(
+            name, archive, folder / f"{name}.zip", {"test": HOLDOUT} if test else {"val": VAL, "train": TRAIN}
+        )
+    same = {
+        "study": NAME,
+        "levels": levels,
+        "holdout": "starter_test",
+        "threads": 2,
+        "seed": 1,
+        "benchmark": told["benchmark"],
+    }
+    trained = Study.model_validate(
+        same | {"datasets": told["datasets"], "models": {MODEL: told["models"][MODEL]}, "fetched": {}}
+    )
+    weights = Path(f"weights/{MODEL}")
+    card = json.loads((weights / "card.json").read_text())
+    stanza = {key: card[key] for key in ("architecture", "options", "input") if key in card}
+    published = Study.model_validate(
+        same
+        | {
+            "datasets": {"utkface": {"crop": card["crop"]}, "starter_test": told["datasets"]["starter_test"]},
+            "models": {},
+            "fetched": {
+                MODEL: stanza | {"weights": str(weights), "dataset": "utkface", "heads": ["age", "gender"]}
+            },
+        }
+    )
+    pictures = {name: folder / f"{name}.zip" for name in archives}
+    return {
+        "starter": Subject(
+            trained,
+            {name: pictures[name] for name in ("starter", "starter_test")},
+            starter / MODELS,
+            f"{BEFORE}:baselines/starter.yaml",
+        ),
+        "published": Subject(
+            published,
+            {name: pictures[name] for name in ("utkface", "starter_test")},
+            weights,
+            f"{BEFORE}:baselines/pocket.yaml",
+        ),
+    }
+
+
+def prepare(name: str, subject: Subject, root: Path) -> None:
+    """The healthy study and its baseline."""
+    root.mkdir()
+    if name == "published":
+        from pocketface.fetching.sources import Sources
+        from pocketface.importing.fetch import fetch
+
+        (root / "published").touch()
+        fetch(subject.study, MODEL, Sources.model_construct(), root / MODELS)
+    else:
+        shutil.copytree(subject.weights, root / MODELS)
+    subject.run(root)
+    update(subject.study, root)
+
+
+def retrain(subject: Subject, starter: Path, seed: int, root: Path) -> None:
+    """The model of the starter, trained again on all its faces with another seed."""
+    from pocketface.training import fit
+
+    study = subject.study.model_copy(update={"seed": seed})
+    made = fit.fit(study, MODEL, [FaceSet.load(starter / FACES_OF / "starter")], "none")
+    shutil.rmtree(root / MODELS)
+    fit.save(made, root / MODELS)
+
+
+def planted(subject: Subject, fault: Fault, root: Path) -> None:
+    """Plants a fault in a copy of a study."""
+    levels = {name: level.model_copy(update=fault.settings) for name, level in subject.study.levels.items()}
+    one = dataclasses.replace(subject, study=subject.study.model_copy(update={"levels": levels}))
+    fault.edit(root)
+    with fault.patch():
+        one.run(root, fault.start)
+
+
+def as_machine(args: argparse.Namespace, machine: Machine, name: str, work: Path, root: Path) -> str:
+    """Runs a machine's stages in a process of its own; what went wrong, if anything."""
+    environment = os.environ | machine.environment
+    if machine.package:
+        target = work / machine.package
+        install = ["uv", "pip", "install", "--quiet", "--no-deps", "--python", sys.executable]
+        done = subprocess.run([*install, "--target", target, machine.package], capture_output=True, text=True)
+        if done.returncode:
+            return f"cannot be installed: {done.stderr.strip().splitlines()[-1]}"
+        environment["PYTHONPATH"] = f"{target}:{environment.get('PYTHONPATH', '')}"
+    own = [str(MACHINES.index(machine)), name, str(root)]
+    known = ["--starter", str(args.starter), "--utkface", str(args.utkface), "--work", str(work)]
+    done = subprocess.run(
+        [sys.executable, __file__, *known, "--machine", *own], env=environment, capture_output=True, text=True
+    )
+    return done.stderr.strip().splitlines()[-1] if done.returncode else ""
+
+
+def rows_of(
+    args: argparse.Namespace, name: str, subject: Subject, kind: str, modules: Any, own: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """The rows of one study: every fault, or every machine, that is not among its `own`."""
+    healthy, root = args.work / name, args.work / f"now-{name}-{kind}"
+    if not healthy.exists():
+        with written_whole(healthy) as partial:
+            prepare(name, subject, partial)
+    was = metrics(healthy)
+    for one in FAULTS if kind == "fault" else MACHINES:
+        trains = isinstance(one, Machine) and one.seed is not None and name != "starter"
+        if (one.name in own and not args.only) or args.only not in one.name or trains:
+            continue
+        shutil.rmtree(root, ignore_errors=True)
+        shutil.copytree(healthy, root)
+        failed, verdict = "", None
+        try:
+            if isinstance(one, Fault):
+                planted(subject, one, root)
+            else:
+                failed = as_machine(args, one, name, args.work, root)
+            verdict = check(subject.study, root)
+            found, old = verdict.wrong, before(modules, subject.rules_before, was, metrics(root))
+        except PocketfaceError as error:
+            failed, found, old = failed or f"status 2: {error}", [], []
+        stage = (verdict and verdict.look_at) or ""
+        row = {"study": name, "kind": kind, "name": one.name, "failed": failed, "stage": stage}
+        row |= {"line": str(found[0]) if found else "", "rules": [finding.rule for finding in found]}
+        row |= {"before": old[:1], "right": isinstance(one, Fault) and stage in one.stages.split()}
+        told = verdict.findings if verdict else ()
+        yield row | {"all": [f"{f.ok} {f.rule}: {f}" for f in told if not f.ok or f.rule.startswith(BOUNDED)]}
+
+
+BOUNDED = ("drift", "moved", "agreement", "pixels")
+"""Rules whose bounds are chosen by what other machines do."""
+
+
+def table_of(rows: list[dict[str, Any]]) -> str:
+    """The two tables, in Markdown."""
+    names = list(dict.fromkeys(row["study"] for row in rows))
+    found = {(row["study"], row["name"]): row for row in rows}
+    lines = []
+    for kind, title in (("fault", "planted"), ("machine", "another machine")):
+        heads = [title, *(f"{name}: {what}" for name in names for what in ("stage that is named", "before"))]
+        lines += [f"| {' | '.join([*heads, 'first line'])} |", f"|{' :-- |' * (len(heads) + 1)}"]
+        for title in dict.fromkeys(row["name"] for row in rows if row["kind"] == kind):
+            cells, line = [title], ""
+            for name in names:
+                row = found.get((name, title))
+                if row is None:
+                    cells += ["", ""]
+                    continue
+                told = row["stage"] or "passes"
+                if kind == "fault" and row["stage"] and not row["right"]:
+                    told = f"**{told}**"
+                cells += [
+                    f"could not run: {row['failed']}" if row["failed"] else told,
+                    "fails" if row["before"] else "passes",
+                ]
+                line = line or row["line"]
+            lines.append(f"| {' | '.join([*cells, line.replace('|', '/')])} |")
+        own = [row for row in rows if row["kind"] == kind and not row["failed"]]
+        for name in names:
+            mine = [row for row in own if row["study"] == name]
+            told = f"{name}: {sum(row['caught'] for row in mine)} of {len(mine)} fail"
+            if kind == "fault":
+                told += f", {sum(row['right'] for row in mine)} with the right stage"
+            lines.append(f"\n{told}; before {sum(bool(row['before']) for row in mine)}.")
+        lines.append("")
+    return "\n".join(lines)
+
+
+@exit_cleanly
+def main() -> None:
+    """Prints the tables; see the module's docstring."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--starter", type=Path, required=True, metavar="REPOSITORY", help="after `pocketface run`"
+    )
+    parser.add_argument("--utkface", type=Path, required=True, metavar="ZIP", help="its pictures")
+    parser.add_argument("--work", type=Path, help="a folder to keep: what is in it is not made again")
+    parser.add_argument("--study", default="", help="one of the two")
+    parser.add_argument("--kind", default="", help="fault or machine")
+    parser.add_argument("--only", default="", help="runs whose names contain this")
+    parser.add_argument("--write", action="store_true", help="the tables into docs/gate.md")
+    parser.add_argument("--machine", nargs=3, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    with contextlib.ExitStack() as stack:
+        args.work = args.work or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        pictures = args.work / "pictures"
+        if not pictures.exists():
+            pictures.mkdir(parents=True)
+        studies = subjects(args.starter, args.utkface, pictures)
+        if args.machine:
+            index, name, root = args.machine
+            machine = MACHINES[int(index)]
+            if machine.seed is not None:
+                retrain(studies[name], args.starter, machine.seed, Path(root))
+            study = studies[name].study.model_copy(update={"threads": machine.tensorflow})
+            with on_machine(machine):
+                dataclasses.replace(studies[name], study=study).run(Path(root), machine.start)
+            return
+        modules = gate_before(Path(stack.enter_context(tempfile.TemporaryDirectory())))
+        rows = []
+        for name, subject in studies.items():
+            for kind in ("fault", "machine"):
+                kept = args.work / f"{name}-{kind}.json"
+                own = {row["name"]: row for row in (json.loads(kept.read_text()) if kept.exists() else [])}
+                if args.study in ("", name) and args.kind in ("", kind):
+                    for row in rows_of(args, name, subject, kind, modules, own):
+                        own[row["name"]] = row
+                        told = row["line"] or row["failed"]
+                        print(name, "|", row["name"], "|", row["stage"] or "passes", "|", told, flush=True)
+                        kept.write_text(json.dumps([*own.values()], indent=1))
+                rows += own.values()
+        told = table_of(rows)
+        print(told)
+        if args.write:
+            head, _, rest = PAGE.read_text().partition("<!-- benchmarks/gate.py -->\n")
+            tail = rest.partition("<!-- end -->")[2]
+            PAGE.write_text(f"{head}<!-- benchmarks/gate.py -->\n{told}\n<!-- end -->{tail}")
+
+
+if __name__ == "__main__":
+    main()
