@@ -47,13 +47,11 @@ from pocketface.faces.index import INDEX, FaceSet
 from pocketface.faces.seen import fingerprints
 from pocketface.gate import check, update
 from pocketface.levels import convert as converting
-from pocketface.levels import export as exporting
 from pocketface.results.measure import measure
 from pocketface.results.table import RESULTS, STATUS, Table
 from pocketface.study import Study
 from pocketface.tflite.file import TFLiteFile
 from pocketface.tflite.run import Runner
-from pocketface.training.runtime import limit_threads
 
 BEFORE = "c4af7ec"
 """The last commit with the gate before."""
@@ -98,8 +96,11 @@ class Subject:
         selection.save(selection.select(main, holdout, stanza.input, (), fingerprints([])), root / VIEWS)
 
     def export(self, root: Path) -> None:
+        from pocketface.levels.export import export  # TensorFlow, which other steps do without
+        from pocketface.training.runtime import limit_threads
+
         limit_threads(self.study.threads)
-        exporting.export(root / MODELS, root / VIEWS, root / EXPORTED)
+        export(root / MODELS, root / VIEWS, root / EXPORTED)
 
     def convert(self, root: Path) -> None:
         for level, settings in self.study.levels.items():
@@ -147,7 +148,11 @@ class Fault:
 
 
 def patched(place: Any, name: str, wrap: Callable[[Any], Any]) -> Callable[[], Any]:
-    return lambda: mock.patch.object(place, name, wrap(getattr(place, name)))
+    def start() -> Any:
+        found = import_module(place) if isinstance(place, str) else place
+        return mock.patch.object(found, name, wrap(getattr(found, name)))
+
+    return start
 
 
 def moved(cut: Any) -> Any:
@@ -305,7 +310,9 @@ FAULTS = (
         "select_faces",
         patch=patched(selection, "views", lambda old: lambda *a: old(*a)[..., ::-1]),
     ),
-    Fault("normalised twice", "export", "export", patch=patched(exporting, "load", normalised)),
+    Fault(
+        "normalised twice", "export", "export", patch=patched("pocketface.levels.export", "load", normalised)
+    ),
     Fault("class order", "export", "train fetch_weights", edit=classes),
     Fault("crop shifted by 3 px", "crop", "crop_faces", patch=patched(geometry, "cut", moved)),
     Fault("eyes not aligned", "crop", "crop_faces", patch=patched(geometry, "window", upright)),
