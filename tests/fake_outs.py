@@ -4,6 +4,7 @@ Two models on three datasets at three levels; `expression/int8` could not be mad
 seed; there are no pictures.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,10 +91,10 @@ def write_outs(root: Path, params: dict[str, Any] = STUDY, faces: int = FACES) -
     return Outs(study, root)
 
 
-def write_results(outs: Outs) -> None:
+def write_results(outs: Outs, by: Sequence[str] = ()) -> None:
     """Measures the answers, as stage `results` does."""
     own = {model: outs.study.trained_on(model) for model in outs.study.models}
-    measure(own, list(outs.study.levels), outs.study.margins, outs.root).write(outs.root / RESULTS)
+    measure(own, list(outs.study.levels), outs.study.margins, outs.root, by).write(outs.root / RESULTS)
 
 
 def write_publishable(root: Path) -> Outs:

@@ -19,6 +19,7 @@ from pocketface.metrics.confidence import (
     resample,
     sampled,
     sign_flip,
+    wilson,
 )
 from pocketface.metrics.measures import comparisons, tallies
 from pocketface.metrics.settings import Margins
@@ -272,3 +273,9 @@ def test_faces_of_one_person_are_one_observation():
     assert alone.high - alone.low < 0.5 * (single.high - single.low)
     assert known.high - known.low == pytest.approx(single.high - single.low, rel=0.2)
     assert known.p == pytest.approx(single.p, abs=0.05) and alone.p < known.p
+
+
+def test_wilsons_interval_is_scipys():
+    for right, n in ((0, 18), (18, 18), (3, 7), (151, 200)):
+        low, high = stats.binomtest(right, n).proportion_ci(0.95, method="wilson")
+        assert wilson(right, n) == pytest.approx((low, high))

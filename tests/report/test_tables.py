@@ -4,10 +4,12 @@ import pytest
 
 from fake_outs import REASON, write_outs
 from pocketface.choosing.rule import pick
-from pocketface.metrics.naming import change
+from pocketface.core.labels import GENDERS
+from pocketface.metrics.naming import MISSING, change, spread
 from pocketface.report import tables
 from pocketface.report.cells import Cell, Table
 from pocketface.report.outs import Results, reject_counts
+from pocketface.results.table import GAP, Row
 
 
 @pytest.fixture(scope="module")
@@ -121,9 +123,53 @@ def test_reasons_are_short_and_without_names_of_c_files(reason, told):
 def test_groups_stand_in_their_own_order_above_the_gap(results, picks):
     found = rows(tables.groups(results, "age_gender", "utkface.age_mae", "age_band", picks["age_gender"]))
     assert list(found)[:3] == ["0-2", "3-9", "10-19"]
-    gap = float(found.pop("gap, best to worst")[1])
-    errors = [float(cells[1].partition(" ")[0]) for cells in found.values()]
-    assert gap == pytest.approx(max(errors) - min(errors), abs=0.011)
+    assert list(found)[-1] == "gap, best to worst"
+    row = results.table.get("age_gender", "float32", "age_mae", "utkface", "age_band", GAP)
+    assert found["gap, best to worst"][1] == f"{row.value:.2f} [{spread('age_mae', row.low, row.high)}]"
+    errors = {group: float(cells[1].partition(" ")[0]) for group, cells in found.items()}
+    best, worst = (errors[group] for group in row.text.split(" to "))
+    assert row.value == pytest.approx(worst - best, abs=0.011)
+    few = {group for group, cells in list(found.items())[:-1] if int(cells[0]) < 30}
+    assert few and not few & set(row.text.split(" to ")), "a gap is between groups of 30 faces"
+
+
+def test_ages_have_their_signed_error_and_rates_of_equal_ages(results, picks):
+    assert tables.grouped(results, "age_gender")[-1] == "utkface.age_bias"
+    names = tables.groupings(results, "age_gender", "utkface.age_bias")
+    assert {"gender", "gender, age-standardised"} <= set(names)
+    assert not [name for name in names if name.startswith("age_band,")]
+    crude, fair = (
+        rows(tables.groups(results, "age_gender", "utkface.age_bias", by, picks["age_gender"]))
+        for by in ("gender", "gender, age-standardised")
+    )
+    assert list(crude) == list(fair) == [*GENDERS, "gap, best to worst"]
+    assert crude["male"][0] == fair["male"][0] and crude["male"][1] != fair["male"][1]
+
+
+def test_groups_by_two_labels_are_a_matrix_with_a_dash_where_faces_are_few(results, picks):
+    by, chosen = "gender x age_band", picks["age_gender"]
+    crossed = [
+        Row("age_gender", level, "gender_accuracy", "utkface", by, group, n=n, value=0.9)
+        for group, n in (("male, 3-9", 31), ("female, 20-29", 40), ("male, 20-29", 30))
+        for level in ("float32", chosen.take.level)
+    ]
+    rest = [row for row in results.table.rows if row.grouping != by]
+    table = replace(results.table, rows=(*rest, *crossed))
+    now = replace(results, table=table, variants=tuple(replace(v, table=table) for v in results.variants))
+    found = tables.groups(now, "age_gender", "utkface.gender_accuracy", by, chosen)
+    assert list(found.header) == [f"{by.replace('_', ' ')}, {chosen.take.level}", "male", "female"]
+    assert rows(found) == {"3-9": ["90.0 (31)", MISSING], "20-29": ["90.0 (30)", "90.0 (40)"]}
+
+
+def test_it_is_said_whether_persons_are_known(results):
+    assert tables.persons(results) == (
+        "Persons are unknown of utkface, fer2013, photos: each face counts as another one."
+    )
+    index = results.faces["utkface"].assign(identity=["7"] + [None] * 19)
+    told = tables.persons(replace(results, faces={"utkface": index, "photos": results.faces["photos"]}))
+    assert told.startswith(
+        "Persons are known of utkface: intervals and tests go by person. Persons are unknown"
+    )
 
 
 def test_one_group_alone_is_no_comparison(results, picks):

@@ -1,13 +1,26 @@
 """The results table: written, read back, and complete."""
 
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 
 from fake_outs import FAILED, LEVELS, REASON, write_evaluation, write_outs, write_results
 from pocketface.core.errors import PocketfaceError
-from pocketface.results.table import FACES, LATENCY, RESULTS, SIZE, STATUS, Row, Table
+from pocketface.core.labels import RACES
+from pocketface.metrics.confidence import holm, paired, resample
+from pocketface.results.table import (
+    FACES,
+    GAP,
+    LATENCY,
+    RESULTS,
+    SIZE,
+    STANDARDISED,
+    STATUS,
+    Row,
+    Table,
+)
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +66,68 @@ def test_groups_have_their_rows(table):
     assert black.n and black.change is not None and black.main
     further = table.get("age_gender", "int8", "gender_macro_f1", "utkface", "race", "black")
     assert further.value is not None and further.change is None, "only main metrics are compared per group"
+
+
+def test_groupings_have_their_gap_and_rates_of_equal_ages(table):
+    crude = table.get("age_gender", "int8", "age_mae", "utkface", "race", GAP)
+    values = {race: table.value("age_gender", "int8", "age_mae", "utkface", "race", race) for race in RACES}
+    assert crude.value == pytest.approx(max(values.values()) - min(values.values()))
+    assert crude.low <= crude.value <= crude.high and crude.main
+    assert crude.text == f"{min(values, key=values.get)} to {max(values, key=values.get)}"
+    male = ("age_gender", "int8", "age_mae", "utkface", f"gender{STANDARDISED}", "male")
+    fair = table.get(*male)
+    assert fair.low < fair.value < fair.high and fair.verdict is None
+    assert fair.value != table.value("age_gender", "int8", "age_mae", "utkface", "gender", "male")
+    assert table.get(*male[:-1], GAP) and not table.get(*male[:-2], f"age_band{STANDARDISED}", GAP)
+    bias = table.get("age_gender", "int8", "age_bias", "utkface", "race", "black")
+    assert bias.low < bias.value < bias.high and bias.verdict and not bias.main
+
+
+def test_verdicts_of_groups_are_corrected_for_levels_and_groups(outs, table):
+    answers = {}
+    for level in LEVELS:
+        rows = pd.read_parquet(outs.root / f"evaluation/age_gender/{level}/predictions.parquet")
+        answers[level] = rows[rows["dataset"] == "utkface"].dropna(axis=1, how="all")
+    p_values = {}
+    for race in RACES:
+        of = {
+            level: resample(rows[rows["race"] == race], ["gender_accuracy"])
+            for level, rows in answers.items()
+        }
+        for level in LEVELS[1:]:
+            p_values[race, level] = paired(of[level], of["float32"])["gender_accuracy"].p
+    corrected = dict(zip(p_values, holm(list(p_values.values())), strict=True))
+    assert min(p_values.values()) < 0.05
+    for (race, level), p_value in corrected.items():
+        row = table.get("age_gender", level, "gender_accuracy", "utkface", "race", race)
+        assert row.p == pytest.approx(p_value)
+
+
+def test_any_label_groups_and_whole_persons_are_drawn(tmp_path, table):
+    outs = write_outs(tmp_path)
+    for path in tmp_path.glob("evaluation/age_gender/*/predictions.parquet"):
+        rows = pd.read_parquet(path)
+        persons = [str(i // 8) for i in range(len(rows))]
+        rows.assign(camera=["a", "b"] * (len(rows) // 2), identity=persons).to_parquet(path)
+    write_results(outs, by=["camera"])
+    now, key = Table.load(tmp_path), ("age_gender", "int8", "gender_accuracy", "utkface")
+    assert now.get(*key, "camera", "a").n == 120 and now.get(*key, "camera", GAP)
+    assert now.get(*key, f"camera{STANDARDISED}", "b").value
+    alone, of_persons = table.get(*key), now.get(*key)
+    assert of_persons.value == alone.value and of_persons.low != alone.low
+    assert of_persons.change_low != alone.change_low
+
+
+def test_levels_that_answer_alike_have_the_same_rows(tmp_path):
+    outs = write_outs(tmp_path)
+    for level in ("float32", "float16"):
+        write_evaluation(outs.study, "age_gender", level, tmp_path, noise=0.2)
+    write_results(outs)
+    table = Table.load(tmp_path)
+    for metric in ("age_mae", "gender_macro_f1"):
+        rows = [table.get("age_gender", level, metric, "utkface") for level in ("float16", "int8")]
+        assert replace(rows[0], level="int8") == rows[1] and rows[0].change == 0
+    assert table.get("age_gender", "float32", "age_mae", "utkface").change is None
 
 
 def test_equal_answers_are_told_apart_from_worse_ones(tmp_path):

@@ -40,6 +40,7 @@ EXACT = 10
 SEED = 95
 LEVEL = 0.05
 """Of a test; intervals cover 1 - LEVEL, that of an equivalence 1 - 2 LEVEL."""
+Z = float(norm.ppf(1 - LEVEL / 2))
 POWER = 0.8
 """Of `Change.detectable`."""
 FEWEST_DISCORDANT = 6
@@ -98,9 +99,7 @@ class Sample(Estimates):
         part = next((part for part in self.parts if metric in part.hits), None)
         if part is None or self.people is not None:
             return super().interval(metric)
-        test = binomtest(int(part.hits[metric].sum()), int(part.known.sum()))
-        low, high = test.proportion_ci(1 - LEVEL, method="wilson")
-        return float(low), float(high)
+        return wilson(int(part.hits[metric].sum()), int(part.known.sum()))
 
     @property
     def answers(self) -> dict[str, str]:
@@ -270,6 +269,13 @@ def mcnemar(one: np.ndarray, other: np.ndarray) -> float:
     return float(binomtest(only_one, only_one + only_other, 0.5).pvalue)
 
 
+def wilson(right: int, n: int) -> Interval:
+    """Wilson's 95% interval of a share; scipy's `proportion_ci` works out a p-value each time besides."""
+    middle, half = right + Z**2 / 2, Z * np.sqrt(right * (n - right) / n + Z**2 / 4)
+    low, high = (middle - half) / (n + Z**2), (middle + half) / (n + Z**2)
+    return (0.0 if right == 0 else float(low)), (1.0 if right == n else float(high))
+
+
 def blocks_of_draws(
     n: int, people: np.ndarray | None = None, which: np.ndarray | None = None
 ) -> Iterator[np.ndarray]:
@@ -362,10 +368,12 @@ def middle(values: np.ndarray, covered: float = 1 - LEVEL) -> Interval:
 
 def _widened(draws: np.ndarray, centre: float, n: int) -> np.ndarray:
     """Draws as far from the centre as Student's t has them, not the narrower ones of few faces."""
-    if n < 2:
-        return draws
-    wider = t.ppf(1 - LEVEL / 2, n - 1) / norm.ppf(1 - LEVEL / 2) * np.sqrt(n / (n - 1))
-    return centre + (draws - centre) * wider
+    return centre + (draws - centre) * _wider(n)
+
+
+@lru_cache(maxsize=1000)
+def _wider(n: int) -> float:
+    return float(t.ppf(1 - LEVEL / 2, n - 1) / Z * np.sqrt(n / (n - 1))) if n > 1 else 1.0
 
 
 def _reaching(draws: np.ndarray, reach: float, covered: float) -> Interval:
@@ -390,6 +398,6 @@ def _detectable(draws: np.ndarray, reach: float, n: int, most: float) -> float |
 
     With k = z**2, that is c**2 = k * (error**2 + reach * c); of no changed answer, k = 7.8 faces.
     """
-    k = (norm.ppf(1 - LEVEL / 2) + norm.ppf(POWER)) ** 2
+    k = (Z + norm.ppf(POWER)) ** 2
     least = float(k * reach + np.sqrt((k * reach) ** 2 + 4 * k * np.nanvar(draws))) / 2
     return least if n >= FEWEST_DISCORDANT and least <= most else None

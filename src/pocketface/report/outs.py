@@ -217,7 +217,8 @@ def _read(path: Path, kind: type[T], stage: str) -> T:
 
 def _read_index(folder: Path) -> pd.DataFrame:
     try:
-        return pd.read_parquet(folder / INDEX, columns=["split", "status", "same_as"])
+        index = pd.read_parquet(folder / INDEX)
+        return index[[one for one in ("split", "status", "same_as", "identity") if one in index]]
     except (OSError, ValueError) as error:
         raise PocketfaceError(
             f"{folder / INDEX}: not a face index ({error}); make it with `dvc repro crop_faces@{folder.name}`"

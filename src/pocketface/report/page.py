@@ -94,7 +94,7 @@ def render(
         latencies=latencies,
         timed_on=text.timed_on(results) if latencies else "",
         faces=tables.faces(results),
-        copies=tables.copies(results),
+        copies=f"{tables.persons(results)} {tables.copies(results)}".strip(),
         about_models=tables.models(results),
         licences=tables.licences(results),
     )
@@ -171,7 +171,7 @@ def _model(
                     for by in tables.groupings(results, model, name)
                 ],
             }
-            for name in results.main_metrics(model)
+            for name in tables.grouped(results, model)
             if tables.groupings(results, model, name)
         ],
         "facts": _facts(results, model),

@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from pocketface.choosing.rule import Pick, pick
 from pocketface.core import outs
 from pocketface.core.files import write_json, written_whole
+from pocketface.metrics.groups import CROSSED
 from pocketface.metrics.measures import comparisons, reliability
 from pocketface.metrics.naming import label_of, title_of
 from pocketface.metrics.registry import metric_of
@@ -95,7 +96,12 @@ def comparison(results: Results, picks: Picks, drawn: Plots) -> str:
         "## How to read it",
         text.GLOSSARY,
         text.VERDICTS,
-        _folded("Faces found and rejected", tables.faces(results).markdown(), tables.copies(results)),
+        _folded(
+            "Faces found and rejected",
+            tables.faces(results).markdown(),
+            tables.persons(results),
+            tables.copies(results),
+        ),
         _folded(
             "Models, data and terms", tables.models(results).markdown(), tables.licences(results).markdown()
         ),
@@ -113,7 +119,7 @@ def _model(results: Results, picked: Pick, drawn: Plots) -> list[str]:
     own, *others = results.datasets(model) or [""]
     groups = [
         part
-        for name in results.main_metrics(model)
+        for name in tables.grouped(results, model)
         for grouping in tables.groupings(results, model, name)
         for part in (f"{label_of(name)}:", tables.groups(results, model, name, grouping, picked).markdown())
     ]
@@ -181,8 +187,8 @@ def all_plots(results: Results, picks: Picks, predictions: Mapping[tuple[str, st
         if model in results.histories:
             found[f"{model}/curves"] = plots.curves(results.histories[model], f"{model}: learning curves")
         shown = tables.shown_variants(results, model, picks[model])
-        for name in results.main_metrics(model):
-            groupings = tables.groupings(results, model, name)
+        for name in tables.grouped(results, model):
+            groupings = [by for by in tables.groupings(results, model, name) if CROSSED not in by]
             values = {by: [(v.level, _by_group(results, v, name, by)) for v in shown] for by in groupings}
             if values and shown:
                 title = f"{model}: {title_of(name)} per group"

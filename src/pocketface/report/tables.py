@@ -5,16 +5,18 @@ levels(results, picks["age_gender"], "age_gender").markdown()
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from pocketface.cards import ModelCard
 from pocketface.choosing.rule import Pick
+from pocketface.core.labels import AGE_BANDS
 from pocketface.faces.index import CONTRADICTORY, DUPLICATE, MEASURED_TOO
 from pocketface.levels import LEVELS
-from pocketface.metrics.groups import GROUPINGS
+from pocketface.metrics.groups import CROSSED, GROUPINGS
 from pocketface.metrics.naming import MISSING, SAME, change, label_of, shown, size, spread
 from pocketface.report.cells import Cell, Row, Table
 from pocketface.report.outs import Results, Variant, reject_counts
-from pocketface.results.table import FLOAT32, SHA256
+from pocketface.results.table import FLOAT32, GAP, SHA256, STANDARDISED
 from pocketface.results.table import Row as Result
 
 BUILT = ("input", "parameters", "multiply-adds")
@@ -160,26 +162,36 @@ def metrics_on(results: Results, model: str, dataset: str) -> list[str]:
     return sorted(names, key=lambda name: (name not in main, name))
 
 
+def grouped(results: Results, model: str) -> list[str]:
+    """The metrics that are shown per group: the main ones, and of ages the signed error."""
+    main = results.main_metrics(model)
+    return [*main, *(f"{name.removesuffix('mae')}bias" for name in main if name.endswith(".age_mae"))]
+
+
 def groups(results: Results, model: str, name: str, grouping: str, pick: Pick) -> Table:
-    """A metric per group, of float32 and of the level to take, and the gap between the best and the worst
-    group.
+    """A metric per group with its interval, of float32 and of the level to take, and the gap between the best
+    and the worst group; groups by two labels as a matrix, of the level to take.
     """
     variants = shown_variants(results, model, pick)
     members = group_names(results, model, name, grouping)
-    if len(members) < 2:
+    if len(members) < 2 or not variants:
         return Table([], [])
-    rows: list[Row] = []
+    label, rows = grouping.replace("_", " "), list[Row]()
+    if CROSSED in grouping:
+        pairs, of = [member.split(", ") for member in members], variants[-1]
+        columns = list(dict.fromkeys(column for column, _ in pairs))
+        for band in sorted({band for _, band in pairs}, key=AGE_BANDS.index):
+            rows.append([band, *(_counted(of.row(name, grouping, f"{one}, {band}")) for one in columns)])
+        return Table([f"{label}, {of.level}", *columns], rows)
     for group in members:
         found = [variant.row(name, grouping, group) for variant in variants]
         first = next(row for row in found if row)
         rows.append([group, str(first.n), *(_of_group(row) for row in found)])
-    values = [
-        [v for group in members if (v := variant.value(name, grouping, group)) is not None]
-        for variant in variants
-    ]
-    gaps = [shown(name, max(column) - min(column)) if column else MISSING for column in values]
-    rows.append([Cell(text, tone="total") for text in ("gap, best to worst", "", *gaps)])
-    return Table([grouping.replace("_", " "), "faces", *(variant.level for variant in variants)], rows)
+    gaps = [_of_group(variant.row(name, grouping, GAP)) for variant in variants]
+    if any(gap.text != MISSING for gap in gaps):
+        told = [Cell("gap, best to worst"), Cell(""), *gaps]
+        rows.append([replace(cell, tone="total") for cell in told])
+    return Table([label, "faces", *(variant.level for variant in variants)], rows)
 
 
 def shown_variants(results: Results, model: str, pick: Pick) -> list[Variant]:
@@ -204,8 +216,9 @@ def group_names(results: Results, model: str, name: str, grouping: str) -> list[
     """The groups that have a metric, in the grouping's own order."""
     running = results.running(model)
     rows = running[0].rows(name.partition(".")[2], grouping) if running else []
-    present = [row.group for row in rows if row.dataset == name.partition(".")[0] and row.value is not None]
-    order = list(GROUPINGS.get(grouping, ()))
+    dataset = name.partition(".")[0]
+    present = [r.group for r in rows if r.dataset == dataset and r.value is not None and r.group != GAP]
+    order = list(GROUPINGS.get(grouping.removesuffix(STANDARDISED), ()))
     return sorted(present, key=lambda group: (order.index(group) if group in order else len(order), group))
 
 
@@ -280,6 +293,17 @@ def copies(results: Results) -> str:
     return " ".join(said)
 
 
+def persons(results: Results) -> str:
+    """Of which datasets it is known who is on a face, in sentences."""
+    found = results.faces.items()
+    known = [name for name, index in found if "identity" in index and index["identity"].notna().any()]
+    unknown = [name for name, _ in found if name not in known]
+    said = [f"Persons are known of {', '.join(known)}: intervals and tests go by person."] if known else []
+    if unknown:
+        said.append(f"Persons are unknown of {', '.join(unknown)}: each face counts as another one.")
+    return " ".join(said)
+
+
 def models(results: Results) -> Table:
     """What each model is, from its card."""
     rows: list[Row] = []
@@ -347,6 +371,13 @@ def _of_group(row: Result | None) -> Cell:
     if row.low is not None and row.high is not None:
         text += f" [{spread(row.name, row.low, row.high)}]"
     return Cell(text, row.value, row.verdict or "")
+
+
+def _counted(row: Result | None) -> Cell:
+    """A value, and behind it in brackets the number of faces."""
+    if row is None or row.value is None:
+        return Cell(MISSING)
+    return Cell(f"{shown(row.name, row.value)} ({row.n})", row.value, row.verdict or "")
 
 
 def _size(variant: Variant, reference: Variant | None) -> Cell:

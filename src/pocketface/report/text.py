@@ -29,7 +29,10 @@ more than chance, after correction for the number of levels compared. *cannot te
 it stands the smallest change that so many faces could show. docs/statistics.md says how each is tested."""
 
 GROUPS = """\
-Groups are by label, on the same faces as above. A metric of few faces is uncertain, and so is a gap to it."""
+Groups are by label, on the same faces as above, with 95% intervals. *Age-standardised*: the faces of every
+group are weighed so that all groups have the same ages. A dash: fewer than 30 faces. *gap* is from the best
+to the worst group; where its interval begins at 0, it may be chance. A signed error above 0 makes people
+older."""
 
 ETHICS = """\
 Gender is a binary annotation of appearance, as the datasets record it; it is not a person's gender identity.

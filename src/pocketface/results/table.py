@@ -14,6 +14,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -137,7 +138,8 @@ class Table:
 
     def write(self, path: Path) -> None:
         """Writes the table's file, whose bytes repeat."""
-        frame = pd.DataFrame(self.rows, columns=[field.name for field in fields(Row)])
+        names = [field.name for field in fields(Row)]
+        frame = pd.DataFrame(map(attrgetter(*names), self.rows), columns=names)
         numbers = frame.columns.drop([*Key._fields, "main", "verdict", "text"])
         with written_whole(path) as partial:
             frame.astype(dict.fromkeys(numbers, float)).to_parquet(partial, index=False)
