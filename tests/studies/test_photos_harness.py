@@ -9,6 +9,7 @@ import drawn_datasets as drawn
 from colour_variants import card, variant_folder
 from pocketface.cards import write_card
 from pocketface.core.errors import PocketfaceError
+from pocketface.core.labels import CLASSES, GENDERS
 from pocketface.faces.settings import Input
 from pocketface.study import Study
 from tiny_training import study
@@ -32,23 +33,26 @@ def test_the_whole_frame_is_squeezed_and_its_colours_may_change_places() -> None
 
 
 def test_the_table_splits_a_loss_into_harness_and_quantization() -> None:
-    about = {"model": "ages", "metric": "age_group_accuracy", "n": 20, "squeezed": 0.7}
+    about = {"model": "ages", "metric": "age_group_accuracy", "n": 20, "all": 24, "squeezed": 0.7}
+    about |= {"misjudged": np.nan, "unfed": 0.5, "both": np.nan}
     rows = [
-        about | {"level": "float32", "proper": 0.9, "swapped": 0.6},
-        about | {"level": "int8", "proper": 0.85, "swapped": 0.5},
+        about | {"level": "float32", "proper": 0.9, "swapped": 0.6, "p": 0.0312},
+        about | {"level": "int8", "proper": 0.85, "swapped": 0.5, "p": 0.0156},
         *({"model": "vgg", "level": level, "reason": "unavailable: gone"} for level in ("float32", "int8")),
     ]
     text = harness.page("photos", pd.DataFrame(rows))
-    assert "| ages | float32 | 20 | 90.0 | 70.0 | 60.0 | ±0 | \N{MINUS SIGN}30.0 |" in text
-    assert "| ages | int8 | 20 | 85.0 | 70.0 | 50.0 | \N{MINUS SIGN}5.0 | \N{MINUS SIGN}35.0 |" in text
+    shares, minus = "\N{EN DASH} | 50.0 | \N{EN DASH}", "\N{MINUS SIGN}"
+    assert f"| ages | float32 | 20 | 90.0 | 70.0 | 60.0 | {shares} | ±0 | {minus}30.0 (p = 0.031) |" in text
+    assert f"| int8 | 20 | 85.0 | 70.0 | 50.0 | {shares} | {minus}5.0 | {minus}35.0 (p = 0.016) |" in text
+    assert "one answer to all 24 photographs" in text and "leaves room for\n15% of all" in text
     assert "- `vgg`, float32, int8: unavailable: gone" in text
     assert "one of them is 5.0 points" in text
 
 
 @pytest.fixture
 def plan(tmp_path: Path, colour_model) -> Study:
-    """Two photographs, and a variant that answered them right when it saw the faces."""
-    members = drawn.photos(2)
+    """Eight photographs, one of each kind; in four faces were found and the variant was right of all."""
+    members = drawn.photos(8)
     drawn.make_raw(tmp_path / "data/raw/photos/files.zip", members)
     variants = tmp_path / "variants/small"
     variant_folder(variants / "float32", colour_model)
@@ -56,19 +60,33 @@ def plan(tmp_path: Path, colour_model) -> Study:
     write_card(variants / "int8", card(level="int8", status="failed", reason="no kernel"))
     evaluation = tmp_path / "evaluation/small/float32"
     evaluation.mkdir(parents=True)
-    about = {"dataset": "photos", "split": "test", "image": sorted(members), "gender": "male"}
-    table = pd.DataFrame(about | {"gender_pred": "male", "gender_prob_male": 1.0, "gender_prob_female": 0.0})
+    ages, genders = ["young", "young", "elderly", "elderly"], ["male", "female"] * 2
+    table = pd.DataFrame({"dataset": "photos", "split": "test", "image": sorted(members)[:4]})
+    table = table.assign(age_group=ages, age_pred=[30.0, 30, 80, 80], gender=genders, gender_pred=genders)
+    table = table.assign(gender_prob_male=[1.0, 0, 1, 0], gender_prob_female=[0.0, 1, 0, 1])
     table.to_parquet(evaluation / "predictions.parquet", index=False)
     return Study.model_validate(study().model_dump(mode="json") | {"levels": {"float32": {}, "int8": {}}})
 
 
-def test_every_variant_is_measured_three_ways(plan: Study, tmp_path: Path) -> None:
-    found = harness.measured(plan, tmp_path).set_index("level")
-    row = found.loc["float32"]
-    assert (row["metric"], row["n"], row["proper"]) == ("gender_accuracy", 2, 1)
-    assert 0 <= row["squeezed"] <= 1
-    assert found.loc["int8", "reason"] == "failed: no kernel"
-    assert "## Gender accuracy" in harness.page("photos", found.reset_index())
+def test_every_mistake_of_the_report_is_planted_and_measured(plan: Study, tmp_path: Path) -> None:
+    found = harness.measured(plan, tmp_path)
+    rows = found.dropna(subset="metric").set_index("metric")
+    assert list(rows.index) == ["age_group_accuracy", "gender_accuracy"]
+    assert (rows["n"] == 4).all() and (found["all"] == 8).all() and (rows["proper"] == 1).all()
+    gender, age = rows.loc["gender_accuracy"], rows.loc["age_group_accuracy"]
+    assert 0 <= gender["squeezed"] <= 1 and 0 <= gender["p"] <= 1
+    assert gender["unfed"] == age["unfed"] == gender["both"] == 0.5, "one answer, half of each class"
+    assert gender["misjudged"] == 0.5, "right answers, but of four photographs two are of the same place"
+    assert np.isnan(age["misjudged"]) and np.isnan(age["both"])
+    assert found.set_index("level").loc["int8", "reason"] == "failed: no kernel"
+    assert "## Gender accuracy" in harness.page("photos", found)
+
+
+def test_right_genders_judged_by_age_are_right_where_the_places_agree() -> None:
+    table = pd.DataFrame({"age_group": ["young", "elderly", None], "gender": "male", "gender_pred": "male"})
+    young, elderly = (GENDERS[CLASSES["age_group"].index(group)] for group in ("young", "elderly"))
+    assert harness.judged_by_age(table)["gender"].tolist()[:2] == [young, elderly]
+    assert "gender" not in harness.judged_by_age(table.drop(columns="age_group"))
 
 
 def test_a_missing_evaluation_is_an_error(plan: Study, tmp_path: Path) -> None:
