@@ -64,6 +64,20 @@ def test_bands_of_ages_are_a_column_where_a_dataset_has_nothing_finer(weights: P
     assert [row for row in rows if row[1:5] == ["fairface", "race", "latino_hispanic", "7"]]
 
 
+def test_beside_figures_of_celebrities_it_is_said_who_saw_them(tmp_path: Path, weights: Path) -> None:
+    assert "IMDB-WIKI" not in overview(weights)
+    path = weights / "pocket/card.json"
+    card = json.loads(path.read_text())
+    card["sources"]["faceres"] = "a network"
+    path.write_text(json.dumps(card))
+    assert "IMDB-WIKI" not in overview(weights), "it is not measured on CelebA"
+    for level in card["levels"].values():
+        for part in ("metrics", "groups", "faces"):
+            level[part]["celeba"] = level[part]["utkface"]
+    path.write_text(json.dumps(card))
+    assert "saw VGGFace2 and IMDB-WIKI" in overview(weights)
+
+
 def test_the_page_in_the_repository_is_that_of_its_cards() -> None:
     text = (REPOSITORY / "weights/README.md").read_text(encoding="utf-8")
     assert text == overview(REPOSITORY / "weights"), "`pocketface publish` writes it"

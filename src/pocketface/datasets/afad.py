@@ -1,4 +1,6 @@
-"""AFAD: about 165,000 faces from a Chinese social network, 15 to 75 years, small JPEGs.
+"""AFAD: about 165,000 faces from a Chinese social network, 15 to 72 years, small JPEGs.
+
+The paper says 15 to 40 years; in the archive about a thousand faces, 0.7%, are older.
 
 Labels are folders, `AFAD-Full/25/111/638660-1.jpg`: the age, then 111 for male or 112 for female. The number
 before the dash is the member whose picture it is; the split is ours, by member. Its release is a `tar.xz` cut

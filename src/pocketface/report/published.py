@@ -42,6 +42,11 @@ BEFORE = """The int8 file before and after copies of train pictures were left ou
 """
 
 
+CELEBRITIES = """On `celeba`: `faceres`, which this model learned from, saw VGGFace2 and IMDB-WIKI:
+celebrities, as those of CelebA are, so people who are measured here may have been among them.
+"""
+
+
 NOTICE_INTRODUCTION = f"""# Terms of the published weights
 
 The models in this folder are for **non-commercial research only**: each learned from pictures that are given
@@ -99,6 +104,8 @@ def overview(weights: Path) -> str:
     parts += [_models(cards).markdown() + "\n"]
     for name, card in cards.items():
         parts += [f"## {name}\n", _main_metrics(card).markdown() + "\n"]
+        if "faceres" in card.sources and "celeba" in card.levels[FLOAT32].metrics:
+            parts.append(CELEBRITIES)
         if before := _before(card):
             parts += [BEFORE, f"{before.markdown()}\n"]
         tables = [_groups(card, dataset) for dataset in _own_first(card, card.levels[DEFAULT_LEVEL].groups)]
