@@ -587,7 +587,9 @@ def test_run_publishes_what_the_gate_refuses(ran, checked):
     Path("baselines/tiny.yaml").write_text("models: [")
     result = run("run")
     assert result.exit_code == 2
-    assert "baselines/tiny.yaml: not a baseline (while parsing" in result.stderr and result.stdout.endswith(PUBLISHED)
+    assert "baselines/tiny.yaml: not a baseline (while parsing" in result.stderr and result.stdout.endswith(
+        PUBLISHED
+    )
 
 
 def test_run_publishes_again_only_what_is_new(ran, tmp_path):

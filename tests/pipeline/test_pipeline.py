@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import yaml
 from copies import PARAMS, Copy, tiny_mirror
 
 

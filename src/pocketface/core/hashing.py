@@ -17,7 +17,7 @@ def unit_hash(text: str, salt: str = "") -> float:
 
 def fingerprint(pixels: np.ndarray) -> str:
     """A hash of one face's pixels."""
-    return hashlib.blake2b(np.ascontiguousarray(pixels), digest_size=6).hexdigest()
+    return hashlib.blake2b(pixels.tobytes(), digest_size=6).hexdigest()
 
 
 def hashed_split(key: str) -> str:
