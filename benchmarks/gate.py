@@ -79,11 +79,14 @@ class Subject:
     rules_before: str
 
     def run(self, root: Path, start: str = "crop") -> None:
-        """All stages from one on, into `root`."""
+        """All stages from one on, into `root`; other faces do not make the model another one."""
         for step in STEPS[STEPS.index(start) :]:
+            if step == "export" != start and (root / EXPORTED).exists():
+                continue
             getattr(self, step)(root)
 
     def crop(self, root: Path) -> None:
+        """Stage `crop_faces`."""
         for name, archive in self.pictures.items():
             settings = self.study.datasets[name]
             out = root / FACES_OF / name
@@ -91,11 +94,13 @@ class Subject:
                 build.build(name, archive, settings, out)
 
     def select(self, root: Path) -> None:
+        """Stage `select_faces`."""
         main, holdout = (FaceSet.load(root / FACES_OF / name) for name in self.pictures)
         stanza = self.study.models[MODEL]
         selection.save(selection.select(main, holdout, stanza.input, (), fingerprints([])), root / VIEWS)
 
     def export(self, root: Path) -> None:
+        """Stage `export`."""
         from pocketface.levels.export import export  # TensorFlow, which other steps do without
         from pocketface.training.runtime import limit_threads
 
@@ -103,11 +108,13 @@ class Subject:
         export(root / MODELS, root / VIEWS, root / EXPORTED)
 
     def convert(self, root: Path) -> None:
+        """Stage `convert`."""
         for level, settings in self.study.levels.items():
             out = root / VARIANTS / level
             converting.convert(root / EXPORTED, root / VIEWS, level, settings, out, self.study.threads)
 
     def evaluate(self, root: Path) -> None:
+        """Stage `evaluate`."""
         for level in self.study.levels:
             run, predictions = evaluate_variant(root / VARIANTS / level, root / VIEWS)
             with written_whole(root / ANSWERS / level) as partial:
@@ -116,6 +123,7 @@ class Subject:
                 predictions.to_parquet(partial / "predictions.parquet", index=False)
 
     def measure(self, root: Path) -> None:
+        """Stage `results`."""
         levels, margins = list(self.study.levels), self.study.margins
         measure({MODEL: list(self.pictures)}, levels, margins, root).write(root / RESULTS)
 
@@ -148,6 +156,8 @@ class Fault:
 
 
 def patched(place: Any, name: str, wrap: Callable[[Any], Any]) -> Callable[[], Any]:
+    """A start of a patch: `place`, or the module of that name, with another `name`."""
+
     def start() -> Any:
         found = import_module(place) if isinstance(place, str) else place
         return mock.patch.object(found, name, wrap(getattr(found, name)))
@@ -156,6 +166,7 @@ def patched(place: Any, name: str, wrap: Callable[[Any], Any]) -> Callable[[], A
 
 
 def moved(cut: Any) -> Any:
+    """Cuts three pixels further left."""
     by = np.float32([[1, 0, 3], [0, 1, 0]])
     return lambda picture, where: cut(
         cv2.warpAffine(picture, by, picture.shape[1::-1], borderMode=cv2.BORDER_REPLICATE), where
@@ -163,6 +174,8 @@ def moved(cut: Any) -> Any:
 
 
 def upright(window: Any) -> Any:
+    """A window that is not turned."""
+
     def of(face: Any, shape: Any, crop: Any) -> Any:
         found = window(face, shape, crop)
         return dlib.chip_details(found.rect, dlib.chip_dims(found.rows, found.cols), 0.0)
@@ -171,10 +184,13 @@ def upright(window: Any) -> Any:
 
 
 def nearest(_: Any) -> Any:
+    """OpenCV that takes the nearest pixel."""
     return types.SimpleNamespace(**{**vars(cv2), "INTER_LINEAR": cv2.INTER_NEAREST})
 
 
 def compressed(decode: Any) -> Any:
+    """Decodes, and compresses hard."""
+
     def of(data: bytes) -> Any:
         picture, reduction = decode(data)
         coded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 50])[1]
@@ -184,6 +200,8 @@ def compressed(decode: Any) -> Any:
 
 
 def turned(crop_picture: Any) -> Any:
+    """Turns a tenth of the faces upside down."""
+
     def of(picture: np.ndarray, crop: Any) -> Any:
         face, box = crop_picture(picture, crop)
         return (face[::-1] if int(picture.sum()) % 10 == 0 else face), box
@@ -192,6 +210,8 @@ def turned(crop_picture: Any) -> Any:
 
 
 def normalised(load: Any) -> Any:
+    """A model that divides by 255 once more."""
+
     def twice(card: Any, folder: Path) -> Any:
         import keras
 
@@ -203,6 +223,7 @@ def normalised(load: Any) -> Any:
 
 
 def classes(root: Path) -> None:
+    """The classes of gender in another order."""
     card = read_card(root / MODELS, ModelCard)
     gender = card.outputs["gender"]
     outputs = card.outputs | {"gender": gender.model_copy(update={"labels": gender.labels[::-1]})}
@@ -210,6 +231,7 @@ def classes(root: Path) -> None:
 
 
 def noise(root: Path) -> None:
+    """Noise to calibrate on."""
     pixels = np.load(root / VIEWS / "calibration.npy")
     np.save(
         root / VIEWS / "calibration.npy", np.random.default_rng(1).integers(0, 256, pixels.shape, np.uint8)
@@ -236,11 +258,13 @@ def in_int8(change: Callable[[Any, Any], None]) -> Callable[[], Any]:
 
 
 def without_bias(model: Any, operator: Any) -> None:
+    """Loses a bias."""
     buffer = model.buffers[model.subgraphs[0].tensors[operator.inputs[2]].buffer]
     buffer.data = np.zeros_like(buffer.data)
 
 
 def scaled(model: Any, operator: Any) -> None:
+    """Makes the scales of a layer larger by a tenth."""
     quantization = model.subgraphs[0].tensors[operator.inputs[1]].quantization
     quantization.scale = np.asarray(quantization.scale, np.float32) * np.float32(1.1)
 
@@ -265,38 +289,46 @@ def earlier(root: Path) -> None:
 
 
 def truncated(root: Path) -> None:
+    """Cuts a file off."""
     file = root / VARIANTS / "int8" / MODEL_FILE
     file.write_bytes(file.read_bytes()[:-2000])
 
 
 def index_of(root: Path) -> tuple[Path, pd.DataFrame]:
+    """The index of the main dataset, and its path."""
     path = next(p for p in (root / FACES_OF).glob(f"*/{INDEX}") if p.parent.name in ("starter", "utkface"))
     return path, pd.read_parquet(path)
 
 
 def shifted_labels(root: Path) -> None:
+    """Every picture has the label of the one before."""
     path, index = index_of(root)
     index[["age", "gender"]] = index[["age", "gender"]].shift(1).bfill()
     index.to_parquet(path, index=False)
 
 
 def doubled(root: Path) -> None:
+    """Every tenth face again, under another name."""
     path, index = index_of(root)
     tenth = index[(index["split"] == "val") & (index["status"] == "ok")].iloc[::10]
     pd.concat([index, tenth.assign(image="again/" + tenth["image"])]).to_parquet(path, index=False)
 
 
 def rolled(decode: Any) -> Any:
+    """Every face has the answers of the one before."""
     return lambda self, outputs: decode(
         self, {head: np.roll(one, 1, axis=0) for head, one in outputs.items()}
     )
 
 
 def unit(call: Any) -> Any:
+    """Pixels of 0..1."""
     return lambda self, images, progress=None: call(self, images / 255, progress)
 
 
 def refused(init: Any) -> Any:
+    """A runtime that knows no operator."""
+
     def of(self: Any, file: Any, threads: int = 1, kernels: Any = "xnnpack") -> None:
         raise PocketfaceError(f"{file}: not a runnable TFLite model (Didn't find op for builtin opcode)")
 
@@ -452,6 +484,7 @@ def metrics(root: Path) -> dict[str, Any]:
 
 
 def before(modules: Any, rules: str, was: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What the gate before finds wrong."""
     comparing, baselines = modules
     rules = yaml.safe_load(subprocess.run(["git", "show", rules], capture_output=True, check=True).stdout)[
         "rules"
@@ -476,6 +509,7 @@ def sample(dataset: str, archive: Path, out: Path, sizes: dict[str, int]) -> Non
 
 
 def subjects(starter: Path, utkface: Path, folder: Path) -> dict[str, Subject]:
+    """The two studies, with a sample of pictures each."""
     told = yaml.safe_load((starter / "params.yaml").read_text())
     levels = {level: {} for level in LEVELS}
     archives = {

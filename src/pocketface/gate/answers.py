@@ -31,6 +31,7 @@ from pocketface.metrics.groups import CROSSED, members
 NEEDED = ("face", "head", "truth", "answer")
 KEY = ("model", "level", "dataset", "face", "head")
 HASHES = ("source", "crop", "pixels")
+FACE, OF_FACES = ("model", "dataset", "face"), ("groups", *HASHES, "look", "box")
 TEXTS = (*KEY, "truth", "answer", "groups", *HASHES)
 OPTIONAL = dict.fromkeys(("model", "level", "dataset", "groups"), "") | dict.fromkeys(
     (*HASHES, "look", "box")
@@ -55,7 +56,9 @@ def read(path: Path) -> pd.DataFrame:
         raise PocketfaceError(f"{path}: no such file; it is a table of {', '.join(NEEDED)}") from None
     except (OSError, ValueError) as error:
         raise PocketfaceError(f"{path}: not a table of answers ({error})") from None
-    return checked(table, path)
+    table = checked(table, path)
+    first = table.drop_duplicates(list(FACE))[[*FACE, *OF_FACES]]
+    return table.drop(columns=list(OF_FACES)).merge(first, how="left", on=list(FACE))[[*COLUMNS]]
 
 
 def checked(table: pd.DataFrame, path: Path) -> pd.DataFrame:
@@ -88,9 +91,10 @@ def _text(value: object) -> str:
 
 
 def write(table: pd.DataFrame, path: Path) -> None:
-    """Writes a table whose bytes repeat."""
+    """Writes a table whose bytes repeat; what is about a face stands in its first row."""
     with written_whole(path) as partial:
         ordered = table.sort_values(list(KEY), kind="stable")
+        ordered.loc[ordered.duplicated(list(FACE)), list(OF_FACES)] = None
         ordered.to_parquet(partial, index=False, compression="zstd")
 
 

@@ -79,7 +79,7 @@ def compare(was: Baseline, now: Baseline, fetched: frozenset[str]) -> Iterator[F
     pairs = paired(was.answers, now.answers, known)
     pairs["same"] = _same(pairs)
     yield from _variants(was, now)
-    for model in pairs["model"].unique():
+    for model in dict.fromkeys(now.answers["model"][now.answers["model"].isin(was.answers["model"])]):
         then, here, both = (t[t["model"] == model] for t in (was.answers, now.answers, pairs))
         yield from _faces(model, then, here, both, rules)
     alike = dict(tuple(pairs[pairs["same"]].groupby(["model", "level"])))
@@ -158,17 +158,22 @@ def _faces(
         labels = both.loc[both["truth_was"].fillna("") != both["truth_is"].fillna(""), "face"].nunique()
         then, here, both = (t.drop_duplicates("face") for t in (then, here, both))
         gone, new = (len(set(a["face"]) - set(b["face"])) for a, b in ((then, here), (here, then)))
-        most = max(rules.faces * len(then), 1)
-        told = f"{gone} of {len(then)} faces vanished, {new} appeared; {most:.0f} may"
+        most = _most(rules.faces, len(then))
+        told = f"{gone} of {len(then)} faces vanished, {new} appeared; {most} may"
         yield Finding("crop_faces", where, "faces", max(gone, new) <= most, told)
         changed = both[~both["same"]]
-        told = f"{len(changed)} of {len(both)} faces look otherwise; {most:.0f} may{_how(changed)}"
+        told = f"{len(changed)} of {len(both)} faces look otherwise; {most} may{_how(changed)}"
         yield Finding(_seen_by(changed), where, "pixels", len(changed) <= most, told)
         doubles = [int(t["pixels"].dropna().duplicated().sum()) for t in (then, here)]
         told = f"{doubles[1]} faces are the same picture as another, {doubles[0]} were"
         yield Finding("select_faces", where, "doubles", doubles[1] <= doubles[0] + most, told)
         told = f"{labels} of {len(both)} faces have other labels"
         yield Finding("crop_faces", where, "labels", labels == 0, told)
+
+
+def _most(share: float, count: int) -> int:
+    """How many of a count may be otherwise: a share of them, and always one."""
+    return max(int(share * count), 1)
 
 
 def _seen_by(changed: pd.DataFrame) -> Stage:
@@ -249,8 +254,8 @@ def _moved(name: str, own: pd.DataFrame, rules: Rules, stage: Stage) -> Iterator
     drift = apart.where(own["number"], (own["probability_was"] - own["probability_is"]).abs())
     for head, index in own.groupby("head").groups.items():
         moved, number = other[index], bool(own.loc[index, "number"].all())
-        most = max(rules.moved * len(moved), 1)
-        told = f"{moved.sum()} of {len(moved)} answers to {head} moved ({moved.mean():.1%}); {most:.0f} may"
+        most = _most(rules.moved, len(moved))
+        told = f"{moved.sum()} of {len(moved)} answers to {head} moved ({moved.mean():.1%}); {most} may"
         yield Finding(stage, name, f"moved {head}", moved.sum() <= most, told)
         mean, limit = drift[index].mean(), rules.drift.years if number else rules.drift.share
         if not np.isnan(mean):
@@ -345,17 +350,21 @@ def _limits(
     now: Baseline, rules: Rules, fetched: frozenset[str], causes: dict[str, Stage]
 ) -> Iterator[Finding]:
     """Floors, ceilings, and that a model that trains is better than the best constant answer."""
+    asked = {*rules.floors, *rules.ceilings}
     for row in now.results.rows if now.results else ():
-        if row.grouping or row.value is None or not row.dataset:
+        if row.grouping or row.value is None:
             continue
-        stage = causes.get(row.model, "train")
-        name, names = f"{row.model}/{row.level}", (row.name, f"{row.level}/{row.name}")
+        stage, variant = causes.get(row.model, "train"), f"{row.model}/{row.level}"
+        names = (row.name, f"{row.level}/{row.name}", f"{variant}/{row.name}")
+        asked -= {*names}
         for bounds, word in ((rules.floors, "at least"), (rules.ceilings, "at most")):
             for bound in (bounds[key] for key in names if key in bounds):
                 fine = row.value >= bound if word == "at least" else row.value <= bound
                 told = f"{row.name} {row.value:.4g}; {word} {bound:g} is asked"
-                yield Finding(stage, name, f"{row.name} {word}", fine, told)
+                yield Finding(stage, variant, f"{row.name} {word}", fine, told)
         if row.main and row.constant is not None and row.level == FLOAT32 and row.model not in fetched:
             told = f"{row.name} {row.value:.4g}; the best constant answer has {row.constant:.4g}"
             ok = loss(row.name, row.value, row.constant) < 0
-            yield Finding(stage, name, "constant baseline", ok, told)
+            yield Finding(stage, variant, "constant baseline", ok, told)
+    for name in sorted(asked):
+        yield Finding("evaluate", "rules", f"{name} limit", False, f"{name} has a limit and is not measured")
