@@ -1,8 +1,4 @@
 """The registry: a registered model per task, whose alias `champion` points at the variant to take.
-
-    for task in tasks(table):
-        crown(store, study, choose(table, task, study.champion), run, model_id)
-
 The rule is that of `pocketface.choosing`, within the limits under `champion` of the params.
 """
 
@@ -18,21 +14,17 @@ VERSIONS = "mlflow.modelVersions"
 """A model's tag by which MLflow shows it as registered."""
 
 
-def words(study: Study, choice: Choice) -> str:
-    """The choice in words, for the registered model's description."""
-    within = f" Within {study.champion}." if str(study.champion) else ""
-    return f"Champion of study {study.study}. {'. '.join(line.strip() for line in lines(choice))}.{within}"
-
-
 def crown(store: Store, study: Study, choice: Choice, run: str | None, model_id: str | None) -> None:
-    """Makes the registry say what was chosen; writes nothing that it says already.
+    """Makes the registry say what was chosen, with the reason; writes nothing that it says already.
 
     Args:
         run, model_id: of the chosen variant; None where there is none, which takes the alias away.
     """
     from mlflow.exceptions import MlflowException
 
-    client, name, told = store.client, f"pocketface-{study.study}-{choice.task}", words(study, choice)
+    client, name, told = store.client, f"pocketface-{study.study}-{choice.task}", lines(choice)
+    within = f" Within {study.champion}." if str(study.champion) else ""
+    note = f"Champion of study {study.study}. {'. '.join(map(str.strip, told))}.{within}"
     try:
         registered = client.get_registered_model(name)
     except MlflowException as error:
@@ -40,10 +32,9 @@ def crown(store: Store, study: Study, choice: Choice, run: str | None, model_id:
             raise
         if run is None:
             return
-        tags = {"study": study.study, "task": choice.task}
-        registered = client.create_registered_model(name, tags, told)
-    if registered.description != told:
-        client.update_registered_model(name, told)
+        registered = client.create_registered_model(name, {"study": study.study, "task": choice.task}, note)
+    if registered.description != note:
+        client.update_registered_model(name, note)
     current = registered.aliases.get(ALIAS)
     if run is None or model_id is None or choice.take is None:
         if current is not None:
@@ -52,12 +43,10 @@ def crown(store: Store, study: Study, choice: Choice, run: str | None, model_id:
     known = client.search_model_versions(f"name = '{name}'")
     version = next((version for version in known if version.run_id == run), None)
     if version is None:
-        tags = {"model": choice.take.model, "level": choice.take.level}
-        source, about = f"models:/{model_id}", lines(choice)[0]
-        version = client.create_model_version(name, source, run, tags, description=about, model_id=model_id)
-    shown = json.loads(client.get_logged_model(model_id).tags.get(VERSIONS, "[]"))
-    entry = {"name": name, "version": str(version.version)}
-    if entry not in shown:
-        client.set_logged_model_tags(model_id, {VERSIONS: json.dumps([*shown, entry])})
+        tags, source = {"model": choice.take.model, "level": choice.take.level}, f"models:/{model_id}"
+        version = client.create_model_version(name, source, run, tags, description=told[0], model_id=model_id)
+    shown, entry = client.get_logged_model(model_id).tags, {"name": name, "version": str(version.version)}
+    if entry not in (entries := json.loads(shown.get(VERSIONS, "[]"))):
+        client.set_logged_model_tags(model_id, {VERSIONS: json.dumps([*entries, entry])})
     if str(current) != str(version.version):
         client.set_registered_model_alias(name, ALIAS, str(version.version))

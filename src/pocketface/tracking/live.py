@@ -11,14 +11,18 @@ the training. `track` later takes the run over as the model's, and adds what is 
 import queue
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pocketface.core.addresses import without_secrets
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import git_revision
 from pocketface.tracking.store import COMMIT_TAG, Store, address_of, failures_told, flat, open_store
 from pocketface.training.settings import Plan
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FINISH_SECONDS = 30
 """How long `finish` waits for the store to take what is left. A new SQLite database takes some 10 s."""
@@ -27,15 +31,8 @@ TRAINING_KEY, WEIGHTS, MODEL_KEY = "training_key", "weights_sha256", "model_key"
 
 
 class LiveCurves:
-    """The live run of one training.
-
-    Args:
-        study: the params.
-        model: its name in the study.
-        training_key: the same for the same training, see `pocketface.training.fit.training_key`. An earlier
-            run with this key that `track` has not taken over is replaced.
-        root: the repository.
-        uri: the store, see `pocketface.tracking.store.address_of`.
+    """The live run of one training; an earlier run with its `training_key` that `track` has not taken over is
+    replaced. Where the store is, says `pocketface.tracking.store.address_of`.
     """
 
     def __init__(
@@ -70,8 +67,7 @@ class LiveCurves:
                 store = open_store(self._study, self._uri)
                 run = self._start(store)
                 while (item := self._epochs.get()) is not None:
-                    epoch, metrics = item
-                    store.log(run, metrics=curve_points(metrics), step=epoch)
+                    log_epoch(store, run, *item)
                 self._end(store, run, self._weights or "")
         except PocketfaceError as error:
             self._warn(str(error))
@@ -96,10 +92,9 @@ class LiveCurves:
         store.client.set_terminated(run)
 
     def _warn(self, message: str) -> None:
-        if self._warned:
-            return
-        self._warned = True
-        print(f"warning: no live curves of {self._model} in MLflow: {message}", file=sys.stderr)
+        if not self._warned:
+            self._warned = True
+            print(f"warning: no live curves of {self._model} in MLflow: {message}", file=sys.stderr)
 
 
 def model_tags(study: Plan, model: str, revision: str | None) -> dict[str, str]:
@@ -112,13 +107,26 @@ def model_tags(study: Plan, model: str, revision: str | None) -> dict[str, str]:
         "task": ",".join(stanza.heads),
         "dataset": ",".join(study.trained_on(model)),
         "architecture": stanza.architecture,
-        **({COMMIT_TAG: revision} if revision else {}),
+        **commit(revision),
     }
 
 
-def curve_points(epoch: Mapping[str, float]) -> dict[str, float]:
-    """The metrics of an epoch as MLflow groups them: `training/val_loss`."""
-    return {f"training/{name}": float(value) for name, value in epoch.items()}
+def commit(revision: str | None) -> dict[str, str]:
+    """The tag by which MLflow shows a commit."""
+    return {COMMIT_TAG: revision} if revision else {}
+
+
+def log_history(store: Store, run: str, history: "pd.DataFrame", logged: Iterable[int] = ()) -> None:
+    """Logs the epochs of a training history, but for those that are there."""
+    for epoch in history.to_dict("records"):
+        step = int(epoch.pop("epoch"))
+        if step not in logged:
+            log_epoch(store, run, step, {str(name): value for name, value in epoch.items()})
+
+
+def log_epoch(store: Store, run: str, epoch: int, metrics: Mapping[str, float]) -> None:
+    """Logs an epoch's metrics as MLflow groups them: `training/val_loss`."""
+    store.log(run, {f"training/{name}": float(value) for name, value in metrics.items()}, step=epoch)
 
 
 def model_params(study: Plan, model: str) -> dict[str, object]:

@@ -1,10 +1,8 @@
 """Opening an MLflow store, quickly or not at all.
 
-MLflow takes seconds to import and by default minutes to give up on a server, hence the late imports and the
-short patience. Both can be overruled by MLflow's own environment variables.
-
-The artifacts of a SQLite store lie in `mlartifacts` beside it. MLflow records absolute locations only, so
-opening a store that was moved or copied corrects them first (`_settle`).
+MLflow takes seconds to import and minutes to give up on a server, hence the late imports and the short
+patience. The artifacts of a SQLite store lie in `mlartifacts` beside it; MLflow records absolute locations
+only, so opening a store that was moved or copied corrects them first (`_settle`).
 """
 
 import logging
@@ -31,15 +29,14 @@ if TYPE_CHECKING:
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
 DATABASE, ARTIFACTS = "mlflow.db", "mlartifacts"
 FOLDERS = (ARTIFACTS, "mlruns")
-"""Where artifacts lie beside a SQLite store: ours, and those of MLflow's experiment `Default`."""
-LOCATIONS = (
-    ("experiments", "artifact_location"),
-    ("runs", "artifact_uri"),
-    ("logged_models", "artifact_location"),
-    ("model_versions", "source"),
-    ("model_versions", "storage_location"),
-    ("trace_tags", "value"),
-)
+"""Where artifacts lie beside a SQLite store; `mlruns` is that of MLflow's experiment `Default`."""
+LOCATIONS = {
+    "experiments": ("artifact_location",),
+    "runs": ("artifact_uri",),
+    "logged_models": ("artifact_location",),
+    "model_versions": ("source", "storage_location"),
+    "trace_tags": ("value",),
+}
 """Tables and columns in which MLflow records where artifacts are."""
 NOT_FOUND = "%?#"
 """MLflow takes a path for an address when it loads a model, where these mean something else."""
@@ -72,13 +69,11 @@ class Store:
     def runs(self) -> list["Run"]:
         """All runs of the experiment that are not deleted."""
         found: list[Run] = []
-        token = None
-        while True:
-            page = self.client.search_runs([self.experiment], max_results=1000, page_token=token)
-            found += page
-            token = page.token
-            if not token:
-                return found
+        token: str | None = ""
+        while token is not None:
+            page = self.client.search_runs([self.experiment], max_results=1000, page_token=token or None)
+            found, token = [*found, *page], page.token or None
+        return found
 
     def create(self, name: str, tags: Mapping[str, str]) -> str:
         """Starts a run and returns its id."""
@@ -108,8 +103,7 @@ class Store:
 
     def delete(self, run: str) -> None:
         """Deletes a run and its models."""
-        mine = f"source_run_id = '{run}'"
-        for model in self.client.search_logged_models([self.experiment], filter_string=mine):
+        for model in self.client.search_logged_models([self.experiment], f"source_run_id = '{run}'"):
             self.client.delete_logged_model(model.model_id)
         self.client.delete_run(run)
 
@@ -140,7 +134,10 @@ def failures_told(uri: str) -> Iterator[None]:
     try:
         yield
     except (MlflowException, SQLAlchemyError, OSError) as error:
-        why = (str(_root_of(error)).strip() or type(error).__name__).splitlines()[0]
+        root: BaseException = error  # `Connection refused`, not the layers around it
+        while cause := root.__cause__ or root.__context__:
+            root = cause
+        why = (str(root).strip() or type(error).__name__).splitlines()[0]
         raise PocketfaceError(
             f"{uri}: the MLflow store cannot be used ({why}). Start it, or name another with "
             f"{URI_VARIABLE}; nothing is lost, `pocketface track` publishes it all when the store is back"
@@ -163,20 +160,12 @@ def default_store(uri: str) -> Iterator[None]:
             os.environ[URI_VARIABLE] = variable
 
 
-def _root_of(error: BaseException) -> BaseException:
-    """What an exception was first raised for: `Connection refused`, not the layers around it."""
-    while error.__cause__ or error.__context__:
-        error = error.__cause__ or error.__context__ or error
-    return error
-
-
 def open_store(study: Plan, uri: str) -> Store:
-    """Opens a store and the study's experiment, which is made when it is new.
+    """Opens a store and the study's experiment, which is made when it is new; `failures_told` goes around it.
 
     Raises:
-        PocketfaceError: the address is none, the experiment was deleted, the database does not answer, is in
-            a folder that MLflow cannot use, or was moved without its artifacts. What else goes wrong is for
-            `failures_told`, around the call.
+        PocketfaceError: the address is none, the experiment was deleted, or the database is in a folder that
+            MLflow cannot use, or was moved without its artifacts.
     """
     _prepare()
     from mlflow import MlflowClient
@@ -203,11 +192,11 @@ def open_store(study: Plan, uri: str) -> Store:
         artifacts = (database.parent / ARTIFACTS).as_uri() if database else None
         return Store(client, client.create_experiment(name, artifacts, KIND))
     if experiment.lifecycle_stage != "active":
-        store = f"{URI_VARIABLE}={shlex.quote(without_secrets(uri))}"
+        place = shlex.quote(without_secrets(uri))
         raise PocketfaceError(
-            f"{uri}: experiment {name} was deleted; bring it back with "
-            f"`{store} mlflow experiments restore -x {experiment.experiment_id}`, or empty the bin with "
-            f"`mlflow gc --backend-store-uri {shlex.quote(without_secrets(uri))}`"
+            f"{uri}: experiment {name} was deleted; bring it back with `{URI_VARIABLE}={place} mlflow "
+            f"experiments restore -x {experiment.experiment_id}`, or empty the bin with "
+            f"`mlflow gc --backend-store-uri {place}`"
         )
     return Store(client, experiment.experiment_id)
 
@@ -230,11 +219,7 @@ def _prepare() -> None:
 
 
 def _database(uri: str) -> Path | None:
-    """The file of a SQLite store.
-
-    Raises:
-        PocketfaceError: its path has a character with which MLflow finds no model again.
-    """
+    """The file of a SQLite store, or a `PocketfaceError` where MLflow would find no model beside it again."""
     from sqlalchemy.engine import make_url
 
     name = make_url(uri).database if urlsplit(uri).scheme == "sqlite" else None
@@ -263,10 +248,8 @@ def _create_database(path: Path) -> None:
 def _settle(database: Path) -> None:
     """Makes a SQLite store that was moved or copied look for its artifacts, and write them, beside it.
 
-    All in one transaction. Locations that the user chose elsewhere are left alone.
-
-    Raises:
-        PocketfaceError: it holds models, and their artifacts did not come along.
+    All in one transaction. Locations that the user chose elsewhere are left alone. A store that holds models
+    whose artifacts did not come along is a `PocketfaceError`.
     """
     from sqlalchemy import NullPool, create_engine, text
 
@@ -274,34 +257,24 @@ def _settle(database: Path) -> None:
     with engine.begin() as connection:
         ours = text("SELECT DISTINCT artifact_location FROM experiments WHERE name LIKE :name")
         recorded = connection.execute(ours, {"name": f"{EXPERIMENT_PREFIX}%"}).scalars().all()
-        for before in map(_folder_of, recorded):
-            if before is None or before == here:
+        for parts in map(urlsplit, recorded):
+            folder = Path(unquote(parts.path))
+            before = folder.parent
+            if parts.scheme != "file" or folder.name != ARTIFACTS or before == here:
                 continue
             models = text("SELECT 1 FROM logged_models WHERE instr(artifact_location, :below) = 1 LIMIT 1")
-            below = {"below": f"{(before / ARTIFACTS).as_uri()}/"}
-            if not (here / ARTIFACTS).is_dir() and connection.execute(models, below).first():
+            left = connection.execute(models, {"below": f"{folder.as_uri()}/"}).first()
+            if left and not (here / ARTIFACTS).is_dir():
                 raise PocketfaceError(
                     f"{database}: it was in {before} before, and {here / ARTIFACTS} is missing: bring "
-                    f"{before / ARTIFACTS} here, or move {database.name} away: `pocketface track` begins anew"
+                    f"{folder} here, or move {database.name} away: `pocketface track` begins anew"
                 )
-            for old, new in _moves(before, here):
-                for table, column in LOCATIONS:
+            moves = [(before / name, here / name) for name in FOLDERS]
+            spelled = [*moves, *((old.as_uri(), new.as_uri()) for old, new in moves)]  # MLflow has both
+            for old, new in spelled:
+                for table, column in ((table, name) for table, names in LOCATIONS.items() for name in names):
                     update = f"UPDATE {table} SET {column} = :new || substr({column}, length(:old) + 1) "
                     where = f"WHERE instr({column} || '/', :old || '/') = 1"
-                    connection.execute(text(update + where), {"old": old, "new": new})
+                    connection.execute(text(update + where), {"old": str(old), "new": str(new)})
             told = f"{database}: it was in {before} before; its artifacts are now those in {here / ARTIFACTS}"
             print(told, file=sys.stderr)
-
-
-def _folder_of(location: str) -> Path | None:
-    """Where the SQLite store lay when an experiment was made; None for a location of another kind."""
-    parts = urlsplit(location)
-    path = Path(unquote(parts.path))
-    return path.parent if parts.scheme == "file" and path.name == ARTIFACTS else None
-
-
-def _moves(before: Path, here: Path) -> Iterator[tuple[str, str]]:
-    """Old and new folder of artifacts, in both of MLflow's spellings: as an address and as a path."""
-    for folder in FOLDERS:
-        yield (before / folder).as_uri(), (here / folder).as_uri()
-        yield str(before / folder), str(here / folder)
