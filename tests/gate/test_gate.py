@@ -196,7 +196,8 @@ def test_a_constant_answer_is_no_model_and_limits_hold(outs):
     planted(outs, "expression", ["float32", "float16"], lambda t: t.assign(expression_pred="angry"))
     assert "constant baseline" in rules_of(check(outs.study, outs.root).wrong)
     path = outs.root / "baselines/tiny.yaml"
-    limits = "rules: {floors: {utkface.gender_accuracy: 0.999, no.such: 1}, ceilings: {int8/utkface.age_mae: 1, int8/size_bytes: 9}}"
+    ceilings = "{int8/utkface.age_mae: 1, int8/size_bytes: 9}"
+    limits = f"rules: {{floors: {{utkface.gender_accuracy: 0.999, no.such: 1}}, ceilings: {ceilings}}}"
     path.write_text(path.read_text().replace("rules: {}", limits))
     found = check(outs.study, outs.root).wrong
     asked = {

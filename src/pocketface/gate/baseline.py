@@ -64,7 +64,7 @@ class Rules(Strict):
         retrained: how much worse a metric may become in another training; the intervals of both come on top.
         size: change of a file's size that is allowed, a share of it.
         latency: how much larger the ratio to float32's time may become; null asks nothing.
-        floors, ceilings: `DATASET.METRIC` or `size_bytes`, of one level with `LEVEL/` in front, of one variant
+        floors, ceilings: `DATASET.METRIC` or `size_bytes`, of one level with `LEVEL/` in front, of a variant
             with `MODEL/LEVEL/` -> the least and the most it may be, whatever the baseline says.
         margins: changes within these are none.
     """
