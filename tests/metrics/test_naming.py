@@ -42,3 +42,8 @@ def test_a_loss_is_positive_whichever_way_is_better():
 def test_intervals_are_printed_as_their_figure_is():
     assert spread("u.age_mae", 6.1765, 6.6279) == "6.18 to 6.63"
     assert spread("u.gender_accuracy", -0.0112, 0.0003, signed=True) == "\N{MINUS SIGN}1.1 to 0"
+
+
+def test_a_value_below_zero_has_the_minus_of_its_interval():
+    assert shown("age_bias", -2.134) == "\N{MINUS SIGN}2.13"
+    assert spread("age_bias", -4.15, 0.26) == "\N{MINUS SIGN}4.15 to 0.26"

@@ -45,7 +45,7 @@ def shown(metric: str, value: float | None) -> str:
     if value is None:
         return MISSING
     quantity = quantity_of(metric)
-    return f"{quantity.scale * value:.{quantity.digits}f}"
+    return f"{quantity.scale * value:.{quantity.digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def change(metric: str, value: float | None, reference: float | None) -> str:
