@@ -16,6 +16,7 @@ from pocketface.published import folder as published
 from pocketface.tracking import run_data, store
 from pocketface.tracking.publish import track
 
+ONE = STUDY | {"models": {"age_gender": STUDY["models"]["age_gender"]}}
 ODD = "a b's & é @x"
 """A folder that goes wrong where a path is not quoted, or is quoted twice."""
 
@@ -25,8 +26,7 @@ def outs(tmp_path, empty_database, monkeypatch) -> Outs:
     """The outs of one model in a folder that can be moved; its files run."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setattr(run_data, "confusions", lambda study, variant, root: ())
-    one = STUDY | {"models": {"age_gender": STUDY["models"]["age_gender"]}}
-    made = write_outs(tmp_path / "first place", one)
+    made = write_outs(tmp_path / "first place", ONE)
     shutil.copy(empty_database, made.root / "mlflow.db")
     for variant in (made.root / "variants/age_gender").iterdir():
         shutil.copy(published() / "age_gender/int8/model.tflite", variant)
@@ -73,7 +73,7 @@ def test_the_champion_is_loaded_and_artifacts_are_written_where_the_store_is_now
 def test_a_store_without_its_artifacts_is_refused(outs, tmp_path):
     track(outs.study, outs.root)
     original = contents(outs.root)
-    root = write_outs(tmp_path / "copy").root
+    root = write_outs(tmp_path / "copy", ONE).root
     shutil.copy(outs.root / "mlflow.db", root)
     before = contents(root)
     with pytest.raises(

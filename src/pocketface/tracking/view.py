@@ -29,7 +29,7 @@ def state(mains: Sequence[Row]) -> dict[str, object]:
     columns = ["tags.`verdict`", "tags.`change`", "tags.`champion`", *(f"metrics.`{cost}`" for cost in costs)]
     for name in names:
         columns += [f"metrics.`{kind}{name}`" for kind in ("", "change/", "p/")] + [f"tags.`verdict/{name}`"]
-    widths = {column: 80 + 4 * len(column) for column in columns} | {"tags.`change`": 460}
+    widths = {column: 80 + 4 * len(column) for column in columns} | {"tags.`change`": 420}
     bar = {"type": "BAR", "metricSectionId": SECTION["uuid"], "runsCountToCompare": 100, "deleted": False}
     charts = [*names, *(f"change/{name}" for name in names), *costs]
     return {
