@@ -353,15 +353,17 @@ def test_a_deleted_experiment_is_told(outs):
         track(outs.study, outs.root)
 
 
-def test_the_git_revision_names_the_commit(tmp_path):
-    assert git_revision(tmp_path) is None
-    identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
-    for command in (["init", "-q"], [*identity, "commit", "-q", "--allow-empty", "-m", "x"]):
-        subprocess.run(["git", *command], cwd=tmp_path, check=True)
-    head = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=tmp_path, check=True, capture_output=True, text=True
-    )
-    assert git_revision(tmp_path) == head.stdout.strip()
+def test_every_run_names_the_commit(outs):
+    def git(*command):
+        done = subprocess.run(["git", *command], cwd=outs.root, check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    assert git_revision(outs.root) is None
+    git("init", "-q")
+    git("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "x")
+    track(outs.study, outs.root)
+    commits = {run.data.tags["mlflow.source.git.commit"] for run in opened(outs).runs()}
+    assert commits == {git("rev-parse", "HEAD")}
 
 
 def test_a_new_study_is_a_new_experiment(outs):

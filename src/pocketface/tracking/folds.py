@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 FOLD_KEY = "fold_key"
 
 
-def publish_folds(
-    store: Store, runs: list["Run"], study: Study, model: str, parent: str, root: Path, revision: str | None
-) -> None:
+def publish_folds(store: Store, runs: list["Run"], study: Study, model: str, parent: str, root: Path) -> None:
     """Publishes what `cross_validate` left of a model, if anything; finished runs are left alone."""
     folder = root / outs.FOLDS / model
     if not (folder / "folds.csv").is_file():
@@ -34,7 +32,7 @@ def publish_folds(
         for run in known:  # broken off, or below a model that was trained again
             store.delete(run.info.run_id)
         tags = {"kind": "fold", "fold": str(fold), FOLD_KEY: key, PARENT_TAG: parent}
-        run_id = store.create(f"{model}/fold-{fold}", model_tags(study, model, revision) | tags)
+        run_id = store.create(f"{model}/fold-{fold}", model_tags(study, model) | tags)
         store.log(run_id, params=model_params(study, model) | {"fold": fold})
         log_history(store, run_id, history[history["fold"] == fold].drop(columns="fold"))
         names = own["estimator"] + "/" + own["metric"]

@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING
 
 from pocketface.core.addresses import without_secrets
 from pocketface.core.errors import PocketfaceError
-from pocketface.core.files import git_revision
-from pocketface.tracking.store import COMMIT_TAG, Store, address_of, failures_told, flat, open_store
+from pocketface.tracking.store import Store, address_of, failures_told, flat, open_store
 from pocketface.training.settings import Plan
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ class LiveCurves:
     def _publish(self) -> None:
         try:
             with failures_told(self._uri):
-                store = open_store(self._study, self._uri)
+                store = open_store(self._study, self._uri, self._root)
                 run = self._start(store)
                 while (item := self._epochs.get()) is not None:
                     log_epoch(store, run, *item)
@@ -77,8 +76,8 @@ class LiveCurves:
             tags = earlier.data.tags
             if tags.get(TRAINING_KEY) == self._key and MODEL_KEY not in tags:
                 store.delete(earlier.info.run_id)
-        tags = model_tags(self._study, self._model, git_revision(self._root))
-        run = store.create(self._model, tags | {TRAINING_KEY: self._key})
+        tags = model_tags(self._study, self._model) | {TRAINING_KEY: self._key}
+        run = store.create(self._model, tags)
         store.log(run, params=model_params(self._study, self._model))
         return run
 
@@ -97,7 +96,7 @@ class LiveCurves:
             print(f"warning: no live curves of {self._model} in MLflow: {message}", file=sys.stderr)
 
 
-def model_tags(study: Plan, model: str, revision: str | None) -> dict[str, str]:
+def model_tags(study: Plan, model: str) -> dict[str, str]:
     """What a model's run, and those of its variants, are filtered by."""
     stanza = study.models[model]
     return {
@@ -107,13 +106,7 @@ def model_tags(study: Plan, model: str, revision: str | None) -> dict[str, str]:
         "task": ",".join(stanza.heads),
         "dataset": ",".join(study.trained_on(model)),
         "architecture": stanza.architecture,
-        **commit(revision),
     }
-
-
-def commit(revision: str | None) -> dict[str, str]:
-    """The tag by which MLflow shows a commit."""
-    return {COMMIT_TAG: revision} if revision else {}
 
 
 def log_history(store: Store, run: str, history: "pd.DataFrame", logged: Iterable[int] = ()) -> None:

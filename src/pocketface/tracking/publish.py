@@ -23,7 +23,7 @@ from pocketface.choosing.answer import lines
 from pocketface.choosing.rule import Choice, Pick, choose, pick, tasks
 from pocketface.core import outs
 from pocketface.core.addresses import without_secrets
-from pocketface.core.files import git_revision, sha256
+from pocketface.core.files import sha256
 from pocketface.levels import LEVELS
 from pocketface.report import tables
 from pocketface.report.outs import Results, Variant
@@ -33,7 +33,7 @@ from pocketface.study import Study
 from pocketface.tracking import run_data, view
 from pocketface.tracking.champion import ALIAS, crown
 from pocketface.tracking.folds import publish_folds
-from pocketface.tracking.live import MODEL_KEY, WEIGHTS, commit, log_history, model_params, model_tags
+from pocketface.tracking.live import MODEL_KEY, WEIGHTS, log_history, model_params, model_tags
 from pocketface.tracking.packing import log_model
 from pocketface.tracking.store import (
     NOTE_TAG,
@@ -92,8 +92,8 @@ def track(study: Study, root: Path = Path(), uri: str | None = None) -> Summary:
     root, address = Path(root), address_of(Path(root), uri)
     results = Results.load(study, root)
     with failures_told(address), default_store(address):
-        store = open_store(study, address)
-        publishing = _Publishing(store, study, root, git_revision(root), results, store.runs())
+        store = open_store(study, address, root)
+        publishing = _Publishing(store, study, root, results, store.runs())
         for model in study.models:
             publishing.model(model)
         publishing.study_run()
@@ -123,7 +123,6 @@ class _Publishing:
     store: Store
     study: Study
     root: Path
-    revision: str | None
     results: Results
     runs: list["Run"]
     done: dict[str, list[str]] = field(default_factory=lambda: {"created": [], "updated": [], "skipped": []})
@@ -144,7 +143,7 @@ class _Publishing:
         """Publishes a model, its folds and its variants."""
         run, levels = self._model_run(model), tables.levels(self.results, model, self.picks[model])
         self._refresh(run, levels.markdown(), sorted((self.report / "plots" / model).glob("*.png")), "plots")
-        publish_folds(self.store, self.runs, self.study, model, run, self.root, self.revision)
+        publish_folds(self.store, self.runs, self.study, model, run, self.root)
         for variant in self.results.of(model):
             self._variant(variant)
 
@@ -154,7 +153,7 @@ class _Publishing:
         note = f"{measured_on(results)}\n\n{tables.take(results, self.picks).markdown()}"
         run = next((run.info.run_id for run in self.runs if run.data.tags.get("kind") == "study"), None)
         if run is None:
-            run = self.store.create(name, {"kind": "study", "study": name} | commit(self.revision))
+            run = self.store.create(name, {"kind": "study", "study": name})
             self.store.client.set_terminated(run)
         self._refresh(run, note, [self.report / file for file in REPORT], "report")
         mains = [row for row in results.table.rows if row.main and not row.grouping]
@@ -204,7 +203,7 @@ class _Publishing:
             identity |= {WEIGHTS: sha256(weights)}
             run = run or self._find(live, WEIGHTS, identity[WEIGHTS])
         if run is None:
-            run_id = store.create(model, model_tags(self.study, model, self.revision) | identity)
+            run_id = store.create(model, model_tags(self.study, model) | identity)
             store.log(run_id, params=model_params(self.study, model))
         else:
             run_id = run.info.run_id
@@ -263,7 +262,7 @@ class _Publishing:
             **run_data.verdicts(variant, study.margins),
             view.CURRENT: "yes",
         }
-        tags = model_tags(study, variant.model, self.revision) | tags | keys
+        tags = model_tags(study, variant.model) | tags | keys
         run, model_id = store.create(f"{variant.level} {variant.model}", tags), None  # cut at its end
         store.files(run, [variant.folder / CARD])
         if not variant.reason:

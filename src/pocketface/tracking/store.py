@@ -20,6 +20,7 @@ from urllib.parse import unquote, urlsplit
 
 from pocketface.core.addresses import address_in, without_secrets
 from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import git_revision
 from pocketface.training.settings import Plan
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Store:
 
     client: "MlflowClient"
     experiment: str
+    commit: str | None
 
     def runs(self) -> list["Run"]:
         """All runs of the experiment that are not deleted."""
@@ -77,8 +79,9 @@ class Store:
 
     def create(self, name: str, tags: Mapping[str, str]) -> str:
         """Starts a run and returns its id."""
-        about = {"mlflow.source.name": "pocketface", "mlflow.source.type": "LOCAL"} | told(tags)
-        return self.client.create_run(self.experiment, tags=about, run_name=name).info.run_id
+        about = {"mlflow.source.name": "pocketface", "mlflow.source.type": "LOCAL"}
+        about |= {COMMIT_TAG: self.commit} if self.commit else {}
+        return self.client.create_run(self.experiment, tags=about | told(tags), run_name=name).info.run_id
 
     def log(
         self,
@@ -160,7 +163,7 @@ def default_store(uri: str) -> Iterator[None]:
             os.environ[URI_VARIABLE] = variable
 
 
-def open_store(study: Plan, uri: str) -> Store:
+def open_store(study: Plan, uri: str, root: Path = Path()) -> Store:
     """Opens a store and the study's experiment, which is made when it is new; `failures_told` goes around it.
 
     Raises:
@@ -190,7 +193,7 @@ def open_store(study: Plan, uri: str) -> Store:
         _settle(database)
     if experiment is None:
         artifacts = (database.parent / ARTIFACTS).as_uri() if database else None
-        return Store(client, client.create_experiment(name, artifacts, KIND))
+        return Store(client, client.create_experiment(name, artifacts, KIND), git_revision(root))
     if experiment.lifecycle_stage != "active":
         place = shlex.quote(without_secrets(uri))
         raise PocketfaceError(
@@ -198,7 +201,7 @@ def open_store(study: Plan, uri: str) -> Store:
             f"experiments restore -x {experiment.experiment_id}`, or empty the bin with "
             f"`mlflow gc --backend-store-uri {place}`"
         )
-    return Store(client, experiment.experiment_id)
+    return Store(client, experiment.experiment_id, git_revision(root))
 
 
 def flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
