@@ -67,6 +67,8 @@ def test_a_level_that_is_not_shown_to_be_equal_is_taken_only_where_none_is_and_w
 def test_limits_keep_out_and_say_so():
     small = Champion(max_size_mb=0.00015, max_latency_ms=None)
     assert taken(variant("int8", "worse", 110, 0.5), limits=small) == ("int8", False)
+    found = pick(table(variant(FLOAT32, None, 400, 2.0), variant("int8", "worse", 110, 0.5)), "net", small)
+    assert found.why.endswith("every level is worse than float32")
     assert taken(variant("int8", "equivalent", 200, 0.5), limits=small) == (None, False)
     found = pick(table(variant("int8", "equivalent", 110, 7.0)), "net", Champion(max_latency_ms=5))
     assert found.candidates[0].excluded == "slower than 5 ms"

@@ -88,6 +88,8 @@ class Pick:
             return "no level keeps within the limits"
         if self.take.level == FLOAT32:
             return "every other level is worse, out of the limits or slower"
+        if self.take.worse:
+            return "the fastest within the limits, where every level is worse than float32"
         if self.sure:
             return "the fastest of the levels that are equivalent to float32"
         return "the fastest of the levels not shown to be worse; the faces are too few to show it equivalent"

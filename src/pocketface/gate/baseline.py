@@ -65,7 +65,7 @@ class Rules(Strict):
         size: change of a file's size that is allowed, a share of it.
         latency: how much larger the ratio to float32's time may become; null asks nothing.
         floors, ceilings: `DATASET.METRIC` or `size_bytes`, of one level with `LEVEL/` in front, of a variant
-            with `MODEL/LEVEL/` -> the least and the most it may be, whatever the baseline says.
+            variant with `MODEL/LEVEL/` -> the least and the most it may be, whatever the baseline says.
         margins: changes within these are none.
     """
 
