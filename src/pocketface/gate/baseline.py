@@ -56,7 +56,7 @@ class Rules(Strict):
     Attributes:
         faces: share of a dataset's faces that may appear, vanish or look otherwise; one face always may.
         moved: of weights that are the same, share of a level's answers that may differ on the same faces: a
-            class that changed, a number that moved by more than half a unit; one answer always may.
+            class that changed, a number that moved by more than a unit; one answer always may.
         drift: of weights that are the same, how far an answer may move on the mean: a number, or the
             probability of a class.
         agreement: how much further a level may be from its float32: the mean difference of a number, the
@@ -71,7 +71,7 @@ class Rules(Strict):
 
     faces: Share = 0.02
     moved: Share = 0.01
-    drift: Amount = Amount(years=0.1, share=0.005)
+    drift: Amount = Amount(years=0.4, share=0.01)
     agreement: Amount = Amount(years=0.25, share=0.02)
     retrained: Amount = Amount(years=1.5, share=0.1)
     size: Share = 0.05

@@ -32,8 +32,9 @@ Stage = Literal[
 ]
 STEPS = np.array([0.5] * len(NAMES))
 """How far each number of a look may move by rounding, in grey levels."""
-HALF = 0.5
-"""Units by which a number moves before it counts as another answer."""
+UNIT, HALF = 1.0, 0.5
+"""By which a number moves before it counts as another answer: int8 kernels differ by a step, 0.6 years; the
+share of faces that a cause must explain."""
 LEAST = 30
 """Faces of a group that is judged."""
 ERROR = 0.01
@@ -250,7 +251,7 @@ def _file(name: str, was: Facts, now: Facts, rules: Rules, trained: Stage) -> It
 def _moved(name: str, own: pd.DataFrame, rules: Rules, stage: Stage) -> Iterator[Finding]:
     """Weights that are the same answer the same faces alike."""
     apart = (own["number_was"] - own["number_is"]).abs()
-    other = (apart > HALF).where(own["number"], own["answer_was"] != own["answer_is"])
+    other = (apart > UNIT).where(own["number"], own["answer_was"] != own["answer_is"])
     drift = apart.where(own["number"], (own["probability_was"] - own["probability_is"]).abs())
     for head, index in own.groupby("head").groups.items():
         moved, number = other[index], bool(own.loc[index, "number"].all())
