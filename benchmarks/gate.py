@@ -682,7 +682,7 @@ def table_of(rows: list[dict[str, Any]]) -> str:
         own = [row for row in rows if row["kind"] == kind and not row["failed"]]
         for name in names:
             mine = [row for row in own if row["study"] == name]
-            told = f"{name}: {sum(row['caught'] for row in mine)} of {len(mine)} fail"
+            told = f"{name}: {sum(bool(row['stage']) for row in mine)} of {len(mine)} fail"
             if kind == "fault":
                 told += f", {sum(row['right'] for row in mine)} with the right stage"
             lines.append(f"\n{told}; before {sum(bool(row['before']) for row in mine)}.")
