@@ -385,7 +385,7 @@ def test_without_the_extra_every_command_works_or_names_it(tmp_path, monkeypatch
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(STUDY))
     (tmp_path / "ann.jpg").write_bytes(drawn.jpeg(drawn.scene(ANN)))
     (tmp_path / "labels.csv").write_text("path,Eyeglasses\nann.jpg,0\n")
-    need = [["run"], ["track"], ["data", "list"], ["publish", "age_gender", "--as", "mine"]]
+    need = [["run"], ["track"], ["publish", "age_gender", "--as", "mine"]]
     need += [["explain", "ann.jpg", "--model", "age_gender"]]
     work = [["predict", "ann.jpg"], ["evaluate", "--model", "attributes", "--data", "labels.csv"]]
     work += [["export", "c", "facenet"]]

@@ -73,7 +73,9 @@ class TestEveryDataset:
             assert (record.problem is None) == bool(record.labels)
 
     def test_its_labels_can_all_occur(self, name: str, archives: dict[str, Path]) -> None:
-        assert set().union(*(record.labels for record in read(name, archives[name]))) == set(labels(name))
+        occur = set().union(*(record.labels for record in read(name, archives[name])))
+        # CelebA's identities stand in a list that most copies lack.
+        assert occur == set(labels(name)) - ({"identity"} if name == "celeba" else set())
 
     def test_it_reads_the_names_that_it_says_it_does(self, name: str, tmp_path: Path) -> None:
         example = expected_names(name).partition("e.g. ")[2].split(",")[0]

@@ -118,8 +118,11 @@ def test_another_training_of_like_quality_passes_and_a_bad_one_does_not(outs):
         return change
 
     (outs.root / "models/expression/model.weights.h5").write_bytes(b"of another training")
+    for level, digit in (("float32", "1"), ("float16", "2")):
+        card(outs, "expression", level, sha256=digit * 64)
     planted(outs, "expression", ["float32", "float16"], otherwise(0.1))
-    assert check(outs.study, outs.root).passed
+    verdict = check(outs.study, outs.root)
+    assert verdict.passed, verdict.text()
     planted(outs, "expression", ["float32", "float16"], otherwise(1.0))
     verdict = check(outs.study, outs.root)
     assert verdict.look_at == "train" and "fer2013 expression_accuracy" in rules_of(verdict.wrong)
