@@ -373,3 +373,18 @@ def test_every_baseline_of_the_repository_is_read_or_says_that_it_is_earlier(pat
         name for name, rule in told.items() if isinstance(rule, dict) and {"floor", "ceiling"} & rule.keys()
     }
     assert limits <= {*rules.floors, *rules.ceilings}
+
+
+def test_where_pixels_are_rounded_otherwise_faces_to_calibrate_on_are_only_counted(outs):
+    for level in ALL:
+        card(outs, "age_gender", level, calibration_faces=100, calibration_sha256="a" * 64)
+    planted(outs, "age_gender", ALL, lambda table: table)
+    update(outs.study, outs.root)
+    card(outs, "age_gender", "int8", calibration_sha256="b" * 64)
+    planted(outs, "age_gender", ALL, lambda table: table)
+    assert rules_of(check(outs.study, outs.root).wrong) == {"calibration"}
+    planted(outs, "age_gender", ALL, lambda table: table.assign(pixels=table["pixels"] + "x"))
+    assert check(outs.study, outs.root).passed
+    card(outs, "age_gender", "int8", calibration_faces=5)
+    planted(outs, "age_gender", ALL, lambda table: table)
+    assert rules_of(check(outs.study, outs.root).wrong) == {"calibration"}

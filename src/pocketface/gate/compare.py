@@ -83,13 +83,15 @@ def compare(was: Baseline, now: Baseline, fetched: frozenset[str]) -> Iterator[F
     for model in dict.fromkeys(now.answers["model"][now.answers["model"].isin(was.answers["model"])]):
         then, here, both = (t[t["model"] == model] for t in (was.answers, now.answers, pairs))
         yield from _faces(model, then, here, both, rules)
+    changed = set(pairs["model"][pairs["pixels_was"] != pairs["pixels_is"]])
     alike = dict(tuple(pairs[pairs["same"]].groupby(["model", "level"])))
     causes: dict[str, Stage] = {}
     for name in sorted(was.variants, key=lambda name: not name.endswith(f"/{FLOAT32}")):
         before, here, (model, _, level) = was.variants[name], now.variants.get(name), name.partition("/")
         if here is None or not before.status == here.status == "ok":
             continue
-        yield from _file(name, before, here, rules, "fetch_weights" if model in fetched else "train")
+        exact = before.weights == here.weights and model not in changed
+        yield from _file(name, before, here, rules, "fetch_weights" if model in fetched else "train", exact)
         own = alike.get((model, level))
         if own is None:
             continue
@@ -218,21 +220,18 @@ def _origin(was: Facts, now: Facts, fetched: bool) -> Stage:
     return "fetch_weights" if fetched else "train"
 
 
-def _file(name: str, was: Facts, now: Facts, rules: Rules, trained: Stage) -> Iterator[Finding]:
-    """The facts of two files, and the classes, which come with the weights of stage `trained`."""
-    if was.size_bytes and now.size_bytes:
+def _file(name: str, was: Facts, now: Facts, rules: Rules, trained: Stage, exact: bool) -> Iterator[Finding]:
+    """The facts of two files, and the classes, which come with the weights of stage `trained`.
+
+    Without `exact`, weights or faces are another processor's: then faces to calibrate on are counted alone,
+    and what a search or a training makes of a file is not compared.
+    """
+    by_chance = not exact and now.made.get("maker") in BY_CHANCE
+    if was.size_bytes and now.size_bytes and not by_chance:
         share = now.size_bytes / was.size_bytes - 1
         told = f"{now.size_bytes:,} bytes, were {was.size_bytes:,} ({share:+.1%}); ±{rules.size:.0%} may be"
         yield Finding("convert", name, "size", abs(share) <= rules.size, told)
-    then, here = (
-        {
-            "operators": facts.operators,
-            "dtypes": facts.weight_dtypes,
-            "oldest runtime": facts.min_runtime,
-            **dict(facts.made),
-        }
-        for facts in (was, now)
-    )
+    then, here = (_made(facts, exact, by_chance) for facts in (was, now))
     for rule in dict.fromkeys([*then, *here]):
         told = f"{rule}: was {then.get(rule)}, is {here.get(rule)}"
         yield Finding("convert", name, rule, then.get(rule) == here.get(rule), told)
@@ -246,6 +245,15 @@ def _file(name: str, was: Facts, now: Facts, rules: Rules, trained: Stage) -> It
         told = f"takes {now.latency_ratio:.2f} of float32's time, took {was.latency_ratio:.2f}"
         fine = now.latency_ratio <= was.latency_ratio * (1 + rules.latency)
         yield Finding("benchmark", name, "latency", fine, f"{told}; {rules.latency:.0%} more may be")
+
+
+def _made(facts: Facts, exact: bool, by_chance: bool) -> dict[str, object]:
+    """What is compared of how a file was made."""
+    made: dict[str, object] = dict(facts.made)
+    if not exact and "calibration" in made:
+        made["calibration"] = str(made["calibration"]).partition(",")[0]
+    held = {"operators": facts.operators, "dtypes": facts.weight_dtypes, "oldest runtime": facts.min_runtime}
+    return made if by_chance else held | made
 
 
 def _moved(name: str, own: pd.DataFrame, rules: Rules, stage: Stage) -> Iterator[Finding]:
