@@ -24,13 +24,13 @@ def detector() -> Path:
 @pytest.fixture(scope="session")
 def runtime() -> Path:
     """LiteRT.js, where there is a browser to run it."""
-    missing = pytest.fail if os.environ.get("CI") else pytest.skip
     if visit.CHROMIUM is None:
+        missing = pytest.fail if os.environ.get("BROWSER_TESTS") == "required" else pytest.skip
         missing("no Chromium here: `apt-get install chromium`")
     try:
         return fetched()
     except PocketfaceError as error:
-        missing(f"LiteRT.js could not be had: {error}")
+        pytest.skip(f"LiteRT.js could not be had: {error}")
 
 
 @pytest.fixture(scope="session")

@@ -49,6 +49,10 @@ class Amount(Strict):
     years: Annotated[float, Field(ge=0)]
     share: Share
 
+    def times(self, factor: float) -> "Amount":
+        """So many times as much."""
+        return Amount(years=factor * self.years, share=min(factor * self.share, 1))
+
 
 class Rules(Strict):
     """What is asked of a study.

@@ -39,6 +39,8 @@ LEAST = 30
 """Faces of a group that is judged."""
 ERROR = 0.01
 """Of each test: a gate runs often."""
+RETRAINED = 4
+"""How much further from float32 a level of another training may be: another network costs something else."""
 BY_CHANCE = ("search", "finetuning")
 """Makers of levels that are another search or training where they are made again."""
 
@@ -105,7 +107,8 @@ def compare(was: Baseline, now: Baseline, fetched: frozenset[str]) -> Iterator[F
             moved = [*_moved(name, own, rules, stage)]
             if (model, FLOAT32) in alike:
                 made: Stage = "convert" if stage == "train" else stage
-                yield from _agreement(name, own, alike[model, FLOAT32], rules.agreement, made)
+                most = rules.agreement.times(1 if before.weights == here.weights else RETRAINED)
+                yield from _agreement(name, own, alike[model, FLOAT32], most, made)
         if stage != "train" and not (stage == "convert" and here.made.get("maker") in BY_CHANCE):
             yield from moved
         yield from _metrics(name, own, rules, stage)
