@@ -1,8 +1,7 @@
 """Which variant to take: one rule, which report, `choose`, MLflow's champion, docs and app ask.
 
-    pick(table, "age_gender", study.champion).take.level            # 'int8'
-    choose(table, "gender", study.champion)                         # the pick of the best model that answers
-    it
+    pick(table, "age_gender", study.champion).take.level    # 'int8'
+    choose(table, "gender", study.champion)         # the pick of the best model that answers it
 
 Of a model's levels within the limits, those count whose every main metric is `equivalent` to float32's or
 `better`. Of these the fastest on the target is taken; of equally fast ones the smallest, then the one that
@@ -19,7 +18,7 @@ from pocketface.core.errors import PocketfaceError
 from pocketface.metrics.naming import loss
 from pocketface.results.table import AGAINST_BEST, ARENA, FLOAT32, LATENCY, MIN_RUNTIME, SIZE, Row, Table
 
-SLOW_ON = {"web": ("int4_weights", "int16x8", "dynamic_int8"), "cpu": (), "micro": ()}
+SLOW_ON = {"web": ("int4_weights", "int16x8"), "cpu": (), "micro": ()}
 """Target -> levels that have no fast kernels there; measured in docs/app.md."""
 
 CLOSE = 1.1

@@ -2,8 +2,7 @@
 `baselines/STUDY/MODEL.parquet`.
 
     rules:
-      moved: 0.01               # of weights that do not train: share of answers that may differ on the same
-          faces
+      moved: 0.01               # share of answers that may differ where the weights are the same
       floors: {utkface.gender_accuracy: 0.9}
     variants:
       age_gender/int8: {size_bytes: 301904, operators: {CONV_2D: 12}, ...}
@@ -69,7 +68,7 @@ class Rules(Strict):
         size: change of a file's size that is allowed, a share of it.
         latency: how much larger the ratio to float32's time may become; null asks nothing.
         floors, ceilings: `DATASET.METRIC` or `size_bytes`, of one level with `LEVEL/` in front, of a variant
-            variant with `MODEL/LEVEL/` -> the least and the most it may be, whatever the baseline says.
+            with `MODEL/LEVEL/` -> the least and the most it may be, whatever the baseline says.
         margins: changes within these are none.
     """
 

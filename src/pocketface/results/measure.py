@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pocketface.cards import VariantCard, read_card
+from pocketface.cards import VariantCard, read_card, variant_folder
 from pocketface.core import outs
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.labels import main_metric
@@ -36,6 +36,7 @@ from pocketface.metrics.naming import loss
 from pocketface.metrics.settings import Margins
 from pocketface.results.table import (
     AGAINST_BEST,
+    ARENA,
     FACES,
     FLOAT32,
     GAP,
@@ -82,7 +83,7 @@ def measure(
         own: model -> the datasets that it learnt from or stands for, the main one first.
         levels: of every model.
         margins: within which a change is equivalent.
-        root: of the repository, where `variants/` and `evaluation/` are.
+        root: of the repository, where `variants/`, `micro/` and `evaluation/` are.
         by: label columns to group by, beside those of `pocketface.metrics.groups.GROUPINGS`.
 
     Raises:
@@ -96,7 +97,7 @@ def measure(
         for row in measured(
             model,
             datasets,
-            {level: read_card(root / outs.VARIANTS / model / level, VariantCard) for level in levels},
+            {level: read_card(variant_folder(root, model, level), VariantCard) for level in levels},
             {level: answers[model, level] for level in levels},
             margins,
             by,
@@ -191,6 +192,8 @@ def measured(
         yield Row(model, level, SIZE, value=card.size_bytes)
         yield Row(model, level, SHA256, text=card.sha256)
         yield Row(model, level, MIN_RUNTIME, text=card.min_runtime)
+        arenas = [runtime.arena_bytes for runtime in card.runtimes.values() if runtime.arena_bytes]
+        yield from (Row(model, level, ARENA, value=arena) for arena in arenas[:1])
         for rows in found:
             yield from (replace(row, model=model) for row in rows.get(level, ()))
 
