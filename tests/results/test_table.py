@@ -7,10 +7,12 @@ import pandas as pd
 import pytest
 
 from fake_outs import FAILED, LEVELS, REASON, write_evaluation, write_outs, write_results
+from pocketface.cards import Runtime, VariantCard, read_card, write_card
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.labels import RACES
 from pocketface.metrics.confidence import holm, paired, resample
 from pocketface.results.table import (
+    ARENA,
     FACES,
     GAP,
     LATENCY,
@@ -173,3 +175,15 @@ def test_a_damaged_table_or_timing_is_named(outs, tmp_path):
     timing.write_text(json.dumps({"threads": 5}))
     with pytest.raises(PocketfaceError, match=r"int8\.json: not what `benchmark@m` writes"):
         Table.load(tmp_path)
+
+
+def test_the_arena_that_stage_micro_found_is_a_row_of_the_table(tmp_path):
+    outs = write_outs(tmp_path / "outs")
+    model, level = next(iter(outs.study.models)), "int8"
+    card = read_card(outs.root / "variants" / model / level, VariantCard)
+    tried = card.model_copy(update={"runtimes": {"tflite-micro": Runtime(runs=True, arena_bytes=12345)}})
+    write_card(outs.root / "micro" / model / level, tried)
+    write_results(outs)
+    table = Table.load(outs.root)
+    assert table.value(model, level, ARENA) == 12345
+    assert table.value(model, "float32", ARENA) is None
