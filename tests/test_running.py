@@ -204,7 +204,7 @@ def test_sigterm_ends_all_and_leaves_nothing(graph):
 
 def test_all_ends_with_a_leader_that_is_killed_and_the_next_run_tidies_up(graph):
     process = start_sleeping(graph)
-    assert len(living(process.pid)) == 4, "the leader, DVC, the client and the stage"
+    assert len(living(process.pid)) >= 4, "the leader, DVC, the client and the stage, and what they ask"
     process.kill()
     process.communicate()
     for _ in range(100):
