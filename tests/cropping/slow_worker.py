@@ -7,9 +7,9 @@ from pocketface.cropping import build
 crop_one = build._crop_one
 
 
-def _slowly(data: bytes, crop: object) -> object:
+def _slowly(data: bytes, shard: object) -> object:
     time.sleep(0.05)
-    return crop_one(data, crop)
+    return crop_one(data, shard)
 
 
 build._crop_one = _slowly

@@ -326,7 +326,7 @@ class TestKilled:
         cropped = []
         crop_one = building._crop_one
         monkeypatch.setattr(
-            building, "_crop_one", lambda data, crop: cropped.append(data) or crop_one(data, crop)
+            building, "_crop_one", lambda data, shard: cropped.append(data) or crop_one(data, shard)
         )
         build("fer2013", fer2013, AS_IS, out, workers=1)
         assert len(cropped) == FER2013 - 4 * len(before)

@@ -170,6 +170,8 @@ def test_it_is_said_whether_persons_are_known(results):
     assert told.startswith(
         "Persons are known of utkface: intervals and tests go by person. Persons are unknown"
     )
+    found = tables.persons(replace(results, faces={"utkface": index.assign(identity="dlib:0a1b")}))
+    assert found.startswith("Persons are known of utkface (by dlib's face descriptor): intervals")
 
 
 def test_one_group_alone_is_no_comparison(results, picks):

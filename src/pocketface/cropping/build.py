@@ -36,12 +36,13 @@ from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import remove, write_json, written_whole
 from pocketface.core.hashing import hashed_split, reserved
 from pocketface.core.labels import CELEBA_ATTRIBUTES, CLASSES
+from pocketface.cropping import people
 from pocketface.cropping.crop import crop_picture
-from pocketface.cropping.detect import Box, scaled
+from pocketface.cropping.detect import Box, scaled, with_points
 from pocketface.cropping.picture import Rejected, decode_reduced, pillow_heif
 from pocketface.datasets import Record
 from pocketface.faces import duplicates
-from pocketface.faces.index import COLUMNS, CROP, FACES, INDEX, OK
+from pocketface.faces.index import BY_DESCRIPTOR, COLUMNS, CROP, FACES, INDEX, OK
 from pocketface.faces.settings import Crop, Dataset
 
 if TYPE_CHECKING:
@@ -71,15 +72,17 @@ class Shard:
     Attributes:
         dataset, archive, crop: whose pictures, where, and how.
         records: of the pictures; one with a problem is not opened.
-        file: where `crop_shard` puts an `.npz`: `faces`, uint8 `[accepted, H, W, C]`, and per picture
-            `status`, `box` int32 `[4]` and `phash` uint64 (zeros without a face), `source_sha` (empty if not
-            opened).
+        people: whether the faces get descriptors.
+        file: where `crop_shard` puts an `.npz`: `faces`, uint8 `[accepted, H, W, C]`, if asked for their
+            `descriptors`, float32 `[accepted, 128]`, and per picture `status`, `box` int32 `[4]` and `phash`
+            uint64 (zeros without a face), `source_sha` (empty if not opened).
     """
 
     dataset: str
     archive: Path
     crop: Crop
     records: tuple[Record, ...]
+    people: bool
     file: Path
 
 
@@ -113,12 +116,14 @@ def build(
             f"{dataset}: no picture is in a sample of {settings.sample}; take a larger `sample`"
         )
     scratch = out.parent / SCRATCH / dataset
-    folder = scratch / _key(dataset, archive, records, settings.crop)
+    folder = scratch / _key(dataset, archive, records, settings)
     shards = []
     for start in range(0, len(records), SHARD):
         part = tuple(records[start : start + SHARD])
         name = hashlib.sha256("\n".join(record.image for record in part).encode()).hexdigest()[:16]
-        shards.append(Shard(dataset, archive, settings.crop, part, folder / f"{name}.npz"))
+        shards.append(
+            Shard(dataset, archive, settings.crop, part, settings.people is not None, folder / f"{name}.npz")
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for stale in set(scratch.iterdir()) - {folder}:
@@ -129,6 +134,8 @@ def build(
             partial.mkdir()
             _join_faces(shards, accepted, partial / FACES)
             _settle(index, np.load(partial / FACES, mmap_mode="r"), settings)
+            if settings.people and index.get("identity", pd.Series()).isna().all():
+                index["identity"] = _persons(index, shards)
             index.to_parquet(partial / INDEX, index=False)
             write_json(partial / CROP, {"dataset": dataset, "crop": settings.crop.model_dump(mode="json")})
     except OSError as error:
@@ -169,6 +176,17 @@ def _settle(index: pd.DataFrame, faces: np.ndarray, settings: Dataset) -> None:
     index.loc[found, ["status", "same_as"]] = judged
 
 
+def _persons(index: pd.DataFrame, shards: Sequence[Shard]) -> pd.Series:
+    """Who is on each picture, named by the first of the hashes of the person's pictures."""
+    known = []
+    for shard in shards:
+        with np.load(shard.file) as done:
+            known += [done["descriptors"]] if len(done["descriptors"]) else []
+    shas = index.loc[index["face"].notna(), "source_sha"]
+    first = shas.groupby(people.persons(np.concatenate(known))).transform("min")
+    return (BY_DESCRIPTOR + first.str[:12]).reindex(index.index)
+
+
 def _why_none(dataset: str, archive: Path, index: pd.DataFrame) -> str:
     """Names the most frequent reason, with an example."""
     reason = index["status"].value_counts().idxmax()
@@ -188,12 +206,12 @@ def crop_shard(shard: Shard) -> Counter[str]:
         cv2.setNumThreads(1)
         archive = _opened(shard.archive, shard.archive.stat().st_mtime_ns)
         results = [
-            (record.problem, None, None, "")
+            (record.problem, None, None, None, "")
             if record.problem
-            else _crop_one(datasets.open_picture(shard.dataset, archive, record.image), shard.crop)
+            else _crop_one(datasets.open_picture(shard.dataset, archive, record.image), shard)
             for record in shard.records
         ]
-        statuses, faces, boxes, shas = zip(*results, strict=True)
+        statuses, faces, boxes, known, shas = zip(*results, strict=True)
         side, channels = shard.crop.size, shard.crop.channels
         accepted = [face for face in faces if face is not None]
         looks = [duplicates.thumbnail(face, shard.crop) for face in accepted]
@@ -207,6 +225,7 @@ def crop_shard(shard: Shard) -> Counter[str]:
             np.savez(
                 file,
                 faces=np.array(accepted, np.uint8).reshape(len(accepted), side, side, channels),
+                descriptors=np.array([one for one in known if one is not None], np.float32),
                 status=np.array(statuses),
                 box=np.array([box or (0, 0, 0, 0) for box in boxes], np.int32),
                 phash=phash,
@@ -217,15 +236,16 @@ def crop_shard(shard: Shard) -> Counter[str]:
         return Counter(done["status"].tolist())
 
 
-def _crop_one(data: bytes, crop: Crop) -> tuple[str, np.ndarray | None, Box | None, str]:
-    """Status, face, box and hash of one picture."""
+def _crop_one(data: bytes, shard: Shard) -> tuple[str, np.ndarray | None, Box | None, np.ndarray | None, str]:
+    """Status, face, box, descriptor and hash of one picture."""
     source_sha = hashlib.sha256(data).hexdigest()
     try:
         picture, reduction = decode_reduced(data)
-        face, box = crop_picture(picture, crop)
+        face, box = crop_picture(picture, shard.crop)
     except Rejected as rejected:
-        return rejected.reason, None, None, source_sha
-    return OK, face, scaled(box, reduction), source_sha
+        return rejected.reason, None, None, None, source_sha
+    known = people.descriptor(picture, with_points(picture, box)) if shard.people else None
+    return OK, face, scaled(box, reduction), known, source_sha
 
 
 @functools.lru_cache(maxsize=1)
@@ -292,7 +312,7 @@ def _client(workers: int, scheduler: str | None) -> "Client":
     return client
 
 
-def _key(dataset: str, archive: Path, records: Iterable[Record], crop: Crop) -> str:
+def _key(dataset: str, archive: Path, records: Iterable[Record], settings: Dataset) -> str:
     """A hash of all that decides the content of the shards."""
     with zipfile.ZipFile(archive) as opened:
         members = [(member.filename, member.file_size, member.CRC) for member in opened.infolist()]
@@ -301,7 +321,8 @@ def _key(dataset: str, archive: Path, records: Iterable[Record], crop: Crop) -> 
         dataset,
         members,
         [(record.image, record.problem) for record in records],
-        crop.model_dump(mode="json"),
+        settings.crop.model_dump(mode="json"),
+        settings.people,
         [hashlib.sha256(path.read_bytes()).hexdigest() for path in code],
         [getattr(library, "__version__", None) for library in LIBRARIES],
     ]

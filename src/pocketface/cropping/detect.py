@@ -87,7 +87,7 @@ def detect(picture: np.ndarray, detector: Detector = "hog", upsample: int = 0) -
     for look in looks[detector]:
         boxes = look(searched, upsample)
         if boxes:
-            faces = [_with_points(picture, scaled(box, 1 / scale)) for box in boxes]
+            faces = [with_points(picture, scaled(box, 1 / scale)) for box in boxes]
             return sorted(faces, key=lambda face: (-face.side, face.box))
     return []
 
@@ -127,7 +127,8 @@ def _blazeface(picture: np.ndarray, upsample: int) -> list[Box]:
     return [scaled(tuple(box), 1) for box in blazeface.find(picture, SMALLEST_FACE / 2**upsample).tolist()]
 
 
-def _with_points(picture: np.ndarray, box: Box) -> Face:
+def with_points(picture: np.ndarray, box: Box) -> Face:
+    """The face in a box, with dlib's landmarks."""
     left, top, right, bottom = box
     found = _landmarks()(picture, dlib.rectangle(left, top, right - 1, bottom - 1))
     return Face(box, np.array([(point.x, point.y) for point in found.parts()], np.float64))

@@ -28,6 +28,8 @@ MEASURED_TOO = "measured_too"
 """A picture to learn from that is also one to measure on; it counts there."""
 CONTRADICTORY = "contradictory"
 """The same picture stands in the dataset with other labels."""
+BY_DESCRIPTOR = "dlib:"
+"""Names of persons in the label `identity` begin with it where dlib's face descriptor told them apart."""
 FACES, INDEX, CROP = "faces.npy", "index.parquet", "crop.json"
 COLUMNS = ("image", "split", "status", "face", "box", "source_sha", "phash", "same_as")
 """Every index has these; all further columns are labels."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pocketface.cards import ModelCard
 from pocketface.choosing.rule import Pick
 from pocketface.core.labels import AGE_BANDS
-from pocketface.faces.index import CONTRADICTORY, DUPLICATE, MEASURED_TOO
+from pocketface.faces.index import BY_DESCRIPTOR, CONTRADICTORY, DUPLICATE, MEASURED_TOO
 from pocketface.levels import LEVELS
 from pocketface.metrics.groups import CROSSED, GROUPINGS
 from pocketface.metrics.naming import MISSING, SAME, change, label_of, shown, size, spread
@@ -296,9 +296,16 @@ def copies(results: Results) -> str:
 def persons(results: Results) -> str:
     """Of which datasets it is known who is on a face, in sentences."""
     found = results.faces.items()
-    known = [name for name, index in found if "identity" in index and index["identity"].notna().any()]
-    unknown = [name for name, _ in found if name not in known]
-    said = [f"Persons are known of {', '.join(known)}: intervals and tests go by person."] if known else []
+    known = {name: index["identity"].dropna() for name, index in found if "identity" in index}
+    ways = {
+        name: f"{name} (by dlib's face descriptor)" if who.iloc[0].startswith(BY_DESCRIPTOR) else name
+        for name, who in known.items()
+        if len(who)
+    }
+    unknown = [name for name, _ in found if name not in ways]
+    said = []
+    if ways:
+        said.append(f"Persons are known of {', '.join(ways.values())}: intervals and tests go by person.")
     if unknown:
         said.append(f"Persons are unknown of {', '.join(unknown)}: each face counts as another one.")
     return " ".join(said)
