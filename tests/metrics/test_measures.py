@@ -1,4 +1,6 @@
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,6 +12,7 @@ from sklearn import metrics as sklearn
 from pocketface.core.labels import EXPRESSIONS
 from pocketface.metrics.measures import (
     BINS,
+    POSITIVE,
     bin_of,
     comparisons,
     measure,
@@ -19,6 +22,8 @@ from pocketface.metrics.measures import (
 )
 from pocketface.metrics.registry import METRICS, metric_of, name_of, squared_calibration, task_of
 from pocketface.metrics.settings import Margins
+
+LIST = Path(os.environ.get("POCKETFACE_MIRROR", "")) / "celeba/list_attr_celeba.zip"
 
 
 def test_age_error_in_years_and_share_within_five():
@@ -229,3 +234,21 @@ def test_margins_go_by_the_unit_and_without_one_nothing_is_equivalent():
     margins = Margins(years=0.2, share=0.01)
     assert [METRICS[name].margin(margins) for name in ("bias", "auc")] == [0.2, 0.01]
     assert replace(METRICS["accuracy"], unit="").margin(margins) == 0
+
+
+@pytest.mark.skipif(not LIST.is_file(), reason="POCKETFACE_MIRROR has no list_attr_celeba.zip")
+@pytest.mark.parametrize(
+    ("task", "printed"),
+    [
+        ("Mustache", 0.07977594116085986),
+        ("Bald", 0.04390140287526672),
+        ("Eyeglasses", 0.12227515385185733),
+        ("No_Beard", 0.2833502796136248),
+        ("Wearing_Hat", 0.09244081217604994),
+    ],
+)
+def test_the_facenet_reports_reference_scores_are_met(task, printed):
+    """Its minority estimator answers the positive class to all faces of CelebA."""
+    truth = pd.read_csv(LIST, sep=r"\s+", skiprows=1, usecols=[task])[task].to_numpy() > 0
+    table = pd.DataFrame({task: truth.astype(int), f"{task}_pred": POSITIVE.get(task, "yes")})
+    assert measure(table).values[f"{task}_f1"] == pytest.approx(printed, abs=5e-7)

@@ -16,7 +16,6 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from operator import attrgetter
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 
@@ -42,15 +41,8 @@ GAP = "gap"
 """A group of every grouping: the best group less the worst, which `text` names."""
 
 
-class Key(NamedTuple):
-    """What a row is about."""
-
-    model: str
-    level: str
-    metric: str
-    dataset: str = ""
-    grouping: str = ""
-    group: str = ""
+KEY = ("model", "level", "metric", "dataset", "grouping", "group")
+"""The fields of a row that say what it is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +50,13 @@ class Row:
     """One metric of one variant.
 
     Attributes:
-        model, level, metric, dataset, grouping, group: see `Key`; no grouping is all faces.
+        model, level, metric, dataset, grouping, group: what it is about; no grouping is all faces.
         main: whether the metric stands for one of the model's heads on its own dataset.
         n: faces it was taken over.
         value, low, high: in the metric's unit, with the 95% interval.
         constant: the same metric for the best constant answer.
         change, change_low, change_high, p, detectable, verdict: against the same model's float32 on the same
-            faces, see `pocketface.metrics.paired`; none for float32 itself.
+            faces, see `pocketface.metrics.confidence`; none for float32 itself.
         text: of a status its reason, of `faces` the split, of a gap the two groups, of a hash itself.
     """
 
@@ -87,11 +79,6 @@ class Row:
     detectable: float | None = None
     verdict: str | None = None
     text: str | None = None
-
-    @property
-    def key(self) -> Key:
-        """What the row is about."""
-        return Key(self.model, self.level, self.metric, self.dataset, self.grouping, self.group)
 
     @property
     def name(self) -> str:
@@ -140,7 +127,7 @@ class Table:
         """Writes the table's file, whose bytes repeat."""
         names = [field.name for field in fields(Row)]
         frame = pd.DataFrame(map(attrgetter(*names), self.rows), columns=names)
-        numbers = frame.columns.drop([*Key._fields, "main", "verdict", "text"])
+        numbers = frame.columns.drop([*KEY, "main", "verdict", "text"])
         with written_whole(path) as partial:
             frame.astype(dict.fromkeys(numbers, float)).to_parquet(partial, index=False)
 
@@ -148,7 +135,7 @@ class Table:
         self, model: str, level: str, metric: str, dataset: str = "", grouping: str = "", group: str = ""
     ) -> Row | None:
         """One row."""
-        return self._by_key.get(Key(model, level, metric, dataset, grouping, group))
+        return self._by_key.get((model, level, metric, dataset, grouping, group))
 
     def value(self, *key: str) -> float | None:
         """The value of one row, see `get`."""
@@ -184,8 +171,9 @@ class Table:
         )
 
     @cached_property
-    def _by_key(self) -> dict[Key, Row]:
-        return {row.key: row for row in self.rows}
+    def _by_key(self) -> dict[tuple[str, ...], Row]:
+        about = attrgetter(*KEY)
+        return {about(row): row for row in self.rows}
 
     @cached_property
     def _by_variant(self) -> dict[tuple[str, str], list[Row]]:
