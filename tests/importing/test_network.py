@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from own_models import SIDE, onnx_file
 from pocketface import published
@@ -179,6 +179,56 @@ def test_an_onnx_graph_answers_as_it_does_elsewhere(tmp_path):
     actual = keras.Model(image, dict(read.call(image))).predict(pixels, verbose=0)
     for place, name in enumerate(read.outputs):
         np.testing.assert_allclose(actual[name], [one[place][0] for one in expected], atol=1e-4)
+
+
+def test_turns_about_each_convolution_are_not_left_in_the_network(tmp_path):
+    """What Keras and TensorFlow export: the channels are last everywhere but in convolutions."""
+    import onnxruntime
+
+    random = np.random.default_rng(0)
+    initial = {
+        "kernel": random.normal(size=(5, 3, 3, 3)),
+        "mean": random.normal(size=(1, 1, 1, 5)),
+        "bias": random.normal(size=5),
+        "dense": random.normal(size=(10, 2)),
+    }
+    make = helper.make_node
+    nodes = [
+        make("Transpose", ["picture"], ["first"], perm=[0, 3, 1, 2]),
+        make("Conv", ["first", "kernel"], ["convolved"], pads=[1, 1, 1, 1]),
+        make("Transpose", ["convolved"], ["last"], perm=[0, 2, 3, 1]),
+        make("Sub", ["last", "mean"], ["centred"]),
+        make("Add", ["centred", "bias"], ["moved"]),
+        make("Relu", ["moved"], ["positive"]),
+        make("Softmax", ["moved"], ["shares"], axis=-1),
+        make("Concat", ["positive", "shares"], ["both"], axis=3),
+        make("ReduceMean", ["both"], ["pooled"], axes=[1, 2], keepdims=0),
+        make("MatMul", ["pooled", "dense"], ["scores"]),
+        make("MaxPool", ["moved"], ["across"], kernel_shape=[1, 2]),  # of what is no picture to it
+        make("Flatten", ["across"], ["flat"]),
+    ]
+    tensors = [numpy_helper.from_array(value.astype(np.float32), name) for name, value in initial.items()]
+    picture = helper.make_tensor_value_info("picture", TensorProto.FLOAT, [1, 8, 6, 3])
+    answers = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, size])
+        for name, size in (("scores", 2), ("flat", 8 * 6 * 4))
+    ]
+    graph = helper.make_graph(nodes, "g", [picture], answers, tensors)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    path = tmp_path / "mine.onnx"
+    path.write_bytes(model.SerializeToString())
+    read = network.read(path)
+    pixels = random.normal(size=(1, 8, 6, 3)).astype(np.float32)
+    image = keras.Input((8, 6, 3))
+    actual = keras.Model(image, dict(read.call(image))).predict(pixels, verbose=0)
+    expected = onnxruntime.InferenceSession(str(path)).run(None, {"picture": pixels})
+    for name, values in zip(("scores", "flat"), expected, strict=True):
+        np.testing.assert_allclose(actual[name], values, atol=1e-5)
+    (inner,) = (
+        layer for layer in keras.Model(image, read.call(image)["scores"]).layers if hasattr(layer, "layers")
+    )
+    turned = [each.name for each in inner.layers if isinstance(each, keras.layers.Permute)]
+    assert len(turned) == 2, "before the pooling and the flattening, and nowhere else"
 
 
 def test_an_onnx_operator_that_is_not_read_is_named(tmp_path):

@@ -1,7 +1,8 @@
 """An ONNX graph as a model of Keras: every operator becomes a layer, with the channels last.
 
 Tensors of four dimensions are `[N, H, W, C]` throughout, so that no transposition stands between two
-convolutions; an operator that depends on the order (a reshape, a transposition) gets it as in the file.
+convolutions; an operator that depends on the order (a reshape, a flattening) gets it as in the file. Files of
+Keras and TensorFlow turn maps back and forth about each convolution; these turns are only written down.
 Converters were tried on our locked versions: onnx2tf 2.6.9 pins its requirements and needs Python 3.12;
 onnx2keras 0.0.25 lacks HardSwish and builds Lambda layers.
 """
@@ -44,6 +45,21 @@ FOLDED = tuple(
 MOST_FOLDED = 10**9
 """The product of the sizes of its inputs, which no result of these operators exceeds."""
 PASSED = ("Identity", "Dropout", "Cast")
+ORDERED = ("Transpose", "Flatten", "Reshape", "Squeeze", "Unsqueeze")
+"""What gets its input in the order of the file."""
+FOLLOWING = (
+    *PASSED,
+    *UNARY,
+    *ELEMENTWISE,
+    "Clip",
+    "Concat",
+    "HardSigmoid",
+    "LeakyRelu",
+    "ReduceMean",
+    "Softmax",
+)
+"""What works in either order, and keeps it."""
+FIRST_TO_LAST, LAST_TO_FIRST = [0, 2, 3, 1], [0, 3, 1, 2]
 NOT_NEGATIVE = ("Relu", "Sigmoid", "HardSigmoid", "Softmax")
 
 
@@ -92,6 +108,7 @@ class _Reader:
     Attributes:
         constants: tensor -> its values, as in the file.
         made: tensor -> that of Keras; those of four dimensions are `[N, H, W, C]`.
+        last: tensors of four dimensions that have their channels last in the file, too.
         not_negative: tensors that are never below 0.
         flat: tensors that the file has without a batch, and Keras with it.
     """
@@ -100,6 +117,7 @@ class _Reader:
         self.onnx, self.graph, self.opset = onnx, proto.graph, proto.opset_import
         self.constants = {t.name: onnx.numpy_helper.to_array(t) for t in self.graph.initializer}
         self.made: dict[str, keras.KerasTensor] = {}
+        self.last: set[str] = set()
         self.not_negative: set[str] = set()
         self.flat: set[str] = set()
 
@@ -114,10 +132,10 @@ class _Reader:
             raise PocketfaceError(f"its input is {sides}: export it with a fixed size")
         if sides[1] in (1, 3):
             image = keras.Input((sides[2], sides[3], sides[1]), name="picture")
-            self.made[inputs[0].name] = image
-        else:  # the file has the channels last, as TensorFlow's exports do, and turns them itself
+        else:
             image = keras.Input(tuple(sides[1:]), name="picture")
-            self.made[inputs[0].name] = layers.Permute((2, 3, 1))(image)
+            self.last.add(inputs[0].name)
+        self.made[inputs[0].name] = image
         for node in self.graph.node:
             try:
                 self._node(node)
@@ -145,7 +163,7 @@ class _Reader:
             self._fold(node)
         else:
             self.made[output] = self._layer(node, kind, list(node.input), about)
-            passed = (*PASSED, "MaxPool", "AveragePool", "GlobalAveragePool", "Flatten", "Reshape")
+            passed = (*PASSED, *ORDERED, "MaxPool", "AveragePool", "GlobalAveragePool")
             kept = kind in passed and node.input[0] in self.not_negative
             if kept or kind in NOT_NEGATIVE or (kind == "Clip" and self._limits(node, about)[0] == 0):
                 self.not_negative.add(output)
@@ -172,6 +190,11 @@ class _Reader:
         self.constants |= dict(zip(node.output, map(np.asarray, answers), strict=True))
 
     def _layer(self, node: Any, kind: str, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
+        maps = [name for name in inputs if name in self.made and len(self.made[name].shape) == 4]
+        if kind in FOLLOWING and maps and self.last.issuperset(maps):
+            self.last.add(node.output[0])
+        elif kind not in ORDERED:
+            inputs = [self._first(name) if name in self.last else name for name in inputs]
         if kind in PASSED:
             return self.made[inputs[0]]
         if kind in UNARY:
@@ -186,6 +209,7 @@ class _Reader:
 
     def _elementwise(self, function: Callable[[Any, Any], Any], inputs: list[str]) -> keras.KerasTensor:
         rank = max(len(self.made[name].shape) for name in inputs if name in self.made)
+        last = not self.last.isdisjoint(inputs)
         operands = []
         for name in inputs:
             if name in self.made:
@@ -196,7 +220,7 @@ class _Reader:
                 operand = self.constants[name].astype(np.float32)
                 if operand.size == 1:
                     operand = float(operand.reshape(()))
-                elif rank == 4:
+                elif rank == 4 and not last:
                     operand = operand.reshape((1,) * (4 - operand.ndim) + operand.shape).transpose(0, 2, 3, 1)
             operands.append(operand)
         return function(*operands)
@@ -271,11 +295,11 @@ class _Reader:
     def _reducemean(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
         x = self.made[inputs[0]]
         axes = about.get("axes") or self.constants[inputs[1]].tolist()
-        axes, keep = [axis % len(x.shape) for axis in axes], bool(about.get("keepdims", 1))
-        if len(x.shape) == 4 and sorted(axes) == [2, 3]:
+        axes, keep = sorted(self._axis(inputs[0], axis) for axis in axes), bool(about.get("keepdims", 1))
+        if len(x.shape) == 4 and axes == [1, 2]:
             return layers.GlobalAveragePooling2D(keepdims=keep)(x)
         if len(x.shape) == 4:
-            raise PocketfaceError(f"{_name(node)}: a mean over the axes {axes} is not read")
+            raise PocketfaceError(f"{_name(node)}: a mean over other axes than height and width is not read")
         return ops.mean(x, axis=axes, keepdims=keep)
 
     def _gemm(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
@@ -335,13 +359,10 @@ class _Reader:
 
     def _softmax(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
         x = self.made[inputs[0]]
-        axis = about.get("axis", -1) % len(x.shape)
-        return layers.Softmax(axis=LAST[axis] if len(x.shape) == 4 else axis)(x)
+        return layers.Softmax(axis=self._axis(inputs[0], about.get("axis", -1)))(x)
 
     def _concat(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
-        parts = [self.made[name] for name in inputs]
-        axis = about["axis"] % len(parts[0].shape)
-        return layers.Concatenate(axis=LAST[axis] if len(parts[0].shape) == 4 else axis)(parts)
+        return layers.Concatenate(axis=self._axis(inputs[0], about["axis"]))([self.made[n] for n in inputs])
 
     def _pad(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
         pads = [int(n) for n in (about.get("pads") or self.constants[inputs[1]].tolist())]
@@ -386,6 +407,11 @@ class _Reader:
         order = list(about["perm"])
         if order[0] != 0:
             raise PocketfaceError(f"{_name(node)}: the order {order} is not read")
+        last = inputs[0] in self.last
+        if order == (LAST_TO_FIRST if last else FIRST_TO_LAST):
+            if not last:
+                self.last.add(node.output[0])
+            return self.made[inputs[0]]
         return self._as_ours(layers.Permute(tuple(order[1:]))(self._as_in_file(inputs[0])))
 
     def _squeeze(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
@@ -407,10 +433,21 @@ class _Reader:
     def _as_in_file(self, name: str) -> keras.KerasTensor:
         """A tensor in the order of axes that it has in the file; a map of one place has no order."""
         x = self.made[name]
-        if len(x.shape) != 4:
+        if len(x.shape) != 4 or name in self.last:
             return x
         single = tuple(x.shape[1:3]) == (1, 1)
         return layers.Reshape((x.shape[3], 1, 1))(x) if single else layers.Permute((3, 1, 2))(x)
+
+    def _first(self, name: str) -> str:
+        """A tensor with its channels last, for an operator that takes its second axis for the channels."""
+        turned = f"{name} (as it stands)"
+        self.made[turned] = self._as_ours(self.made[name])
+        return turned
+
+    def _axis(self, name: str, axis: int) -> int:
+        """Our number of an axis of the file's."""
+        rank = len(self.made[name].shape)
+        return LAST[axis % rank] if rank == 4 and name not in self.last else axis % rank
 
     @staticmethod
     def _as_ours(x: keras.KerasTensor) -> keras.KerasTensor:
