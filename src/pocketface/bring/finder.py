@@ -11,7 +11,6 @@ import keras
 import numpy as np
 import pandas as pd
 from ai_edge_litert.interpreter import Interpreter
-from scipy.stats import binomtest
 from tqdm import tqdm
 
 from pocketface.bring.heads import Spoken, Understood, matched, understood, words
@@ -20,6 +19,7 @@ from pocketface.core.labels import NUMBERS
 from pocketface.importing.network import Network
 from pocketface.layers.backbones import IMAGENET_DEVIATION, IMAGENET_MEAN
 from pocketface.layers.own import OwnHead, Preprocess
+from pocketface.metrics.confidence import mcnemar
 
 VGGFACE_MEAN = (129.1863, 104.7624, 93.5940)
 """RGB, of pixels in 0..255: Parkhi, Vedaldi, Zisserman, 2015."""
@@ -102,9 +102,7 @@ def find(
 
 def surely(tried: Sequence[Tried]) -> float:
     """The probability that the next best setting did so much worse by chance (McNemar's exact test)."""
-    one, other = tried[0].right, tried[1].right
-    only_one, only_other = int((one & ~other).sum()), int((other & ~one).sum())
-    return float(binomtest(only_one, only_one + only_other, 0.5).pvalue) if only_one + only_other else 1.0
+    return mcnemar(tried[0].right, tried[1].right)
 
 
 def runner(network: Network, shape: Sequence[int]) -> Callable[[np.ndarray], dict[str, np.ndarray]]:

@@ -26,7 +26,7 @@ from typing import Literal, TypeVar
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest, norm, t
+from scipy import special
 
 from pocketface.core.errors import PocketfaceError
 from pocketface.metrics.measures import Tally, comparisons, score, tallies
@@ -40,7 +40,7 @@ EXACT = 10
 SEED = 95
 LEVEL = 0.05
 """Of a test; intervals cover 1 - LEVEL, that of an equivalence 1 - 2 LEVEL."""
-Z = float(norm.ppf(1 - LEVEL / 2))
+Z = float(special.ndtri(1 - LEVEL / 2))
 POWER = 0.8
 """Of `Change.detectable`."""
 FEWEST_DISCORDANT = 6
@@ -266,7 +266,7 @@ def mcnemar(one: np.ndarray, other: np.ndarray) -> float:
     only_one, only_other = int((one & ~other).sum()), int((other & ~one).sum())
     if only_one + only_other == 0:
         return 1.0
-    return float(binomtest(only_one, only_one + only_other, 0.5).pvalue)
+    return min(1.0, 2 * float(special.bdtr(min(only_one, only_other), only_one + only_other, 0.5)))
 
 
 def wilson(right: int, n: int) -> Interval:
@@ -373,7 +373,7 @@ def _widened(draws: np.ndarray, centre: float, n: int) -> np.ndarray:
 
 @lru_cache(maxsize=1000)
 def _wider(n: int) -> float:
-    return float(t.ppf(1 - LEVEL / 2, n - 1) / Z * np.sqrt(n / (n - 1))) if n > 1 else 1.0
+    return float(special.stdtrit(n - 1, 1 - LEVEL / 2) / Z * np.sqrt(n / (n - 1))) if n > 1 else 1.0
 
 
 def _reaching(draws: np.ndarray, reach: float, covered: float) -> Interval:
@@ -398,6 +398,6 @@ def _detectable(draws: np.ndarray, reach: float, n: int, most: float) -> float |
 
     With k = z**2, that is c**2 = k * (error**2 + reach * c); of no changed answer, k = 7.8 faces.
     """
-    k = (Z + norm.ppf(POWER)) ** 2
+    k = (Z + special.ndtri(POWER)) ** 2
     least = float(k * reach + np.sqrt((k * reach) ** 2 + 4 * k * np.nanvar(draws))) / 2
     return least if n >= FEWEST_DISCORDANT and least <= most else None
