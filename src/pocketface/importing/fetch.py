@@ -120,14 +120,15 @@ def _of_others(
 
 
 def _of_ours(stanza: Model, folder: Path) -> tuple[keras.Model, dict[str, object]]:
-    """Of a folder that `pocketface publish` made; what it is stands in its card."""
+    """Of a folder that `pocketface publish` made; what it is stands in its card, its options there alone."""
     card = published.read(folder)
     published_as = (card.architecture, dict(card.options), card.input, list(card.outputs))
-    if published_as != (stanza.architecture, stanza.options, stanza.input, stanza.heads):
+    stated = stanza.options or published_as[1]
+    if published_as != (stanza.architecture, stated, stanza.input, stanza.heads):
         raise PocketfaceError(
             f"{folder}: published as {card.architecture} with {dict(card.options)}, {card.input} and "
             f"the heads {list(card.outputs)}; the stanza must say the same"
         )
     published.check(folder, card)
-    about = {"dataset": card.dataset, "licence": card.licence, "crop": card.crop}
+    about = {"options": card.options, "dataset": card.dataset, "licence": card.licence, "crop": card.crop}
     return load(card, folder), about

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
+from scipy.linalg import lapack
 
 from pocketface.core.errors import PocketfaceError
 from pocketface.levels import ranges
@@ -135,13 +136,26 @@ def gptq(weights: np.ndarray, scales: np.ndarray, products: np.ndarray, most: in
     inputs = weights.shape[2]
     diagonal = np.einsum("gkk->gk", products)
     damped = products + np.eye(inputs) * (DAMPING * diagonal.mean(1) + 1e-9)[:, None, None]
-    upper = np.linalg.cholesky(np.linalg.inv(damped)).transpose(0, 2, 1)
+    upper = np.stack([_upper(one) for one in damped])
     for k in range(inputs):
         rounded = np.clip(np.rint(rest[:, :, k] / scales), -most, most)
         integers[:, :, k] = rounded
         error = (rest[:, :, k] - rounded * scales) / upper[:, k, k, None]
         rest[:, :, k + 1 :] -= error[:, :, None] * upper[:, None, k, k + 1 :]
     return integers
+
+
+def _upper(matrix: np.ndarray) -> np.ndarray:
+    """The upper triangle U with U.T @ U = the inverse of a positive definite matrix, all `[K, K]`.
+
+    Cholesky's factor of the matrix read backwards is U's inverse, backwards: a third of the work of a whole
+    inverse.
+    """
+    lower, wrong = lapack.dpotrf(matrix[::-1, ::-1], lower=1)
+    inverse, singular = lapack.dtrtri(lower, lower=1)
+    if wrong or singular:
+        raise PocketfaceError("the products of a layer's inputs are not positive definite")
+    return inverse[::-1, ::-1]
 
 
 def _weighted(model: schema.ModelT) -> Iterator[schema.OperatorT]:
