@@ -36,7 +36,13 @@ STANZA = {
 def plan(**changes: object) -> Study:
     params = study().model_dump(mode="json")
     return Study.model_validate(
-        params | {"models": {}, "fetched": {"theirs": STANZA | changes}, "levels": {"float32": {}}}
+        params
+        | {
+            "models": {},
+            "fetched": {"theirs": STANZA | changes},
+            "levels": {"float32": {}},
+            "mix": ["utkface"],
+        }
     )
 
 
@@ -128,8 +134,9 @@ def test_a_published_folder_is_a_source_too(tmp_path: Path, archives: Path, monk
     card["weights_sha256"] = sha256(folder / "model.weights.h5")
     (folder / "card.json").write_text(json.dumps(card))
 
-    again = fetch(plan(weights="weights/ours"), "theirs", known(), tmp_path / "models/theirs", archives)
-    assert (again.dataset, again.licence) == ("faces of theirs", "CC0")
+    mixed = plan(weights="weights/ours", options={}, dataset="mix")
+    again = fetch(mixed, "theirs", known(), tmp_path / "models/theirs", archives)
+    assert (again.dataset, again.licence, again.options) == ("faces of theirs", "CC0", STANZA["options"])
     for own, other in zip(
         load(again, tmp_path / "models/theirs").weights, load(again, tmp_path / "made").weights, strict=True
     ):

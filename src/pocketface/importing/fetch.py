@@ -46,9 +46,9 @@ def fetch(study: Plan, name: str, sources: Sources, out: Path, archives: Path = 
         PocketfaceError: the file is not the one that the sources mean, or not the weights of the stanza's
             architecture.
     """
-    stanza = study.models[name]
+    stanza, crop = study.models[name], study.datasets[study.trained_on(name)[0]].crop
     if stanza.file is not None:
-        return own.bring(name, stanza, study.datasets[stanza.dataset].crop, out)
+        return own.bring(name, stanza, crop, out)
     if stanza.weights is None:
         raise PocketfaceError(f"models.{name} is trained, not fetched: `dvc repro train@{name}`")
     known = seen.fingerprints([])
@@ -62,7 +62,7 @@ def fetch(study: Plan, name: str, sources: Sources, out: Path, archives: Path = 
             "model": name,
             "architecture": stanza.architecture,
             "options": stanza.options,
-            "crop": study.datasets[stanza.dataset].crop,
+            "crop": crop,
             "input": stanza.input,
             "outputs": {head: meaning(head) for head in stanza.heads},
             "parameters": model.count_params(),
