@@ -19,6 +19,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO, NoReturn, ParamSpec, TypeVar
 
+from pocketface.core.processes import look_after
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -162,8 +164,9 @@ class Apart:
 
 
 def serve() -> None:
-    """What the process of `Apart` does: it ends with its input, or when a call has taken too long."""
+    """What the process of `Apart` does; it ends with its input or parent, or when a call takes too long."""
     seconds, memory = map(int, sys.argv[1:])
+    look_after(os.getppid())
     if hasattr(signal, "alarm"):
         import resource
 
