@@ -8,20 +8,29 @@ disturbs; then, so many times, SIGKILL to `dvc repro` (with `--run`, `pocketface
 at a random moment, and the same again, which with `--row` is itself killed until so many kills have come in a
 row; and a comparison of all outs byte for byte. The same with `pocketface track`, into an empty store. Writes
 its section of reports/reliability.md after every comparison. See tests/pipeline/kills.py.
+
+    PYTHONPATH=tests:tests/pipeline python benchmarks/reliability.py --lock-kills 200 --seed 1
+
+Kills DVC at the moments around a stage's end, in a graph of two stages that take no time, and nothing else;
+see tests/lock_kills.py.
 """
 
 import argparse
+import random as python_random
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from signal import SIGTERM
 
 import numpy as np
 import yaml
 from copies import ONE_MODEL, Copy, tiny_mirror
 from kills import REPRO, RUN, Ending, kill_repro, kill_track, published
 from sections import write_section
+
+from lock_kills import ENDED, WRITING, WRITTEN, Kill, kill_at_stage_ends, repository
 
 PAGE = Path("reports/reliability.md")
 
@@ -34,9 +43,13 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--row", type=int, default=1)
     parser.add_argument("--track-kills", type=int, default=10)
+    parser.add_argument("--lock-kills", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--page", type=Path, default=PAGE)
     args = parser.parse_args()
+    if args.lock_kills:
+        kill_lock(args)
+        return
     with tempfile.TemporaryDirectory() as folder:
         copy, random = copied(args.study, Path(folder)), np.random.default_rng(args.seed)
         command = RUN if args.run else REPRO
@@ -53,6 +66,45 @@ def main() -> None:
         for ending in kill_track(copy, published(copy), seconds, args.track_kills, random):
             track.append(ending)
             told(args, repro, track, len(expected))
+
+
+def kill_lock(args: argparse.Namespace) -> None:
+    """Prints every kill around a stage's end and writes the section after it."""
+    kills: list[Kill] = []
+    with tempfile.TemporaryDirectory() as folder:
+        rng = python_random.Random(args.seed)
+        for kill in kill_at_stage_ends(repository(Path(folder)), args.lock_kills, rng):
+            print(kill, flush=True)
+            kills.append(kill)
+            write_section(args.page, "Killed around a stage's end", "\n".join(lock_lines(kills, args.seed)))
+
+
+def lock_lines(kills: Sequence[Kill], seed: int) -> list[str]:
+    """The text and the table of the section."""
+    lines = [
+        "`PYTHONPATH=tests:tests/pipeline python benchmarks/reliability.py --lock-kills "
+        f"{len(kills)} --seed {seed}`: a moment after one of those below, all processes are ended; then "
+        "`pocketface.lockfile.heal`, as `pocketface run` does, and `dvc repro`. Good is the `dvc.lock`, byte "
+        "for byte, and the outs of a run that nobody disturbs.",
+        "",
+        "| a moment after | kills | left `dvc.lock` empty | cut off | as before | new | taken back | good |",
+        "| :-- | --: | --: | --: | --: | --: | --: | --: |",
+    ]
+    for moment in (ENDED, WRITING, WRITTEN):
+        those = [kill for kill in kills if kill.moment == moment]
+        states = Counter(kill.lock for kill in those)
+        counts = [len(those), *(states[state] for state in ("empty", "cut off", "as before", "new"))]
+        counts += [sum(kill.taken_back for kill in those), sum(kill.good for kill in those)]
+        lines.append(f"| {moment} | {' | '.join(map(str, counts))} |")
+    two, term = sum(kill.writers == 2 for kill in kills), sum(kill.signal == SIGTERM for kill in kills)
+    users = sum(kill.users_damaged for kill in kills)
+    return [
+        *lines,
+        "",
+        f"In {two} of the {len(kills)} two DVCs were at work, as in the lanes of `pocketface run`; {term} "
+        f"were ended by SIGTERM, the others by SIGKILL. {users} left DVC's `.dvc/tmp/rwlock`, its list of "
+        "who reads and writes what, unreadable, at which plain DVC fails ever after; `heal` removes it.",
+    ]
 
 
 def copied(study: Path | None, folder: Path) -> Copy:

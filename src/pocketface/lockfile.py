@@ -5,17 +5,21 @@
 
 DVC empties the file and writes it anew after every stage. What is killed in these milliseconds leaves nothing
 of it, or a part that DVC refuses ever after. So the last good file is kept; what was made since it was kept
-comes out of DVC's cache.
+comes out of DVC's cache. It writes its list of who reads and writes what in the same way, twice a stage.
 """
 
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 from pocketface.core import outs
-from pocketface.core.files import written_whole
+from pocketface.core.files import parse_json, written_whole
 
 GOOD = outs.KEPT / "dvc.lock"
+END = b"\n"
+"""What DVC ends the file with. Parts that end otherwise may be readable, with a hash or size cut short."""
 CONFLICT = b"<<<<<<<"
 """What git leaves of a merge is for a person to settle."""
 
@@ -23,9 +27,13 @@ CONFLICT = b"<<<<<<<"
 def heal() -> None:
     """Takes back the last good dvc.lock, or the committed one, in place of one that DVC cannot read.
 
-    Says so on stderr. Does nothing outside a repository of DVC, nor while another DVC is at work in it.
+    Says so on stderr. Does nothing outside a repository of DVC, nor while another DVC is at work in it. DVC's
+    list of readers and writers is removed where it cannot be read: those that are alive write it again.
     """
-    if not (outs.DVC.is_dir() and outs.LOCK.is_file()):
+    if not outs.DVC.is_dir():
+        return
+    _remove_damaged_users()
+    if not outs.LOCK.is_file():
         return
     content = outs.LOCK.read_bytes()
     if CONFLICT in content or (GOOD.is_file() and GOOD.read_bytes() == content):
@@ -38,11 +46,34 @@ def heal() -> None:
         with Repo() as repo, repo.lock:
             try:
                 Lockfile(repo, str(outs.LOCK.absolute())).load()
-                keep()
+                whole = content.endswith(END)
             except DvcException:
-                _take_back()
+                whole = False
+            keep() if whole else _take_back()
     except DvcException:  # of the repository: at work elsewhere, or none
         return
+
+
+def _remove_damaged_users() -> None:
+    users = outs.DVC / "tmp/rwlock"
+    if _is_json(users):
+        return
+    from dvc.lock import LockError, make_lock
+
+    guard = make_lock(str(users.with_name("rwlock.lock")), tmp_dir=str(users.parent))
+    with suppress(LockError), guard:
+        if not _is_json(users):  # nor was another DVC writing it
+            users.unlink()
+
+
+def _is_json(file: Path) -> bool:
+    """Whether it is, or is not there."""
+    with suppress(FileNotFoundError):
+        try:
+            parse_json(file.read_text(encoding="utf-8"))
+        except ValueError:
+            return False
+    return True
 
 
 def keep() -> None:

@@ -30,13 +30,33 @@ def main():
 if __name__ == "__main__":
     main()
 """
+APART = """
+import os, time
+from pocketface.core.budget import Apart
+apart = Apart(60, 2**33)
+print(apart(os.getpid), flush=True)
+apart(time.sleep, 50)
+"""
+RUN = """
+import subprocess, sys
+from pocketface.core.processes import ends_with_this
+code = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+subprocess.run([sys.executable, "-c", code], preexec_fn=ends_with_this())
+"""
 DVC = """
 import os, subprocess, sys
 subprocess.run([sys.executable, sys.argv[1]], env=os.environ | {"DVC_STAGE": "sleep"})
 """
 
 
-@pytest.mark.parametrize("command", [[POOL], [DVC, STAGE]], ids=["a pool's worker", "a stage of plain DVC"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        *([POOL], [DVC, STAGE], [APART]),
+        pytest.param([RUN], marks=pytest.mark.skipif(sys.platform != "linux", reason="by the kernel")),
+    ],
+    ids=["a pool's worker", "a stage of plain DVC", "what works apart", "what a library runs"],
+)
 def test_ends_with_its_parent(tmp_path, command):
     files = [tmp_path / f"{i}.py" for i in range(len(command))]
     for file, code in zip(files, command, strict=True):

@@ -1,6 +1,7 @@
 import importlib.util
 import os
 import tarfile
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -9,12 +10,13 @@ import numpy as np
 import pytest
 
 from drawn_datasets import SIDE, Person, face, scene
+from pocketface.core.budget import PICTURE
 from pocketface.core.errors import PocketfaceError
 from pocketface.cropping import detect as detecting
 from pocketface.cropping.crop import crop_picture
-from pocketface.cropping.detect import Face, detect
+from pocketface.cropping.detect import SEARCHED_SIDE, Face, detect
 from pocketface.cropping.picture import Rejected, decode
-from pocketface.faces.settings import Crop
+from pocketface.faces.settings import Crop, Detector
 
 ALONE = scene(Person(1))
 MIRROR = os.environ.get("POCKETFACE_MIRROR", "")
@@ -52,6 +54,24 @@ class TestDetect:
         large, little = detect(picture)
         assert large.side > little.side
         assert large.box[0] > 250 > little.box[0]
+
+    @pytest.mark.parametrize("detector", ["hog", "cnn"])
+    def test_a_search_that_would_take_too_long_is_rejected(
+        self, detector: Detector, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        most = ALONE.shape[0] * ALONE.shape[1] * 4
+        monkeypatch.setattr("pocketface.cropping.detect.PICTURE", replace(PICTURE, **{detector: most}))
+        assert detect(ALONE, detector, upsample=1)
+        with pytest.raises(Rejected, match=f"too_large: {4 * most:,} pixels to search, .*{most:,} may be"):
+            detect(ALONE, detector, upsample=2)
+
+    @pytest.mark.parametrize("upsample", range(4))
+    def test_hog_searches_the_largest_picture_with_every_setting_and_cnn_with_one_doubling(
+        self, upsample: int
+    ) -> None:
+        largest = SEARCHED_SIDE**2 << 2 * upsample
+        assert largest <= PICTURE.hog
+        assert (largest <= PICTURE.cnn) is (upsample <= 1)
 
     @pytest.mark.parametrize("detector", ["hog", "cnn", "blazeface"])
     def test_either_detector_sees_the_same_face(self, detector: str) -> None:

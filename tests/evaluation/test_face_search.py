@@ -1,6 +1,7 @@
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 import drawn_datasets as drawn
 from colour_variants import png
+from pocketface.core.budget import PICTURE
 from pocketface.core.errors import PocketfaceError
 from pocketface.cropping.picture import decode_reduced
 from pocketface.evaluation import face_search
@@ -82,6 +84,12 @@ def test_boxes_of_a_reduced_picture_are_in_the_files_own_pixels(two_people, monk
     assert "480x360" in too_large.detail
 
 
+def test_a_picture_that_would_be_searched_for_too_long_has_a_status(two_people, monkeypatch):
+    monkeypatch.setattr("pocketface.cropping.detect.PICTURE", replace(PICTURE, hog=10_000))
+    looked = look(two_people, [(CHIP, SMALL)], Search(detect="hog"))
+    assert looked.reason == "too_large" and "10,000 may be" in looked.detail
+
+
 def test_the_middle_of_the_frame_keeps_its_shape(tmp_path):
     picture = np.zeros((60, 100, 3), np.uint8)
     picture[:, 20:80] = 200
@@ -127,6 +135,7 @@ def test_processes_find_the_same_in_the_same_order(two_people, tmp_path, monkeyp
 
 UNGUARDED = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 from pocketface.evaluation import face_search
 files = [Path("none.jpg")] * 99

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import random
 import zipfile
 from importlib.util import find_spec
 from pathlib import Path
@@ -149,6 +150,66 @@ def test_a_size_beyond_all_sense_is_refused_before_it_is_built(tmp_path):
     changed(path, change)
     with pytest.raises(PocketfaceError, match="layer middle: its filters of 1000000000000 is more than"):
         network.read(path)
+
+
+@pytest.mark.parametrize(
+    ("size", "others", "complaint"),
+    [
+        ('"units": 7', '"units": 60000', "values for one face; at most 268,435,456 may be"),
+        ("32, 32, 3]", "60000, 60000, 3]", "values for one face"),
+        (
+            '"kernel_size": [1, 1]',
+            '"kernel_size": [8000, 8000]',
+            "operations for one face; at most 100,000,0",
+        ),
+    ],
+)
+def test_a_network_that_would_take_all_memory_or_hours_is_refused_before_it_takes_any(
+    size, others, complaint
+):
+    image = keras.Input((32, 32, 3))
+    seen = keras.layers.Conv2D(1, 1, padding="same")(image)
+    hidden = keras.layers.Dense(7)(keras.layers.Dense(7)(keras.layers.GlobalAveragePooling2D()(seen)))
+    config = keras.Model(image, hidden).to_json()
+    assert size in config
+    with pytest.raises(PocketfaceError, match=rf"too_large: [\d,]+ {complaint}"):
+        network.from_config(json.loads(config.replace(size, others)))
+
+
+@pytest.mark.parametrize("asks", [network.read, network.fingerprint])
+@pytest.mark.parametrize("ending", network.READERS)
+def test_special_files_are_refused_by_kind(tmp_path, ending, asks):
+    (tmp_path / f"zeros{ending}").symlink_to("/dev/zero")
+    os.mkfifo(tmp_path / f"pipe{ending}")
+    for name in ("zeros", "pipe"):
+        with pytest.raises(PocketfaceError, match="neither a regular file nor a folder"):
+            asks(tmp_path / f"{name}{ending}")
+
+
+@pytest.mark.parametrize("name", ["mine.keras", "mine.h5"])
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+def test_damaged_files_are_refused_or_read(tmp_path, name):
+    around(keras.layers.Conv2D(2, 3)).save(tmp_path / name)
+    whole, chance, refused = (tmp_path / name).read_bytes(), random.Random(3), 0
+    for _ in range(60):
+        content = bytearray(whole)
+        for place in chance.sample(range(len(whole)), 10):
+            content[place] = chance.randrange(256)
+        (tmp_path / name).write_bytes(content[: chance.choice((None, chance.randrange(len(whole))))])
+        try:
+            network.read(tmp_path / name)
+        except PocketfaceError as error:
+            assert str(error).startswith(str(tmp_path / name))
+            refused += 1
+    assert refused
+
+
+def test_an_architecture_that_is_huge_or_nested_deeply_is_refused(tmp_path):
+    for config, complaint in ((b" " * 2**26, "has more than 33,554,432"), (b"[" * 10**5, "not a readable")):
+        with zipfile.ZipFile(tmp_path / "mine.keras", "w", zipfile.ZIP_DEFLATED) as file:
+            file.writestr("config.json", config)
+        with pytest.raises(PocketfaceError, match=complaint):
+            network.read(tmp_path / "mine.keras")
 
 
 def test_a_link_out_of_an_hdf5_file_is_refused(tmp_path):

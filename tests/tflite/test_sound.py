@@ -17,6 +17,8 @@ from ai_edge_litert.tools import flatbuffer_utils
 
 from pocketface.core.budget import MODEL
 from pocketface.core.errors import PocketfaceError
+from pocketface.evaluation.variants import open_variant
+from pocketface.importing import network
 from pocketface.tflite import run, sound, versions
 from pocketface.tflite.file import TFLiteFile
 from pocketface.tflite.run import Runner
@@ -172,7 +174,8 @@ def test_operators_that_grow_by_a_constant_are_run(kind: str) -> None:
     sound.check(damaged(instead(kind, told, out=[1, 64, 64, 1])))
 
 
-def test_a_file_that_litert_aborts_at_is_refused_and_ours_are_not_tried(tmp_path, monkeypatch) -> None:
+@pytest.mark.parametrize("opens", [open_variant, network.read])
+def test_a_file_that_litert_aborts_at_is_refused_and_ours_are_not_tried(tmp_path, monkeypatch, opens) -> None:
     def change(model: schema.ModelT) -> None:
         add = schema.BuiltinOperator.ADD
         model.operatorCodes.append(schema.OperatorCodeT(add, None, 1, add))
@@ -184,8 +187,8 @@ def test_a_file_that_litert_aborts_at_is_refused_and_ours_are_not_tried(tmp_path
 
     file = tmp_path / "model.tflite"
     file.write_bytes(damaged(change))
-    with pytest.raises(PocketfaceError, match=r"model\.tflite: a damaged TFLite file"):
-        Runner(run.tried(file))
+    with pytest.raises(PocketfaceError, match=r"model\.tflite: a damaged TFLite file: LiteRT crashes at it"):
+        opens(file)
     monkeypatch.setattr(run, "_apart", lambda *_: pytest.fail("no process for published files"))
     assert run.tried(SMALLEST) == SMALLEST
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 import pandas as pd
-from ai_edge_litert.interpreter import Interpreter
 from tqdm import tqdm
 
 from pocketface.bring.heads import Spoken, Understood, matched, understood, words
@@ -20,6 +19,8 @@ from pocketface.importing.network import Network
 from pocketface.layers.backbones import IMAGENET_DEVIATION, IMAGENET_MEAN
 from pocketface.layers.own import OwnHead, Preprocess
 from pocketface.metrics.confidence import mcnemar
+from pocketface.tflite.file import TFLiteFile
+from pocketface.tflite.run import loaded
 
 VGGFACE_MEAN = (129.1863, 104.7624, 93.5940)
 """RGB, of pixels in 0..255: Parkhi, Vedaldi, Zisserman, 2015."""
@@ -117,8 +118,8 @@ def runner(network: Network, shape: Sequence[int]) -> Callable[[np.ndarray], dic
             return {name: np.asarray(values).reshape(len(pictures), -1) for name, values in found.items()}
 
         return of_keras
-    interpreter = Interpreter(model_content=network.file)
-    interpreter.allocate_tensors()
+    assert network.file is not None
+    interpreter = loaded(TFLiteFile(network.file))
     signature = interpreter.get_signature_list()
     place = interpreter.get_input_details()[0]["index"]
     details = interpreter.get_output_details()

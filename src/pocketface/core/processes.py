@@ -6,10 +6,13 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 PR_SET_PDEATHSIG = 1
 LOOK_SECONDS = 0.2
+LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def end_with(parent: int) -> None:
@@ -19,12 +22,23 @@ def end_with(parent: int) -> None:
     Args:
         parent: the parent's number, which is not this process's parent any more if it has ended already.
     """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if LIBC is not None:
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             os.kill(os.getpid(), signal.SIGKILL)
-    elif hasattr(os, "fork"):
+    else:
+        look_after(parent)
+
+
+def look_after(parent: int) -> None:
+    """As `end_with`, by a thread: the kernel would end it with the thread that started it, too."""
+    if hasattr(os, "fork"):
         threading.Thread(target=_look, args=(parent,), daemon=True).start()
+
+
+def ends_with_this() -> Callable[[], None] | None:
+    """The `preexec_fn` of a `subprocess.run` whose process ends with this one, on Linux."""
+    return partial(end_with, os.getpid()) if LIBC is not None else None
 
 
 def _look(parent: int) -> None:

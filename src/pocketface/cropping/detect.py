@@ -17,7 +17,9 @@ import cv2
 import dlib
 import numpy as np
 
+from pocketface.core.budget import PICTURE
 from pocketface.core.errors import PocketfaceError
+from pocketface.cropping.picture import Rejected
 from pocketface.faces.settings import Detector
 
 Box = tuple[int, int, int, int]
@@ -77,6 +79,9 @@ def detect(picture: np.ndarray, detector: Detector = "hog", upsample: int = 0) -
         detector: what looks first.
         upsample: how often the searched picture is doubled before; finds faces from 80 pixels on at 0,
             from 40 pixels on at 1.
+
+    Raises:
+        Rejected: `too_large`, if it would take too long, see `pocketface.core.budget`.
     """
     looks: dict[str, tuple[Callable[[np.ndarray, int], list[Box]], ...]] = {
         "hog": (_hog, _hog_framed, _cnn_last),
@@ -95,6 +100,7 @@ def detect(picture: np.ndarray, detector: Detector = "hog", upsample: int = 0) -
 def _hog(picture: np.ndarray, upsample: int) -> list[Box]:
     # Grey, as in the detector's training: a fifth faster than RGB and finds as many.
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    _check_work(picture, upsample, PICTURE.hog)
     return [_box(found) for found in _hog_detector()(grey, upsample)]
 
 
@@ -108,7 +114,15 @@ def _hog_framed(picture: np.ndarray, upsample: int) -> list[Box]:
 def _cnn(picture: np.ndarray, upsample: int) -> list[Box]:
     if min(picture.shape[:2]) << upsample < CNN_SMALLEST:
         return []
+    _check_work(picture, upsample, PICTURE.cnn)
     return [_box(found.rect) for found in _cnn_detector()(picture, upsample)]
+
+
+def _check_work(picture: np.ndarray, upsample: int, most: int) -> None:
+    """Rejects what a detector of dlib would take too long for: its time goes with the pixels."""
+    pixels = picture.shape[0] * picture.shape[1] << 2 * upsample
+    if pixels > most:
+        raise Rejected("too_large", f"{pixels:,} pixels to search, doubled {upsample} times; {most:,} may be")
 
 
 def _cnn_last(picture: np.ndarray, upsample: int) -> list[Box]:

@@ -75,8 +75,8 @@ REASONS = {
     "truncated": "the file ends before the picture does",
     "too_small": f"a side is shorter than {MIN_SIDE} pixels",
     "too_large": f"more than {MAX_PIXELS:,} pixels, or {MAX_JPEG_PIXELS:,} in a JPEG file, or "
-    f"{PICTURE.bytes:,} bytes, or as much work: make it smaller, for example with "
-    "`magick PICTURE -resize 4000x4000 SMALLER.jpg`",
+    f"{PICTURE.bytes:,} bytes, or as much work to decode it or to find faces in it: make it smaller, for "
+    "example with `magick PICTURE -resize 4000x4000 SMALLER.jpg`",
     "timeout": f"decoding it took more than {PICTURE.seconds:.0f} seconds: save it anew as a plain JPEG",
     "special": "not a regular file, but a folder, a device, a pipe or the like",
     "animated": "several frames or pages, and none of them is the picture",

@@ -158,13 +158,13 @@ def look(path: Path, wanted: Sequence[Wanted], search: Search) -> Looked:
     """Looks at one picture file."""
     try:
         picture, reduction = pictures.read(path)
+        found = find(picture, search)
     except FileNotFoundError:
         return Looked(path, "address" if re.match(r"\w[\w+.-]+:/", path.as_posix()) else "no_such_file")
     except OSError:
         return Looked(path, "unreadable")
     except Rejected as rejected:
         return Looked(path, rejected.reason, detail=rejected.told)
-    found = find(picture, search)
     if not found:
         return Looked(path, NO_FACE)
     boxes = (_central_square(picture) if face is None else face.box for face in found)

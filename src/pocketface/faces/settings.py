@@ -18,7 +18,8 @@ class Crop(Strict):
             `as_is` takes the whole picture as a face crop, without detection.
         detector: see `Detector`; the published models learned from the faces that `hog` finds.
         upsample: how often the picture is doubled before detection; 0 suits tight crops, 1 finds faces from
-            about 40 pixels on.
+            about 40 pixels on. The `cnn` rejects a picture as `too_large` if it would look at more than four
+            megapixels, as it would after two doublings of a copy of 1000x1000.
         geometry: `chip` is aligned to the eyes and nose; `type_a` and `type_b` are those of the FaceNet
             report.
         margin: of a `chip`: how far it reaches beyond dlib's mean face, as a share of that face's width.

@@ -11,6 +11,7 @@ operators that read or write files) and sizes out of bounds are refused; the mes
 
 import hashlib
 import json
+import math
 import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
@@ -22,13 +23,19 @@ import h5py
 import keras
 import numpy as np
 
+from pocketface.core.budget import MODEL
 from pocketface.core.errors import PocketfaceError, shown
 from pocketface.core.files import sha256
+from pocketface.fetching.archives import DAMAGED
 from pocketface.importing import hdf5, onnx_network
 
-LARGEST = 2 * 2**30
-"""Bytes of a file that is read at all."""
+LARGEST, LARGEST_CONFIG = 2 * 2**30, 2**25
+"""Bytes of a file that is read at all, and of its architecture as JSON."""
+LARGEST_SIDE = 512
+"""Pixels, of a network that takes any; as of `Input.size`."""
 MOST_LAYERS = 10_000
+UNREADABLE = (*DAMAGED, OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError)
+"""What zipfile, h5py and Keras raise on damaged files; RuntimeError covers nesting, too."""
 FORMATS = ".keras, .h5 or .hdf5 of Keras 2, .onnx, .tflite, or the folder of a SavedModel"
 
 LAYERS = frozenset(
@@ -103,8 +110,7 @@ def read(path: Path) -> Network:
             network with one picture as its input.
     """
     path = Path(path)
-    if not path.exists():
-        raise PocketfaceError(f"{path}: no such file; a model is a {FORMATS}")
+    _check_kind_of_file(path, f"a model is a {FORMATS}")
     reader = _saved_model if path.is_dir() else READERS.get(path.suffix.lower())
     if reader is None:
         raise PocketfaceError(f"{path}: not a model that is read here: {FORMATS}")
@@ -124,12 +130,18 @@ def fingerprint(path: Path) -> str:
     Raises:
         PocketfaceError: there is none.
     """
-    if not path.exists():
-        raise PocketfaceError(f"{path}: no such file; name it from the folder of params.yaml")
+    _check_kind_of_file(path, "name it from the folder of params.yaml")
     if path.is_file():
         return sha256(path)
     listed = [f"{part.relative_to(path).as_posix()} {sha256(part)}" for part in _files(path)]
     return hashlib.sha256("\n".join(listed).encode()).hexdigest()
+
+
+def _check_kind_of_file(path: Path, remedy: str) -> None:
+    if not path.exists():
+        raise PocketfaceError(f"{path}: no such file; {remedy}")
+    if not (path.is_file() or path.is_dir()):  # a pipe or /dev/zero has no end
+        raise PocketfaceError(f"{path}: neither a regular file nor a folder; {remedy}")
 
 
 def _files(path: Path) -> list[Path]:
@@ -141,11 +153,13 @@ def _keras(path: Path) -> Network:
         with zipfile.ZipFile(path) as opened:
             if sum(member.file_size for member in opened.infolist()) > LARGEST:
                 raise PocketfaceError(f"unpacks to more than {LARGEST:,} bytes")
+            if opened.getinfo("config.json").file_size > LARGEST_CONFIG:
+                raise PocketfaceError(f"its config.json has more than {LARGEST_CONFIG:,} bytes")
             config = json.loads(opened.read("config.json"))
             with tempfile.TemporaryDirectory() as folder:
                 hdf5.check_links(Path(opened.extract("model.weights.h5", folder)))
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError) as error:
-        raise PocketfaceError(f"not a readable Keras 3 file ({error})") from None
+    except UNREADABLE as error:
+        raise PocketfaceError(f"not a readable Keras 3 file ({_line(error)})") from None
     return _built(path, config)
 
 
@@ -154,16 +168,17 @@ def _hdf5(path: Path) -> Network:
         hdf5.check_links(path)
         with h5py.File(path) as opened:
             told = opened.attrs.get("model_config")
-    except (OSError, RuntimeError, ValueError) as error:
+    except UNREADABLE as error:
         raise PocketfaceError(f"not readable as HDF5 ({error})") from None
     if told is None:
         raise PocketfaceError(
             "holds weights without an architecture; save it whole (`model.save`), or name the `architecture`"
         )
     try:
-        return _built(path, json.loads(told))
-    except json.JSONDecodeError as error:
-        raise PocketfaceError(f"its architecture is not JSON ({error})") from None
+        config = json.loads(told)
+    except UNREADABLE as error:
+        raise PocketfaceError(f"its architecture is not JSON ({_line(error)})") from None
+    return _built(path, config)
 
 
 def _built(path: Path, config: Any) -> Network:
@@ -171,7 +186,7 @@ def _built(path: Path, config: Any) -> Network:
     model = from_config(config)
     try:
         model.load_weights(path)
-    except (ValueError, KeyError, OSError, TypeError) as error:
+    except UNREADABLE as error:
         raise PocketfaceError(f"its weights do not fit its architecture ({_line(error)})") from None
     return of_keras(path, model)
 
@@ -189,8 +204,11 @@ def from_config(config: Any) -> keras.Model:
             module = "keras.src.models.functional" if functional else "keras"
             name = "Functional" if functional else config["class_name"]
             config |= {"module": module, "class_name": name, "registered_name": name}
+        with keras.StatelessScope(initialize_variables=False):  # its variables take no memory yet
+            _check_work(keras.models.model_from_json(json.dumps(config)))
+        keras.utils.clear_session(free_memory=False)
         model = keras.models.model_from_json(json.dumps(config))
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise PocketfaceError(f"its architecture cannot be built ({_line(error)})") from None
     if not isinstance(model, keras.Model):
         raise PocketfaceError("is no model but a part of one")
@@ -266,6 +284,23 @@ def _check_kind(kind: str, config: Mapping[str, Any], layer: str) -> None:
             f"layer {layer} is a {shown(kind)}{f' of {shown(module)}' if module else ''}: not one of Keras' "
             "own layers that are read here; build it of those, or bring the model as .onnx or .tflite"
         )
+
+
+def _check_work(model: Any) -> None:
+    """Refuses a network beyond what a `.tflite` may hold and do, see `pocketface.core.budget.MODEL`."""
+    if not isinstance(model, keras.Model):
+        return
+    values, work = model.count_params(), 0
+    for layer in model._flatten_layers(include_self=False):
+        if isinstance(layer, keras.Model):
+            continue
+        kernels = sum(math.prod(weight.shape) for weight in layer.weights if weight.name.endswith("kernel"))
+        for output in (output for node in layer._inbound_nodes for output in node.output_tensors):
+            sides = [LARGEST_SIDE if side is None else side for side in output.shape[1:]]
+            values, work = values + math.prod(sides), work + math.prod(sides[:-1]) * kernels
+    for what, found, most in (("values", values, MODEL.values), ("operations", work, MODEL.work)):
+        if found > most:
+            raise PocketfaceError(f"too_large: {found:,} {what} for one face; at most {most:,} may be")
 
 
 def of_keras(path: Path, model: keras.Model) -> Network:
@@ -360,8 +395,10 @@ def _check_node(node: Any, allowed: frozenset[str]) -> None:
 
 def _tflite(path: Path) -> Network:
     from pocketface.tflite import around
+    from pocketface.tflite.file import TFLiteFile
+    from pocketface.tflite.run import tried
 
-    file = path.read_bytes()
+    file = TFLiteFile.read(tried(path)).content
     shape, outputs = around.asked(file)
     sides, first = _picture(shape)
     return Network(path, sides, first, outputs, file=file)

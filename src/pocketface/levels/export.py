@@ -18,6 +18,7 @@ from pocketface.faces import calibrate
 from pocketface.levels.converter import to_tflite
 from pocketface.levels.source import ANSWERS, FLOAT32, NETWORK, WEIGHTS
 from pocketface.tflite.file import TFLiteFile
+from pocketface.tflite.run import tried
 from pocketface.training.fit import load
 
 PARITY_FACES = 200
@@ -44,7 +45,7 @@ def export(trained: Path, views: Path, out: Path) -> ModelCard:
             faces = calibrate.load(views).first(PARITY_FACES).pixels
             brought = trained / MODEL_FILE  # of a network that came as a file, see `importing.own`
             if brought.is_file():
-                file = TFLiteFile.read(brought)
+                file = TFLiteFile.read(tried(brought))
                 (partial / FLOAT32).write_bytes(file.content)
                 np.savez(partial / ANSWERS, **file.answers(faces))  # type: ignore[arg-type] # NumPy's stubs
                 write_card(partial, card)

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from pocketface.cards import Port, Runtime
+from pocketface.core.processes import ends_with_this
 from pocketface.tflite.file import TFLiteFile
 from pocketface.tflite.run import Kernels, Runner, dequantized, quantized
 from pocketface.tflite.runtimes import compared
@@ -38,7 +39,12 @@ def micro(path: Path, faces: np.ndarray, kernels: Kernels = "reference") -> Runt
     command = [sys.executable, "-P", str(RUN), str(path), str(len(file.outputs))]
     try:
         done = subprocess.run(
-            command, input=given.getvalue(), capture_output=True, timeout=SECONDS, check=False
+            command,
+            input=given.getvalue(),
+            capture_output=True,
+            timeout=SECONDS,
+            check=False,
+            preexec_fn=ends_with_this(),
         )
     except subprocess.TimeoutExpired:
         return Runtime(runs=False, reason=f"no answer within {SECONDS} seconds")

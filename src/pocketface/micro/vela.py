@@ -19,6 +19,7 @@ from pathlib import Path
 from pocketface.cards import Npu
 from pocketface.core.errors import FULL
 from pocketface.core.files import sha256
+from pocketface.core.processes import ends_with_this
 from pocketface.tflite.file import TFLiteFile
 
 U65 = "ethos-u65-256"
@@ -46,7 +47,14 @@ def compile_for(file: Path, accelerator: str = U65) -> Npu | None:
         command = [sys.executable, "-P", "-c", VELA, str(file), "--accelerator-config", accelerator]
         command += ["--output-dir", folder, "--show-cpu-operations"]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+            done = subprocess.run(
+                command,
+                capture_output=True,
+                text=True,
+                timeout=SECONDS,
+                check=False,
+                preexec_fn=ends_with_this(),
+            )
         except subprocess.TimeoutExpired:
             return Npu(accelerator=accelerator, reason=f"Vela took more than {SECONDS} seconds")
         summaries = sorted(Path(folder).glob("*_summary_*.csv"))

@@ -55,7 +55,7 @@ def tried(path: Path) -> Path:
     if any(path.resolve().is_relative_to(place.resolve()) for place in OURS):
         return path
     try:
-        with suppress(PocketfaceError):  # of whoever opens it here
+        with suppress(PocketfaceError, ValueError, RuntimeError):  # of whoever opens it here
             _apart(_once, path.absolute())
     except TimeoutError:
         raise PocketfaceError(f"{path}: timeout: to run it once takes over {MODEL.seconds:.0f} s") from None
@@ -65,11 +65,38 @@ def tried(path: Path) -> Path:
 
 
 def _once(path: Path) -> None:
-    runner = Runner(path)
-    runner.one(np.zeros(runner.input_shape, np.uint8))
+    """Runs a file on zeros, by its signature if it has one."""
+    interpreter = loaded(TFLiteFile.read(path))
+    if interpreter.get_signature_list():
+        run = interpreter.get_signature_runner()
+        run(**{name: _zeros(port) for name, port in run.get_input_details().items()})
+        return
+    for port in interpreter.get_input_details():
+        interpreter.set_tensor(port["index"], _zeros(port))
+    interpreter.invoke()
+
+
+def _zeros(port: dict[str, Any]) -> np.ndarray:
+    return np.zeros(port["shape"], port["dtype"])
 
 
 _apart = Apart(MODEL.seconds, MODEL.memory)
+
+
+def loaded(file: TFLiteFile, threads: int = 1, kernels: Kernels = "xnnpack") -> Interpreter:
+    """An interpreter of a file, its tensors allocated; one of somebody else's is `tried` before.
+
+    Raises:
+        PocketfaceError: the file is not sound, see `TFLiteFile.interpreter`.
+        ValueError, RuntimeError: what LiteRT says of others that it refuses.
+    """
+    interpreter = file.interpreter(num_threads=threads, experimental_op_resolver_type=RESOLVERS[kernels])
+    declared = _shapes(interpreter)
+    interpreter.allocate_tensors()
+    if not declared.items() <= _shapes(interpreter).items():
+        # LiteRT goes on, and writes behind the smaller one.
+        raise PocketfaceError("a damaged TFLite file: a shape is not what its operator gives")
+    return interpreter
 
 
 class Runner:
@@ -95,14 +122,7 @@ class Runner:
         path = self.path = Path("model.tflite") if isinstance(file, TFLiteFile) else Path(file)
         self.file = file if isinstance(file, TFLiteFile) else TFLiteFile.read(path)
         try:
-            self._interpreter = self.file.interpreter(
-                num_threads=threads, experimental_op_resolver_type=RESOLVERS[kernels]
-            )
-            declared = _shapes(self._interpreter)
-            self._interpreter.allocate_tensors()
-            if not declared.items() <= _shapes(self._interpreter).items():
-                # LiteRT goes on, and writes behind the smaller one.
-                raise PocketfaceError("a damaged TFLite file: a shape is not what its operator gives")
+            self._interpreter = loaded(self.file, threads, kernels)
             self._signature = self._interpreter.get_signature_runner()
         except PocketfaceError as error:
             raise PocketfaceError(f"{path}: {error}") from None
