@@ -164,7 +164,9 @@ def _measured(
             continue
         if row.grouping:
             own = groups.setdefault(row.dataset, {}).setdefault(row.grouping, {}).setdefault(row.group, {})
-            own["n" if row.metric == FACES else row.metric] = row.value
+            own["n" if row.metric == FACES else row.metric] = (
+                int(row.value) if row.metric == FACES else row.value
+            )
         elif row.metric == FACES:
             faces[row.dataset] = int(row.value)
         else:

@@ -2,9 +2,9 @@
 
 import json
 import os
+import random
 import subprocess
 import sys
-import random
 import zipfile
 from importlib.util import find_spec
 from pathlib import Path

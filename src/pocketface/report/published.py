@@ -12,7 +12,7 @@ from typing import Any
 from pocketface.cards import CARD
 from pocketface.core.files import written_whole
 from pocketface.core.labels import main_metric
-from pocketface.metrics.groups import GROUPINGS
+from pocketface.metrics.groups import CROSSED, GROUPINGS
 from pocketface.metrics.naming import MISSING, change, label_of, shown, size
 from pocketface.published import (
     DEFAULT_LEVEL,
@@ -38,6 +38,8 @@ appearance; it is not a person's gender identity.
 """
 
 
+TESTED = """The int8 file on the reserved test parts, by which nothing was chosen, measured once, on {when}:
+"""
 BEFORE = """The int8 file before and after copies of train pictures were left out of the measured faces:
 """
 
@@ -108,6 +110,8 @@ def overview(weights: Path) -> str:
             parts.append(CELEBRITIES)
         if before := _before(card):
             parts += [BEFORE, f"{before.markdown()}\n"]
+        if card.tested:
+            parts += [TESTED.format(when=card.tested), f"{_tested(card).markdown()}\n"]
         tables = [_groups(card, dataset) for dataset in _own_first(card, card.levels[DEFAULT_LEVEL].groups)]
         parts += [f"{table.markdown()}\n" for table in tables if table]
     return "\n".join(parts)
@@ -160,6 +164,13 @@ def _before(card: PublishedCard) -> Table:
     return Table(["dataset", "measured", "faces", *map(label_of, metrics)], rows, text_columns=2)
 
 
+def _tested(card: PublishedCard) -> Table:
+    """The main metrics of the int8 file on the reserved test parts."""
+    metrics, test = _metrics(card), card.levels[DEFAULT_LEVEL].test
+    rows: list[Row] = [[dataset, *_shown(metrics, test[dataset])] for dataset in _own_first(card, test)]
+    return Table(["reserved part of", *map(label_of, metrics)], rows, text_columns=1)
+
+
 def _cell(metric: str, own: dict[str, float], reference: dict[str, float] | None) -> str:
     value = own.get(metric)
     if value is None or reference is None:
@@ -182,7 +193,7 @@ def _groups(card: PublishedCard, dataset: str) -> Table:
 def _members(groups: dict[str, dict[str, Any]]) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """(grouping, group, values), in the groupings' own order."""
     for grouping, names in GROUPINGS.items():
-        for name in names:
+        for name in names if CROSSED not in grouping else ():  # these are in the card
             if name in groups.get(grouping, {}):
                 yield grouping, name, groups[grouping][name]
 

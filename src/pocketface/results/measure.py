@@ -178,8 +178,8 @@ def measured(
         for dataset in sorted(set(one.predictions["dataset"])):
             by_dataset.setdefault(str(dataset), {})[level] = _on(one, dataset)
     order = sorted(by_dataset, key=lambda name: (own.index(name) if name in own else len(own), name))
-    main = _main(next(iter(cards.values())).outputs, own, by_dataset)
-    found = [_dataset(name, by_dataset[name], main.get(name, []), margins, by) for name in order]
+    told, main = _main(next(iter(cards.values())).outputs, own, by_dataset)
+    found = [_dataset(n, by_dataset[n], told.get(n, []), main.get(n, []), margins, by) for n in order]
     for level, card in cards.items():
         status, reason = answered[level].status, answered[level].reason
         if card.status != "ok":
@@ -200,8 +200,9 @@ def measured(
 
 def _main(
     heads: Iterable[str], own: Sequence[str], tables: Mapping[str, Mapping[str, pd.DataFrame]]
-) -> dict[str, list[str]]:
-    """Dataset -> the metrics that stand for a head there: on the first of the model's own that has the label.
+) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Dataset of the model's own -> the metrics that tell of a head there; and those that stand for it, on
+    the first dataset that has the label.
 
     Of an age that only bands are known of, their accuracy.
     """
@@ -210,13 +211,16 @@ def _main(
         for name in own
         if name in tables
     }
-    found: dict[str, list[str]] = {}
+    told: dict[str, list[str]] = {}
+    main: dict[str, list[str]] = {}
     for head in heads:
         metrics = [main_metric(head), *(["age_band_accuracy"] if head == "age" else [])]
         labelled = [(name, metric) for metric in metrics for name in has if metric in has[name]]
-        if labelled:
-            found.setdefault(labelled[0][0], []).append(labelled[0][1])
-    return found
+        for name, metric in dict(reversed(labelled)).items():
+            told.setdefault(name, []).append(metric)
+        for name, metric in labelled[:1]:
+            main.setdefault(name, []).append(metric)
+    return told, main
 
 
 Rows = dict[str, list[Row]]
@@ -224,7 +228,12 @@ Rows = dict[str, list[Row]]
 
 
 def _dataset(
-    dataset: str, tables: Mapping[str, pd.DataFrame], main: Sequence[str], margins: Margins, by: Sequence[str]
+    dataset: str,
+    tables: Mapping[str, pd.DataFrame],
+    told: Sequence[str],
+    main: Sequence[str],
+    margins: Margins,
+    by: Sequence[str],
 ) -> Rows:
     """All rows of one model on one dataset; levels that answer alike are measured once."""
     like: dict[str, str] = {}
@@ -241,11 +250,12 @@ def _dataset(
     parts = {level: tallies(comparisons(tables[level])) for level in dict.fromkeys(like.values())}
     constant = score(tallies(best_constant(comparisons(table)))).values
     groupings = {"": {"": np.ones(len(table), bool)}}
-    for (grouping, group), inside in members(table, by=by).items() if main else ():
+    for (grouping, group), inside in members(table, by=by).items() if told else ():
         groupings.setdefault(grouping, {})[group] = inside
     found: Rows = {level: [] for level in parts}
     for grouping, groups in groupings.items():
-        for row in _grouping(Row("", "", FACES, dataset, grouping), groups, table, parts, main, margins):
+        about = Row("", "", FACES, dataset, grouping)
+        for row in _grouping(about, groups, table, parts, told, main, margins):
             if not grouping:
                 split = _splits(table) if row.metric == FACES else None
                 row = replace(row, constant=constant.get(row.metric), text=split)
@@ -258,16 +268,17 @@ def _grouping(
     groups: Mapping[str, np.ndarray],
     table: pd.DataFrame,
     parts: Mapping[str, Sequence[Tally]],
+    told: Sequence[str],
     main: Sequence[str],
     margins: Margins,
 ) -> Iterator[Row]:
     """The rows of the groups of one grouping, the gaps between them, and the same standardised by age.
 
-    Of all faces every metric has its interval and change, of groups the main metrics and the signed error.
-    Verdicts are corrected for all levels and groups together.
+    Of all faces every metric has its interval and change, of groups those that tell of a head and the signed
+    error. Verdicts are corrected for all levels and groups together.
     """
     people, of_all = people_of(table), not about.grouping
-    told = [*main, *(["age_bias"] if "age_mae" in main else [])]
+    told = [*told, *(["age_bias"] if "age_mae" in told else [])]
     few = {level: [part if of_all else part.only(told) for part in own] for level, own in parts.items()}
     few = {level: [part for part in own if part.metrics] for level, own in few.items()}
     samples = {
