@@ -19,7 +19,7 @@ from pocketface.faces.index import FaceSet
 from pocketface.faces.selection import save, select
 from pocketface.metrics.measures import measure
 from pocketface.published import DEFAULT_LEVEL, WEIGHTS, LevelResult, PublishedCard
-from pocketface.results.table import AGAINST_BEST, FACES, RESULTS, Table
+from pocketface.results.table import AGAINST_BEST, FACES, FLOAT32, RESULTS, Table
 from pocketface.study import Study, load_study
 
 LARGEST = 6_000_000
@@ -163,6 +163,8 @@ def _measured(
         if row.value is None or not row.dataset or row.grouping == AGAINST_BEST:
             continue
         if row.grouping:
+            if not (included or variant.level == FLOAT32):
+                continue
             own = groups.setdefault(row.dataset, {}).setdefault(row.grouping, {}).setdefault(row.group, {})
             own["n" if row.metric == FACES else row.metric] = (
                 int(row.value) if row.metric == FACES else row.value
