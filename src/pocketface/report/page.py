@@ -152,7 +152,7 @@ def sheeted(page: str) -> str:
 
     page = re.sub(r'(<(?:path|use|text)[^>]*?) style="([^"]*)"', named, page)
     sheet = "".join(f".{name} {{{style}}}\n" for style, name in classes.items())
-    return page.replace("</style>", f"{sheet}</style>", 1)
+    return page.replace("</style>", f"\n{sheet}</style>", 1)
 
 
 def _model(
