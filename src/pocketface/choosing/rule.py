@@ -195,7 +195,8 @@ def _candidate(table: Table, model: str, level: str, limits: Champion, metric: s
     twin = table.twin(model, level)
     excluded = table.reason(model, level) or (f"same file as {twin}" if twin else "")
     if not excluded and limits.max_size_mb is not None and _known(size) > limits.max_size_mb * 1e6:
-        excluded = f"larger than {limits.max_size_mb:g} MB"
+        most = limits.max_size_mb
+        excluded = f"larger than {f'{most:g} MB' if most >= 1 else f'{1e3 * most:g} kB'}"
     if (
         not excluded
         and limits.max_latency_ms is not None

@@ -105,8 +105,8 @@ def head_lines(results: Results) -> list[tuple[str, str]]:
 def timed_on(results: Results) -> str:
     """On which machine, and how."""
     return (
-        f"One face at a time on {machine(results)}. The ratios compare medians of runs that took "
-        "turns with the float32 variant, so that other load on the machine touches both."
+        f"One face at a time on {machine(results)}. All levels of a model took turns, so that other load on "
+        "the machine touches all; the ratios compare their medians."
     )
 
 
