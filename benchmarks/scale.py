@@ -16,7 +16,6 @@ section of reports/reliability.md.
 import argparse
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -30,7 +29,9 @@ from urllib.parse import quote
 
 import mlflow
 import requests
+from playwright.sync_api import sync_playwright
 from sections import write_section
+from visit import CHROMIUM
 
 import fake_outs
 from pocketface.report.report import write_report
@@ -144,7 +145,7 @@ def compared(outs: fake_outs.Outs) -> dict[str, float]:
                 wanted = {"metric_key": "cost/size_mb", "run_id": runs[start : start + AT_ONCE]}
                 found = requests.get(f"{api}/metrics/get-history-bulk", wanted, timeout=PATIENCE).json()
                 assert len(found["metrics"]) == len(wanted["run_id"])
-        if shutil.which("chromium") and shutil.which("chromedriver"):
+        if CHROMIUM:
             with clocked("comparison page in Chromium"):
                 open_comparison(home, experiment, runs)
     return seconds
@@ -152,27 +153,17 @@ def compared(outs: fake_outs.Outs) -> dict[str, float]:
 
 def open_comparison(home: str, experiment: str, runs: list[str]) -> None:
     """Opens MLflow's comparison of these runs in Chromium and waits until its plot is there."""
-    from selenium import webdriver
-    from selenium.webdriver.support.wait import WebDriverWait
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium")
-    for argument in ("headless=new", "no-sandbox", "disable-gpu", "disable-dev-shm-usage"):
-        options.add_argument(f"--{argument}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    with webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver"))) as browser:
-        browser.set_page_load_timeout(PATIENCE)
-        chosen = f"runs={quote(json.dumps(runs))}&experiments={quote(json.dumps([experiment]))}"
-        browser.get(f"{home}/#/compare-runs?{chosen}")
-        body = "return document.body.innerText"
-        waiting = WebDriverWait(browser, PATIENCE)
-        waiting.until(lambda page: f"Comparing {len(runs)} Runs" in page.execute_script(body))
-        waiting.until(lambda page: page.execute_script("return document.querySelector('.js-plotly-plot')"))
-        told = browser.get_log("browser")
-        wrong = [
-            entry["message"] for entry in told if entry["level"] == "SEVERE" and entry["source"] != "network"
-        ]
-        assert not wrong, wrong[0][-500:]
+    chosen = f"runs={quote(json.dumps(runs))}&experiments={quote(json.dumps([experiment]))}"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page, wrong = browser.new_page(), list[str]()
+        page.set_default_timeout(1000 * PATIENCE)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.goto(f"{home}/#/compare-runs?{chosen}")
+        page.get_by_text(f"Comparing {len(runs)} Runs").first.wait_for()
+        page.locator(".js-plotly-plot").first.wait_for()
+        browser.close()
+    assert not wrong, wrong[0][-500:]
 
 
 @contextmanager

@@ -11,30 +11,22 @@ from pocketface.core.errors import exit_cleanly
 
 @exit_cleanly
 def main() -> None:
-    """Times every variant against its float32 sibling."""
+    """Times a model's variants, in turns."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("model", help="a model of params.yaml")
     model = parser.parse_args().model
-
-    from tqdm import tqdm
 
     from pocketface.core.files import write_json, written_whole
     from pocketface.core.params import part
     from pocketface.latency.benchmark import benchmark
     from pocketface.latency.settings import Benchmark
 
-    settings, levels = part(Benchmark, "benchmark"), part(dict[str, object], "levels")
-    variants, threads = outs.VARIANTS / model, sorted({1, part(int, "threads")})
+    settings = part(Benchmark, "benchmark")
+    folders = {level: outs.VARIANTS / model / level for level in part(dict[str, object], "levels")}
+    threads = sorted({1, part(int, "threads")})
+    timings = benchmark(folders, threads, settings.runs, settings.warmup, settings.profile)
     with written_whole(outs.TIMINGS / model) as folder:
-        for level in tqdm(levels, desc=f"benchmark {model}", unit="variant"):
-            timing = benchmark(
-                variants / level,
-                variants / "float32",
-                threads,
-                settings.runs,
-                settings.warmup,
-                settings.profile,
-            )
+        for level, timing in timings.items():
             write_json(folder / f"{level}.json", timing)
 
 

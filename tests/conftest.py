@@ -1,5 +1,6 @@
 """What several test modules need: tiny models, made once."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import visit
 
 SIZE = 48
 HEAVY = (
@@ -34,6 +36,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fuzz-seconds", type=int, default=2, help="for each target of tests/fuzz")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The program; where there is none the test is skipped, or fails if CI requires it."""
+    if visit.CHROMIUM is None:
+        missing = pytest.fail if os.environ.get("BROWSER_TESTS") == "required" else pytest.skip
+        missing("no Chromium here: `apt-get install chromium`")
+    return visit.CHROMIUM
 
 
 def _convert(folder: Path, answers: Callable) -> Path:

@@ -316,7 +316,7 @@ def explain(
         face = explaining.see(card, picture)
         outputs = explaining.layer_outputs(load(card, folder), face)
     explaining.write(out, explaining.draw(outputs, card.outputs, maps))
-    typer.echo(f"{shown(out)}: {len(outputs)} layers")
+    typer.echo(f"wrote {shown(out)}: {len(outputs)} layers")
 
 
 @app.command("app")
@@ -353,7 +353,7 @@ def serve_app(
         with _quietly():
             write(site, models(), fetched)
         if export:
-            typer.echo(f"{export}: written; any host that serves it by https runs the app")
+            typer.echo(f"wrote {export}; any host that serves it by https runs the app")
             return
         running = server(site, port)
         typer.echo(f"http://{ADDRESS}:{running.server_address[1]}/  (Ctrl-C ends it)")
@@ -553,7 +553,7 @@ def export_c(
             partial.write_text(text, encoding="utf-8")
     except OSError as error:
         raise PocketfaceError(f"{out}: cannot be written ({error.strerror})") from None
-    typer.echo(f"{shown(out)}: {len(text):,} characters")
+    typer.echo(f"wrote {shown(out)}: {len(text):,} characters")
 
 
 @app.command()

@@ -17,7 +17,7 @@ from pocketface.core.files import written_whole
 
 TAKEN = outs.KEPT / "params.sha256"
 """What `use` wrote last, so that a study may be edited and taken again."""
-COMPARISON, OVERVIEW, HARNESS = "comparison.md", "plots/overview.png", "harness.md"
+COMPARISON, PLOTS = "comparison.md", "plots"
 
 
 def names() -> list[str]:
@@ -90,23 +90,22 @@ def release(study: str) -> Path:
     """Copies the short form of a study's report to `docs/results/STUDY`, for git.
 
     Returns:
-        The comparison that it wrote: a screen a model. Beside it is the overview, and a harness's page.
+        The comparison that it wrote: a screen a model. Beside it are the pictures that it shows unfolded.
 
     Raises:
         PocketfaceError: there is no report.
     """
     report, out = outs.REPORTS / study, outs.RELEASED / study
-    for part in (COMPARISON, OVERVIEW):
-        if not (report / part).is_file():
-            raise PocketfaceError(f"{report / part}: no such file; `dvc repro report` makes it")
+    if not (report / COMPARISON).is_file():
+        raise PocketfaceError(f"{report / COMPARISON}: no such file; `dvc repro report` makes it")
     with written_whole(out / COMPARISON) as partial:
         partial.write_text(short_form((report / COMPARISON).read_text(encoding="utf-8")), encoding="utf-8")
-    for part in filter(lambda part: (report / part).is_file(), (OVERVIEW, HARNESS)):
-        shutil.copyfile(report / part, out / Path(part).name)
+    for picture in (report / PLOTS).glob("*.png"):
+        shutil.copyfile(picture, out / picture.name)
     return out / COMPARISON
 
 
 def short_form(comparison: str) -> str:
-    """A report's comparison without what is folded, beside its overview."""
+    """A report's comparison without what is folded, beside its pictures."""
     unfolded = re.sub(r"<details>.*?</details>\n*", "", comparison, flags=re.DOTALL)
-    return unfolded.replace(OVERVIEW, Path(OVERVIEW).name)
+    return unfolded.replace(f"]({PLOTS}/", "](")

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import visit
 
 from pocketface.app.runtime import runtime as fetched
 from pocketface.app.site import DETECTOR
@@ -22,11 +21,8 @@ def detector() -> Path:
 
 
 @pytest.fixture(scope="session")
-def runtime() -> Path:
+def runtime(chromium: str) -> Path:
     """LiteRT.js, where there is a browser to run it."""
-    if visit.CHROMIUM is None:
-        missing = pytest.fail if os.environ.get("BROWSER_TESTS") == "required" else pytest.skip
-        missing("no Chromium here: `apt-get install chromium`")
     try:
         return fetched()
     except PocketfaceError as error:

@@ -10,14 +10,23 @@ from pocketface.choosing.rule import choose, pick, tasks
 from pocketface.choosing.settings import Champion
 from pocketface.cli import app
 from pocketface.core.errors import PocketfaceError
-from pocketface.results.table import ARENA, FLOAT32, LATENCY, MIN_RUNTIME, SIZE, STATUS, Row, Table
+from pocketface.results.table import ARENA, FLOAT32, LATENCY, MIN_RUNTIME, SHA256, SIZE, STATUS, Row, Table
 from pocketface.study import Study
 
 ANY = Champion(max_size_mb=None, max_latency_ms=None)
 
 
 def variant(
-    level, verdict, size=100, ms=1.0, model="net", mae=6.0, runtime="2.13.0", reason=None, arena=None
+    level,
+    verdict,
+    size=100,
+    ms=1.0,
+    model="net",
+    mae=6.0,
+    runtime="2.13.0",
+    reason=None,
+    arena=None,
+    sha=None,
 ):
     """The rows of one variant that answers age."""
     if reason:
@@ -35,6 +44,7 @@ def variant(
         Row(model, level, "age_mae", "utkface", **main, **change),
     ]
     rows += [Row(model, level, LATENCY, value=ms)] if ms is not None else []
+    rows += [Row(model, level, SHA256, text=sha or level)]
     return rows + ([Row(model, level, ARENA, value=arena)] if arena else [])
 
 
@@ -62,6 +72,15 @@ def test_a_level_that_is_not_shown_to_be_equal_is_taken_only_where_none_is_and_w
     assert taken(unsure) == ("int8", False)
     assert "too few" in pick(table(variant(FLOAT32, None, 400, 2.0), unsure), "net", ANY).why
     assert taken(variant("int8", "worse", 110, 0.5)) == (FLOAT32, True)
+
+
+def test_of_equal_files_the_first_level_is_taken():
+    equal = [
+        variant(level, "equivalent", 110, ms, sha="f00") for level, ms in (("int8", 0.6), ("mixed_int8", 0.5))
+    ]
+    assert taken(*equal) == ("int8", True)
+    found = pick(table(variant(FLOAT32, None, 400, 2.0), *equal), "net", ANY)
+    assert [one.excluded for one in found.candidates] == ["", "", "same file as int8"]
 
 
 def test_limits_keep_out_and_say_so():

@@ -48,9 +48,10 @@ class Recorder:
 
 def test_runners_take_turns_and_the_warm_up_does_not_count():
     turns: list[str] = []
-    times = take_turns([Recorder("a", turns), Recorder("b", turns)], runs=3, warmup=1)
-    assert "".join(turns) == "abbaabba"
-    assert [len(column) for column in times] == [3, 3]
+    times = take_turns([Recorder(name, turns) for name in "abc"], runs=3, warmup=1)
+    rounds = ["".join(turns[i : i + 3]) for i in range(0, 12, 3)]
+    assert ["".join(sorted(one)) for one in rounds] == ["abc"] * 4 and len(set(rounds)) > 1
+    assert [len(column) for column in times] == [3, 3, 3]
 
 
 def test_the_summary_is_of_the_runs():
@@ -62,34 +63,47 @@ def test_the_summary_is_of_the_runs():
     }
 
 
-def test_a_variant_is_timed_against_its_sibling(variants):
-    timing = benchmark(variants / "int8", variants / "float32", [1, 2], runs=3, warmup=1)
-    assert Timing.model_validate(timing).status == "ok"
-    assert set(timing["threads"]) == {"1", "2"}
-    one = timing["threads"]["1"]
+def timed(variants, *levels, threads=(1,), profiled=False):
+    return benchmark({level: variants / level for level in levels}, threads, 3, 0, profiled)
+
+
+def test_variants_are_timed_together_and_the_ratio_is_that_of_the_milliseconds(variants, odd_model):
+    shutil.copy(odd_model, variants / "int8/model.tflite")
+    timings = timed(variants, "float32", "int8", threads=[1, 2])
+    int8, one = timings["int8"], timings["int8"]["threads"]["1"]
+    assert Timing.model_validate(int8).status == "ok" and set(int8["threads"]) == {"1", "2"}
     assert 0 < one["min_ms"] <= one["median_ms"] <= one["p95_ms"] and one["runs"] == 3
-    assert timing["float32_ratio"] > 0
-    assert {"machine", "cpu", "cores", "system"} == set(timing["host"])
+    float32 = timings["float32"]["threads"]["1"]["median_ms"]
+    assert int8["float32_ratio"] == one["median_ms"] / float32 != 1
+    assert {"machine", "cpu", "cores", "system"} == set(int8["host"])
+
+
+def test_one_file_has_one_time(variants):
+    timings = timed(variants, "float32", "int8")
+    assert timings["int8"]["threads"] == timings["float32"]["threads"]
+    assert timings["int8"]["level"] == "int8"
 
 
 def test_the_profile_by_operator_comes_on_demand(variants):
     for profiled in (False, True):
-        timing = benchmark(variants / "int8", variants / "float32", [1], runs=3, warmup=0, profiled=profiled)
+        timing = timed(variants, "float32", profiled=profiled)["float32"]
         assert bool(timing["operators"]) == profiled
         assert Timing.model_validate(timing).status == "ok"
 
 
-def test_there_is_no_ratio_without_a_sibling_that_runs(variants):
-    for reference in ("int16x8", "absent"):
-        timing = benchmark(variants / "int8", variants / reference, [1], runs=3, warmup=0)
-        assert timing["status"] == "ok" and timing["float32_ratio"] is None
+def test_there_is_no_ratio_without_a_float32_that_runs(variants):
+    assert timed(variants, "int8")["int8"]["float32_ratio"] is None
+    (variants / "float32/model.tflite").write_bytes(b"damaged")
+    timing = timed(variants, "float32", "int8")["int8"]
+    assert timing["status"] == "ok" and timing["float32_ratio"] is None
 
 
 def test_a_variant_that_failed_or_does_not_run_is_a_row_with_its_reason(variants):
-    assert benchmark(variants / "int16x8", variants / "float32", [1], 3, 0)["reason"] == "no kernel"
     (variants / "int8/model.tflite").write_bytes(b"damaged")
-    timing = benchmark(variants / "int8", variants / "float32", [1], 3, 0)
-    assert timing["status"] == "failed" and "model.tflite" in timing["reason"]
+    timings = timed(variants, "float32", "int8", "int16x8")
+    assert timings["int16x8"]["reason"] == "no kernel"
+    assert timings["int8"]["status"] == "failed" and "model.tflite" in timings["int8"]["reason"]
+    assert timings["float32"]["status"] == "ok"
 
 
 def test_the_stage_times_all_levels_of_a_model(variants, tmp_path):

@@ -1,22 +1,18 @@
 """The report in a real browser, and what can be said of it without one."""
 
-import json
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, sync_playwright
+from visit import DESK, PHONE
+from visit import opened as unfolded
 
 from fake_outs import REASON, write_outs
 from pocketface.report.page import ticked
 from pocketface.report.report import write_report
-
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-DRIVER = shutil.which("chromedriver")
-PHONE, DESK = 390, 1280
-"""Widths of the screen, in pixels."""
 
 
 @pytest.fixture(scope="module")
@@ -26,107 +22,119 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    selenium = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    if not (BROWSER and DRIVER):
-        pytest.skip("needs Chromium and its driver: apt-get install chromium chromium-driver")
-    options = selenium.ChromeOptions()
-    options.binary_location = BROWSER
-    for argument in ("headless=new", "no-sandbox", "disable-gpu", "disable-dev-shm-usage"):
-        options.add_argument(f"--{argument}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = selenium.Chrome(options=options, service=selenium.ChromeService(DRIVER))
-    yield driver
-    driver.quit()
+def page(chromium: str) -> Iterator[Page]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser.new_page()
+        browser.close()
 
 
-def opened(browser: Any, path: Path, width: int) -> Any:
-    """The page, loaded anew on a screen of that width."""
-    screen = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width == PHONE}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-    browser.get(path.as_uri())
-    return browser
+def opened(page: Page, path: Path, screen: tuple[int, int] = DESK) -> Page:
+    """The page, loaded anew on a screen of that size."""
+    page.set_viewport_size({"width": screen[0], "height": screen[1]})
+    page.goto(path.as_uri())
+    return page
 
 
-def column(page: Any, table: str, index: int) -> list[str]:
+def column(page: Page, table: str, index: int) -> list[str]:
     """The texts of a column of the first table that matches a selector."""
-    return page.execute_script(
-        "return [...document.querySelector(arguments[0]).tBodies[0].rows]"
-        ".map(row => row.cells[arguments[1]].textContent.trim())",
-        table,
-        index,
+    return page.locator(table).first.evaluate(
+        "(of, index) => [...of.tBodies[0].rows].map((row) => row.cells[index].textContent.trim())", index
     )
 
 
-@pytest.mark.parametrize("width", [PHONE, DESK])
-def test_it_loads_whole_within_the_screen(browser: Any, path: Path, width: int) -> None:
-    page = opened(browser, path, width)
-    assert page.execute_script("return document.documentElement.scrollWidth") <= width
-    beyond = page.execute_script(
-        "return [...document.querySelectorAll('main *')].filter(e => !e.closest('.scroll, svg')"
-        " && e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 80))"
+@pytest.mark.parametrize("screen", [PHONE, DESK])
+def test_it_loads_whole_within_the_screen(page: Page, path: Path, screen: tuple[int, int]) -> None:
+    opened(page, path, screen)
+    assert page.evaluate("document.documentElement.scrollWidth") <= screen[0]
+    unfolded(page)
+    beyond = page.evaluate(
+        "[...document.querySelectorAll('main *')].filter((e) => !e.closest('.scroll, svg')"
+        " && e.getBoundingClientRect().right > innerWidth + 1).map((e) => e.outerHTML.slice(0, 80))"
     )
     assert beyond == []
-    letters = page.execute_script(
-        "return [...document.querySelectorAll('figure svg text')]"
-        ".map(e => e.getBoundingClientRect().height).filter(h => h > 0)"
+    letters = page.evaluate(
+        "[...document.querySelectorAll('figure svg text')].map((e) => e.getBoundingClientRect().height)"
     )
     assert letters and min(letters) > 6, "the letters of the pictures are legible"
 
 
-def test_nothing_is_fetched_and_nothing_complains(browser: Any, path: Path) -> None:
-    for log in ("browser", "performance"):
-        browser.get_log(log)
-    opened(browser, path, DESK)
-    assert browser.get_log("browser") == []
-    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    requests = {e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"}
-    assert {url for url in requests if not url.startswith("data:")} == {path.as_uri()}
+def test_nothing_is_fetched_and_nothing_complains(page: Page, path: Path) -> None:
+    asked, told = list[str](), list[str]()
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: told.append(message.text))
+    page.on("pageerror", lambda error: told.append(str(error)))
+    opened(page, path)
+    assert told == []
+    assert {url for url in asked if not url.startswith("data:")} == {path.as_uri()}
 
 
-def test_the_first_screen_says_what_to_take(browser: Any, path: Path) -> None:
-    page = opened(browser, path, DESK)
-    top = page.execute_script("return document.querySelector('main table').getBoundingClientRect().top")
-    assert top < 300
+def test_the_first_screen_says_what_to_take(page: Page, path: Path) -> None:
+    opened(page, path)
+    box = page.locator("main table").first.bounding_box()
+    assert box is not None and box["y"] < 300
     assert column(page, "main table", 0) == ["age_gender", "", "expression"]
 
 
-def test_tables_sort_by_number_when_a_head_is_clicked(browser: Any, path: Path) -> None:
-    page = opened(browser, path, DESK)
-    button = page.find_elements("css selector", "#age_gender table thead button")[1]
-    button.click()
+def test_tables_sort_by_number_when_a_head_is_clicked(page: Page, path: Path) -> None:
+    opened(page, path)
+    size = page.locator("#age_gender table").first.locator("thead button").nth(1)
+    size.click()
     assert column(page, "#age_gender table", 0) == ["int8", "float16", "float32", "constant baseline"]
-    button.click()
+    size.click()
     assert column(page, "#age_gender table", 0) == ["float32", "float16", "int8", "constant baseline"]
-    sorted_by = page.execute_script(
-        "return [...document.querySelectorAll('#age_gender th[aria-sort]')].map(e => e.ariaSort)"
-    )
+    sorted_by = page.locator("#age_gender th[aria-sort]").evaluate_all("(all) => all.map((e) => e.ariaSort)")
     assert sorted_by == ["descending"]
 
 
-def test_paper_shows_all(browser: Any, path: Path) -> None:
-    page = opened(browser, path, DESK)
-    folded = "return document.querySelectorAll('details:not([open])').length"
-    assert page.execute_script(folded) > 5
-    page.execute_script("dispatchEvent(new Event('beforeprint'))")
-    assert page.execute_script(folded) == 0
+def test_paper_shows_all(page: Page, path: Path) -> None:
+    opened(page, path)
+    folded = page.locator("details:not([open])")
+    assert folded.count() > 5
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert folded.count() == 0
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 703, "height": 1032})  # an A4 page within its margins, at 96 dpi
+    cut = page.evaluate(
+        "[...document.querySelectorAll('table, svg')]"
+        ".filter((e) => e.getBoundingClientRect().right > innerWidth).map((e) => e.outerHTML.slice(0, 200))"
+    )
+    page.emulate_media(media="screen")
+    assert cut == []
 
 
-def test_letters_stand_out_in_light_and_in_dark(browser: Any, path: Path) -> None:
-    colours = []
-    for scheme in ("light", "dark"):
-        feature = {"name": "prefers-color-scheme", "value": scheme}
-        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
-        page = opened(browser, path, DESK)
-        rgb = page.execute_script(
-            "const of = e => getComputedStyle(e);"
-            "return [of(document.body).color, of(document.body).backgroundColor,"
-            " of(document.querySelector('figure svg text')).fill]"
-        )
-        ink, paper, letter = ([int(n) for n in re.findall(r"\d+", colour)[:3]] for colour in rgb)
-        assert abs(sum(ink) - sum(paper)) > 400 and abs(sum(letter) - sum(paper)) > 200
-        colours.append(rgb)
-    assert colours[0] != colours[1]
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("screen", [PHONE, DESK])
+def test_axe_finds_nothing(page: Page, path: Path, screen: tuple[int, int], scheme: str) -> None:
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    opened(page, path, screen)
+    assert page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") == (scheme == "dark")
+    folded = Axe().run(page).response["violations"]
+    unfolded(page)
+    found = folded + Axe().run(page).response["violations"]
+    assert [(one["id"], one["nodes"][0]["html"][:120]) for one in found] == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_letters_of_pictures_stand_out(page: Page, path: Path, scheme: str) -> None:
+    """axe does not look into SVG."""
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    opened(page, path)
+    colours = page.evaluate(
+        "[getComputedStyle(document.body).backgroundColor,"
+        " ...new Set([...document.querySelectorAll('figure svg text')].map((e) => getComputedStyle(e).fill))]"
+    )
+    paper, *letters = (luminance(colour) for colour in colours)
+    assert letters
+    for letter in letters:
+        assert (max(letter, paper) + 0.05) / (min(letter, paper) + 0.05) >= 4.5
+
+
+def luminance(colour: str) -> float:
+    """Of WCAG 2, of `rgb(1, 2, 3)`."""
+    shares = (int(n) / 255 for n in re.findall(r"\d+", colour)[:3])
+    linear = [s / 12.92 if s <= 0.04045 else ((s + 0.055) / 1.055) ** 2.4 for s in shares]
+    return sum(weight * s for weight, s in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
 
 def test_it_tells_all_that_it_should(path: Path) -> None:

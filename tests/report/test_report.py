@@ -6,10 +6,12 @@ import cv2
 import pandas as pd
 import pytest
 import yaml
+from matplotlib.figure import Figure
 
 from fake_outs import FAILED, LEVELS, REASON, STUDY, write_outs, write_timing
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.labels import CLASSES, FAIRFACE_RACES
+from pocketface.report.cells import Section, Table
 from pocketface.report.page import counts_of
 from pocketface.report.report import write_report
 from private_files import names_in, plant, strangers
@@ -81,6 +83,43 @@ def test_the_comparison_tells_all_that_it_should(reported):
     pictures = re.findall(r"!\[.*?\]\((.*?)\)", text)
     assert pictures and all((folder / picture).is_file() for picture in pictures)
     assert set(pictures) == {name for name in contents(folder) if name.endswith(".png")}
+
+
+def test_a_section_of_the_study_stands_first(tmp_path):
+    outs, plot = write_outs(tmp_path), Figure()
+    plot.subplots().plot([0, 1])
+    table = Table(["what", "lost"], [["gender", "61"]])
+    folder = write_report(
+        outs.study, outs.root, Section("story", "It is the harness", ("Of *18*.", "More."), table, plot)
+    )
+    text, page = (folder / "comparison.md").read_text(), (folder / "index.html").read_text()
+    order = (
+        "| model | take |",
+        "## It is the harness",
+        "(plots/story.png)",
+        "Of *18*.",
+        "| gender | 61 |",
+        "More.",
+    )
+    assert sorted(order, key=text.index) == list(order) and text.index("More.") < text.index("## age_gender")
+    order = (
+        "Which level to take",
+        '<section id="story"><h2>It is the harness',
+        "<svg",
+        "Of <em>18</em>.",
+        ">61<",
+    )
+    assert sorted(order, key=page.index) == list(order) and page.index(">61<") < page.index(
+        '<section id="age_gender"'
+    )
+    assert (folder / "plots/story.png").is_file()
+
+
+def test_a_page_has_the_styles_of_its_pictures_once(reported):
+    page = (reported.root / "reports/tiny/index.html").read_text()
+    assert not re.search(r'<(path|use|text)[^>]* style="', page) and "<g" not in page
+    used = set(re.findall(r'<(?:path|use|text)[^>]* class="(s\d+)"', page))
+    assert used == set(re.findall(r"^\.(s\d+) {", page, re.M))
 
 
 def test_pictures_are_drawn(reported):

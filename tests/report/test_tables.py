@@ -4,6 +4,7 @@ import pytest
 
 from fake_outs import REASON, write_outs
 from pocketface.choosing.rule import pick
+from pocketface.choosing.settings import Champion
 from pocketface.core.labels import GENDERS
 from pocketface.metrics.naming import MISSING, change, spread
 from pocketface.report import tables
@@ -54,6 +55,27 @@ def test_the_first_table_says_what_to_take_and_at_what_cost(results, picks):
     assert lines[0][6] == f"{row.constant:.2f}"
 
 
+def test_a_model_without_a_level_within_the_limits_says_so(results):
+    none = {"age_gender": pick(results.table, "age_gender", Champion(max_size_mb=1e-6))}
+    assert rows(tables.take(results, none))["age_gender"][:2] == ["no level keeps within the limits", ""]
+
+
+def test_models_that_are_not_available_are_one_line(results):
+    def gone(row):
+        return (
+            replace(row, text="unavailable: weights unavailable: put it by hand")
+            if row.metric == "status"
+            else row
+        )
+
+    table = replace(results.table, rows=tuple(map(gone, results.table.rows)))
+    variants = tuple(replace(variant, table=table) for variant in results.variants)
+    told = tables.unavailable(replace(results, table=table, variants=variants))
+    reason = "(weights unavailable: put it by hand)"
+    assert told == f"age_gender {reason}; expression {reason}"
+    assert tables.unavailable(results) == ""
+
+
 def test_levels_are_compared_with_float32(results, picks):
     found = rows(tables.levels(results, "age_gender", picks["age_gender"]))
     get = results.table.get
@@ -80,6 +102,9 @@ def test_equal_files_are_measured_once(results):
     )
     merged = replace(results, table=same, variants=tuple(replace(v, table=same) for v in variants))
     assert rows(tables.levels(merged, "age_gender"))["int8"][0] == "same file as float32"
+    for table in (tables.certainty(merged, "age_gender"), tables.latencies(merged)):
+        assert {line[1].text for line in table.cells if line[0].text != "expression"} == {"float32"}
+    assert list(rows(tables.every_metric(merged, "age_gender", "utkface"))) == ["float32"]
 
 
 def test_every_change_has_its_interval_and_its_verdict(results):
@@ -109,6 +134,7 @@ def test_a_failed_level_is_a_row_with_its_reason(results):
             "failed: tensorflow/lite/conv.cc:343 input != filter",
             "failed: input != filter",
         ),
+        ("failed: tensor net_1/pool/Avg has no range", "failed: a tensor has no range"),
         (
             "unavailable: put it there. Then run",
             "unavailable: put it there",
@@ -116,7 +142,7 @@ def test_a_failed_level_is_a_row_with_its_reason(results):
         ("failed: " + "long " * 40, "failed: " + "long " * 16),
     ],
 )
-def test_reasons_are_short_and_without_names_of_c_files(reason, told):
+def test_reasons_are_short_and_without_names_of_c_files_and_tensors(reason, told):
     assert tables.short(reason).startswith(told.strip()) and len(tables.short(reason)) <= tables.LONGEST
 
 

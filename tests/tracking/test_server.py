@@ -188,7 +188,7 @@ def study(tmp_path) -> Outs:
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 def test_one_link_opens_the_table_that_says_which_variant_lost_most(server, study, tmp_path):
-    from playwright.sync_api import expect, sync_playwright
+    from playwright.sync_api import sync_playwright
 
     server.start()
     told = track(study.study, study.root, server.with_secret).text()
@@ -209,9 +209,9 @@ def test_one_link_opens_the_table_that_says_which_variant_lost_most(server, stud
             assistant.first.click()
         first = page.evaluate(FIRST)
         assert first["tags.`verdict`"] == most["verdict"] and first["tags.`change`"] == most["change"]
-        expect(page.get_by_text("Variants: what each level lost").first).to_be_visible()
+        page.get_by_text("Variants: what each level lost").first.wait_for()
         shown = len(study.study.models) * len(study.study.levels)
-        expect(page.get_by_text(re.compile(rf"^{shown}\s+matching runs$"))).to_be_visible()
+        page.get_by_text(re.compile(rf"^{shown}\s+matching runs$")).wait_for()
         page.screenshot(path=tmp_path / "table.png")
         if "MLFLOW_PICTURE_OF" in os.environ:
             Image.open(tmp_path / "table.png").quantize(64).save(DOCS, optimize=True)
@@ -224,7 +224,7 @@ def test_one_link_opens_the_table_that_says_which_variant_lost_most(server, stud
         page.goto(
             f"{server.address}/#/experiments/{opened.experiment}/runs/{report}/artifacts/report/index.html"
         )
-        expect(page.frame_locator("iframe").get_by_text("Which level to take").first).to_be_visible()
+        page.frame_locator("iframe").get_by_text("Which level to take").first.wait_for()
 
         champion = next(run.info.run_id for run in runs if run.data.tags.get("champion"))
         page.goto(f"{server.address}/#/experiments/{opened.experiment}/runs/{champion}")

@@ -54,7 +54,7 @@ from pocketface.report.outs import Timing, Variant
 from pocketface.report.tables import of_levels
 from pocketface.report.text import GLOSSARY, VERDICTS
 from pocketface.results.measure import Answered, measured
-from pocketface.results.table import LATENCY, Table
+from pocketface.results.table import LATENCY, LATENCY_RATIO, Table
 from pocketface.results.table import Row as Result
 from pocketface.training.settings import Model
 
@@ -256,7 +256,6 @@ def _make(
     name = name if name[0].isalpha() else f"m_{name}"
     cards: dict[str, VariantCard] = {}
     answered: dict[str, Answered] = {}
-    timings: dict[str, Timing] = {}
     with tempfile.TemporaryDirectory() as scratch:
         brought, views, exported = (Path(scratch, part) for part in (name, "views", "exported"))
         own.place(name, read, model, crop, brought)
@@ -267,12 +266,13 @@ def _make(
             cards[level] = convert(exported, views, level, settings, out / level)
             run, predictions = evaluate_variant(out / level, views)
             answered[level] = Answered(run["status"], run["reason"], run["kernels"], predictions)
-            timing = benchmark(out / level, out / "float32", [1], RUNS, WARMUP)
-            timings[level] = Timing.model_validate(timing)
+    timed = benchmark({level: out / level for level in cards}, [1], RUNS, WARMUP)
+    timings = {level: Timing.model_validate(one) for level, one in timed.items()}
     rows = [*measured(name, [PICTURES], cards, answered, Margins())]
-    for level, timed in timings.items():
-        if (one := timed.threads.get("1")) is not None:
+    for level, timing in timings.items():
+        if (one := timing.threads.get("1")) is not None:
             rows.append(Result(name, level, LATENCY, value=one.median_ms))
+            rows.append(Result(name, level, LATENCY_RATIO, value=timed[level]["float32_ratio"]))
     table = Table(tuple(rows))
     table.write(out / "results.parquet")
     return [Variant(name, level, out / level, cards[level], table, timings[level]) for level in cards]

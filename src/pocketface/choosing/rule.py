@@ -31,7 +31,8 @@ class Candidate:
 
     Attributes:
         mains: its rows that stand for the model's heads.
-        excluded: what keeps it out: it does not run, or a limit; empty for one that counts.
+        excluded: what keeps it out: it does not run, is an earlier level's file, or a limit; empty where
+            nothing does.
     """
 
     model: str
@@ -191,9 +192,11 @@ def _candidate(table: Table, model: str, level: str, limits: Champion, metric: s
     version = tuple(int(part) for part in runtime.text.split(".")) if runtime and runtime.text else (99,)
     rows = [row for row in table.of(model, level) if not row.grouping]
     mains = tuple(row for row in rows if (row.main if metric is None else row.name == metric))
-    excluded = table.reason(model, level) or ""
+    twin = table.twin(model, level)
+    excluded = table.reason(model, level) or (f"same file as {twin}" if twin else "")
     if not excluded and limits.max_size_mb is not None and _known(size) > limits.max_size_mb * 1e6:
-        excluded = f"larger than {limits.max_size_mb:g} MB"
+        most = limits.max_size_mb
+        excluded = f"larger than {f'{most:g} MB' if most >= 1 else f'{1e3 * most:g} kB'}"
     if (
         not excluded
         and limits.max_latency_ms is not None

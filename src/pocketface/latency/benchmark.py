@@ -1,7 +1,7 @@
-"""How long a variant takes for one face, on this machine.
+"""How long a model's variants take for one face, on this machine.
 
-Another load on the machine slows whatever runs at that moment. So the variant and its float32 sibling take
-turns, run by run, and the ratio of their medians is worth more than either of them.
+Another load on the machine slows whatever runs at that moment. So all variants take turns, run by run, and
+the ratio of two medians is worth more than either of them. Variants with the same file are timed once.
 """
 
 import os
@@ -9,7 +9,7 @@ import platform
 import re
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from pocketface.cards import MODEL_FILE, VariantCard, read_card
 from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import sha256
 from pocketface.latency.profile import profile
 from pocketface.tflite.run import KERNELS, Runner
 
@@ -24,67 +25,80 @@ NOTHING: dict[str, Any] = {"threads": {}, "float32_ratio": None, "operators": No
 
 
 def benchmark(
-    variant: Path, reference: Path, threads: Sequence[int], runs: int, warmup: int, profiled: bool = False
-) -> dict[str, Any]:
-    """Times a variant.
+    variants: Mapping[str, Path], threads: Sequence[int], runs: int, warmup: int, profiled: bool = False
+) -> dict[str, dict[str, Any]]:
+    """Times the variants of a model.
 
     Args:
-        variant: its folder.
-        reference: the folder of the same model's float32 variant, which may be missing or failed.
+        variants: level -> its folder.
         threads: thread settings to measure, 1 among them: the ratio is taken there.
         runs: per thread setting, of one face each.
         warmup: runs before these that do not count.
         profiled: whether to ask LiteRT's profiler, in other runs, for it costs time.
 
     Returns:
-        What goes into `timings/MODEL/LEVEL.json`: `model`, `level`, `status`, `reason`, `host`, `kernels`,
-        `threads`: {"1": {"min_ms", "median_ms", "p95_ms", "runs"}} and `float32_ratio`, the median over the
-        reference's (null without one), and `operators`, see `pocketface.latency.profile` (null if not
-        `profiled`). A variant that failed, is unavailable or does not run has that status and the reason.
+        Level -> what goes into `timings/MODEL/LEVEL.json`: `model`, `level`, `status`, `reason`, `host`,
+        `kernels`, `threads`: {"1": {"min_ms", "median_ms", "p95_ms", "runs"}} and `float32_ratio`, the median
+        over float32's (null where that does not run), and `operators`, see `pocketface.latency.profile` (null
+        if not `profiled`). A variant that failed, is unavailable or does not run has that status and reason.
 
     Raises:
-        PocketfaceError: the variant has no card.
+        PocketfaceError: a variant has no card.
     """
-    card = read_card(variant, VariantCard)
-    about = {"model": card.model, "level": card.level, "host": host(), "kernels": KERNELS}
-    if card.status != "ok":
-        return about | {"status": card.status, "reason": card.reason} | NOTHING
-    try:
-        files = [variant / MODEL_FILE, *([reference / MODEL_FILE] if _runs(reference) else [])]
-        times = {n: take_turns([Runner(file, n) for file in files], runs, warmup) for n in threads}
-        operators = profile(files[0], runs) if profiled else None
-    except PocketfaceError as error:
-        return about | {"status": "failed", "reason": str(error)} | NOTHING
-    medians = [statistics.median(column) for column in times[1]]
-    return about | {
-        "status": "ok",
-        "reason": None,
-        "threads": {str(n): summary(own) for n, (own, *_) in times.items()},
-        "float32_ratio": medians[0] / medians[1] if len(medians) == 2 else None,
-        "operators": operators,
-    }
-
-
-def _runs(reference: Path) -> bool:
-    return (reference / MODEL_FILE).is_file() and read_card(reference, VariantCard).status == "ok"
+    cards = {level: read_card(folder, VariantCard) for level, folder in variants.items()}
+    files = {level: variants[level] / MODEL_FILE for level, card in cards.items() if card.status == "ok"}
+    first: dict[str, str] = {}
+    same = {level: first.setdefault(sha256(file), level) for level, file in files.items()}
+    why = {level: (card.status, card.reason) for level, card in cards.items() if card.status != "ok"}
+    times: dict[int, dict[str, list[float]]] = {}
+    operators: dict[str, Any] = {}
+    for n in threads:
+        runners = dict[str, Runner]()
+        for level in first.values():
+            try:
+                runners[level] = Runner(files[level], n)
+                runners[level].one(_face(runners[level]))
+                if profiled and n == 1:
+                    operators[level] = profile(files[level], runs)
+            except PocketfaceError as error:
+                why[level] = ("failed", str(error))
+        running = [level for level in runners if level not in why]
+        taken = take_turns([runners[level] for level in running], runs, warmup)
+        times[n] = dict(zip(running, taken, strict=True))
+    medians = {level: statistics.median(column) for level, column in times[1].items()}
+    found: dict[str, dict[str, Any]] = {}
+    for level, card in cards.items():
+        about = {"model": card.model, "level": level, "host": host(), "kernels": KERNELS}
+        timed = same.get(level, level)
+        if timed in why:
+            found[level] = about | dict(zip(("status", "reason"), why[timed], strict=True)) | NOTHING
+            continue
+        found[level] = about | {
+            "status": "ok",
+            "reason": None,
+            "threads": {str(n): summary(of[timed]) for n, of in times.items()},
+            "float32_ratio": medians[timed] / medians["float32"] if "float32" in medians else None,
+            "operators": operators.get(timed),
+        }
+    return found
 
 
 def take_turns(runners: Sequence[Runner], runs: int, warmup: int) -> list[list[float]]:
-    """Milliseconds of every counted run of each runner.
-
-    They take turns, every other round in the opposite order, on a face of noise.
-    """
-    face = np.random.default_rng(0).integers(0, 256, runners[0].input_shape, np.uint8)
+    """Milliseconds of every counted run of each runner, on a face of noise; each round's order is drawn."""
     times: list[list[float]] = [[] for _ in runners]
+    faces, draw = [_face(runner) for runner in runners], np.random.default_rng(0)
     for turn in range(warmup + runs):
-        order = range(len(runners)) if turn % 2 == 0 else reversed(range(len(runners)))
-        for place in order:
+        for place in draw.permutation(len(runners)):
             start = time.perf_counter_ns()
-            runners[place].one(face)
+            runners[place].one(faces[place])
             took = time.perf_counter_ns() - start
             if turn >= warmup:
                 times[place].append(took / 1e6)
     return times
+
+
+def _face(runner: Runner) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, runner.input_shape, np.uint8)
 
 
 def summary(milliseconds: Sequence[float]) -> dict[str, float | int]:

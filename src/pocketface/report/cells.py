@@ -1,4 +1,4 @@
-"""A table as data, which a page shows as Markdown or as HTML.
+"""A table as data, and a section, which a page shows as Markdown or as HTML.
 
 Table(["level", "size"], [["int8", Cell("331 kB", 331_000)]]).markdown()
 """
@@ -6,6 +6,8 @@ Table(["level", "size"], [["int8", Cell("331 kB", 331_000)]]).markdown()
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -61,3 +63,20 @@ class Table:
         lines = [[Cell(name).markdown for name in self.header], rule]
         lines += [[cell.markdown for cell in row] for row in self.cells]
         return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+@dataclass(frozen=True)
+class Section:
+    """What a study's own script puts first into its report.
+
+    Attributes:
+        name: of the plot's file and of the section in the page.
+        title: a sentence, the answer.
+        text: paragraphs, in which `this` is code and *this* is stressed.
+    """
+
+    name: str
+    title: str
+    text: tuple[str, ...]
+    table: Table
+    plot: Figure

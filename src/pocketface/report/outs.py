@@ -20,7 +20,7 @@ from pocketface.core import outs
 from pocketface.core.errors import PocketfaceError
 from pocketface.faces.index import INDEX, OK
 from pocketface.fetching.sources import Source, load_sources
-from pocketface.results.table import FACES, FLOAT32, RESULTS, Row, Table
+from pocketface.results.table import FACES, FLOAT32, LATENCY, RESULTS, Row, Table
 from pocketface.study import Study
 
 NO_SPLIT = "none"
@@ -46,7 +46,6 @@ class Timing(BaseModel):
     status: str
     host: dict[str, str | int] = {}
     threads: dict[str, Latency] = {}
-    float32_ratio: float | None = None
 
 
 @dataclass(frozen=True)
@@ -73,8 +72,12 @@ class Variant:
     @property
     def latency_ms(self) -> float | None:
         """Median milliseconds a face with one thread."""
-        one = self.timing.threads.get("1") if self.timing else None
-        return one.median_ms if one else None
+        return self.table.value(self.model, self.level, LATENCY)
+
+    @property
+    def twin(self) -> str | None:
+        """The earlier level whose file is the same, if there is one."""
+        return self.table.twin(self.model, self.level)
 
     @property
     def datasets(self) -> list[str]:
@@ -168,6 +171,10 @@ class Results:
     def running(self, model: str | None = None) -> list[Variant]:
         """The variants that run, of one model or of all."""
         return [v for v in (self.variants if model is None else self.of(model)) if v.reason is None]
+
+    def distinct(self, model: str | None = None) -> list[Variant]:
+        """The variants that run, without those whose file is an earlier level's."""
+        return [variant for variant in self.running(model) if variant.twin is None]
 
     def datasets(self, model: str) -> list[str]:
         """What a model's variants were measured on, the model's own datasets first."""

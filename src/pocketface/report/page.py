@@ -24,7 +24,7 @@ from pocketface.choosing.rule import Pick
 from pocketface.core.files import git_revision
 from pocketface.metrics.naming import label_of, size
 from pocketface.report import plots, tables, text
-from pocketface.report.cells import Cell, Row, Table
+from pocketface.report.cells import Cell, Row, Section, Table
 from pocketface.report.outs import Results
 
 INKS = {
@@ -44,6 +44,7 @@ NEEDLESS = (
     r" transform=\"rotate\(-0 [^\"]*\"",
     r"\bclip-path=\"[^\"]*\"",
     r"; stroke-linecap: \w+|; stroke-linejoin: \w+|font-family: 'DejaVu Sans'; ",
+    r"<defs>\s*<style.*?</style>\s*</defs>",
 )
 """Of what matplotlib writes, what the page says itself or does without."""
 NO_METADATA = ("Creator", "Date", "Format", "Type")
@@ -55,6 +56,7 @@ def render(
     drawn: Mapping[str, Figure],
     answers: Mapping[tuple[str, str, str], pd.DataFrame],
     root: Path = Path(),
+    first: Section | None = None,
 ) -> str:
     """The page.
 
@@ -64,6 +66,7 @@ def render(
         drawn: the plots, as `pocketface.report.report` names them.
         answers: (model, level, head) -> columns `actual`, `predicted`.
         root: of the repository, whose commit is named.
+        first: the section below the first table.
     """
     jinja = Environment(
         loader=PackageLoader("pocketface.report", "template"),
@@ -74,11 +77,13 @@ def render(
     )
     jinja.filters["ticked"] = ticked
     latencies = tables.latencies(results)
-    return jinja.get_template("page.html.j2").render(
+    page = jinja.get_template("page.html.j2").render(
         study=results.study.study,
         measured_on=text.measured_on(results),
         made=text.made(results, git_revision(root)),
         take=tables.take(results, picks),
+        first=first,
+        story=svg(first.plot, first.name) if first else None,
         overview=svg(drawn["overview"], "overview") if "overview" in drawn else None,
         models=[
             _model(results, picks[model], drawn, answers)
@@ -98,6 +103,7 @@ def render(
         about_models=tables.models(results),
         licences=tables.licences(results),
     )
+    return sheeted(page)
 
 
 def ticked(words: str) -> Markup:
@@ -134,7 +140,19 @@ def svg(figure: Figure, name: str) -> Markup:
     )
     for ink, colour in INKS.items():
         drawn = drawn.replace(f": {ink}", f": {colour}")
-    return Markup(drawn)
+    return Markup(re.sub(r"</?g ?/?>", "", drawn))
+
+
+def sheeted(page: str) -> str:
+    """The page with the styles of its pictures' elements, which repeat by the hundred, in its style sheet."""
+    classes: dict[str, str] = {}
+
+    def named(found: re.Match[str]) -> str:
+        return f'{found[1]} class="{classes.setdefault(found[2], f"s{len(classes)}")}"'
+
+    page = re.sub(r'(<(?:path|use|text)[^>]*?) style="([^"]*)"', named, page)
+    sheet = "".join(f".{name} {{{style}}}\n" for style, name in classes.items())
+    return page.replace("</style>", f"\n{sheet}</style>", 1)
 
 
 def _model(
@@ -243,10 +261,10 @@ def _files(results: Results, model: str) -> Table:
     rows: list[Row] = [
         [
             v.level,
-            Cell(size(v.card.size_bytes), v.card.size_bytes),
             f"variants/{model}/{v.level}/model.tflite",
             v.card.sha256 or "",
+            Cell(size(v.card.size_bytes), v.card.size_bytes),
         ]
         for v in results.running(model)
     ]
-    return Table(["level", "size", "file", "sha256"], rows)
+    return Table(["level", "file", "sha256", "size"], rows, text_columns=3)

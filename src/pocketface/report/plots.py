@@ -49,6 +49,8 @@ STYLE: Any = {
     "grid.linewidth": 0.8,
     "xtick.color": GREY,
     "ytick.color": GREY,
+    "xtick.major.size": 0,  # the grid marks them
+    "ytick.major.size": 0,
     "legend.frameon": False,
     "figure.dpi": 120,
 }

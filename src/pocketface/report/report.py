@@ -1,6 +1,7 @@
 """The report of a study: what `reports/STUDY/` holds.
 
     write_report(study, root)
+    write_report(study, root, first=section)        # a study's own script, see studies/photos_harness.py
 
 - `index.html`: the report that people read, one file that needs no network (`pocketface.report.page`).
 - `comparison.md`: the same comparison as text.
@@ -13,6 +14,7 @@ metrics`.
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from textwrap import fill
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -21,10 +23,11 @@ from pocketface.choosing.rule import Pick, pick
 from pocketface.core import outs
 from pocketface.core.files import write_json, written_whole
 from pocketface.metrics.groups import CROSSED
-from pocketface.metrics.measures import comparisons, reliability
+from pocketface.metrics.measures import Comparison, comparisons, reliability
 from pocketface.metrics.naming import label_of, title_of
 from pocketface.metrics.registry import metric_of
 from pocketface.report import page, plots, tables, text
+from pocketface.report.cells import Section
 from pocketface.report.outs import Results, Variant
 from pocketface.results.measure import read_answers
 from pocketface.results.table import SIZE, Row
@@ -34,12 +37,20 @@ Picks = Mapping[str, Pick]
 Plots = dict[str, Figure]
 """Name, `MODEL/KIND` or `overview` -> plot."""
 
+Compared = Mapping[tuple[str, str], Mapping[str, Comparison]]
+"""(model, level) -> head -> truth and answers on the model's own datasets."""
+
 Answers = dict[tuple[str, str, str], pd.DataFrame]
 """(model, level, head) -> columns `actual`, `predicted`."""
 
 
-def write_report(study: Study, root: Path = Path()) -> Path:
+def write_report(study: Study, root: Path = Path(), first: Section | None = None) -> Path:
     """Reads the outs below `root` and writes the study's report.
+
+    Args:
+        study: what was run.
+        root: of the repository.
+        first: what stands below the table that says what to take.
 
     Returns:
         The folder `reports/STUDY`.
@@ -49,21 +60,21 @@ def write_report(study: Study, root: Path = Path()) -> Path:
     """
     results = Results.load(study, root)
     picks = {model: pick(results.table, model, study.champion) for model in study.models}
-    predictions = {(v.model, v.level): _own(results, v, root) for v in results.running()}
+    compared = {(v.model, v.level): comparisons(_own(results, v, root)) for v in results.running()}
     folder = root / outs.REPORTS / study.study
     write_json(folder / "metrics.json", metrics(results))
     results.table.write(folder / "results.parquet")
-    drawn = all_plots(results, picks, predictions)
+    drawn = ({first.name: first.plot} if first else {}) | all_plots(results, picks, compared)
     with written_whole(folder / "plots") as partial:
         for name, figure in drawn.items():
             (partial / name).parent.mkdir(parents=True, exist_ok=True)
             plots.save(figure, partial / f"{name}.png")
-    answers = _answers(results, predictions)
+    answers = _answers(results, compared)
     _write_answers(folder / "confusion", answers)
     with written_whole(folder / "comparison.md") as partial:
-        partial.write_text(comparison(results, picks, drawn), encoding="utf-8")
+        partial.write_text(comparison(results, picks, drawn, first), encoding="utf-8")
     with written_whole(folder / "index.html") as partial:
-        partial.write_text(page.render(results, picks, drawn, answers, root), encoding="utf-8")
+        partial.write_text(page.render(results, picks, drawn, answers, root, first), encoding="utf-8")
     return folder
 
 
@@ -78,19 +89,18 @@ def metrics(results: Results) -> dict[str, dict[str, dict[str, float]]]:
     return found
 
 
-def comparison(results: Results, picks: Picks, drawn: Plots) -> str:
+def comparison(results: Results, picks: Picks, drawn: Plots, first: Section | None = None) -> str:
     """The text of `comparison.md`: what to take, then a table a model; all else is folded."""
     parts = [
         f"# Study `{results.study.study}`: what each quantization level costs",
         text.measured_on(results),
         tables.take(results, picks).markdown(),
+        *_first(first),
         *(["![every level against float32](plots/overview.png)"] if "overview" in drawn else []),
     ]
     for model in results.study.models:
         if results.running(model):
             parts += _model(results, picks[model], drawn)
-    missing = tables.unavailable(results)
-    parts += ["## Not available", "\n".join(f"- {line}" for line in missing)] if missing else []
     facts = "\n".join(f"- {name}: {line}" for name, line in text.head_lines(results))
     parts += [
         "## How to read it",
@@ -110,8 +120,17 @@ def comparison(results: Results, picks: Picks, drawn: Plots) -> str:
         else "Time was not measured: `dvc repro benchmark`, then `dvc repro report`.",
         _folded("Repeat it", facts),
         text.ETHICS,
+        f"Not available: {missing}." if (missing := tables.unavailable(results)) else "",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _first(section: Section | None) -> list[str]:
+    if section is None:
+        return []
+    lead, *more = (fill(part, 110) for part in section.text)
+    picture = f"![{section.title}](plots/{section.name}.png)"
+    return [f"## {section.title}", picture, lead, section.table.markdown(), *more]
 
 
 def _model(results: Results, picked: Pick, drawn: Plots) -> list[str]:
@@ -153,13 +172,12 @@ def _own(results: Results, variant: Variant, root: Path) -> pd.DataFrame:
     return rows[rows["dataset"].isin(results.study.trained_on(variant.model))]
 
 
-def _answers(results: Results, predictions: Mapping[tuple[str, str], pd.DataFrame]) -> Answers:
+def _answers(results: Results, compared: Compared) -> Answers:
     """What every running variant answered, for the heads that are classes."""
     answers = {}
     for variant in results.running():
-        own = predictions[variant.model, variant.level]
+        found = compared[variant.model, variant.level]
         for head, output in variant.card.outputs.items():
-            found = comparisons(own.filter(regex=rf"^{head}(_pred|_prob_.*)?$"))
             if output.kind == "classes" and head in found:
                 pair = pd.DataFrame({"actual": found[head].truth, "predicted": found[head].answer}).dropna()
                 if len(pair):
@@ -176,7 +194,7 @@ def _write_answers(folder: Path, answers: Answers) -> None:
             pair.to_csv(path, index=False, lineterminator="\n")
 
 
-def all_plots(results: Results, picks: Picks, predictions: Mapping[tuple[str, str], pd.DataFrame]) -> Plots:
+def all_plots(results: Results, picks: Picks, compared: Compared) -> Plots:
     """Every plot of the report, by name."""
     found: Plots = {}
     if changes := _changes(results):
@@ -193,7 +211,7 @@ def all_plots(results: Results, picks: Picks, predictions: Mapping[tuple[str, st
             if values and shown:
                 title = f"{model}: {title_of(name)} per group"
                 found[f"{model}/groups_{name.partition('.')[2]}"] = plots.groups(values, name, title)
-        own = {v.level: comparisons(predictions[v.model, v.level]) for v in shown}
+        own = {v.level: compared[v.model, v.level] for v in shown}
         for head, output in results.of(model)[0].card.outputs.items():
             bins = {level: reliability(tasks[head]) for level, tasks in own.items() if head in tasks}
             bins = {level: rows for level, rows in bins.items() if len(rows)}
@@ -206,9 +224,9 @@ def all_plots(results: Results, picks: Picks, predictions: Mapping[tuple[str, st
 
 
 def _changes(results: Results) -> dict[tuple[str, str], list[tuple[Row, float | None]]]:
-    """(model, main metric) -> what each level changes, and the size of its file."""
+    """(model, main metric) -> what each level changes, and the size of its file; equal files once."""
     found: dict[tuple[str, str], list[tuple[Row, float | None]]] = {}
-    for variant in results.running():
+    for variant in results.distinct():
         for name in results.main_metrics(variant.model):
             row = variant.row(name)
             if row is not None and row.change is not None:
@@ -222,13 +240,12 @@ def _panels(results: Results, model: str, picked: Pick) -> Sequence[plots.Costs]
         "file (kB)": lambda v: v.card.size_bytes / 1e3 if v.card.size_bytes else None,
         "median time, 1 thread (ms)": lambda v: v.latency_ms,
     }
-    variants = list({v.card.sha256 or v.level: v for v in reversed(results.running(model))}.values())[::-1]
     panels = []
     for name in results.main_metrics(model):
         points = {
             label: [
                 plots.Point(v.level, x, row, bool(picked.take and picked.take.level == v.level))
-                for v in variants
+                for v in results.distinct(model)
                 if (row := v.row(name)) is not None and row.value is not None and (x := cost(v)) is not None
             ]
             for label, cost in costs.items()

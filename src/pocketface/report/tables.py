@@ -16,7 +16,7 @@ from pocketface.metrics.groups import CROSSED, GROUPINGS
 from pocketface.metrics.naming import MISSING, SAME, change, label_of, shown, size, spread
 from pocketface.report.cells import Cell, Row, Table
 from pocketface.report.outs import Results, Variant, reject_counts
-from pocketface.results.table import FLOAT32, GAP, SHA256, STANDARDISED
+from pocketface.results.table import FLOAT32, GAP, LATENCY_RATIO, STANDARDISED
 from pocketface.results.table import Row as Result
 
 BUILT = ("input", "parameters", "multiply-adds")
@@ -38,6 +38,8 @@ def take(results: Results, picks: Picks) -> Table:
         reference = results.float32(model)
         taken = next((v for v in results.of(model) if pick.take and v.level == pick.take.level), None)
         if taken is None:
+            if results.running(model):
+                rows.append([Cell(model, href=f"#{model}"), pick.why, *[""] * 8])
             continue
         for i, name in enumerate(results.main_metrics(model)):
             own, row = reference.value(name) if reference else None, taken.row(name)
@@ -83,17 +85,15 @@ def of_levels(variants: Sequence[Variant], names: Sequence[str], pick: Pick | No
     """The same of one model's variants, with some `DATASET.METRIC`."""
     running = [variant for variant in variants if not variant.reason]
     reference = next((variant for variant in running if variant.level == FLOAT32), None)
-    rows, files = list[Row](), dict[str, str]()
+    rows = list[Row]()
     for variant in variants:
         taken = pick is not None and pick.take is not None and variant.level == pick.take.level
         level = Cell(variant.level, tone="take" if taken else "")
         if variant.reason:
             rows.append([level, short(variant.reason), *[""] * (len(names) + 1)])
             continue
-        told = variant.row(SHA256)
-        same = files.setdefault(told.text if told and told.text else variant.level, variant.level)
-        if same != variant.level:
-            rows.append([level, f"same file as {same}", *[""] * (len(names) + 1)])
+        if variant.twin:
+            rows.append([level, f"same file as {variant.twin}", *[""] * (len(names) + 1)])
             continue
         costs = [_size(variant, reference), _latency(variant)]
         rows.append([level, *costs, *(_with_change(variant.row(name)) for name in names)])
@@ -104,12 +104,12 @@ def of_levels(variants: Sequence[Variant], names: Sequence[str], pick: Pick | No
 
 
 def every_metric(results: Results, model: str, dataset: str) -> Table:
-    """One row per level that runs, one column per metric that is not a main one."""
+    """One row per level that runs, equal files once; one column per metric that is not a main one."""
     main = results.main_metrics(model)
     names = [name for name in metrics_on(results, model, dataset) if name not in main]
     rows: list[Row] = [
         [variant.level, *(_with_change(variant.row(name)) for name in names)]
-        for variant in results.running(model)
+        for variant in results.distinct(model)
     ]
     return Table(["level", *map(label_of, names)], rows if names else [])
 
@@ -120,7 +120,7 @@ def certainty(results: Results, model: str) -> Table:
     """
     rows: list[Row] = []
     for name in results.main_metrics(model):
-        for variant in results.running(model):
+        for variant in results.distinct(model):
             row = variant.row(name)
             if row is None or row.low is None or row.high is None:
                 continue
@@ -223,10 +223,12 @@ def group_names(results: Results, model: str, name: str, grouping: str) -> list[
 
 
 def latencies(results: Results) -> Table:
-    """Minimum, median and 95th percentile for every thread setting; empty when nothing was timed."""
+    """Minimum, median and 95th percentile for every thread setting, equal files once; empty when nothing was
+    timed.
+    """
     rows: list[Row] = [
         [variant.model, variant.level, threads, f"{ms.min_ms:.2f}", f"{ms.median_ms:.2f}", f"{ms.p95_ms:.2f}"]
-        for variant in results.variants
+        for variant in results.distinct()
         if variant.timing
         for threads, ms in variant.timing.threads.items()
     ]
@@ -344,6 +346,7 @@ def licences(results: Results) -> Table:
 def short(reason: str) -> str:
     """A reason as a reader wants it: its first sentence, without names of C++ files and tensors."""
     text = re.sub(r"\S*\.(?:cc|h|cpp):\d+:?\s*|\([^()]*(?:/|::)[^()]*\)", "", " ".join(reason.split()))
+    text = re.sub(r"\btensor \S*/\S*", "a tensor", text)
     text = re.split(r"(?<=[a-z0-9)])[.;] ", text, maxsplit=1)[0].strip()
     return text if len(text) <= LONGEST else text[: LONGEST - 1].rsplit(" ", 1)[0] + "…"
 
@@ -395,9 +398,9 @@ def _size(variant: Variant, reference: Variant | None) -> Cell:
 
 
 def _latency(variant: Variant) -> Cell:
-    if variant.timing is None or variant.latency_ms is None:
+    if variant.latency_ms is None:
         return Cell(MISSING)
-    ratio, text = variant.timing.float32_ratio, f"{variant.latency_ms:.2f} ms"
+    ratio, text = variant.value(LATENCY_RATIO), f"{variant.latency_ms:.2f} ms"
     return Cell(
         text if ratio is None or variant.level == FLOAT32 else f"{text} ({ratio:.2f}x)", variant.latency_ms
     )
@@ -432,10 +435,8 @@ def _runs(variant: Variant, name: str) -> str:
     return f"yes{memory}" if runtime.runs else f"no: {short(runtime.reason or '')}"
 
 
-def unavailable(results: Results) -> Sequence[str]:
-    """Models none of whose levels runs, with the reason, a line each."""
-    lines = []
-    for model in results.study.models:
-        if not results.running(model):
-            lines.append(f"{model}: {short(results.of(model)[0].reason or '')}")
-    return lines
+def unavailable(results: Results) -> str:
+    """Models none of whose levels runs, with their reasons, in a line; empty if there are none."""
+    missing = [model for model in results.study.models if not results.running(model)]
+    why = {model: short(results.of(model)[0].reason or "").removeprefix("unavailable: ") for model in missing}
+    return "; ".join(f"{model} ({reason})" for model, reason in why.items())

@@ -54,7 +54,8 @@ def measured_on(results: Results) -> str:
     for variant in results.running():
         for row in variant.rows(FACES):
             counts[row.dataset] = max(counts.get(row.dataset, 0), row.n or 0)
-    told = " and ".join(f"{n:,} faces of {name}" for name, n in counts.items()) or "no faces"
+    parts = [f"{n:,} faces of {name}" for name, n in counts.items()] or ["no faces"]
+    told = " and ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)
     running = [model for model in results.study.models if results.running(model)]
     models = "1 model" if len(running) == 1 else f"{len(running)} models"
     sentence = f"{models} at {len(results.study.levels)} levels, measured on {told}."
@@ -104,8 +105,8 @@ def head_lines(results: Results) -> list[tuple[str, str]]:
 def timed_on(results: Results) -> str:
     """On which machine, and how."""
     return (
-        f"One face at a time on {machine(results)}. The ratios compare medians of runs that took "
-        "turns with the float32 variant, so that other load on the machine touches both."
+        f"One face at a time on {machine(results)}. All levels of a model took turns, so that other load on "
+        "the machine touches all; the ratios compare their medians."
     )
 
 

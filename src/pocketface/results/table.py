@@ -160,6 +160,12 @@ class Table:
         status = self.get(model, level, STATUS)
         return status.text if status else "not made"
 
+    def twin(self, model: str, level: str) -> str | None:
+        """The earlier level whose file is the same, if there is one."""
+        hashes = {name: row.text for name in self.levels(model) if (row := self.get(model, name, SHA256))}
+        same = [name for name, text in hashes.items() if text and text == hashes.get(level)]
+        return same[0] if same and same[0] != level else None
+
     def mains(self, model: str) -> list[str]:
         """`DATASET.METRIC` for each of a model's heads: of a number its mean error, of classes their
         accuracy.

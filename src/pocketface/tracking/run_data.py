@@ -27,7 +27,7 @@ from pocketface.report import plots
 from pocketface.report.outs import Variant
 from pocketface.report.page import counts_of
 from pocketface.results.measure import read_answers
-from pocketface.results.table import FACES, Row
+from pocketface.results.table import FACES, LATENCY_RATIO, Row
 from pocketface.study import Study
 from pocketface.tracking.store import told
 
@@ -80,7 +80,7 @@ def timings(variant: Variant) -> dict[str, float]:
     found = {f"{LATENCY_MS}_{n}_threads": ms.median_ms for n, ms in variant.timing.threads.items()}
     if "1" in variant.timing.threads:
         found[LATENCY_MS] = found.pop(f"{LATENCY_MS}_1_threads")
-    ratio = variant.timing.float32_ratio
+    ratio = variant.value(LATENCY_RATIO)
     found |= {"cost/latency_ratio": ratio} if ratio is not None else {}
     return {name: float(f"{value:.4g}") for name, value in found.items()}
 
