@@ -41,7 +41,7 @@ def heal() -> None:
                 keep()
             except DvcException:
                 _take_back()
-    except DvcException:  # of the repository: at work elsewhere, or none
+    except (DvcException, OSError):  # of the repository: at work elsewhere, none, or read-only
         return
 
 
