@@ -5,9 +5,11 @@
 Two small studies, with the pipeline's own code: `starter`, whose model was trained in STARTER (a repository
 after `pocketface run`), on its photographs; and `published`, `weights/age_gender` on 300 faces of UTKFace.
 Every fault is planted in a copy of a study that passes, at the stage where it would arise, and all stages
-behind it run again. Every machine is a process of its own with other settings, from the named stage on. Both
-are also put to the gate as it was before (in git at `BEFORE`, by its own rules on metrics). One hour of one
-core.
+behind it run again. Every machine is a process of its own with other settings, packages, Python or processor
+(as QEMU imitates it: `qemu-user` must be installed), from the named stage on; the gate is then asked both
+ways, with the baseline of here and with one that was made there. Both kinds are also put to the gate as it
+was before (in git at `BEFORE`, by its own rules on metrics). Two hours of one core; what is in `--work` is
+not run again, but all is judged again, with the rules of now.
 """
 
 import argparse
@@ -15,6 +17,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -46,9 +49,11 @@ from pocketface.faces import selection
 from pocketface.faces.index import INDEX, FaceSet
 from pocketface.faces.seen import fingerprints
 from pocketface.gate import check, update
+from pocketface.gate.baseline import Baseline, Rules
+from pocketface.gate.compare import compare
 from pocketface.levels import convert as converting
 from pocketface.results.measure import measure
-from pocketface.results.table import RESULTS, STATUS, Table
+from pocketface.results.table import RESULTS, Table
 from pocketface.study import Study
 from pocketface.tflite.file import TFLiteFile
 from pocketface.tflite.run import Runner
@@ -391,7 +396,22 @@ class Machine:
     pixels: int = 0
     tensorflow: int = 2
     seed: int | None = None
+    python: str = ""
     package: str = ""
+    processor: str = ""
+
+    def command(self) -> list[str]:
+        """What starts Python there; raises a `PocketfaceError` where this machine cannot."""
+        if self.python or self.package:
+            own = ["uv", "run", "--isolated", "--frozen", "--no-dev", "--extra", "pipeline", "--quiet"]
+            version = self.python or ".".join(map(str, sys.version_info[:2]))
+            return [*own, "--python", version, *(["--with", self.package] if self.package else []), "python"]
+        if self.processor:
+            qemu = shutil.which("qemu-x86_64") or shutil.which("qemu-x86_64-static")
+            if qemu is None:
+                raise PocketfaceError("qemu-x86_64 is not installed (Debian: qemu-user)")
+            return [qemu, "-cpu", self.processor, sys.executable]
+        return [sys.executable]
 
 
 SLOW_CV = "AVX2,AVX512_SKX,FP16,AVX,SSE4.2,SSE4.1,SSSE3,POPCNT"
@@ -410,10 +430,13 @@ MACHINES = (
         "NumPy without AVX2", "crop", {"NPY_DISABLE_CPU_FEATURES": "AVX2 FMA3 AVX512F AVX512CD AVX512_SKX"}
     ),
     Machine("OpenCV without AVX2", "crop", {"OPENCV_CPU_DISABLE": SLOW_CV}),
-    Machine("a decoder that rounds otherwise", "crop", pixels=1),
-    Machine("LiteRT 2.0.3", "evaluate", package="ai-edge-litert==2.0.3"),
-    Machine("LiteRT 1.4.0", "evaluate", package="ai-edge-litert==1.4.0"),
-    *(Machine(f"trained again, seed {seed}", "export", seed=seed) for seed in (2, 3, 4)),
+    Machine("every decoded pixel off by -1, 0 or 1", "crop", pixels=1),
+    *(Machine(f"Python {version}", "export", python=version) for version in ("3.12", "3.13")),
+    *(Machine(f"LiteRT {v}", "convert", package=f"ai-edge-litert=={v}") for v in ("2.2.0", "2.1.6")),
+    *(Machine(f"TensorFlow {v}", "export", package=f"tensorflow-cpu=={v}") for v in ("2.20.0", "2.19.1")),
+    *(Machine(f"processor {name}", "convert", processor=name) for name in ("Haswell", "SandyBridge")),
+    Machine("trained again, seed 2", "export", seed=2),
+    Machine("trained again, oneDNN off", "export", {"TF_ENABLE_ONEDNN_OPTS": "0"}, seed=1),
 )
 
 
@@ -446,46 +469,50 @@ def on_machine(machine: Machine) -> contextlib.ExitStack:
 # ---- the gate before
 
 
-def gate_before(folder: Path) -> Any:
-    """The package as it was in git, with the names that its imports have today."""
-    package = folder / "gate_before"
-    package.mkdir()
-    (package / "__init__.py").write_text("")
-    for name in ("baseline", "compare"):
-        path = f"{BEFORE}:src/pocketface/gate/{name}.py"
-        text = subprocess.run(["git", "show", path], capture_output=True, text=True, check=True).stdout
-        for old, new in (
-            ("pocketface.gate", "gate_before"),
-            ("pocketface.reporting.quantities", "pocketface.metrics.naming"),
-            ('.unit == "%"', '.unit == "share"'),
-        ):
-            text = text.replace(old, new)
-        (package / f"{name}.py").write_text(text)
-    sys.path.insert(0, str(folder))
-    return import_module("gate_before.compare"), import_module("gate_before.baseline")
+class GateBefore:
+    """The gate as it was in git: its three modules, in a package of their own in `folder`."""
+
+    def __init__(self, folder: Path):
+        package = folder / "gate_before"
+        package.mkdir()
+        (package / "__init__.py").write_text("")
+        for path in ("reporting/quantities", "gate/baseline", "gate/compare"):
+            text = in_git(f"{BEFORE}:src/pocketface/{path}.py")
+            for old in ("pocketface.gate", "pocketface.reporting"):
+                text = text.replace(old, "gate_before")
+            (package / f"{Path(path).name}.py").write_text(text)
+        sys.path.insert(0, str(folder))
+        self.quantities, self.baseline, self.compare = (
+            import_module(f"gate_before.{name}") for name in ("quantities", "baseline", "compare")
+        )
+
+    def metrics(self, root: Path) -> dict[str, Any]:
+        """The metrics of a study that it knew."""
+        table, told = Table.load(root), {}
+        for level in table.levels(MODEL):
+            told[level] = table.reason(MODEL, level) or {
+                (row.name if row.metric != "faces" else f"{row.dataset}.n"): row.value
+                for row in table.of(MODEL, level)
+                if not row.grouping
+                and row.value is not None
+                and (row.metric == "faces" or self.quantities.kind_of(row.metric))
+            }
+        return {MODEL: told}
+
+    def baseline_of(self, rules: str, root: Path) -> Any:
+        """What it would keep of a study, with the rules of a baseline in git."""
+        told = {"rules": yaml.safe_load(in_git(rules))["rules"], "models": self.metrics(root)}
+        return self.baseline.Baseline.model_validate(told)
+
+    def wrong(self, was: Any, root: Path) -> list[str]:
+        """What it finds wrong."""
+        rows = self.compare.compare(was, self.metrics(root))
+        return [str(row) for row in rows if row.verdict != "ok"]
 
 
-def metrics(root: Path) -> dict[str, Any]:
-    """The metrics of a study as the gate before read them."""
-    table, told = Table.load(root), {}
-    for level in table.levels(MODEL):
-        reason = table.reason(MODEL, level)
-        told[level] = reason or {
-            (row.name if row.metric != "faces" else f"{row.dataset}.n"): row.value
-            for row in table.of(MODEL, level)
-            if not row.grouping and row.value is not None and row.metric not in ("macs", STATUS)
-        }
-    return {MODEL: told}
-
-
-def before(modules: Any, rules: str, was: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """What the gate before finds wrong."""
-    comparing, baselines = modules
-    rules = yaml.safe_load(subprocess.run(["git", "show", rules], capture_output=True, check=True).stdout)[
-        "rules"
-    ]
-    baseline = baselines.Baseline.model_validate({"rules": rules, "models": was})
-    return [str(row) for row in comparing.compare(baseline, now) if row.verdict != "ok"]
+def in_git(path: str) -> str:
+    """The text of `COMMIT:PATH`."""
+    return subprocess.run(["git", "show", path], capture_output=True, text=True, check=True).stdout
 
 
 # ---- the run
@@ -577,7 +604,9 @@ def prepare(name: str, subject: Subject, root: Path) -> None:
 def retrain(subject: Subject, starter: Path, seed: int, root: Path) -> None:
     """The model of the starter, trained again on all its faces with another seed."""
     from pocketface.training import fit
+    from pocketface.training.runtime import limit_threads
 
+    limit_threads(subject.study.threads)
     study = subject.study.model_copy(update={"seed": seed})
     made = fit.fit(study, MODEL, [FaceSet.load(starter / FACES_OF / "starter")], "none")
     shutil.rmtree(root / MODELS)
@@ -593,59 +622,87 @@ def planted(subject: Subject, fault: Fault, root: Path) -> None:
         one.run(root, fault.start)
 
 
-def as_machine(args: argparse.Namespace, machine: Machine, name: str, work: Path, root: Path) -> str:
-    """Runs a machine's stages in a process of its own; what went wrong, if anything."""
+def as_machine(args: argparse.Namespace, machine: Machine, name: str, root: Path) -> None:
+    """Runs a machine's stages in a process of its own; raises a `PocketfaceError` with its last line."""
+    own = ["--starter", args.starter, "--utkface", args.utkface, "--work", args.work]
+    own += ["--machine", str(MACHINES.index(machine)), name, root]
     environment = os.environ | machine.environment
-    if machine.package:
-        target = work / machine.package
-        install = ["uv", "pip", "install", "--quiet", "--no-deps", "--python", sys.executable]
-        done = subprocess.run([*install, "--target", target, machine.package], capture_output=True, text=True)
-        if done.returncode:
-            return f"cannot be installed: {done.stderr.strip().splitlines()[-1]}"
-        environment["PYTHONPATH"] = f"{target}:{environment.get('PYTHONPATH', '')}"
-    own = [str(MACHINES.index(machine)), name, str(root)]
-    known = ["--starter", str(args.starter), "--utkface", str(args.utkface), "--work", str(work)]
     done = subprocess.run(
-        [sys.executable, __file__, *known, "--machine", *own], env=environment, capture_output=True, text=True
+        [*machine.command(), __file__, *map(str, own)], env=environment, capture_output=True, text=True
     )
-    return done.stderr.strip().splitlines()[-1] if done.returncode else ""
+    if done.returncode:
+        told = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
+        raise PocketfaceError(told[-1])
 
 
 def rows_of(
-    args: argparse.Namespace, name: str, subject: Subject, kind: str, modules: Any, own: dict[str, Any]
+    args: argparse.Namespace, name: str, subject: Subject, kind: str, gate_before: GateBefore
 ) -> Iterator[dict[str, Any]]:
-    """The rows of one study: every fault, or every machine, that is not among its `own`."""
-    healthy, root = args.work / name, args.work / f"now-{name}-{kind}"
+    """The rows of one study: every fault, or every machine. Only those that were asked for are run."""
+    healthy = args.work / name
     if not healthy.exists():
+        if args.study not in ("", name):
+            return
         with written_whole(healthy) as partial:
             prepare(name, subject, partial)
-    was = metrics(healthy)
+    was = Baseline.of_outs(subject.study, healthy, Rules())
+    was_before = gate_before.baseline_of(subject.rules_before, healthy)
     for one in FAULTS if kind == "fault" else MACHINES:
+        root = args.work / f"{name}-{kind}" / slug(one.name)
+        asked = args.study in ("", name) and args.kind in ("", kind) and args.only in ("", one.name)
         trains = isinstance(one, Machine) and one.seed is not None and name != "starter"
-        if (one.name in own and not args.only) or args.only not in one.name or trains:
+        if trains or not (asked or root.exists()):
             continue
-        shutil.rmtree(root, ignore_errors=True)
-        shutil.copytree(healthy, root)
-        failed, verdict = "", None
+        failed, found, told, back = "", [], (), []
         try:
-            if isinstance(one, Fault):
-                planted(subject, one, root)
-            else:
-                failed = as_machine(args, one, name, args.work, root)
+            if not root.exists():
+                with written_whole(root) as partial:
+                    shutil.copytree(healthy, partial)
+                    if isinstance(one, Fault):
+                        planted(subject, one, partial)
+                    else:
+                        as_machine(args, one, name, partial)
             verdict = check(subject.study, root)
-            found, old = verdict.wrong, before(modules, subject.rules_before, was, metrics(root))
+            found, told = verdict.wrong, verdict.findings
+            if kind == "machine":
+                there = Baseline.of_outs(subject.study, root, Rules())
+                back = [f for f in compare(there, was, frozenset(subject.study.fetched)) if not f.ok]
         except PocketfaceError as error:
-            failed, found, old = failed or f"status 2: {error}", [], []
-        stage = (verdict and verdict.look_at) or ""
-        row = {"study": name, "kind": kind, "name": one.name, "failed": failed, "stage": stage}
-        row |= {"line": str(found[0]) if found else "", "rules": [finding.rule for finding in found]}
+            failed = str(error)
+        old = [] if failed else gate_before.wrong(was_before, root)
+        stage = found[0].stage if found else ""
+        row: dict[str, Any] = {
+            "study": name,
+            "kind": kind,
+            "name": one.name,
+            "failed": failed,
+            "stage": stage,
+        }
+        row |= {"line": str(found[0]) if found else "", "rule": found[0].rule if found else ""}
         row |= {"before": old[:1], "right": isinstance(one, Fault) and stage in one.stages.split()}
-        told = verdict.findings if verdict else ()
+        row |= {"back": [f"{f.rule}: {f}" for f in back]}
         yield row | {"all": [f"{f.ok} {f.rule}: {f}" for f in told if not f.ok or f.rule.startswith(BOUNDED)]}
+
+
+def slug(name: str) -> str:
+    """A name as one of a folder."""
+    return "-".join("".join(c if c.isalnum() or c == "." else " " for c in name.lower()).split())
 
 
 BOUNDED = ("drift", "moved", "agreement", "pixels")
 """Rules whose bounds are chosen by what other machines do."""
+
+
+def cells_of(row: dict[str, Any] | None) -> list[str]:
+    """What a row's study has in the table: what the gate says, and what the gate before said."""
+    if row is None or row["failed"]:
+        return [f"could not run: {row['failed']}" if row else "", ""]
+    told = row["stage"] or "passes"
+    if row["kind"] == "fault" and row["stage"] and not row["right"]:
+        told = f"**{told}**"
+    if row["back"]:
+        told += f"; the other way {row['back'][0].partition(':')[0]}"
+    return [told, "fails" if row["before"] else "passes"]
 
 
 def table_of(rows: list[dict[str, Any]]) -> str:
@@ -654,33 +711,47 @@ def table_of(rows: list[dict[str, Any]]) -> str:
     found = {(row["study"], row["name"]): row for row in rows}
     lines = []
     for kind, title in (("fault", "planted"), ("machine", "another machine")):
-        heads = [title, *(f"{name}: {what}" for name in names for what in ("stage that is named", "before"))]
-        lines += [f"| {' | '.join([*heads, 'first line'])} |", f"|{' :-- |' * (len(heads) + 1)}"]
+        heads = [
+            title,
+            *(f"{name}{what}" for name in names for what in (": stage that is named", ": before")),
+        ]
+        lines += [f"| {' | '.join([*heads, 'rule', 'first line'])} |", f"|{' :-- |' * (len(heads) + 2)}"]
         for title in dict.fromkeys(row["name"] for row in rows if row["kind"] == kind):
-            cells, line = [title], ""
-            for name in names:
-                row = found.get((name, title))
-                if row is None:
-                    cells += ["", ""]
-                    continue
-                told = row["stage"] or "passes"
-                if kind == "fault" and row["stage"] and not row["right"]:
-                    told = f"**{told}**"
-                cells += [
-                    f"could not run: {row['failed']}" if row["failed"] else told,
-                    "fails" if row["before"] else "passes",
-                ]
-                line = line or row["line"]
-            lines.append(f"| {' | '.join([*cells, line.replace('|', '/')])} |")
+            both = [found.get((name, title)) for name in names]
+            first = next((row for row in both if row and row["line"]), {"rule": "", "line": ""})
+            cells = [title, *(cell for row in both for cell in cells_of(row)), first["rule"], first["line"]]
+            lines.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
+        lines.append("")
         own = [row for row in rows if row["kind"] == kind and not row["failed"]]
         for name in names:
             mine = [row for row in own if row["study"] == name]
             told = f"{name}: {sum(bool(row['stage']) for row in mine)} of {len(mine)} fail"
             if kind == "fault":
                 told += f", {sum(row['right'] for row in mine)} with the right stage"
-            lines.append(f"\n{told}; before {sum(bool(row['before']) for row in mine)}.")
-        lines.append("")
+            else:
+                told += f", the other way {sum(bool(row['back']) for row in mine)}"
+            lines += [f"{told}; before {sum(bool(row['before']) for row in mine)}.", ""]
     return "\n".join(lines)
+
+
+def spread_of(rows: list[dict[str, Any]]) -> str:
+    """How far other machines move the answers of the same weights, in Markdown; bounds are set from this."""
+    lines = ["| rule | bound | most on another machine | where |", "| :-- | :-- | :-- | :-- |"]
+    rules = Rules()
+    bounds = {"moved": f"{rules.moved:.1%}", "drift age": f"{rules.drift.years:g}"}
+    bounds |= {"drift gender": f"{rules.drift.share:g}"}
+    told = re.compile(r"\w+ ((?:moved|drift) \w+): (\S+): .*moved (?:\((\S+)\)|by (\S+))")
+    same = {one.name for one in MACHINES if one.seed is None and not one.pixels}
+    most: dict[str, tuple[float, str, str]] = {}
+    for row in rows:
+        if row["kind"] == "machine" and row["name"] in same:
+            for rule, where, share, amount in map(re.Match.groups, filter(None, map(told.match, row["all"]))):
+                value, place = share or amount, f"{row['name']}, {row['study']}: {where}"
+                most[rule] = max(most.get(rule, (-1.0, "", "")), (float(value.rstrip("%")), value, place))
+    for rule, (_, value, place) in sorted(most.items()):
+        bound = bounds.get(rule) or bounds[rule.partition(" ")[0]]
+        lines.append(f"| {rule} | {bound} | {value} | {place} |")
+    return "\n".join([*lines, ""])
 
 
 @exit_cleanly
@@ -693,10 +764,10 @@ def main() -> None:
         "--starter", type=Path, required=True, metavar="REPOSITORY", help="after `pocketface run`"
     )
     parser.add_argument("--utkface", type=Path, required=True, metavar="ZIP", help="its pictures")
-    parser.add_argument("--work", type=Path, help="a folder to keep: what is in it is not made again")
+    parser.add_argument("--work", type=Path, help="a folder to keep: what was run in it is not run again")
     parser.add_argument("--study", default="", help="one of the two")
     parser.add_argument("--kind", default="", help="fault or machine")
-    parser.add_argument("--only", default="", help="runs whose names contain this")
+    parser.add_argument("--only", default="", help="the run of this name")
     parser.add_argument("--write", action="store_true", help="the tables into docs/gate.md")
     parser.add_argument("--machine", nargs=3, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -715,20 +786,16 @@ def main() -> None:
             with on_machine(machine):
                 dataclasses.replace(studies[name], study=study).run(Path(root), machine.start)
             return
-        modules = gate_before(Path(stack.enter_context(tempfile.TemporaryDirectory())))
+        gate_before = GateBefore(Path(stack.enter_context(tempfile.TemporaryDirectory())))
         rows = []
         for name, subject in studies.items():
             for kind in ("fault", "machine"):
-                kept = args.work / f"{name}-{kind}.json"
-                own = {row["name"]: row for row in (json.loads(kept.read_text()) if kept.exists() else [])}
-                if args.study in ("", name) and args.kind in ("", kind):
-                    for row in rows_of(args, name, subject, kind, modules, own):
-                        own[row["name"]] = row
-                        told = row["line"] or row["failed"]
-                        print(name, "|", row["name"], "|", row["stage"] or "passes", "|", told, flush=True)
-                        kept.write_text(json.dumps([*own.values()], indent=1))
-                rows += own.values()
-        told = table_of(rows)
+                for row in rows_of(args, name, subject, kind, gate_before):
+                    rows.append(row)
+                    told = [name, row["name"], *cells_of(row), row["line"]]
+                    print(" | ".join(told), flush=True)
+        write_json(args.work / "rows.json", rows)
+        told = f"{table_of(rows)}\n{spread_of(rows)}"
         print(told)
         if args.write:
             head, _, rest = PAGE.read_text().partition("<!-- benchmarks/gate.py -->\n")

@@ -230,7 +230,7 @@ def _answer(
     return table
 
 
-def write_timing(model: str, level: str, root: Path, ms: float = 2.0) -> None:
+def write_timing(model: str, level: str, root: Path, ms: float = 2.0, ratio: float | None = None) -> None:
     about = {"model": model, "level": level, "host": HOST, "kernels": "imagined kernels"}
     if (model, level) == FAILED:
         rest = {"status": "failed", "reason": REASON}
@@ -238,6 +238,6 @@ def write_timing(model: str, level: str, root: Path, ms: float = 2.0) -> None:
         median = ms * (1 - 1.5 * NOISE[level])
         one = {"min_ms": 0.9 * median, "median_ms": median, "p95_ms": 1.4 * median, "runs": 50}
         two = {name: value if name == "runs" else 0.6 * value for name, value in one.items()}
-        ratio = 1 - 1.5 * NOISE[level]
+        ratio = 1 - 1.5 * NOISE[level] if ratio is None else ratio
         rest = {"status": "ok", "threads": {"1": one, "2": two}, "float32_ratio": ratio}
     write_json(root / "timings" / model / f"{level}.json", about | rest)

@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from importlib.metadata import version
@@ -24,6 +25,7 @@ from pocketface.evaluation.draw import BOX
 from pocketface.results.table import RESULTS, Row, Table
 
 ANN, BOB = drawn.people(2)
+REPOSITORY = Path(__file__).parents[1]
 
 
 def run(*arguments: object) -> Result:
@@ -432,7 +434,8 @@ def test_check_compares_with_the_baseline_and_takes_it_over(checked):
     refused = run("check")
     assert refused.exit_code == 2
     assert "no baseline for study tiny; `pocketface check --update` makes one" in refused.stderr
-    assert run("check", "--update").stdout == "the first baseline with answers\n"
+    first = run("check", "--update").stdout
+    assert first == "accepts:\nbaselines/tiny.yaml: the first with answers, of 6 variants\n"
     assert run("check").exit_code == 0
     older(checked, 9)
     worse = run("check", "--junit", "new/check.xml", "--markdown", "check.md")
@@ -447,10 +450,19 @@ def test_check_compares_with_the_baseline_and_takes_it_over(checked):
 
 def test_a_read_only_checkout_is_checked(checked):
     run("check", "--update")
-    folders = [path for path in (checked.root, *checked.root.rglob("*")) if path.is_dir()]
-    before = {path: path.stat().st_mtime_ns for path in folders}
-    assert run("check").exit_code == 0
-    assert {path: path.stat().st_mtime_ns for path in folders} == before, "nothing is written"
+    subprocess.run(["git", "init", "--quiet"], check=True)
+    Path(".dvc").mkdir()
+    for empty in (".dvc/config", "dvc.lock"):
+        Path(empty).touch()
+    read_only = "mount --bind . . && mount -o remount,ro,bind . . && cd $PWD"
+    apart = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+    if subprocess.run([*apart, f"{read_only} && ! touch x"], capture_output=True).returncode:
+        pytest.skip("nothing can be mounted here")
+    code = "from pocketface.cli import app; app()"
+    check = f"{read_only} && exec {shlex.quote(sys.executable)} -c '{code}' check"
+    done = subprocess.run([*apart, check], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("check: tiny: all ")
+    assert not Path(".dvc/tmp").exists()
 
 
 def test_check_update_does_not_bless_what_breaks_a_limit(checked):
@@ -478,6 +490,33 @@ def test_tables_of_answers_are_checked_without_a_repository(tmp_path, monkeypatc
     assert (
         refused.exit_code == 2 and "answers 'dog', a class that the baseline does not know" in refused.stderr
     )
+
+
+def test_the_workflow_and_the_hook_of_the_docs_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    page = (REPOSITORY / "docs/gate.md").read_text(encoding="utf-8")
+    told = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
+    (workflow,) = (block for block in told if "jobs" in block)
+    commands = [step.get("run", "") for step in workflow["jobs"]["check"]["steps"]]
+    (command,) = (
+        run.removeprefix("uvx pocketface ") for run in commands if run.startswith("uvx pocketface ")
+    )
+    (hook,) = yaml.safe_load((REPOSITORY / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
+    (used,) = (block["repos"][0]["hooks"][0] for block in told if "repos" in block)
+    assert used == {"id": hook["id"]}
+    arguments = yaml.safe_load(re.search(r"# args: (\[.*\])", page)[1])
+    hooked = [*hook["entry"].removeprefix("pocketface ").split(), *arguments]
+    table = pd.DataFrame({"face": range(40), "head": "pet", "truth": "cat", "answer": "cat"})
+    for answer, status in (("cat", 0), (["dog"] * 9 + ["cat"] * 31, 1)):
+        table.assign(truth=["dog"] + ["cat"] * 39).to_csv("before.csv", index=False)
+        table.assign(truth=["dog"] + ["cat"] * 39, answer=answer).to_csv("after.csv", index=False)
+        for given in (command.split(), hooked):
+            checked = run(*given)
+            assert checked.exit_code == status, checked.output
+            assert ("::error title=pocketface check: evaluate::answers: " in checked.stdout) == bool(status)
+        assert ("**fails**" in Path("check.md").read_text()) == bool(status)
+        assert ("<failure" in Path("check.xml").read_text()) == bool(status)
 
 
 def test_commands_find_the_repository_from_a_folder_in_it(checked, tmp_path, monkeypatch):

@@ -422,10 +422,11 @@ def check(
         _enter_repository()
         lockfile.heal()
         study = load_study()
-        if update:
-            accepted = gate.update(study)
-            typer.echo(f"accepts:\n{accepted.text()}" if accepted else "the first baseline with answers")
-        verdict = gate.check(study)
+        verdict = (
+            gate.update(study, tell=lambda told: typer.echo(f"accepts:\n{told}"))
+            if update
+            else gate.check(study)
+        )
     for out, told in ((junit, verdict.junit), (markdown, verdict.markdown)):
         if out is not None:
             try:

@@ -50,7 +50,7 @@ def heal() -> None:
             except DvcException:
                 whole = False
             keep() if whole else _take_back()
-    except DvcException:  # of the repository: at work elsewhere, or none
+    except (DvcException, OSError):  # of the repository: at work elsewhere, none, or read-only
         return
 
 

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 import yaml
 
-from fake_outs import STUDY, Outs, write_outs, write_results
+from fake_outs import STUDY, Outs, write_outs, write_results, write_timing
 from pocketface.cards import VariantCard, read_card, write_card
 from pocketface.core.errors import PocketfaceError
 from pocketface.gate import Incomparable, NoBaseline, answers, check, check_tables, update
-from pocketface.gate.baseline import Baseline, Rules
+from pocketface.gate.baseline import Baseline
 from pocketface.results.table import RESULTS
 from pocketface.study import Study
 
@@ -35,7 +35,7 @@ FIXED = {
 def measured(tmp_path_factory) -> Path:
     """The outs of a study, and their baseline."""
     outs = write_outs(tmp_path_factory.mktemp("outs"), STUDY | FIXED, FACES)
-    assert update(outs.study, outs.root) is None
+    assert update(outs.study, outs.root, lambda told: None).passed
     return outs.root
 
 
@@ -188,6 +188,21 @@ def test_a_files_facts_are_compared(outs, facts, rule):
     assert rules_of(verdict.wrong) == {rule} and verdict.look_at == "convert"
 
 
+def test_the_ratio_to_float32s_time_is_compared_where_it_is_asked_for(outs):
+    write_timing("age_gender", "int8", outs.root, ratio=0.9)
+    assert check(outs.study, outs.root).passed, "nothing is asked"
+    path = outs.root / "baselines/tiny.yaml"
+    path.write_text(path.read_text().replace("rules: {}", "rules: {latency: 0.2}"))
+    assert rules_of(check(outs.study, outs.root).wrong) == {"latency"}, "the baseline has no ratio yet"
+    assert update(outs.study, outs.root).passed
+    write_timing("age_gender", "int8", outs.root, ratio=1.0)
+    assert check(outs.study, outs.root).passed
+    write_timing("age_gender", "int8", outs.root, ratio=1.1)
+    (slower,) = check(outs.study, outs.root).wrong
+    assert slower.stage == "benchmark"
+    assert str(slower) == "age_gender/int8: takes 1.1 of float32's time, took 0.9; 20% more may be"
+
+
 def test_a_variant_that_fails_or_is_gone_is_named(outs):
     card(outs, "age_gender", "int8", status="failed", reason="truncated", sha256=None, size_bytes=None)
     write_results(outs)
@@ -218,8 +233,17 @@ def test_an_update_says_what_it_accepts_and_keeps_the_rules(outs):
     planted(
         outs, "age_gender", ["int8"], lambda t: t.assign(gender_pred=swap(t["gender_pred"], 1.0)), "utkface"
     )
-    accepted = update(outs.study, outs.root)
-    assert accepted and not accepted.passed and "answers to gender moved" in accepted.text()
+    answered = pd.read_parquet(path.with_suffix("") / "age_gender.parquet")
+    told: list[str] = []
+
+    def tell(text: str) -> None:
+        told.append(text)
+        now = pd.read_parquet(path.with_suffix("") / "age_gender.parquet")
+        assert now.equals(answered), "it is said before anything is written"
+
+    found = check(outs.study, outs.root).text()
+    assert "answers to gender moved" in found
+    assert update(outs.study, outs.root, tell).passed and told == [found], "the same words"
     assert "moved: 0.5 # we know why" in path.read_text()
     assert check(outs.study, outs.root).passed
 
@@ -230,17 +254,13 @@ def test_a_baseline_of_an_earlier_release_is_taken_over(outs):
     path.write_text(yaml.safe_dump(old))
     with pytest.raises(NoBaseline, match=r"earlier release, without answers; `pocketface check --update`"):
         check(outs.study, outs.root)
-    assert update(outs.study, outs.root) is None
-    assert Rules.read("tiny", outs.root).ceilings == {"utkface.age_mae": 7.5}
+    told: list[str] = []
+    assert update(outs.study, outs.root, told.append).passed
+    assert told == ["baselines/tiny.yaml: the first with answers, of 6 variants"]
+    assert Baseline.read("tiny", outs.root).rules.ceilings == {"utkface.age_mae": 7.5}
 
 
-def test_a_first_baseline_is_asked_for_and_a_damaged_one_is_told(outs):
-    shutil.rmtree(outs.root / "baselines/tiny")
-    with pytest.raises(PocketfaceError, match=r"baselines/tiny: no answers in it"):
-        check(outs.study, outs.root)
-    (outs.root / "baselines/tiny.yaml").write_text("rules: {move: 1}\n\nvariants:\n  a/b: {}\n")
-    with pytest.raises(PocketfaceError, match=r"no answers|rules\.move"):
-        check(outs.study, outs.root)
+def test_a_first_baseline_is_asked_for(outs):
     (outs.root / "baselines/tiny.yaml").unlink()
     with pytest.raises(NoBaseline, match=r"tiny\.yaml: no baseline for study tiny; `pocketface check"):
         check(outs.study, outs.root)
@@ -248,6 +268,65 @@ def test_a_first_baseline_is_asked_for_and_a_damaged_one_is_told(outs):
     with pytest.raises(PocketfaceError, match=r"results\.parquet: no such file"):
         update(outs.study, outs.root)
     assert not (outs.root / "baselines/tiny.yaml").exists()
+
+
+def half(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def lost_answers(path: Path) -> None:
+    table = pd.read_parquet(path)
+    table.assign(answer=table["answer"].where(table["face"] != table["face"].iloc[0], "nan")).to_parquet(path)
+
+
+def whole_text(text: str) -> Callable[[Path], None]:
+    return lambda path: path.write_text(text)
+
+
+def text(old: str, new: str) -> Callable[[Path], None]:
+    return lambda path: path.write_text(path.read_text().replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "told"),
+    [
+        (
+            "tiny.yaml",
+            half,
+            r"tiny\.yaml: (not a baseline|.* has not both facts here and answers in|variants)",
+        ),
+        ("tiny.yaml", whole_text("- a\n- b\n"), r"tiny\.yaml: not a baseline \(not a mapping"),
+        ("tiny.yaml", text("rules: {}", "rules: {move: 1}"), r"tiny\.yaml: rules\.move: "),
+        ("tiny.yaml", text("variants:", "levels:"), r"tiny\.yaml: levels: "),
+        ("tiny.yaml", text("size_bytes:", "bytes:"), r"tiny\.yaml: variants\.\S+\.bytes: "),
+        ("tiny/age_gender.parquet", half, r"age_gender\.parquet: not a table of answers"),
+        (
+            "tiny/age_gender.parquet",
+            lost_answers,
+            r"age_gender\.parquet: face '\w+' has no answer to \w+: nan",
+        ),
+        ("tiny/age_gender.parquet", Path.unlink, r"age_gender/\w+ has not both facts here and answers in"),
+        ("tiny", shutil.rmtree, r"baselines/tiny: no answers in it; restore it from git"),
+    ],
+)
+def test_a_damaged_baseline_is_told_and_nothing_is_written(outs, name, damage, told):
+    damage(outs.root / "baselines" / name)
+    files = {path: path.read_bytes() for path in outs.root.rglob("*") if path.is_file()}
+    for command in (check, update):
+        with pytest.raises(PocketfaceError, match=told):
+            command(outs.study, outs.root)
+    assert {path: path.read_bytes() for path in outs.root.rglob("*") if path.is_file()} == files
+
+
+def test_a_study_that_answers_what_is_no_number_is_told(outs):
+    lost = lambda t: t.assign(age_pred=t["age_pred"].where(np.arange(len(t)) > 0))  # noqa: E731
+    path = outs.root / "evaluation/age_gender/int8/predictions.parquet"
+    lost(pd.read_parquet(path)).to_parquet(path, index=False)
+    for command in (check, update):
+        with pytest.raises(
+            PocketfaceError, match=r"evaluation/age_gender/int8: face \S+ has no answer to age"
+        ):
+            command(outs.study, outs.root)
 
 
 def table(n: int = 300, wrong: int = 30) -> pd.DataFrame:
@@ -268,10 +347,13 @@ def test_tables_of_any_origin_are_compared(tmp_path, suffix):
     assert check_tables(was, written("same", table())).passed
     worse = check_tables(was, written("worse", table(wrong=45)))
     assert {"moved animal", "animal_accuracy"} <= rules_of(worse.wrong)
-    assert "animal_accuracy 0.85, was 0.9 on 300 faces" in worse.text()
+    assert "animal_accuracy 0.85, was 0.9 on 300 faces: worse; a loss of 0.005 is none" in worse.text()
     for damage, told in (
         (table().drop(columns="truth"), "has no column 'truth'; it needs face, head, truth, answer"),
         (table().assign(answer=None), "has no answer to animal"),
+        (table().assign(answer="nan"), "has no answer to animal"),
+        (table().assign(answer=np.inf), "has no answer to animal: inf"),
+        (table().assign(answer="emu"), "answers 'emu', a class that the baseline does not know"),
         (table().assign(face=1), "answers animal twice"),
         (table().assign(face=range(1000, 1300)), "are they of the same faces?"),
     ):
@@ -348,7 +430,9 @@ def test_other_faces_and_new_classes_cannot_be_compared_but_accepted(outs):
         )
     with pytest.raises(Incomparable, match="are they of the same faces"):
         check(outs.study, outs.root)
-    assert update(outs.study, outs.root) is None
+    told: list[str] = []
+    assert update(outs.study, outs.root, told.append).passed
+    assert "are they of the same faces" in told[0]
     assert check(outs.study, outs.root).passed
 
 
@@ -363,11 +447,13 @@ def test_names_of_pictures_do_not_leave_and_bytes_repeat(outs):
     "path", sorted(Path(__file__).parents[2].glob("baselines/*.yaml")), ids=lambda p: p.stem
 )
 def test_every_baseline_of_the_repository_is_read_or_says_that_it_is_earlier(path):
-    rules = Rules.read(path.stem, path.parents[1])
     try:
-        assert Baseline.read(path.stem, path.parents[1]).variants
+        baseline = Baseline.read(path.stem, path.parents[1])
+        assert baseline.variants
+        rules = baseline.rules
     except NoBaseline as earlier:
         assert f"{path.name}: a baseline of an earlier release, without answers" in str(earlier)
+        rules = earlier.rules
     told = yaml.safe_load(path.read_text())["rules"]
     limits = {
         name for name, rule in told.items() if isinstance(rule, dict) and {"floor", "ceiling"} & rule.keys()

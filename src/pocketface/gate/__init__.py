@@ -2,12 +2,13 @@
 
     verdict = check(study, root)               # baselines/STUDY.yaml and baselines/STUDY/MODEL.parquet
     verdict.passed, verdict.text(), verdict.markdown(), verdict.junit()
-    update(study, root)                        # takes the answers of now over; returns what it accepts
+    update(study, root, print)                 # says what it accepts, and takes the answers of now over
 
 `answers` reads what variants answered, `baseline` keeps it, `compare` applies the rules, `verdict` says what
 was found.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 from pocketface.gate import answers
@@ -28,14 +29,16 @@ def check(study: Study, root: Path = Path()) -> Verdict:
         PocketfaceError: nothing was measured, or that or the baseline is damaged.
     """
     was = Baseline.read(study.study, root)
-    now = Baseline.of_outs(study, root, was.rules)
+    return _compared(study, was, Baseline.of_outs(study, root, was.rules))
+
+
+def _compared(study: Study, was: Baseline, now: Baseline) -> Verdict:
     path = baseline_path(study.study)
     try:
-        findings = tuple(compare(was, now, frozenset(study.fetched)))
+        return Verdict(study.study, tuple(compare(was, now, frozenset(study.fetched))), str(path))
     except Incomparable as error:
         told = f"what was measured {error}; if that is meant: `pocketface check --update`"
         raise Incomparable(f"{path}: {told}") from None
-    return Verdict(study.study, findings, str(path))
 
 
 def check_tables(baseline: Path, now: Path, rules: Rules | None = None) -> Verdict:
@@ -51,20 +54,30 @@ def check_tables(baseline: Path, now: Path, rules: Rules | None = None) -> Verdi
         raise Incomparable(f"{now}: {error} ({baseline})") from None
 
 
-def update(study: Study, root: Path = Path()) -> Verdict | None:
+def update(study: Study, root: Path = Path(), tell: Callable[[str], None] = print) -> Verdict:
     """Takes the answers of now over into the baseline; its rules stay, or start with the defaults.
 
+    Args:
+        tell: is told what is accepted, in the words of `check`, before anything is written.
+
     Returns:
-        What it accepts: the findings against the earlier baseline; None where there was none that can be
-            compared with.
+        The findings against the new baseline: it does not accept what breaks a limit.
 
     Raises:
-        PocketfaceError: nothing was measured, or the rules are damaged.
+        PocketfaceError: nothing was measured, or the earlier baseline is damaged; then nothing is written.
     """
+    was: Baseline | NoBaseline
     try:
-        verdict: Verdict | None = check(study, root)
-    except (NoBaseline, Incomparable):
-        verdict = None
-    rules = Rules.read(study.study, root)
-    Baseline.of_outs(study, root, rules).write(study.study, root)
-    return verdict
+        was = Baseline.read(study.study, root)
+    except NoBaseline as none:
+        was = none
+    now = Baseline.of_outs(study, root, was.rules)
+    if isinstance(was, NoBaseline):
+        tell(f"{baseline_path(study.study)}: the first with answers, of {len(now.variants)} variants")
+    else:
+        try:
+            tell(_compared(study, was, now).text())
+        except Incomparable as error:
+            tell(str(error))
+    now.write(study.study, root)
+    return _compared(study, now, now)

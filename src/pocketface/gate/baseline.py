@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import pandas as pd
 import yaml
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, ValidationError
 
 from pocketface.cards import VariantCard, read_card
 from pocketface.core import outs, params
@@ -36,10 +36,6 @@ HEADER = """\
 # What `pocketface check` compares study `{study}` with. People write `rules` (docs/gate.md),
 # `pocketface check --update` the rest, and the answers to every face in {study}/.
 """
-
-
-class NoBaseline(PocketfaceError):
-    """A study has none yet."""
 
 
 class Amount(Strict):
@@ -83,24 +79,17 @@ class Rules(Strict):
     ceilings: dict[str, float] = {}
     margins: Margins = Margins()
 
-    @classmethod
-    def read(cls, study: str, root: Path = Path()) -> "Rules":
-        """A study's rules; the defaults where it has no baseline.
 
-        Of a baseline that was written before answers were kept, floors and ceilings are taken over.
-        """
-        path = root / baseline_path(study)
-        if not path.is_file():
-            return cls()
-        told = _told(path)
-        rules = told.get("rules") or {}
-        if "models" in told:
-            limits = {end: {n: r[end] for n, r in rules.items() if end in r} for end in ("floor", "ceiling")}
-            rules = {"floors": limits["floor"], "ceilings": limits["ceiling"]}
-        try:
-            return cls.model_validate(rules)
-        except ValidationError as error:
-            raise PocketfaceError(f"{path}: {params.explained(error, 'rules')}") from None
+class NoBaseline(PocketfaceError):
+    """A study has none yet, or one that was written before answers were kept.
+
+    Attributes:
+        rules: to start with: the defaults, with the floors and ceilings of an earlier one.
+    """
+
+    def __init__(self, told: str, rules: Rules):
+        super().__init__(told)
+        self.rules = rules
 
 
 class Facts(Strict):
@@ -127,7 +116,11 @@ class Facts(Strict):
     latency_ratio: float | None = None
 
 
-_FACTS: TypeAdapter[dict[str, Facts]] = TypeAdapter(dict[str, Facts])
+class _Kept(Strict):
+    """A baseline's file."""
+
+    rules: Rules = Rules()
+    variants: dict[str, Facts] = {}
 
 
 @dataclass(frozen=True)
@@ -170,21 +163,28 @@ class Baseline:
         """
         path = root / baseline_path(study)
         if not path.is_file():
-            raise NoBaseline(f"{path}: no baseline for study {study}; `pocketface check --update` makes one")
-        told = _told(path)
-        if "models" in told and "variants" not in told:
-            raise NoBaseline(
-                f"{path}: a baseline of an earlier release, without answers; "
-                "`pocketface check --update` takes it over"
-            )
+            told = f"{path}: no baseline for study {study}; `pocketface check --update` makes one"
+            raise NoBaseline(told, Rules())
+        found = _told(path)
+        earlier = "models" in found
         try:
-            variants = _FACTS.validate_python(told.get("variants") or {})
+            kept = _Kept.model_validate({"rules": _limits(found.get("rules"))} if earlier else found)
         except ValidationError as error:
-            raise PocketfaceError(f"{path}: {params.explained(error, 'variants')}") from None
-        tables = [answers.read(part) for part in sorted((path.with_suffix("")).glob("*.parquet"))]
+            raise PocketfaceError(f"{path}: {params.explained(error)}") from None
+        if earlier:
+            told = f"{path}: a baseline of an earlier release, without answers"
+            raise NoBaseline(f"{told}; `pocketface check --update` takes it over", kept.rules)
+        tables = [answers.read(part) for part in sorted(path.with_suffix("").glob("*.parquet"))]
         if not tables:
             raise PocketfaceError(f"{path.with_suffix('')}: no answers in it; restore it from git")
-        return cls(Rules.read(study, root), variants, pd.concat(tables, ignore_index=True))
+        table = pd.concat(tables, ignore_index=True)
+        answered = set(table["model"] + "/" + table["level"])
+        if apart := answered ^ {name for name, facts in kept.variants.items() if facts.status == "ok"}:
+            raise PocketfaceError(
+                f"{path}: {min(apart)} has not both facts here and answers in {path.with_suffix('')}; "
+                "restore both from git"
+            )
+        return cls(kept.rules, kept.variants, table)
 
     def write(self, study: str, root: Path = Path()) -> None:
         """Writes the baseline; the text of rules that people wrote stays as it is."""
@@ -214,7 +214,15 @@ def _told(path: Path) -> dict[str, Any]:
             raise ValueError("not a mapping of rules and variants")
     except ValueError as error:
         raise PocketfaceError(f"{path}: not a baseline ({str(error).splitlines()[0]})") from None
-    return told
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def _limits(rules: object) -> dict[str, dict[str, Any]]:
+    """The floors and ceilings among the rules of an earlier release: `METRIC: {tolerance: 1, floor: 0.9}`."""
+    own = [
+        (n, rule) for n, rule in (rules.items() if isinstance(rules, dict) else ()) if isinstance(rule, dict)
+    ]
+    return {f"{end}s": {name: rule[end] for name, rule in own if end in rule} for end in ("floor", "ceiling")}
 
 
 def baseline_path(study: str) -> Path:
