@@ -98,7 +98,7 @@ def test_what_a_study_fetches_is_known(name):
         assert model.weights is not None
         if model.weights.startswith(PREFIX):
             card = published.read(REPOSITORY / model.weights)
-            assert (card.architecture, dict(card.options)) == (model.architecture, model.options)
+            assert card.architecture == model.architecture and model.options in ({}, card.options)
             assert (card.input, list(card.outputs)) == (model.input, model.heads)
         else:
             sources.weight(model.weights)
