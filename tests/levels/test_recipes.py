@@ -3,12 +3,16 @@
 import subprocess
 import sys
 
+import keras
+import numpy as np
 import pytest
 
 from making_levels import SETTINGS
 from pocketface.cards import MODEL_FILE, VariantCard, read_card
 from pocketface.core.files import sha256
 from pocketface.levels import LEVELS, recipes
+from pocketface.levels.converter import to_tflite
+from pocketface.levels.quantizer import quantize
 
 BY_TENSORFLOW = {"float16", "dynamic_int8", "int16x8", "qat_int8"}
 CONVERT = """
@@ -46,3 +50,21 @@ def test_for_answers_is_the_same_recipe_with_other_rounding() -> None:
     asked = []
     recipes.for_answers(lambda source, level, settings: asked.append(settings))(None, None, SETTINGS)
     assert asked == [SETTINGS.model_copy(update={"rounding": "gptq"})]
+
+
+def test_channels_of_zeros_have_a_scale_at_four_bits() -> None:
+    image = keras.Input((8, 8, 3))
+    wide = keras.layers.Conv2D(64, 3, padding="same")(image)
+    model = keras.Model(image, {"answer": keras.layers.DepthwiseConv2D(3)(keras.layers.Conv2D(64, 1)(wide))})
+    for layer in model.layers[1:]:
+        kernel, bias = layer.get_weights()
+        kernel[..., 2, :] = 0  # of a depthwise layer its channel, of the others an input
+        kernel[..., -1] = 0
+        layer.set_weights([kernel, bias])
+    made = quantize(to_tflite(model), LEVELS["int4_weights"])
+    pixels = np.random.default_rng(0).integers(0, 2, (1, 8, 8, 3), np.uint8)
+    scales = [
+        q.scale for t in made.model.subgraphs[0].tensors if (q := t.quantization) and q.scale is not None
+    ]
+    assert len(scales) == 2 and all((np.array(one) > 0).all() for one in scales)
+    assert np.isfinite(made.answers(pixels)["answer"]).all()

@@ -15,9 +15,11 @@ from litert_quantizer.quantizer import AlgorithmName, Quantizer
 
 from pocketface.core.errors import PocketfaceError
 from pocketface.levels import Level
-from pocketface.tflite.file import SMALL, Range, TFLiteFile, kind
+from pocketface.tflite.file import SMALL, Range, TFLiteFile, kind, own, store, values
 
 BITS = {"INT4": 4, "INT8": 8, "INT16": 16}
+TINY = 1e-6
+"""A weight that makes no difference."""
 NAMES = qtyping.TFLOperationName
 
 
@@ -41,7 +43,7 @@ def quantize(
     Raises:
         PocketfaceError: the quantizer cannot make this level of this model.
     """
-    quantizer = Quantizer(float32.content)
+    quantizer = Quantizer((_filled(float32) if level.weights[0] == "INT4" else float32).content)
     quantizer.update_quantization_recipe(
         ".*", NAMES.ALL_SUPPORTED, _config(level, per_channel), _algorithm(level)
     )
@@ -53,13 +55,13 @@ def quantize(
         quantizer.update_quantization_recipe(
             f"^{re.escape(name)};?$", NAMES.ALL_SUPPORTED, algorithm_key=AlgorithmName.NO_QUANTIZE
         )
-    values = {
+    spans = {
         name: {"min": np.array([low], np.float32), "max": np.array([high], np.float32)}
         for name, (low, high) in (ranges or {}).items()
     }
     try:
         with contextlib.redirect_stdout(io.StringIO()):
-            made = quantizer.quantize(values or None, enable_progress_report=False).quantized_model
+            made = quantizer.quantize(spans or None, enable_progress_report=False).quantized_model
     except (ValueError, RuntimeError, KeyError) as error:
         raise PocketfaceError(f"not quantizable to {level.name}: {str(error).splitlines()[0]}") from None
     model = TFLiteFile(bytes(made)).copy()
@@ -99,6 +101,20 @@ def _algorithm(level: Level) -> AlgorithmName:
     if level.weights[0] == "FLOAT16":
         return AlgorithmName.FLOAT_CASTING
     return AlgorithmName.OCTAV if level.weights[0] == "INT4" else AlgorithmName.MIN_MAX_UNIFORM_QUANT
+
+
+def _filled(float32: TFLiteFile) -> TFLiteFile:
+    """The file with `TINY` in the channels whose weights are all 0, for which OCTAV finds a scale of 0."""
+    model = float32.copy()
+    for operator in model.subgraphs[0].operators:
+        name = kind(model, operator)
+        if name in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
+            tensor = own(model, operator, 1)
+            weights = values(model, tensor).copy()
+            channels = np.moveaxis(weights, -1 if name == "DEPTHWISE_CONV_2D" else 0, 0)
+            channels[~channels.reshape(len(channels), -1).any(axis=1)] = TINY
+            store(model, tensor, weights)
+    return TFLiteFile.write(model)
 
 
 def _take_uint8(model: schema.ModelT) -> None:
