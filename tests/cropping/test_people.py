@@ -4,6 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 import drawn_datasets as drawn
+from pocketface.core.errors import PocketfaceError
 from pocketface.cropping.build import build
 from pocketface.cropping.people import LENGTH, persons
 from pocketface.datasets import celeba
@@ -62,3 +63,14 @@ def test_persons_that_the_dataset_names_are_kept(tmp_path):
 def test_without_a_search_there_are_no_points_to_align_by():
     with pytest.raises(ValidationError, match="a face that is found"):
         Dataset(crop=Crop(policy="as_is"), people="dlib")
+
+
+def test_without_a_face_there_is_nobody_to_tell_apart(tmp_path):
+    members = {
+        name: drawn.jpeg(drawn.scene()) if name.endswith(".jpg") else content
+        for name, content in drawn.celeba(2).items()
+    }
+    with pytest.raises(PocketfaceError, match="no face was accepted"):
+        build(
+            "celeba", drawn.make_raw(tmp_path / "files.zip", members), ASKED, tmp_path / "celeba", workers=1
+        )

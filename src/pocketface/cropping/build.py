@@ -134,7 +134,7 @@ def build(
             partial.mkdir()
             _join_faces(shards, accepted, partial / FACES)
             _settle(index, np.load(partial / FACES, mmap_mode="r"), settings)
-            if settings.people and index.get("identity", pd.Series()).isna().all():
+            if settings.people and accepted and index.get("identity", pd.Series()).isna().all():
                 index["identity"] = _persons(index, shards)
             index.to_parquet(partial / INDEX, index=False)
             write_json(partial / CROP, {"dataset": dataset, "crop": settings.crop.model_dump(mode="json")})
