@@ -40,6 +40,8 @@ ENDED = "a stage's command has ended"
 WRITING = "DVC has begun to write `dvc.lock`"
 WRITTEN = "DVC has written `dvc.lock`"
 """The moments."""
+TRIES = 20
+"""Runs, at most, for each kill."""
 LONGEST_DELAY = 0.06
 """Seconds after the moment, at most; half of the kills have none."""
 
@@ -95,21 +97,25 @@ def repository(root: Path) -> Path:
 
 
 def kill_at_stage_ends(root: Path, kills: int, rng: random.Random) -> Iterator[Kill]:
-    """Kills so often, each time in a graph that has changed since, and makes good each time."""
+    """Kills so often, each time in a graph that has changed since, and makes good each time.
+
+    A moment that passes before it is seen is waited for again, in the next graph.
+    """
     import dvc.cli
     import dvc.commands.repro
     import dvc.repo  # noqa: F401
 
     with chdir(root):
-        first = LOCK.read_bytes()
-        for number in range(1, kills + 1):
+        first, killed = LOCK.read_bytes(), 0
+        for number in range(1, TRIES * kills + 1):
             keep()
             if number % 4 < 2:
                 GOOD.unlink()
             write_graph(root, number)
-            before, moment = LOCK.read_bytes(), (ENDED, WRITING, WRITTEN)[number % 3]
+            before, moment = LOCK.read_bytes(), (ENDED, WRITING, WRITTEN)[killed % 3]
             sent, writers = rng.choice((signal.SIGKILL, signal.SIGTERM)), 1 + number % 2
-            _run_and_kill(number, moment, sent, writers, rng)
+            if not _run_and_kill(number, moment, sent, writers, rng):
+                continue
             left, users_damaged = LOCK.read_bytes(), not _is_json(_text(USERS))
             _forked(heal).join()
             taken_back = LOCK.read_bytes() != left
@@ -118,10 +124,14 @@ def kill_at_stage_ends(root: Path, kills: int, rng: random.Random) -> Iterator[K
             lock, outs = _expected(first, number), {Path(name).read_text() for name in STAGES}
             good = not again.exitcode and LOCK.read_bytes() == lock and outs == {f"{number:06}\n"}
             yield Kill(moment, sent, writers, _state(left, before), taken_back, users_damaged, good)
+            killed += 1
+            if killed == kills:
+                return
+        raise AssertionError(f"{killed} of {kills} kills in {number} runs: their moments pass unseen")
 
 
-def _run_and_kill(number: int, moment: str, sent: signal.Signals, writers: int, rng: random.Random) -> None:
-    """Starts DVC, in a group of processes, and ends the group at the moment."""
+def _run_and_kill(number: int, moment: str, sent: signal.Signals, writers: int, rng: random.Random) -> bool:
+    """Starts DVC, in a group of processes, and ends the group at the moment; whether that was seen."""
     whole, before = LOCK.stat().st_size, LOCK.stat().st_mtime_ns
     running: list[BaseProcess] = []
     for targets in [[]] if writers == 1 else [["--single-item", name] for name in STAGES]:
@@ -137,10 +147,11 @@ def _run_and_kill(number: int, moment: str, sent: signal.Signals, writers: int, 
             time.sleep(rng.choice((0.0, rng.uniform(0, LONGEST_DELAY))))
             break
     else:
-        raise AssertionError(f"it ended before the moment that {moment}")
+        return False
     os.killpg(running[0].pid, sent)
     for process in running:
         process.join()
+    return True
 
 
 def _forked(function: Callable[..., object], *arguments: str, group: int | None = None) -> BaseProcess:
