@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy import special
 
 from pocketface.evaluation.looks import NAMES, shift
 from pocketface.gate.answers import paired
@@ -340,7 +340,7 @@ def _lost(
     told = f"{label} {values[1]:.4g}, was {values[0]:.4g} on {len(faces)} faces"
     lost, error = errors[1] - errors[0], ERROR / tests
     if trained:
-        chance = norm.isf(error) * float(np.linalg.norm([_standard(one) for one in errors]))
+        chance = -special.ndtri(error) * float(np.linalg.norm([_standard(one) for one in errors]))
         allowed = getattr(rules.retrained, quantity.unit) + chance
         beyond = float(lost.mean()) - allowed
         return beyond <= 0, beyond, f"{told}; a training may lose {allowed:.3g}"
@@ -352,19 +352,19 @@ def _lost(
 
 def _p_value(lost: np.ndarray) -> float:
     """Of no loss on the mean."""
-    return float(2 * norm.sf(abs(lost.mean()) / max(_standard(lost), 1e-12)))
+    return float(2 * special.ndtr(-abs(lost.mean()) / max(_standard(lost), 1e-12)))
 
 
 def _verdict(lost: np.ndarray, p: float, margin: float) -> str:
     """One of the four verdicts of `pocketface.metrics.confidence`."""
-    mean, reach = float(lost.mean()), norm.isf(LEVEL) * _standard(lost)
+    mean, reach = float(lost.mean()), -special.ndtri(LEVEL) * _standard(lost)
     sure = abs(mean) + reach < margin
     return Change(mean, mean - reach, mean + reach, p, loss=mean, equivalent=sure).verdict
 
 
 def _lower(lost: np.ndarray, error: float = ERROR) -> float:
     """The least mean that the faces allow."""
-    return float(lost.mean() - norm.isf(error) * _standard(lost))
+    return float(lost.mean() + special.ndtri(error) * _standard(lost))
 
 
 def _standard(values: np.ndarray) -> float:
