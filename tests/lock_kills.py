@@ -97,7 +97,8 @@ def repository(root: Path) -> Path:
 
 
 def kill_at_stage_ends(root: Path, kills: int, rng: random.Random) -> Iterator[Kill]:
-    """Kills so often, each time in a graph that has changed since, and makes good each time.
+    """Kills so often, each time in a graph that has changed since, and makes good each time; and on until one
+    kill has left an empty file.
 
     A moment that passes before it is seen is waited for again, in the next graph.
     """
@@ -106,7 +107,7 @@ def kill_at_stage_ends(root: Path, kills: int, rng: random.Random) -> Iterator[K
     import dvc.repo  # noqa: F401
 
     with chdir(root):
-        first, killed = LOCK.read_bytes(), 0
+        first, killed, emptied = LOCK.read_bytes(), 0, False
         for number in range(1, TRIES * kills + 1):
             keep()
             if number % 4 < 2:
@@ -124,10 +125,10 @@ def kill_at_stage_ends(root: Path, kills: int, rng: random.Random) -> Iterator[K
             lock, outs = _expected(first, number), {Path(name).read_text() for name in STAGES}
             good = not again.exitcode and LOCK.read_bytes() == lock and outs == {f"{number:06}\n"}
             yield Kill(moment, sent, writers, _state(left, before), taken_back, users_damaged, good)
-            killed += 1
-            if killed == kills:
+            killed, emptied = killed + 1, emptied or not left
+            if killed >= kills and emptied:
                 return
-        raise AssertionError(f"{killed} of {kills} kills in {number} runs: their moments pass unseen")
+        raise AssertionError(f"{killed} of {kills} kills seen in {number} runs; an empty file: {emptied}")
 
 
 def _run_and_kill(number: int, moment: str, sent: signal.Signals, writers: int, rng: random.Random) -> bool:

@@ -101,6 +101,5 @@ def test_a_list_of_users_that_another_dvc_is_writing_is_not_touched(root):
 @pytest.mark.parametrize("kills", [3, pytest.param(200, marks=pytest.mark.slow)])
 def test_a_kill_around_a_stages_end_is_made_good(root, kills):
     ended = list(kill_at_stage_ends(root, kills, random.Random(1)))
-    assert len(ended) == kills and all(kill.good for kill in ended), ended
-    taken_back = any(kill.lock == "empty" and kill.taken_back for kill in ended)
-    assert taken_back or kills < 200, "no kill left an empty file"
+    assert len(ended) >= kills and all(kill.good for kill in ended), ended
+    assert any(kill.lock == "empty" and kill.taken_back for kill in ended), "no kill left an empty file"

@@ -86,6 +86,8 @@ def check_that_it_answers_as_before(card, model, path):
     if (out / MODEL_FILE).exists():
         actual = TFLiteFile.read(out / MODEL_FILE).answers(pixels)
     else:
+        if path.suffix != ".onnx":  # where batch normalisations are constants
+            assert brought.parameters == model.count_params()
         actual = load(brought, out).predict(pixels.astype(np.float32), verbose=0)
     for head in card.outputs:
         np.testing.assert_allclose(actual[head], expected[head], atol=1e-4)
