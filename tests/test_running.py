@@ -204,11 +204,7 @@ def test_sigterm_ends_all_and_leaves_nothing(graph):
 
 def test_all_ends_with_a_leader_that_is_killed_and_the_next_run_tidies_up(graph):
     process = start_sleeping(graph)
-    for _ in range(100):  # what these ask, git above all, lives for a moment
-        if len(found := living(process.pid)) == 4:
-            break
-        time.sleep(0.05)
-    assert len(found) == 4, "the leader, DVC, the client and the stage"
+    assert len(living(process.pid)) >= 4, "the leader, DVC, perhaps a shell of it, the client, and the stage"
     process.kill()
     process.communicate()
     for _ in range(100):
