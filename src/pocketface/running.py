@@ -38,7 +38,7 @@ from pocketface import lockfile
 from pocketface.core import outs
 from pocketface.core.errors import EXIT_INTERRUPTED, PocketfaceError
 from pocketface.core.files import remove
-from pocketface.core.processes import LOOK_SECONDS, alive, end_with
+from pocketface.core.processes import alive, end_with
 from pocketface.study import Study
 
 PRELOADED = (
@@ -80,23 +80,20 @@ sys.exit(main())
 """DVC with its warnings and errors, but without a word on what it does; Ctrl-C is for `warm` to act on."""
 
 CLIENT_CODE = f"""\
-import json, os, select, socket, sys
+import json, os, socket, sys
 folder, interpreter, arguments = sys.argv[1], sys.argv[2], sys.argv[3:]
 if not (arguments and os.path.dirname(arguments[0]) == {STAGES!r}):
     os.execv(interpreter, [interpreter, *arguments])
-parent, request = os.getppid(), json.dumps([arguments, os.getcwd(), dict(os.environ)])
+request = json.dumps([arguments, os.getcwd(), dict(os.environ)])
 server = socket.socket(socket.AF_UNIX)
 os.chdir(folder)  # a socket's path may have about a hundred bytes
 server.connect({SOCKET!r})
 socket.send_fds(server, [b"\\n"], [0, 1, 2])
 server.sendall(request.encode() + b"\\n")
-while not select.select([server], [], [], {LOOK_SECONDS})[0]:
-    if os.getppid() != parent:
-        sys.exit(1)
 status = server.recv(1)
 sys.exit(status[0] if status else 1)
 """
-"""Ends with DVC, or when its stage has ended."""
+"""Ends with its stage."""
 
 
 def run(study: Study, targets: Sequence[str] = (), jobs: int = 2) -> int:
@@ -182,7 +179,8 @@ def warm(commands: Sequence[Sequence[str]], started: float | None = None) -> int
             finally:
                 for command in running:
                     command.terminate()
-                    command.wait()  # their clients end, and so the stages; the server waits for these
+                    command.wait()
+                stages.end()
         return max((command.returncode for command in running), default=0)
 
 
@@ -230,6 +228,11 @@ if FORKS:
             command.chmod(0o700)
             with chdir(folder):  # a socket's path may have about a hundred bytes
                 super().__init__(SOCKET, _Stage)
+
+        def end(self) -> None:
+            """Ends the stages that outlive their DVC, and so their clients, which DVC's shell may keep."""
+            for process in self.active_children or ():
+                os.kill(process, signal.SIGTERM)
 
 
 class _Stage(socketserver.BaseRequestHandler):
