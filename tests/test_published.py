@@ -27,6 +27,17 @@ def outs(tmp_path: Path) -> Outs:
     return write_publishable(tmp_path)
 
 
+def test_an_age_has_errors_by_band_where_they_were_published() -> None:
+    variant = published.folder() / "age_gender/int8"
+    errors = published.age_errors(variant)
+    assert [start for start, _ in errors] == sorted({start for start, _ in errors})
+    assert dict(errors)[0] < dict(errors)[70]
+    assert published.age_errors(variant.parents[1] / "expression/int8") == []
+    assert (
+        published.age_errors(variant.parent) == [] == published.age_errors(Path("variants/age_gender/int8"))
+    )
+
+
 def test_a_published_folder_says_what_it_is_and_how_to_rebuild_it(outs: Outs) -> None:
     folder = outs.root / "weights/pocket"
     sources = {"utkface": "UTKFace, no home page: research"}

@@ -13,6 +13,7 @@ from pocketface.cards import CARD, MODEL_FILE, ModelCard, read_card
 from pocketface.core import outs
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import sha256
+from pocketface.core.labels import AGE_BANDS, BAND_STARTS
 from pocketface.core.settings import Name, Sha256, Strict
 
 PREFIX = f"{outs.WEIGHTS}/"
@@ -143,6 +144,26 @@ def model_card(path: Path) -> ModelCard:
 def read(path: Path) -> PublishedCard:
     """The card of a published folder; anything else is a `PocketfaceError`."""
     return read_card(path, PublishedCard)
+
+
+def age_errors(variant: Path) -> list[tuple[int, float]]:
+    """How far an age that a published variant answers may be off: `(from years on, mean error in years)`,
+    rising.
+
+    Measured on the faces of each band of ages; empty for a variant that is not published or answers no age.
+    """
+    try:
+        level = read(variant.parent).levels.get(variant.name)
+    except PocketfaceError:
+        return []
+    groups = level.groups.values() if level else []
+    bands = [found.get("age_band", {}) for found in groups]
+    return [
+        (start, found[band]["age_mae"])
+        for found in bands
+        for start, band in zip(BAND_STARTS, AGE_BANDS, strict=True)
+        if "age_mae" in found.get(band, {})
+    ]
 
 
 def check(path: Path, card: PublishedCard) -> None:

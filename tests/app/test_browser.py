@@ -3,6 +3,7 @@
 The page's kernels are LiteRT.js's (WASM, XNNPACK), Python's are `KERNELS` of `pocketface.tflite.run`.
 """
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from finder import Finder
 from visit import DESK, PHONE, opened, visit
 
 import drawn_datasets as drawn
+from pocketface import published
 from pocketface.app import site
 from pocketface.app.serve import server
 from pocketface.cropping.crop import cut_face
@@ -349,7 +351,11 @@ def test_a_task_has_one_answer_and_others_are_second_opinions(out_of_the_box):
 def test_answers_are_words_and_an_age_has_its_error(out_of_the_box):
     assert "No_Beard" not in out_of_the_box["told"]
     assert "beard" in out_of_the_box["told"]
-    assert all(" ± 5 years" in line for line in out_of_the_box["sample"]["lines"])
+    found = [re.match(r"\d(\d+) ± (\d+) years", line) for line in out_of_the_box["sample"]["lines"]]
+    errors = published.age_errors(published.folder() / "age_gender/int8")
+    for age, error in (map(int, said.groups()) for said in found):
+        near = (age - 0.5, age + 0.5)  # of which the age is printed as a whole number
+        assert error in [round([years for start, years in errors if start <= one][-1]) for one in near]
 
 
 def test_cards_are_folded_and_labels_lie_apart(out_of_the_box):

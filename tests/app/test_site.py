@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from fake_outs import FAILED, LEVELS, REASON, STUDY, model_card, write_outs
+from pocketface import published
 from pocketface.app import site
 from pocketface.app.site import INDEX
 from pocketface.cards import MODEL_FILE, Port, VariantCard, read_card, write_card
@@ -142,15 +143,17 @@ def test_the_published_models_come_first_and_a_studys_are_told_apart(made, tmp_p
 
 def test_an_age_comes_with_the_error_that_was_measured(made, tmp_path, monkeypatch):
     told = site.write(tmp_path / "out", site.models(), made[1])
-    errors = {row["model"]: row["errors"] for row in told if row["from"] == site.PUBLISHED}
-    assert errors["age_gender"]["age"] == pytest.approx(4.6, abs=0.2)
-    assert errors["expression"] == {}
+    errors = {row["model"]: row["age_errors"] for row in told if row["from"] == site.PUBLISHED}
+    measured = published.read(published.folder() / "age_gender").levels["int8"].groups["utkface"]["age_band"]
+    assert errors["age_gender"][0] == (0, measured["0-2"]["age_mae"])
+    assert errors["age_gender"][-1] == (70, measured["more than 70"]["age_mae"])
+    assert errors["expression"] == []
     monkeypatch.chdir(tmp_path)
     report = tmp_path / "reports/tiny/metrics.json"
     report.parent.mkdir(parents=True, exist_ok=True)
     report.write_text(json.dumps({"age_gender": {"float32": {"n": 3, "utkface.age_mae": 7.5}}}))
     told = site.write(tmp_path / "other", *made)
-    assert [row["errors"] for row in told if row["errors"]] == [{"age": 7.5}]
+    assert [row["age_errors"] for row in told if row["age_errors"]] == [[(0, 7.5)]]
 
 
 def test_every_module_that_the_page_imports_is_there():

@@ -15,6 +15,7 @@ FACE = {"box": [20, 10, 80, 70], "age": 33.6, "gender": "female", "gender_probab
 
 def test_a_face_in_words() -> None:
     assert described(FACE) == ["age 34", "gender female 98%"]
+    assert described(FACE | {"age_error": 4.79}) == ["age 34 ± 5", "gender female 98%"]
 
 
 def test_an_attribute_is_a_word_and_a_second_opinion_is_not_told_here() -> None:

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,19 @@ def test_the_finder_that_is_named_finds_the_faces(colour_model, tmp_path):
         (row,) = predict.predict([open_variant(colour_model)], [tmp_path / "a.png"], **asked)
         expected = [list(face.box) for face in detect(picture, finder, upsample=1)]
         assert [face["box"] for face in row["faces"]] == expected != []
+
+
+def test_an_age_has_the_error_of_its_band(colour_model, tmp_path):
+    (tmp_path / "a.png").write_bytes(png(drawn.scene(drawn.people(1)[0])))
+    plain = open_variant(colour_model)
+    (before,) = predict.predict([plain], [tmp_path / "a.png"])
+    age = before["faces"][0]["age"]
+    bands = [(0, 1.0), (int(age), 2.0), (int(age) + 1, 3.0)]
+    measured = replace(plain, age_errors=bands)
+    (row,) = predict.predict([measured, measured], [tmp_path / "a.png"])
+    (face,) = row["faces"]
+    assert "age_error" not in before["faces"][0]
+    assert face["age_error"] == 2.0 == face["second_opinions"][0]["age_error"]
 
 
 def test_what_starts_slowly_is_not_imported():

@@ -92,11 +92,7 @@ def write(folder: Path, variants: Mapping[str, Sequence[Path]], runtime: Path) -
         shutil.copytree(runtime, partial / "litert")
         (partial / ".nojekyll").touch()  # GitHub Pages then serves the files as they are
         (partial / "sample.jpg").write_bytes(_sample())
-        rows = [
-            _row(partial / "bundle", place, path, errors)
-            for place, paths in variants.items()
-            for path, errors in _with_errors(place, paths)
-        ]
+        rows = [_row(partial / "bundle", place, path) for place, paths in variants.items() for path in paths]
         index = {
             "detector": {"file": _copied(partial / "bundle", DETECTOR, "models/detector")},
             "alignment": json.loads(ALIGNMENT.read_text(encoding="utf-8")),
@@ -135,25 +131,22 @@ def _write_worker(site: Path) -> None:
     (site / "sw.js").write_text(worker, encoding="utf-8")
 
 
-def _with_errors(place: str, paths: Sequence[Path]) -> list[tuple[Path, dict[str, float]]]:
-    """With each variant the mean error of its age in years, where it was measured."""
+def _age_errors(place: str, variant: Path) -> list[tuple[int, float]]:
+    """As `published.age_errors`; of a study's variant, one mean error for all ages."""
     if place == PUBLISHED:
-        cards = [published.read(path.parent).levels[path.name].metrics for path in paths]
-        measured = [{f"{d}.{m}": v for d, of in card.items() for m, v in of.items()} for card in cards]
-    else:
-        report = outs.REPORTS / place.removeprefix("study ") / "metrics.json"
-        told = parse_json(read_text(report)) if report.is_file() else {}
-        measured = [told.get(path.parent.name, {}).get(path.name, {}) for path in paths]
-    ages = [[value for name, value in of.items() if name.endswith(".age_mae")] for of in measured]
-    return [(path, {"age": found[0]} if found else {}) for path, found in zip(paths, ages, strict=True)]
+        return published.age_errors(variant)
+    report = outs.REPORTS / place.removeprefix("study ") / "metrics.json"
+    told = parse_json(read_text(report)) if report.is_file() else {}
+    measured = told.get(variant.parent.name, {}).get(variant.name, {})
+    return [(0, value) for name, value in measured.items() if name.endswith(".age_mae")][:1]
 
 
-def _row(bundle: Path, place: str, variant: Path, errors: Mapping[str, float]) -> dict[str, Any]:
+def _row(bundle: Path, place: str, variant: Path) -> dict[str, Any]:
     """What the page is told of a variant, whose files are copied if it can run it."""
     card = read_card(variant, VariantCard)
     wanted = {"level", "dataset", "licence", "outputs", "parameters", "macs", "size_bytes", "ports"}
     row = card.model_dump(mode="json", include=wanted)
-    row |= {"model": variant.parent.name, "from": place, "errors": dict(errors)}
+    row |= {"model": variant.parent.name, "from": place, "age_errors": _age_errors(place, variant)}
     reason = _hindrance(card)
     return row | ({"reason": reason} if reason else _files(bundle, variant, card))
 

@@ -28,15 +28,16 @@ NARROWEST = 24
 
 
 def described(face: dict[str, Any]) -> list[str]:
-    """What there is to say of a face, a task each: `age 34`, `gender female 98%`, `beard: yes 80%`."""
+    """What there is to say of a face, a task each: `age 34 ± 5`, `gender female 98%`, `beard: yes 80%`."""
     said = []
     for head, answer in face.items():
         if isinstance(answer, str) and f"{head}_probability" in face:
             task, word = in_words(head, answer)
             told = f"{task}: {word}" if word in NO_YES else f"{task} {word}"
             said.append(f"{told} {face[f'{head}_probability']:.0%}")
-        elif isinstance(answer, float) and not head.endswith("_probability"):
-            said.append(f"{head} {answer:.0f}")
+        elif isinstance(answer, float) and not head.endswith(("_probability", "_error")):
+            error = f" ± {face[f'{head}_error']:.0f}" if f"{head}_error" in face else ""
+            said.append(f"{head} {answer:.0f}{error}")
     return said
 
 
@@ -56,6 +57,7 @@ def draw(picture: np.ndarray, faces: Sequence[dict[str, Any]], reduction: int = 
     numbers = [f"{i}  " if len(faces) > 1 else "" for i, _ in enumerate(faces, 1)]
     characters = max(NARROWEST, 10 * width // _width("0123456789", line))
     told = [number + ", ".join(described(face)) for number, face in zip(numbers, faces, strict=True)]
+    told = [text.replace("±", "+/-") for text in told]  # OpenCV's letters are ASCII
     lines = [part for text in told for part in textwrap.wrap(text, characters, subsequent_indent="   ")]
     widest = max((_width(text, line) + line for text in lines), default=0)
     drawn = np.full(

@@ -70,7 +70,8 @@ def predict(
     Yields:
         Per file `path`, `status` (`ok`, or one of `pocketface.evaluation.face_search.REASONS`) and `faces`,
         largest first: `box` [left, top, right, bottom] in the file's own pixels, turned upright, and per
-        head its answer, and for classes `HEAD_probability`, the share given to that answer. Where several
+        head its answer; for classes `HEAD_probability`, the share given to that answer, and with an age
+        `age_error`, the mean error in years at such ages, where it is known. Where several
         models answer a head, the first one's is the answer; `second_opinions` then has an entry per other
         one, `model` and its answers. Of a picture that could not be read `detail` says what was found, and
         the remedy.
@@ -89,10 +90,14 @@ def predict(
 
 
 def _add(face: dict[str, Any], model: str, answers: dict[str, Any], second: set[str]) -> None:
-    others = {name: told for name, told in answers.items() if name.removesuffix("_probability") in second}
+    others = {name: told for name, told in answers.items() if _head(name) in second}
     face |= {name: told for name, told in answers.items() if name not in others}
     if others:
         face.setdefault("second_opinions", []).append({"model": model} | others)
+
+
+def _head(name: str) -> str:
+    return name.removesuffix("_probability").removesuffix("_error")
 
 
 def _answers(variant: Variant, pixels: Any) -> dict[str, Any]:
@@ -103,6 +108,9 @@ def _answers(variant: Variant, pixels: Any) -> dict[str, Any]:
         answer = answers[f"{head}_pred"][0]
         if meaning.kind == "number":
             face[head] = float(answer)
+            errors = [error for start, error in variant.age_errors if start <= answer]
+            if head == "age" and errors:
+                face["age_error"] = errors[-1]
         else:
             face[head] = answer
             face[f"{head}_probability"] = float(answers[f"{head}_prob_{answer}"][0])

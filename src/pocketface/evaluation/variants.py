@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pocketface import published
 from pocketface.cards import CARD, MODEL_FILE, VariantCard, read_card
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.labels import EXPRESSIONS, GENDERS, Output
@@ -45,6 +46,7 @@ class Variant:
         outputs: head -> meaning.
         runner: gives the raw outputs.
         unchecked: whether the meaning is only assumed, from the names of the outputs.
+        age_errors: how far an age may be off, see `published.age_errors`.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Variant:
     outputs: dict[str, Output]
     runner: Runner
     unchecked: bool = False
+    age_errors: Sequence[tuple[int, float]] = ()
 
     def decode(self, outputs: dict[str, np.ndarray]) -> "pd.DataFrame":
         """What `columns` gives, as a table."""
@@ -91,7 +94,8 @@ def open_variant(path: Path, threads: int = 1) -> Variant:
     if card is None:
         return _without_card(Runner(tried(file), threads))
     runner = meaning.opened(file, card, threads)
-    return Variant(f"{card.model}/{card.level}", card.crop, card.input, card.outputs, runner)
+    name, errors = f"{card.model}/{card.level}", published.age_errors(path)
+    return Variant(name, card.crop, card.input, card.outputs, runner, age_errors=errors)
 
 
 def open_variants(paths: Sequence[Path], threads: int = 1) -> list[Variant]:

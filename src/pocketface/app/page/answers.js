@@ -10,7 +10,8 @@ export function answersOf(variant, outputs) {
     const told = { head, task: taskOf(head), kind };
     if (kind === "number") {
       const value = head === "age" ? Math.min(Math.max(values[0], AGES[0]), AGES[1]) : values[0];
-      return { ...told, value, unit: unit ?? "", error: variant.errors?.[head] };
+      const error = head === "age" ? variant.age_errors?.findLast(([from]) => from <= value)?.[1] : undefined;
+      return { ...told, value, unit: unit ?? "", error };
     }
     const best = values.indexOf(Math.max(...values));
     return { ...told, label: labels[best], probabilities: labels.map((label, i) => [label, values[i]]) };
