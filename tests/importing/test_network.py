@@ -12,6 +12,7 @@ from pathlib import Path
 import h5py
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 from onnx import TensorProto, helper, numpy_helper
@@ -20,13 +21,21 @@ from own_models import SIDE, onnx_file
 from pocketface import published
 from pocketface.cards import MODEL_FILE
 from pocketface.core.errors import PocketfaceError
+from pocketface.core.labels import EXPRESSIONS, GENDERS
+from pocketface.faces.settings import Crop
+from pocketface.faces.view import views
 from pocketface.importing import network, own
+from pocketface.levels import LEVELS, ranges
 from pocketface.levels.converter import to_tflite
+from pocketface.levels.quantizer import quantize
+from pocketface.synthetic.conditions import encode
+from pocketface.synthetic.decoder import Decoder
 from pocketface.tflite.file import TFLiteFile
 from pocketface.training.fit import load
 from pocketface.training.settings import Model
 
 REPOSITORY = Path(__file__).parents[2]
+FACES = 200
 WRITERS = {
     "mine.keras": lambda model, path: model.save(path),
     "mine.h5": lambda model, path: model.save(path),
@@ -45,9 +54,11 @@ model.export(sys.argv[2], format="onnx", verbose=False, input_signature=[picture
 
 @pytest.fixture(scope="module", params=["facenet", "expression_compact"])
 def ours(request):
+    """A published model, faces, and what its int8 file answers."""
     folder = REPOSITORY / "weights" / request.param
     card = published.read(folder)
-    return card, load(card, folder)
+    model, faces = load(card, folder), synthetic_faces(FACES, card.input)
+    return card, model, faces, int8(to_tflite(model), faces).answers(faces)
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -69,7 +80,7 @@ def test_what_is_exported_to_onnx_answers_as_before(ours, tmp_path):
     check_that_it_answers_as_before(*ours, tmp_path / "mine.onnx")
 
 
-def check_that_it_answers_as_before(card, model, path):
+def check_that_it_answers_as_before(card, model, faces, as_int8, path):
     """A file of a published model, brought back."""
     read = network.read(path)
     names = dict(zip(card.outputs, read.outputs, strict=True))
@@ -84,13 +95,33 @@ def check_that_it_answers_as_before(card, model, path):
     pixels = np.random.default_rng(0).integers(0, 256, (8, *model.input_shape[1:]), np.uint8)
     expected = model.predict(pixels.astype(np.float32), verbose=0)
     if (out / MODEL_FILE).exists():
-        actual = TFLiteFile.read(out / MODEL_FILE).answers(pixels)
+        float32 = TFLiteFile.read(out / MODEL_FILE)
+        actual = float32.answers(pixels)
     else:
         if path.suffix != ".onnx":  # where batch normalisations are constants
             assert brought.parameters == model.count_params()
-        actual = load(brought, out).predict(pixels.astype(np.float32), verbose=0)
+        again = load(brought, out)
+        float32, actual = to_tflite(again), again.predict(pixels.astype(np.float32), verbose=0)
+    theirs = int8(float32, faces).answers(faces)
     for head in card.outputs:
         np.testing.assert_allclose(actual[head], expected[head], atol=1e-4)
+        assert (theirs[head].argmax(1) == as_int8[head].argmax(1)).mean() >= 0.995
+
+
+def int8(float32, faces):
+    """A file at int8, calibrated on a quarter of the faces."""
+    level = LEVELS["int8"]
+    return quantize(float32, level, ranges.measure(float32, faces[::4]), per_channel=True)
+
+
+def synthetic_faces(n, seen):
+    """`[N, size, size, channels]` as a model sees them."""
+    random = np.random.default_rng(0)
+    decoder = Decoder(published.folder() / "faces-generator")
+    ages, genders, looks = random.integers(1, 90, n), random.choice(GENDERS, n), random.choice(EXPRESSIONS, n)
+    people = pd.DataFrame({"age": ages, "gender": genders, "expression": looks})
+    drawn = decoder(random.standard_normal((n, decoder.latent)), encode(people))
+    return views(drawn, Crop(geometry="chip", margin=seen.margin), seen)
 
 
 def around(layer: keras.Layer) -> keras.Model:
