@@ -4,7 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from fake_outs import STUDY, write_outs
-from pocketface.choosing.answer import lines
+from pocketface.choosing.answer import advice, lines
 from pocketface.choosing.limits import limits_of
 from pocketface.choosing.rule import choose, pick, tasks
 from pocketface.choosing.settings import Champion
@@ -130,10 +130,20 @@ def test_the_answer_says_what_to_take_why_and_what_the_smallest_costs(outs):
     assert tasks(results) == ["age", "gender", "expression"]
     told = lines(choose(results, "age", ANY))
     assert told[0].startswith("age: take age_gender/") and "on 240 faces of utkface" in told[0]
-    assert any(line.strip().startswith("smallest: age_gender/int8, 331 kB: +") for line in told)
+    assert any(line.strip().startswith("smallest: age_gender/int8, 331 kB: age MAE (years) +") for line in told)
     assert lines(choose(results, "age", Champion(max_size_mb=0.01))) == [
         "age: no variant keeps within the limits"
     ]
+
+
+def test_the_advice_on_a_model_names_the_smallest_with_all_that_it_costs(outs):
+    results = Table.load(outs.root)
+    told = advice(pick(results, "age_gender", ANY))
+    assert told.startswith("Take `") and "Smallest: `int8`, 331 kB: age MAE (years) +" in told
+    assert "; gender accuracy (%) " in told
+    assert (
+        advice(pick(results, "age_gender", Champion(max_size_mb=0.01))) == "No level keeps within the limits."
+    )
 
 
 def test_another_metric_may_be_asked_for(outs):

@@ -4,6 +4,8 @@ considered.
 print_choice(choice, console)
 """
 
+from collections.abc import Sequence
+
 from rich import box
 from rich.console import Console
 from rich.markup import escape
@@ -37,11 +39,25 @@ def lines(choice: Choice) -> list[str]:
     pick, row = choice.picks[0], take.row(choice.task)
     said = [f"{choice.task}: take {take.name}{_facts(row, take)}", f"  {pick.why}"]
     if pick.smallest and pick.smallest is not take:
-        cost = _against(pick.smallest.row(choice.task))
-        said.append(
-            f"  smallest: {pick.smallest.name}, {size_of(pick.smallest)}{f': {cost}' if cost else ''}"
-        )
+        row = pick.smallest.row(choice.task)
+        said.append(f"  smallest: {pick.smallest.name}, {_smallest(pick.smallest, [row] if row else [])}")
     return said
+
+
+def advice(pick: Pick) -> str:
+    """What to take of a model and why, and the smallest with what it costs, in Markdown."""
+    if pick.take is None:
+        return f"{pick.why[0].upper()}{pick.why[1:]}."
+    said = f"Take `{pick.take.level}`: {pick.why}."
+    if pick.smallest is None or pick.smallest is pick.take:
+        return f"{said} It is the smallest, too."
+    return f"{said} Smallest: `{pick.smallest.level}`, {_smallest(pick.smallest, pick.smallest.mains)}."
+
+
+def _smallest(one: Candidate, rows: Sequence[Row]) -> str:
+    """Its size, and how each metric changes against float32's."""
+    costs = [f"{label_of(row.name)} {cost}" for row in rows if (cost := _against(row))]
+    return ": ".join(part for part in (size_of(one), "; ".join(costs)) if part)
 
 
 def size_of(one: Candidate) -> str:

@@ -20,6 +20,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from pocketface.choosing.answer import advice
 from pocketface.choosing.rule import Pick
 from pocketface.core.files import git_revision
 from pocketface.metrics.naming import label_of, size
@@ -172,8 +173,7 @@ def _model(
         "dataset": own,
         "n": row.n if row else 0,
         "split": row.text if row else "",
-        "take": picked.take.level if picked.take else None,
-        "why": picked.why,
+        "advice": advice(picked),
         "levels": tables.levels(results, model, picked),
         "others": [(name, tables.levels(results, model, picked, name)) for name in others],
         "every": [(name, tables.every_metric(results, model, name)) for name in (own, *others)],

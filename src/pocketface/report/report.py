@@ -19,6 +19,7 @@ from textwrap import fill
 import pandas as pd
 from matplotlib.figure import Figure
 
+from pocketface.choosing.answer import advice
 from pocketface.choosing.rule import Pick, pick
 from pocketface.core import outs
 from pocketface.core.files import write_json, written_whole
@@ -143,10 +144,9 @@ def _model(results: Results, picked: Pick, drawn: Plots) -> list[str]:
         for part in (f"{label_of(name)}:", tables.groups(results, model, name, grouping, picked).markdown())
     ]
     pictures = [f"![{name}](plots/{name}.png)" for name in drawn if name.startswith(f"{model}/")]
-    taken = f"Take `{picked.take.level}`: {picked.why}." if picked.take else f"{picked.why}."
     return [
         f"## {model}",
-        taken[0].upper() + taken[1:],
+        advice(picked),
         tables.levels(results, model, picked).markdown(),
         *(_folded(f"On {name}", tables.levels(results, model, picked, name).markdown()) for name in others),
         _folded("How sure", tables.certainty(results, model).markdown()),
