@@ -46,41 +46,49 @@ def benchmark(
         PocketfaceError: a variant has no card.
     """
     cards = {level: read_card(folder, VariantCard) for level, folder in variants.items()}
-    files = {level: variants[level] / MODEL_FILE for level, card in cards.items() if card.status == "ok"}
+    why = {level: (card.status, card.reason) for level, card in cards.items() if card.status != "ok"}
+    files = {level: variants[level] / MODEL_FILE for level in cards if level not in why}
     first: dict[str, str] = {}
     same = {level: first.setdefault(sha256(file), level) for level, file in files.items()}
-    why = {level: (card.status, card.reason) for level, card in cards.items() if card.status != "ok"}
-    times: dict[int, dict[str, list[float]]] = {}
+    runners: dict[str, list[Runner]] = {}
     operators: dict[str, Any] = {}
-    for n in threads:
-        runners = dict[str, Runner]()
-        for level in first.values():
-            try:
-                runners[level] = Runner(files[level], n)
-                runners[level].one(_face(runners[level]))
-                if profiled and n == 1:
-                    operators[level] = profile(files[level], runs)
-            except PocketfaceError as error:
-                why[level] = ("failed", str(error))
-        running = [level for level in runners if level not in why]
-        taken = take_turns([runners[level] for level in running], runs, warmup)
-        times[n] = dict(zip(running, taken, strict=True))
-    medians = {level: statistics.median(column) for level, column in times[1].items()}
+    for level in first.values():
+        try:
+            warm = [_warm(files[level], n) for n in threads]
+            operators[level] = profile(files[level], runs) if profiled else None
+            runners[level] = warm
+        except PocketfaceError as error:
+            why[level] = ("failed", str(error))
+    times: dict[str, dict[str, list[float]]] = {level: {} for level in runners}
+    for i, n in enumerate(threads):
+        taken = take_turns([of[i] for of in runners.values()], runs, warmup)
+        for level, milliseconds in zip(runners, taken, strict=True):
+            times[level][str(n)] = milliseconds
+    float32 = times.get("float32")
     found: dict[str, dict[str, Any]] = {}
     for level, card in cards.items():
-        about = {"model": card.model, "level": level, "host": host(), "kernels": KERNELS}
         timed = same.get(level, level)
-        if timed in why:
-            found[level] = about | dict(zip(("status", "reason"), why[timed], strict=True)) | NOTHING
-            continue
-        found[level] = about | {
-            "status": "ok",
-            "reason": None,
-            "threads": {str(n): summary(of[timed]) for n, of in times.items()},
-            "float32_ratio": medians[timed] / medians["float32"] if "float32" in medians else None,
-            "operators": operators.get(timed),
-        }
+        status, reason = why.get(timed, ("ok", None))
+        measured = NOTHING if timed in why else _measured(times[timed], float32, operators[timed])
+        about = {"model": card.model, "level": level, "host": host(), "kernels": KERNELS}
+        found[level] = about | {"status": status, "reason": reason} | measured
     return found
+
+
+def _measured(
+    times: Mapping[str, Sequence[float]], float32: Mapping[str, Sequence[float]] | None, operators: Any
+) -> dict[str, Any]:
+    """What is said of one file: threads -> its times, ratio to float32's, operators."""
+    ratio = statistics.median(times["1"]) / statistics.median(float32["1"]) if float32 else None
+    threads = {n: summary(milliseconds) for n, milliseconds in times.items()}
+    return {"threads": threads, "float32_ratio": ratio, "operators": operators}
+
+
+def _warm(file: Path, threads: int) -> Runner:
+    """A runner that has run once; a `PocketfaceError` says why it does not."""
+    runner = Runner(file, threads)
+    runner.one(_face(runner))
+    return runner
 
 
 def take_turns(runners: Sequence[Runner], runs: int, warmup: int) -> list[list[float]]:
