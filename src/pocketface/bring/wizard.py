@@ -54,8 +54,7 @@ from pocketface.report.outs import Timing, Variant
 from pocketface.report.tables import of_levels
 from pocketface.report.text import GLOSSARY, VERDICTS
 from pocketface.results.measure import Answered, measured
-from pocketface.results.table import LATENCY, LATENCY_RATIO, Table
-from pocketface.results.table import Row as Result
+from pocketface.results.table import Table, latencies
 from pocketface.training.settings import Model
 
 CALIBRATION = 100
@@ -267,15 +266,13 @@ def _make(
             run, predictions = evaluate_variant(out / level, views)
             answered[level] = Answered(run["status"], run["reason"], run["kernels"], predictions)
     timed = benchmark({level: out / level for level in cards}, [1], RUNS, WARMUP)
-    timings = {level: Timing.model_validate(one) for level, one in timed.items()}
-    rows = [*measured(name, [PICTURES], cards, answered, Margins())]
-    for level, timing in timings.items():
-        if (one := timing.threads.get("1")) is not None:
-            rows.append(Result(name, level, LATENCY, value=one.median_ms))
-            rows.append(Result(name, level, LATENCY_RATIO, value=timed[level]["float32_ratio"]))
-    table = Table(tuple(rows))
+    rows = measured(name, [PICTURES], cards, answered, Margins())
+    table = Table((*rows, *(row for level in timed for row in latencies(name, level, timed[level]))))
     table.write(out / "results.parquet")
-    return [Variant(name, level, out / level, cards[level], table, timings[level]) for level in cards]
+    return [
+        Variant(name, level, out / level, cards[level], table, Timing.model_validate(timed[level]))
+        for level in cards
+    ]
 
 
 def _write(done: Done, file: Path, labels: Path, tried: Sequence[Tried], out: Path) -> None:

@@ -11,11 +11,12 @@ reason in `text`), `size_bytes` and `sha256` of the file, the `kernels` it ran o
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -189,16 +190,19 @@ class Table:
         return found
 
 
+def latencies(model: str, level: str, timed: Mapping[str, Any]) -> Iterator[Row]:
+    """The rows of what `latency.benchmark` says of a variant; none of one that does not run."""
+    if one := timed.get("threads", {}).get("1"):
+        yield Row(model, level, LATENCY, value=float(one["median_ms"]))
+        if timed.get("float32_ratio") is not None:
+            yield Row(model, level, LATENCY_RATIO, value=float(timed["float32_ratio"]))
+
+
 def _timings(root: Path, variants: Iterable[tuple[str, str]]) -> Iterator[Row]:
     for model, level in variants:
         path = root / outs.TIMINGS / model / f"{level}.json"
         try:
-            told = json.loads(path.read_text(encoding="utf-8"))
-            one = (told.get("threads") or {}).get("1")
-            if one:
-                yield Row(model, level, LATENCY, value=float(one["median_ms"]))
-            if one and told.get("float32_ratio") is not None:
-                yield Row(model, level, LATENCY_RATIO, value=float(told["float32_ratio"]))
+            yield from latencies(model, level, json.loads(path.read_text(encoding="utf-8")))
         except FileNotFoundError:
             continue
         except (ValueError, KeyError, TypeError, AttributeError) as error:
