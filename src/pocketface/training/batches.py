@@ -5,7 +5,6 @@ What it holds depends on `(seed, epoch, batch)` alone, so a training is repeatab
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import keras
 import numpy as np
@@ -19,6 +18,8 @@ from pocketface.training.augment import blur, jitter, mixup, recolour
 from pocketface.training.settings import Augment
 from pocketface.training.targets import balance, targets
 
+KEPT_BYTES = 2**28
+"""Of faces seen without a random change, which are the same in every epoch."""
 FOURFOLD = 4
 """As it is, mirrored, blurred, both."""
 
@@ -68,6 +69,8 @@ class Batches(keras.utils.PyDataset):
         self._count = len(rows) * (FOURFOLD if augment and augment.fourfold else 1)
         self.epoch = 0
         self._kept = (-1, np.arange(0))
+        self._still: dict[int, np.ndarray] = {}
+        self._keeps = len(rows) * input.size**2 * input.channels <= KEPT_BYTES
 
     def teach(self, answers: Mapping[str, np.ndarray], share: float) -> None:
         """Makes `share` of the targets (0..1) what teachers answer, head -> `[N, classes]` in the order of
@@ -120,10 +123,15 @@ class Batches(keras.utils.PyDataset):
         kind, face = divmod(int(picture), len(self._face))
         if self._augment is None:
             return self._view(face, STILL)
-        change = jitter(self._augment, random)
-        seen = self._view(face, replace(change, mirror=True) if kind % 2 else change)
+        seen = self._view(face, jitter(self._augment, random))
+        seen = np.ascontiguousarray(seen[:, ::-1]) if kind % 2 else seen
         return recolour(blur(seen) if kind >= 2 else seen, self._augment, random)
 
     def _view(self, face: int, change: Jitter) -> np.ndarray:
-        source = self._sets[self._set[face]]
-        return view(source.pixels[self._face[face]], source.crop, self._input, change)
+        if change != STILL or face not in self._still:
+            source = self._sets[self._set[face]]
+            seen = view(source.pixels[self._face[face]], source.crop, self._input, change)
+            if change != STILL or not self._keeps:
+                return seen
+            self._still[face] = seen
+        return self._still[face]
