@@ -95,49 +95,40 @@ def _unit(name: str) -> str:
     return "points" if quantity_of(name).unit == "share" else quantity_of(name).unit
 
 
-def confusion(counts: Mapping[str, np.ndarray], labels: Sequence[str], title: str) -> Figure:
-    """Confusion matrices side by side: shares of each true class, with the counts below.
+def confusion(counts: np.ndarray, labels: Sequence[str], title: str) -> Figure:
+    """A confusion matrix: shares of each true class in percent, with the counts below.
 
     Args:
-        counts: level -> `[K, K]` numbers of faces; rows are the truth, columns the answer.
+        counts: `[K, K]` numbers of faces; rows are the truth, columns the answer.
         labels: the K classes, in the model's order.
-        title: above all.
+        title: above it.
     """
-    side = max(2.6, 0.62 * len(labels) + 1.2)
-    size = 9 if len(labels) <= 4 else 7.5
+    side, room = 0.62 * len(labels) + 0.6, 1.1  # inches of the matrix, and for the labels beside it
+    totals = counts.sum(axis=1, keepdims=True)
+    share = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
     with mpl.rc_context(STYLE | {"axes.grid": False}):
-        figure = Figure(figsize=(side * len(counts) + 1.2, side + 0.9), layout="constrained")
-        panels = figure.subplots(1, len(counts), sharey=True, squeeze=False)[0]
-        for axes, (level, matrix) in zip(panels, counts.items(), strict=True):
-            totals = matrix.sum(axis=1, keepdims=True)
-            share = np.divide(matrix, totals, out=np.zeros(matrix.shape), where=totals > 0)
-            image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
-            for (row, column), value in np.ndenumerate(share):
-                axes.text(
-                    column,
-                    row,
-                    f"{100 * value:.0f}\n({int(matrix[row, column])})",
-                    ha="center",
-                    va="center",
-                    fontsize=size,
-                    linespacing=1.1,
-                    color="white" if value > 0.55 else INK,
-                )
-            ticks = range(len(labels))
-            slanted = len(labels) > 3
-            axes.set_xticks(ticks, labels, rotation=45 if slanted else 0, ha="right" if slanted else "center")
-            axes.set_yticks(ticks, labels)
-            axes.set_title(level)
-            axes.set_xlabel("answer")
-            axes.spines[:].set_visible(False)
-            axes.tick_params(length=0)
-        panels[0].set_ylabel("truth")
-        bar = figure.colorbar(
-            image, ax=list(panels), format=lambda value, _: f"{100 * value:.0f}", shrink=0.85
-        )
-        bar.set_label("faces of the true class (%)")
-        bar.outline.set_visible(False)
-        figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+        whole = side + 2 * room
+        figure = Figure(figsize=(whole, whole))  # set by hand: to lay it out takes as long as to draw it
+        axes = figure.add_axes((1.3 * room / whole, 1.2 * room / whole, side / whole, side / whole))
+        axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+        for (row, column), value in np.ndenumerate(share):
+            axes.text(
+                column,
+                row,
+                f"{100 * value:.0f}\n({int(counts[row, column])})",
+                ha="center",
+                va="center",
+                fontsize=9 if len(labels) <= 4 else 7.5,
+                linespacing=1.1,
+                color="white" if value > 0.55 else INK,
+            )
+        axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right")
+        axes.set_yticks(range(len(labels)), labels)
+        axes.set_xlabel("answer")
+        axes.set_ylabel("truth, shares of it (%)")
+        axes.spines[:].set_visible(False)
+        axes.tick_params(length=0)
+        figure.suptitle(title, x=0.02, ha="left", fontweight="bold", fontsize=10)
     return figure
 
 

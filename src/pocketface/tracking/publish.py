@@ -211,7 +211,8 @@ class _Publishing:
             table = pd.read_csv(history)
             points = store.client.get_metric_history(run_id, f"training/{table.columns[1]}")
             log_history(store, run_id, table, {point.step for point in points})
-        trained_on = run_data.inputs(self.study.trained_on(model), "training", self.root)
+        sources = self.results.sources
+        trained_on = run_data.inputs(self.study.trained_on(model), "training", sources, self.root)
         store.client.log_inputs(run_id, trained_on)
         store.files(run_id, [folder / CARD, history])
         store.log(run_id, tags=identity)
@@ -266,7 +267,8 @@ class _Publishing:
         run, model_id = store.create(f"{variant.level} {variant.model}", tags), None  # cut at its end
         store.files(run, [variant.folder / CARD])
         if not variant.reason:
-            store.client.log_inputs(run, run_data.inputs(variant.datasets, "evaluation", self.root))
+            seen = run_data.inputs(variant.datasets, "evaluation", self.results.sources, self.root)
+            store.client.log_inputs(run, seen)
             for name, table in run_data.result_tables(variant).items():
                 store.client.log_table(run, table, f"tables/{name}.json")
             for head, picture in run_data.confusions(study, variant, self.root):

@@ -6,7 +6,7 @@ interval and p. Shares are in percent, and their changes in points.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ from PIL import Image
 from pocketface.core import outs
 from pocketface.core.files import sha256
 from pocketface.faces.index import INDEX
-from pocketface.fetching.sources import load_sources
+from pocketface.fetching.sources import Source
 from pocketface.metrics.measures import comparisons
 from pocketface.metrics.naming import loss, quantity_of, title_of
 from pocketface.metrics.settings import Margins
@@ -138,19 +138,21 @@ def confusions(study: Study, variant: Variant, root: Path) -> Iterator[tuple[str
         pair = pd.DataFrame({"actual": found.truth, "predicted": found.answer}).dropna()
         output = variant.card.outputs.get(head)
         if output is not None and output.kind == "classes" and len(pair):
-            matrix = {variant.level: counts_of(pair, output.labels)}
-            canvas = FigureCanvasAgg(plots.confusion(matrix, output.labels, f"{variant.model}: {head}"))
+            title = f"{variant.model}\n{variant.level}: {head}"
+            canvas = FigureCanvasAgg(plots.confusion(counts_of(pair, output.labels), output.labels, title))
             canvas.draw()
             yield head, Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
 
-def inputs(names: Iterable[str], context: str, root: Path) -> "list[DatasetInput]":
+def inputs(
+    names: Iterable[str], context: str, sources: Mapping[str, Source], root: Path
+) -> "list[DatasetInput]":
     """Datasets whose face index is here; its hash stands for the faces, their labels and their splits."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    sources, found = load_sources(root / outs.SOURCES), []
+    found = []
     for name in names:
-        index, source = root / outs.FACES / name / INDEX, sources.dataset(name)
+        index, source = root / outs.FACES / name / INDEX, sources[name]
         if index.is_file():
             kind, place = (
                 ("http", {"url": source.home}) if source.home else ("local", {"uri": f"data/raw/{name}"})
