@@ -366,6 +366,17 @@ def test_tables_of_any_origin_are_compared(tmp_path, suffix):
         answers.read(tmp_path / "half.parquet")
 
 
+@pytest.mark.parametrize(("older", "every", "found"), [(0.4, 1, True), (0.0, 1, False), (8, 200, False)])
+def test_numbers_that_lose_are_found_and_chance_is_not(tmp_path, older, every, found):
+    random = np.random.default_rng(1)
+    was = table().assign(head="age", truth=40, answer=40 + np.abs(random.normal(0, 6, 300)).round(2))
+    moved = np.where(np.arange(300) % every == 0, older, 0) + random.normal(0, 0.5, 300)
+    was.to_parquet(tmp_path / "was.parquet")
+    was.assign(answer=was["answer"] + moved.round(2)).to_parquet(tmp_path / "now.parquet")
+    wrong = check_tables(tmp_path / "was.parquet", tmp_path / "now.parquet").wrong
+    assert ("age_mae" in rules_of(wrong)) is found
+
+
 def test_it_is_told_as_junit_markdown_and_annotations(outs):
     planted(
         outs, "age_gender", ["int8"], lambda t: t.assign(gender_pred=swap(t["gender_pred"], 1.0)), "utkface"

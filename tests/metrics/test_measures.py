@@ -16,6 +16,7 @@ from pocketface.metrics.measures import (
     bin_of,
     comparisons,
     measure,
+    of_errors,
     reliability,
     score,
     tallies,
@@ -221,6 +222,14 @@ def test_metrics_do_not_depend_on_the_order_of_faces(pairs, random):
     )
     assert one == pytest.approx(other)
     assert one["age_mae"] == pytest.approx(np.mean([abs(age - answer) for age, answer in pairs]))
+
+
+def test_errors_of_faces_make_the_metric_that_their_answers_make():
+    table = pd.DataFrame({"age": [20.0, 40, 60], "age_pred": [21.0, 40, 57]})
+    table = table.assign(gender=["male", "female", "male"], gender_pred=["male", "male", "male"])
+    errors = {"age_mae": np.array([1.0, 0, 3]), "gender_accuracy": np.array([0.0, 1, 0])}
+    for name, own in errors.items():
+        assert score([of_errors(name, own)]).values[name] == measure(table).values[name]
 
 
 def test_a_metric_is_found_by_the_longest_ending():

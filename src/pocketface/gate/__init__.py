@@ -14,7 +14,7 @@ from pathlib import Path
 from pocketface.gate import answers
 from pocketface.gate.answers import Incomparable
 from pocketface.gate.baseline import Baseline, NoBaseline, Rules, baseline_path
-from pocketface.gate.compare import compare, compare_tables
+from pocketface.gate.compare import compare, compare_tables, limits
 from pocketface.gate.verdict import Verdict
 from pocketface.study import Study
 
@@ -61,7 +61,7 @@ def update(study: Study, root: Path = Path(), tell: Callable[[str], None] = prin
         tell: is told what is accepted, in the words of `check`, before anything is written.
 
     Returns:
-        The findings against the new baseline: it does not accept what breaks a limit.
+        The findings of the limits, which it does not lift.
 
     Raises:
         PocketfaceError: nothing was measured, or the earlier baseline is damaged; then nothing is written.
@@ -80,4 +80,5 @@ def update(study: Study, root: Path = Path(), tell: Callable[[str], None] = prin
         except Incomparable as error:
             tell(str(error))
     now.write(study.study, root)
-    return _compared(study, now, now)
+    broken = tuple(limits(now, frozenset(study.fetched), {}))
+    return Verdict(study.study, broken, str(baseline_path(study.study)))

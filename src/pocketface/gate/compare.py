@@ -13,10 +13,12 @@ import pandas as pd
 from scipy import special
 
 from pocketface.evaluation.looks import NAMES, shift
-from pocketface.gate.answers import paired
+from pocketface.gate import answers
 from pocketface.gate.baseline import Amount, Baseline, Facts, Rules
-from pocketface.metrics.confidence import LEVEL, Change, mcnemar
+from pocketface.metrics.confidence import FLIPS, Sample, Z, middle, paired, sampled
+from pocketface.metrics.measures import of_errors
 from pocketface.metrics.naming import loss, quantity_of
+from pocketface.metrics.settings import Margins
 from pocketface.results.table import FLOAT32
 
 Stage = Literal[
@@ -41,6 +43,7 @@ ERROR = 0.01
 """Of each test: a gate runs often."""
 RETRAINED = 4
 """How much further from float32 a level of another training may be: another network costs something else."""
+TINY = 1e-12
 BY_CHANCE = ("search", "finetuning")
 """Makers of levels that are another search or training where they are made again."""
 
@@ -79,7 +82,7 @@ def compare(was: Baseline, now: Baseline, fetched: frozenset[str]) -> Iterator[F
     """
     rules = was.rules
     known = {label for facts in was.variants.values() for labels in facts.heads.values() for label in labels}
-    pairs = paired(was.answers, now.answers, known)
+    pairs = answers.paired(was.answers, now.answers, known)
     pairs["same"] = _same(pairs)
     yield from _variants(was, now)
     for model in dict.fromkeys(now.answers["model"][now.answers["model"].isin(was.answers["model"])]):
@@ -112,12 +115,12 @@ def compare(was: Baseline, now: Baseline, fetched: frozenset[str]) -> Iterator[F
         if stage != "train" and not (stage == "convert" and here.made.get("maker") in BY_CHANCE):
             yield from moved
         yield from _metrics(name, own, rules, stage)
-    yield from _limits(now, rules, fetched, causes)
+    yield from limits(now, fetched, causes)
 
 
 def compare_tables(was: pd.DataFrame, now: pd.DataFrame, rules: Rules) -> Iterator[Finding]:
     """The findings of two tables alone: faces, labels, moved answers, metrics; raises as `compare`."""
-    pairs = paired(was, now)
+    pairs = answers.paired(was, now)
     pairs["same"] = _same(pairs)
     yield from _faces("answers", was, now, pairs, rules)
     for (model, level), own in pairs[pairs["same"]].groupby(["model", "level"]):
@@ -282,99 +285,106 @@ def _agreement(
 ) -> Iterator[Finding]:
     """A level is no further from its float32 than it was."""
     both = own.merge(float32, on=["dataset", "face", "head"], suffixes=("", "_32"))
-    apart = {
-        when: (both[f"number_{when}"] - both[f"number_{when}_32"])
-        .abs()
-        .where(both["number"], (both[f"answer_{when}"] != both[f"answer_{when}_32"]).astype(float))
-        for when in ("was", "is")
-    }
-    for head, index in both.groupby("head").groups.items():
-        number = bool(both.loc[index, "number"].all())
-        then, here = (apart[when][index] for when in ("was", "is"))
+    for when in ("was", "is"):
+        apart = (both[f"number_{when}"] - both[f"number_{when}_32"]).abs()
+        other = (both[f"answer_{when}"] != both[f"answer_{when}_32"]).astype(float)
+        both[f"error_{when}"] = apart.where(both["number"], other)
+    for head, faces in both.groupby("head"):
+        metric, number = _metric(faces), bool(faces["number"].all())
+        was, now = _values(metric, faces)
         limit = allowed.years if number else allowed.share
-        low = _lower(here.to_numpy(float) - then.to_numpy(float))
         told = (
-            f"{head} {here.mean():.3g} from float32's, was {then.mean():.3g}"
+            f"{head} {now:.3g} from float32's, was {was:.3g}"
             if number
-            else f"{head} as float32 on {1 - here.mean():.1%}, was {1 - then.mean():.1%}"
+            else f"{head} as float32 on {now:.1%}, was {was:.1%}"
         )
-        told += f", on {len(index)} faces; {f'{limit:g}' if number else f'{limit:.0%}'} worse may be"
-        yield Finding(stage, name, f"agreement {head}", low <= limit, told)
+        told += f", on {len(faces)} faces; {f'{limit:g}' if number else f'{limit:.0%}'} worse may be"
+        ok = loss(metric, now, was) <= limit or _judged(metric, faces, limit)[0]
+        yield Finding(stage, name, f"agreement {head}", ok, told)
 
 
 def _metrics(name: str, own: pd.DataFrame, rules: Rules, stage: Stage) -> Iterator[Finding]:
     """The mean error or the accuracy on the same faces, per dataset, and of the group that lost most."""
-    for (dataset, head), faces in own.dropna(subset=["error_was", "error_is"]).groupby(["dataset", "head"]):
-        metric = f"{head}_{'mae' if faces['number'].all() else 'accuracy'}"
+    trained = stage == "train"
+    for (dataset, _), faces in own.dropna(subset=["error_was", "error_is"]).groupby(["dataset", "head"]):
+        metric = _metric(faces)
         label = f"{dataset} {metric}".strip()
-        ok, _, told = _lost(label, metric, faces, rules, stage == "train")
+        ok, told = _lost(label, metric, faces, rules, trained)
         yield Finding(stage, name, label, ok, told)
         groups = faces["groups_was"].fillna("").str.split("; ").explode()
         sizes = groups[groups != ""].value_counts()
-        judged = [group for group, size in sizes.items() if LEAST <= size < len(faces)]
-        of_groups = [
-            _lost(
-                f"{label} of {group}",
-                metric,
-                faces.loc[groups.index[groups == group]],
-                rules,
-                stage == "train",
-                len(judged),
-            )
-            for group in judged
-        ]
-        if of_groups:
-            worst = max(of_groups, key=lambda found: found[1])
-            yield Finding(
-                stage, name, f"{label} of groups", worst[0], f"{worst[2]}; all: {told.split(';')[0]}"
-            )
+        masks = {
+            group: groups.index[groups == group] for group, n in sizes.items() if LEAST <= n < len(faces)
+        }
+        if masks:
+            lost = faces["error_is"] - faces["error_was"] - _bound(metric, rules, trained)
+            worst = max(masks, key=lambda group: _ratio(lost[masks[group]]))
+            inside = faces.loc[masks[worst]]
+            ok, first = _lost(f"{label} of {worst}", metric, inside, rules, trained, len(masks))
+            yield Finding(stage, name, f"{label} of groups", ok, f"{first}; all: {told.split(';')[0]}")
+
+
+def _metric(faces: pd.DataFrame) -> str:
+    return f"{faces['head'].iloc[0]}_{'mae' if faces['number'].all() else 'accuracy'}"
+
+
+def _values(metric: str, faces: pd.DataFrame) -> tuple[float, float]:
+    """A metric of then and of now."""
+    was, now = (float(faces[f"error_{when}"].mean()) for when in ("was", "is"))
+    return (was, now) if metric.endswith("_mae") else (1 - was, 1 - now)
+
+
+def _bound(metric: str, rules: Rules, trained: bool) -> float:
+    """The loss that is none, or that another training may cost."""
+    return float(getattr(rules.retrained if trained else rules.margins, quantity_of(metric).unit))
+
+
+def _ratio(beyond: pd.Series) -> float:
+    """A sum against what it is by chance."""
+    return float(beyond.sum() / max(float(np.linalg.norm(beyond)), TINY))
 
 
 def _lost(
     label: str, metric: str, faces: pd.DataFrame, rules: Rules, trained: bool, tests: int = 1
-) -> tuple[bool, float, str]:
-    """Whether the loss of a metric is allowed, by how much it is beyond that, and both in words."""
-    errors = [faces[f"error_{when}"].to_numpy(float) for when in ("was", "is")]
-    quantity, number = quantity_of(metric), bool(faces["number"].all())
-    values = [one.mean() if number else 1 - one.mean() for one in errors]
-    told = f"{label} {values[1]:.4g}, was {values[0]:.4g} on {len(faces)} faces"
-    lost, error = errors[1] - errors[0], ERROR / tests
+) -> tuple[bool, str]:
+    """Whether the loss of a metric is allowed, by one of so many tests, and both in words."""
+    was, now = _values(metric, faces)
+    told, bound = f"{label} {now:.4g}, was {was:.4g} on {len(faces)} faces", _bound(metric, rules, trained)
+    lost = loss(metric, now, was)
+    if lost <= bound:
+        return True, told
     if trained:
-        chance = -special.ndtri(error) * float(np.linalg.norm([_standard(one) for one in errors]))
-        allowed = getattr(rules.retrained, quantity.unit) + chance
-        beyond = float(lost.mean()) - allowed
-        return beyond <= 0, beyond, f"{told}; a training may lose {allowed:.3g}"
-    margin = quantity.margin(rules.margins)
-    p = _p_value(lost) if number else mcnemar(errors[0] == 0, errors[1] == 0)
-    beyond = (0.0 if not number and p >= 2 * error else _lower(lost, error)) - margin
-    return beyond <= 0, beyond, f"{told}: {_verdict(lost, p, margin)}; a loss of {margin:g} is none"
+        reach = np.linalg.norm([np.ptp(one.interval(metric)) / 2 for one in _samples(metric, faces)])
+        allowed = bound - special.ndtri(ERROR / tests) / Z * float(reach)
+        return lost <= allowed, f"{told}; a training may lose {allowed:.3g}"
+    ok, verdict = _judged(metric, faces, bound, rules.margins, tests)
+    return ok, f"{told}: {verdict}; a loss of {bound:g} is none"
 
 
-def _p_value(lost: np.ndarray) -> float:
-    """Of no loss on the mean."""
-    return float(2 * special.ndtr(-abs(lost.mean()) / max(_standard(lost), 1e-12)))
+def _judged(
+    metric: str, faces: pd.DataFrame, most: float, margins: Margins | None = None, tests: int = 1
+) -> tuple[bool, str]:
+    """Whether a loss is chance, by one of so many tests, or may be no more than `most`; and its verdict."""
+    was, now = _samples(metric, faces)
+    change = paired(now, was, margins, FLIPS + 100 * tests)[metric]
+    least = min(loss(metric, end) for end in middle(now.draws[metric] - was.draws[metric], 1 - 2 * ERROR))
+    return least <= most or change.p >= 2 * ERROR / tests, change.verdict
 
 
-def _verdict(lost: np.ndarray, p: float, margin: float) -> str:
-    """One of the four verdicts of `pocketface.metrics.confidence`."""
-    mean, reach = float(lost.mean()), -special.ndtri(LEVEL) * _standard(lost)
-    sure = abs(mean) + reach < margin
-    return Change(mean, mean - reach, mean + reach, p, loss=mean, equivalent=sure).verdict
+def _samples(metric: str, faces: pd.DataFrame) -> list[Sample]:
+    """The metric of then and of now, and of draws."""
+    errors = (faces[f"error_{when}"].to_numpy(float) for when in ("was", "is"))
+    return [sampled([of_errors(metric, one)], len(faces)) for one in errors]
 
 
-def _lower(lost: np.ndarray, error: float = ERROR) -> float:
-    """The least mean that the faces allow."""
-    return float(lost.mean() + special.ndtri(error) * _standard(lost))
+def limits(now: Baseline, fetched: frozenset[str], causes: dict[str, Stage]) -> Iterator[Finding]:
+    """Floors, ceilings, and that a model that trains is better than the best constant answer.
 
-
-def _standard(values: np.ndarray) -> float:
-    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("inf")
-
-
-def _limits(
-    now: Baseline, rules: Rules, fetched: frozenset[str], causes: dict[str, Stage]
-) -> Iterator[Finding]:
-    """Floors, ceilings, and that a model that trains is better than the best constant answer."""
+    Args:
+        now, fetched: see `compare`.
+        causes: model -> the stage that its answers moved in.
+    """
+    rules = now.rules
     asked = {*rules.floors, *rules.ceilings}
     for row in now.results.rows if now.results else ():
         if row.grouping or row.value is None:

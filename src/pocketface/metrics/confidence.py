@@ -194,8 +194,13 @@ def resample(table: pd.DataFrame, metrics: Container[str] | None = None) -> Samp
     return sampled(tallies(comparisons(table), metrics), len(table), people_of(table))
 
 
-def paired(one: Sample, other: Sample, margins: Margins | None = None) -> dict[str, Change]:
+def paired(
+    one: Sample, other: Sample, margins: Margins | None = None, flips: int = FLIPS
+) -> dict[str, Change]:
     """Metric -> `one` less `other`; both answered the same faces.
+
+    Args:
+        flips: see `sign_flip`.
 
     Raises:
         PocketfaceError: they did not.
@@ -208,7 +213,7 @@ def paired(one: Sample, other: Sample, margins: Margins | None = None) -> dict[s
             continue
         if one.n != other.n or not np.array_equal(part.known, match.known):
             raise PocketfaceError(f"a paired comparison needs the same faces, not {one.n} and {other.n}")
-        p_values = sign_flip(part, match, one.people)
+        p_values = sign_flip(part, match, one.people, flips)
         n = int(part.known.sum()) if one.people is None else len(np.unique(one.people[part.known]))
         reach = {name: most * part.known.sum() / max(n, 1) for name, most in part.reach(match).items()}
         for name, metric in part.metrics.items():
@@ -231,11 +236,13 @@ def paired(one: Sample, other: Sample, margins: Margins | None = None) -> dict[s
     return found
 
 
-def sign_flip(one: Tally, other: Tally, people: np.ndarray | None = None) -> dict[str, float]:
+def sign_flip(
+    one: Tally, other: Tally, people: np.ndarray | None = None, flips: int = FLIPS
+) -> dict[str, float]:
     """Metric -> p-value of the test that swaps the two variants' answers of a face, or of a person's faces.
 
     Only faces that the two answer differently matter. All swaps of up to `EXACT` of them are tried, of more
-    `FLIPS` random ones. A share of right answers has McNemar's exact test, which is the same with all swaps.
+    `flips` random ones. A share of right answers has McNemar's exact test, which is the same with all swaps.
     """
     which = np.flatnonzero((one.terms != other.terms).reshape(len(one.known), -1).any(axis=1))
     if not len(which):
@@ -244,9 +251,9 @@ def sign_flip(one: Tally, other: Tally, people: np.ndarray | None = None) -> dic
     count = int(units.max()) + 1
     observed = one.swapped(other, which, np.zeros((1, len(which))))
     extreme, tried = dict.fromkeys(one.metrics, 0), 0
-    for flips in _flips(count):
-        own, theirs = one.swapped(other, which, flips[:, units])
-        tried += len(flips)
+    for swaps in _flips(count, flips):
+        own, theirs = one.swapped(other, which, swaps[:, units])
+        tried += len(swaps)
         for name in one.metrics:
             least = np.abs(observed[0][name] - observed[1][name]) * (1 - 1e-9) - 1e-12
             extreme[name] += int((~(np.abs(own[name] - theirs[name]) < least)).sum())
@@ -306,14 +313,14 @@ def _rows(n: int) -> int:
     return max(1, AT_ONCE // max(n, 1))
 
 
-def _flips(count: int) -> Iterator[np.ndarray]:
+def _flips(count: int, most: int) -> Iterator[np.ndarray]:
     """Which of `count` faces are swapped: blocks of float `[P, count]`, all ways or random ones."""
     if count <= EXACT:
         yield (np.arange(2**count)[:, None] >> np.arange(count) & 1).astype(float)
         return
     random, rows = np.random.default_rng(SEED), _rows(count)
-    for start in range(0, FLIPS, rows):
-        bits = random.integers(256, size=(min(rows, FLIPS - start), -(-count // 8)), dtype=np.uint8)
+    for start in range(0, most, rows):
+        bits = random.integers(256, size=(min(rows, most - start), -(-count // 8)), dtype=np.uint8)
         yield np.unpackbits(bits, axis=1, count=count).astype(float)
 
 

@@ -36,7 +36,7 @@ import numpy as np
 import pandas as pd
 
 from pocketface.core.labels import CELEBA_ATTRIBUTES, CLASSES, NO_YES, age_band, age_group
-from pocketface.metrics.registry import BINS, Metric, divided, of_task
+from pocketface.metrics.registry import BINS, METRICS, Metric, divided, name_of, of_task
 
 CLOSE = 5.0
 """Years, of `age_cs5`."""
@@ -305,6 +305,17 @@ def tallies(found: Mapping[str, Comparison], metrics: Container[str] | None = No
         if comparison.positive is not None:
             parts.append(_ranks(task, comparison, comparison.positive))
     return parts if metrics is None else [few for part in parts if (few := part.only(metrics)).metrics]
+
+
+def of_errors(name: str, errors: np.ndarray) -> Sums:
+    """What errors `[N]` of faces add to a metric: what they are to a mean (`age_mae`), and to an accuracy
+    whether they are 0.
+    """
+    metric, known, right = METRICS[name_of(name) or ""], np.ones(len(errors), bool), errors == 0
+    if metric.family == "errors":
+        return Sums(known, {name: metric}, (), {}, np.stack([errors, errors, right, known], axis=1))
+    cells = np.stack([right, ~right, ~known, ~known], axis=1).astype(float)
+    return Sums(known, {name: metric}, (), {name: right}, cells)
 
 
 def score(parts: Sequence[Tally], inside: np.ndarray | None = None) -> Measured:
