@@ -416,6 +416,8 @@ def check(
 
     if (baseline is None) != (answers is None):
         raise PocketfaceError("--baseline and --answers belong together: two tables of answers")
+    if baseline and update:
+        raise PocketfaceError("--update is for a study; of two tables copy the one over the other")
     if baseline and answers:
         verdict = gate.check_tables(baseline, answers)
     else:

@@ -200,7 +200,7 @@ def test_the_ratio_to_float32s_time_is_compared_where_it_is_asked_for(outs):
     write_timing("age_gender", "int8", outs.root, ratio=1.1)
     (slower,) = check(outs.study, outs.root).wrong
     assert slower.stage == "benchmark"
-    assert str(slower) == "age_gender/int8: takes 1.1 of float32's time, took 0.9; 20% more may be"
+    assert str(slower) == "age_gender/int8: takes 1.1 of float32's time, took 0.9; allowed: 20% more"
 
 
 def test_a_variant_that_fails_or_is_gone_is_named(outs):
@@ -268,6 +268,13 @@ def test_a_first_baseline_is_asked_for(outs):
     with pytest.raises(PocketfaceError, match=r"results\.parquet: no such file"):
         update(outs.study, outs.root)
     assert not (outs.root / "baselines/tiny.yaml").exists()
+
+
+def test_a_baseline_that_cannot_be_written_is_told(outs):
+    shutil.rmtree(outs.root / "baselines")
+    (outs.root / "baselines").touch()
+    with pytest.raises(PocketfaceError, match=r"baselines/tiny\.yaml: cannot be written \("):
+        update(outs.study, outs.root)
 
 
 def half(path: Path) -> None:
@@ -347,12 +354,13 @@ def test_tables_of_any_origin_are_compared(tmp_path, suffix):
     assert check_tables(was, written("same", table())).passed
     worse = check_tables(was, written("worse", table(wrong=45)))
     assert {"moved animal", "animal_accuracy"} <= rules_of(worse.wrong)
-    assert "animal_accuracy 0.85, was 0.9 on 300 faces: worse; a loss of 0.005 is none" in worse.text()
+    assert "animal_accuracy 0.85, was 0.9 on 300 faces: worse; allowed: 0.005" in worse.text()
     for damage, told in (
         (table().drop(columns="truth"), "has no column 'truth'; it needs face, head, truth, answer"),
         (table().assign(answer=None), "has no answer to animal"),
         (table().assign(answer="nan"), "has no answer to animal"),
         (table().assign(answer=np.inf), "has no answer to animal: inf"),
+        (table().assign(probability="much"), "face '0' has probability 'much', not 0..1"),
         (table().assign(answer="emu"), "answers 'emu', a class that the baseline does not know"),
         (table().assign(face=1), "answers animal twice"),
         (table().assign(face=range(1000, 1300)), "are they of the same faces?"),
@@ -382,6 +390,9 @@ def test_it_is_told_as_junit_markdown_and_annotations(outs):
         outs, "age_gender", ["int8"], lambda t: t.assign(gender_pred=swap(t["gender_pred"], 1.0)), "utkface"
     )
     verdict = check(outs.study, outs.root)
+    first, _, detail = verdict.text().partition("check: in detail\n")
+    assert f"(and {len(verdict.wrong) - 1} more)" in first and detail.count("\n") == len(verdict.wrong)
+    assert detail.endswith("check: if the change is meant: `pocketface check --update`")
     suites = ElementTree.fromstring(verdict.junit())
     assert len(list(suites.iter("testcase"))) == len(verdict.findings)
     wrong = [case for case in suites.iter("testcase") if len(case)]
@@ -404,7 +415,7 @@ def test_a_group_that_loses_is_named_though_the_whole_does_not(outs):
     planted(outs, "age_gender", ALL, worse_for_black_faces, "utkface")
     verdict = check(outs.study, outs.root)
     assert "utkface age_mae of groups" in rules_of(verdict.wrong)
-    assert "utkface age_mae of race=black" in verdict.text() and "; all: utkface age_mae" in verdict.text()
+    assert "utkface age_mae (race=black)" in verdict.text() and "; all: utkface age_mae" in verdict.text()
 
 
 def test_stages_are_told_apart_by_what_changed_first(outs):

@@ -11,6 +11,7 @@ was found.
 from collections.abc import Callable
 from pathlib import Path
 
+from pocketface.core.errors import PocketfaceError
 from pocketface.gate import answers
 from pocketface.gate.answers import Incomparable
 from pocketface.gate.baseline import Baseline, NoBaseline, Rules, baseline_path
@@ -49,9 +50,10 @@ def check_tables(baseline: Path, now: Path, rules: Rules | None = None) -> Verdi
     """
     was, is_ = answers.read(baseline), answers.read(now)
     try:
-        return Verdict(now.stem, tuple(compare_tables(was, is_, rules or Rules())), str(baseline))
+        found = tuple(compare_tables(was, is_, rules or Rules()))
     except Incomparable as error:
         raise Incomparable(f"{now}: {error} ({baseline})") from None
+    return Verdict(now.stem, found, str(baseline), f"make {now.name} the baseline")
 
 
 def update(study: Study, root: Path = Path(), tell: Callable[[str], None] = print) -> Verdict:
@@ -64,7 +66,7 @@ def update(study: Study, root: Path = Path(), tell: Callable[[str], None] = prin
         The findings of the limits, which it does not lift.
 
     Raises:
-        PocketfaceError: nothing was measured, or the earlier baseline is damaged; then nothing is written.
+        PocketfaceError: nothing was measured, the earlier baseline is damaged, or this one cannot be written.
     """
     was: Baseline | NoBaseline
     try:
@@ -79,6 +81,9 @@ def update(study: Study, root: Path = Path(), tell: Callable[[str], None] = prin
             tell(_compared(study, was, now).text())
         except Incomparable as error:
             tell(str(error))
-    now.write(study.study, root)
+    try:
+        now.write(study.study, root)
+    except OSError as error:
+        raise PocketfaceError(f"{baseline_path(study.study)}: cannot be written ({error.strerror})") from None
     broken = tuple(limits(now, frozenset(study.fetched), {}))
     return Verdict(study.study, broken, str(baseline_path(study.study)))

@@ -82,7 +82,13 @@ def checked(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     if (sizes != len(NAMES)).any():
         raise PocketfaceError(f"{path}: a look has {len(NAMES)} numbers, see pocketface.evaluation.looks")
     known = table.get("probability", pd.Series(np.nan, table.index))
-    return table.assign(probability=pd.to_numeric(known, errors="coerce").astype("float32"))[[*COLUMNS]]
+    shares = pd.to_numeric(known, errors="coerce").astype("float32")
+    if (odd := known.notna() & ~shares.between(0, 1)).any():
+        row = table[odd].iloc[0]
+        raise PocketfaceError(
+            f"{path}: face {row['face']!r} has probability {row['probability']!r}, not 0..1"
+        )
+    return table.assign(probability=shares)[[*COLUMNS]]
 
 
 def _text(value: object) -> str:

@@ -168,10 +168,10 @@ def _faces(
         then, here, both = (t.drop_duplicates("face") for t in (then, here, both))
         gone, new = (len(set(a["face"]) - set(b["face"])) for a, b in ((then, here), (here, then)))
         most = _most(rules.faces, len(then))
-        told = f"{gone} of {len(then)} faces vanished, {new} appeared; {most} may"
+        told = f"{gone} of {len(then)} faces vanished, {new} appeared; allowed: {most}"
         yield Finding("crop_faces", where, "faces", max(gone, new) <= most, told)
         changed = both[~both["same"]]
-        told = f"{len(changed)} of {len(both)} faces look otherwise; {most} may{_how(changed)}"
+        told = f"{len(changed)} of {len(both)} faces look otherwise; allowed: {most}{_how(changed)}"
         yield Finding(_seen_by(changed), where, "pixels", len(changed) <= most, told)
         doubles = [int(t["pixels"].dropna().duplicated().sum()) for t in (then, here)]
         told = f"{doubles[1]} faces are the same picture as another, {doubles[0]} were"
@@ -235,7 +235,7 @@ def _file(name: str, was: Facts, now: Facts, rules: Rules, trained: Stage, exact
     by_chance = not exact and now.made.get("maker") in BY_CHANCE
     if was.size_bytes and now.size_bytes and not by_chance:
         share = now.size_bytes / was.size_bytes - 1
-        told = f"{now.size_bytes:,} bytes, were {was.size_bytes:,} ({share:+.1%}); ±{rules.size:.0%} may be"
+        told = f"{now.size_bytes:,} bytes, were {was.size_bytes:,} ({share:+.1%}); allowed: ±{rules.size:.0%}"
         yield Finding("convert", name, "size", abs(share) <= rules.size, told)
     then, here = (_made(facts, exact, by_chance) for facts in (was, now))
     for rule in dict.fromkeys([*then, *here]):
@@ -249,7 +249,7 @@ def _file(name: str, was: Facts, now: Facts, rules: Rules, trained: Stage, exact
         yield Finding(trained, name, f"classes {head}", order == was.heads[head], told)
     if rules.latency is not None and not name.endswith(f"/{FLOAT32}"):
         was_ratio, ratio = was.latency_ratio, now.latency_ratio
-        told = f"takes {ratio} of float32's time, took {was_ratio}; {rules.latency:.0%} more may be"
+        told = f"takes {ratio} of float32's time, took {was_ratio}; allowed: {rules.latency:.0%} more"
         fine = was_ratio is not None and ratio is not None and ratio <= was_ratio * (1 + rules.latency)
         yield Finding("benchmark", name, "latency", fine, told)
 
@@ -271,12 +271,12 @@ def _moved(name: str, own: pd.DataFrame, rules: Rules, stage: Stage) -> Iterator
     for head, index in own.groupby("head").groups.items():
         moved, number = other[index], bool(own.loc[index, "number"].all())
         most = _most(rules.moved, len(moved))
-        told = f"{moved.sum()} of {len(moved)} answers to {head} moved ({moved.mean():.1%}); {most} may"
+        told = f"{moved.sum()} of {len(moved)} answers to {head} moved ({moved.mean():.1%}); allowed: {most}"
         yield Finding(stage, name, f"moved {head}", moved.sum() <= most, told)
         mean, limit = drift[index].mean(), rules.drift.years if number else rules.drift.share
         if not np.isnan(mean):
             what = head if number else f"the probability of {head}"
-            told = f"{what} moved by {mean:.3g} on the mean of {len(moved)} faces; {limit:g} may be"
+            told = f"{what} moved by {mean:.3g} on the mean of {len(moved)} faces; allowed: {limit:g}"
             yield Finding(stage, name, f"drift {head}", mean <= limit, told)
 
 
@@ -298,7 +298,7 @@ def _agreement(
             if number
             else f"{head} as float32 on {now:.1%}, was {was:.1%}"
         )
-        told += f", on {len(faces)} faces; {f'{limit:g}' if number else f'{limit:.0%}'} worse may be"
+        told += f", on {len(faces)} faces; allowed: {f'{limit:g} more' if number else f'{limit:.0%} less'}"
         ok = loss(metric, now, was) <= limit or _judged(metric, faces, limit)[0]
         yield Finding(stage, name, f"agreement {head}", ok, told)
 
@@ -320,7 +320,7 @@ def _metrics(name: str, own: pd.DataFrame, rules: Rules, stage: Stage) -> Iterat
             lost = faces["error_is"] - faces["error_was"] - _bound(metric, rules, trained)
             worst = max(masks, key=lambda group: _ratio(lost[masks[group]]))
             inside = faces.loc[masks[worst]]
-            ok, first = _lost(f"{label} of {worst}", metric, inside, rules, trained, len(masks))
+            ok, first = _lost(f"{label} ({worst})", metric, inside, rules, trained, len(masks))
             yield Finding(stage, name, f"{label} of groups", ok, f"{first}; all: {told.split(';')[0]}")
 
 
@@ -356,9 +356,9 @@ def _lost(
     if trained:
         reach = np.linalg.norm([np.ptp(one.interval(metric)) / 2 for one in _samples(metric, faces)])
         allowed = bound - special.ndtri(ERROR / tests) / Z * float(reach)
-        return lost <= allowed, f"{told}; a training may lose {allowed:.3g}"
+        return lost <= allowed, f"{told}; allowed in another training: {allowed:.3g}"
     ok, verdict = _judged(metric, faces, bound, rules.margins, tests)
-    return ok, f"{told}: {verdict}; a loss of {bound:g} is none"
+    return ok, f"{told}: {verdict}; allowed: {bound:g}"
 
 
 def _judged(

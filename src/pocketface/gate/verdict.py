@@ -9,8 +9,8 @@ from pocketface.report.cells import Table
 
 ORDER = get_args(Stage)
 """The stages as they follow each other: what is wrong in one shows in all later ones."""
-SHOWN = 12
-"""Findings of a kind that are listed; JUnit has all."""
+SHOWN, DETAIL = 12, 36
+"""Variants and findings that are listed; JUnit has all."""
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,13 @@ class Verdict:
 
     Attributes:
         source: what was compared with.
+        accept: how to make that what was measured.
     """
 
     study: str
     findings: tuple[Finding, ...]
     source: str
+    accept: str = "`pocketface check --update`"
 
     @property
     def wrong(self) -> list[Finding]:
@@ -47,15 +49,20 @@ class Verdict:
         return f"{self.study}: {len(self.wrong)} of {len(self.findings)} comparisons with {self.source} fail"
 
     def text(self) -> str:
-        """For a terminal: the outcome, the stage to look at, and what was found, a line each."""
+        """For a terminal: the outcome, the stage to look at, a line a variant, then all that failed."""
         if self.passed:
             return f"check: {self.summary()}"
+        by_place: dict[tuple[str, str], list[Finding]] = {}
+        for one in self.wrong:
+            by_place.setdefault((one.stage, one.where), []).append(one)
         lines = [f"check: {self.summary()}", f"check: look at stage {self.look_at} first"]
-        for stage in dict.fromkeys(one.stage for one in self.wrong):
-            own = [one for one in self.wrong if one.stage == stage]
-            lines += [f"  {stage}: {one}" for one in own[:SHOWN]]
-            lines += [f"  {stage}: {len(own) - SHOWN} more"] if len(own) > SHOWN else []
-        return "\n".join([*lines, "check: if the change is meant: `pocketface check --update`"])
+        for (stage, _), (first, *others) in [*by_place.items()][:SHOWN]:
+            lines.append(f"  {stage}: {first}" + (f" (and {len(others)} more)" if others else ""))
+        lines += [f"  and {len(by_place) - SHOWN} more"] if len(by_place) > SHOWN else []
+        if len(self.wrong) > len(by_place):
+            lines += ["check: in detail", *(f"  {one.stage}: {one}" for one in self.wrong[:DETAIL])]
+            lines += [f"  and {len(self.wrong) - DETAIL} more"] if len(self.wrong) > DETAIL else []
+        return "\n".join([*lines, f"check: if the change is meant: {self.accept}"])
 
     def annotations(self) -> str:
         """Lines that GitHub's log shows as errors of the run."""
@@ -67,12 +74,12 @@ class Verdict:
         mark = "passes" if self.passed else "**fails**"
         parts = [f"### The gate {mark}", f"{self.summary()}."]
         if self.wrong:
-            rows = [[one.stage, one.where, one.rule, one.text] for one in self.wrong[: 3 * SHOWN]]
+            rows = [[one.stage, one.where, one.rule, one.text] for one in self.wrong[:DETAIL]]
             parts.append(f"Look at stage `{self.look_at}` first.")
             parts.append(Table(["stage", "where", "rule", "found"], rows, 4).markdown())
             more = len(self.wrong) - len(rows)
             parts += [f"and {more} more"] if more else []
-            parts.append("If the change is meant: `pocketface check --update`, and commit the baseline.")
+            parts.append(f"If the change is meant: {self.accept}, and commit the baseline.")
         return "\n\n".join(parts) + "\n"
 
     def junit(self) -> str:
