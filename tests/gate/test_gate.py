@@ -1,6 +1,8 @@
 """The gate finds what was planted, names the stage, and lets chance and other machines pass."""
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
@@ -275,6 +277,11 @@ def test_a_baseline_that_cannot_be_written_is_told(outs):
     (outs.root / "baselines").touch()
     with pytest.raises(PocketfaceError, match=r"baselines/tiny\.yaml: cannot be written \("):
         update(outs.study, outs.root)
+
+
+def test_it_needs_no_extra_and_starts_fast():
+    code = "import sys, pocketface.gate; print({'matplotlib', 'scipy.stats', 'tensorflow'} & {*sys.modules})"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
 
 
 def half(path: Path) -> None:

@@ -43,7 +43,6 @@ ERROR = 0.01
 """Of each test: a gate runs often."""
 RETRAINED = 4
 """How much further from float32 a level of another training may be: another network costs something else."""
-TINY = 1e-12
 BY_CHANCE = ("search", "finetuning")
 """Makers of levels that are another search or training where they are made again."""
 
@@ -291,7 +290,7 @@ def _agreement(
         both[f"error_{when}"] = apart.where(both["number"], other)
     for head, faces in both.groupby("head"):
         metric, number = _metric(faces), bool(faces["number"].all())
-        was, now = _values(metric, faces)
+        was, now = _values(faces)
         limit = allowed.years if number else allowed.share
         told = (
             f"{head} {now:.3g} from float32's, was {was:.3g}"
@@ -299,7 +298,7 @@ def _agreement(
             else f"{head} as float32 on {now:.1%}, was {was:.1%}"
         )
         told += f", on {len(faces)} faces; allowed: {f'{limit:g} more' if number else f'{limit:.0%} less'}"
-        ok = loss(metric, now, was) <= limit or _judged(metric, faces, limit)[0]
+        ok = loss(metric, now, was) <= limit or _judged(faces, limit)[0]
         yield Finding(stage, name, f"agreement {head}", ok, told)
 
 
@@ -309,18 +308,14 @@ def _metrics(name: str, own: pd.DataFrame, rules: Rules, stage: Stage) -> Iterat
     for (dataset, _), faces in own.dropna(subset=["error_was", "error_is"]).groupby(["dataset", "head"]):
         metric = _metric(faces)
         label = f"{dataset} {metric}".strip()
-        ok, told = _lost(label, metric, faces, rules, trained)
+        bound = getattr(rules.retrained if trained else rules.margins, quantity_of(metric).unit)
+        ok, told = _lost(label, faces, bound, rules, trained)
         yield Finding(stage, name, label, ok, told)
-        groups = faces["groups_was"].fillna("").str.split("; ").explode()
-        sizes = groups[groups != ""].value_counts()
-        masks = {
-            group: groups.index[groups == group] for group, n in sizes.items() if LEAST <= n < len(faces)
-        }
-        if masks:
-            lost = faces["error_is"] - faces["error_was"] - _bound(metric, rules, trained)
-            worst = max(masks, key=lambda group: _ratio(lost[masks[group]]))
-            inside = faces.loc[masks[worst]]
-            ok, first = _lost(f"{label} ({worst})", metric, inside, rules, trained, len(masks))
+        groups = faces.assign(group=faces["groups_was"].fillna("").str.split("; ")).explode("group")
+        judged = {str(g): own for g, own in groups.groupby("group") if g and LEAST <= len(own) < len(faces)}
+        if judged:
+            worst = max(judged, key=lambda group: _beyond_chance(judged[group], bound))
+            ok, first = _lost(f"{label} ({worst})", judged[worst], bound, rules, trained, len(judged))
             yield Finding(stage, name, f"{label} of groups", ok, f"{first}; all: {told.split(';')[0]}")
 
 
@@ -328,61 +323,54 @@ def _metric(faces: pd.DataFrame) -> str:
     return f"{faces['head'].iloc[0]}_{'mae' if faces['number'].all() else 'accuracy'}"
 
 
-def _values(metric: str, faces: pd.DataFrame) -> tuple[float, float]:
-    """A metric of then and of now."""
+def _values(faces: pd.DataFrame) -> tuple[float, float]:
+    """The metric of then and of now."""
     was, now = (float(faces[f"error_{when}"].mean()) for when in ("was", "is"))
-    return (was, now) if metric.endswith("_mae") else (1 - was, 1 - now)
+    return (was, now) if faces["number"].all() else (1 - was, 1 - now)
 
 
-def _bound(metric: str, rules: Rules, trained: bool) -> float:
-    """The loss that is none, or that another training may cost."""
-    return float(getattr(rules.retrained if trained else rules.margins, quantity_of(metric).unit))
-
-
-def _ratio(beyond: pd.Series) -> float:
-    """A sum against what it is by chance."""
-    return float(beyond.sum() / max(float(np.linalg.norm(beyond)), TINY))
+def _beyond_chance(faces: pd.DataFrame, bound: float) -> float:
+    """How far faces lost more than a bound, against what they lose and gain by chance."""
+    lost = faces["error_is"] - faces["error_was"] - bound
+    return float(lost.sum() / (np.linalg.norm(lost) or 1))
 
 
 def _lost(
-    label: str, metric: str, faces: pd.DataFrame, rules: Rules, trained: bool, tests: int = 1
+    label: str, faces: pd.DataFrame, bound: float, rules: Rules, trained: bool, tests: int = 1
 ) -> tuple[bool, str]:
     """Whether the loss of a metric is allowed, by one of so many tests, and both in words."""
-    was, now = _values(metric, faces)
-    told, bound = f"{label} {now:.4g}, was {was:.4g} on {len(faces)} faces", _bound(metric, rules, trained)
-    lost = loss(metric, now, was)
+    metric, (was, now) = _metric(faces), _values(faces)
+    told, lost = f"{label} {now:.4g}, was {was:.4g} on {len(faces)} faces", loss(metric, now, was)
     if lost <= bound:
         return True, told
     if trained:
-        reach = np.linalg.norm([np.ptp(one.interval(metric)) / 2 for one in _samples(metric, faces)])
+        reach = np.linalg.norm([np.ptp(one.interval(metric)) / 2 for one in _samples(faces)])
         allowed = bound - special.ndtri(ERROR / tests) / Z * float(reach)
         return lost <= allowed, f"{told}; allowed in another training: {allowed:.3g}"
-    ok, verdict = _judged(metric, faces, bound, rules.margins, tests)
+    ok, verdict = _judged(faces, bound, rules.margins, tests)
     return ok, f"{told}: {verdict}; allowed: {bound:g}"
 
 
 def _judged(
-    metric: str, faces: pd.DataFrame, most: float, margins: Margins | None = None, tests: int = 1
+    faces: pd.DataFrame, most: float, margins: Margins | None = None, tests: int = 1
 ) -> tuple[bool, str]:
     """Whether a loss is chance, by one of so many tests, or may be no more than `most`; and its verdict."""
-    was, now = _samples(metric, faces)
+    metric, (was, now) = _metric(faces), _samples(faces)
     change = paired(now, was, margins, FLIPS + 100 * tests)[metric]
     least = min(loss(metric, end) for end in middle(now.draws[metric] - was.draws[metric], 1 - 2 * ERROR))
     return least <= most or change.p >= 2 * ERROR / tests, change.verdict
 
 
-def _samples(metric: str, faces: pd.DataFrame) -> list[Sample]:
+def _samples(faces: pd.DataFrame) -> list[Sample]:
     """The metric of then and of now, and of draws."""
     errors = (faces[f"error_{when}"].to_numpy(float) for when in ("was", "is"))
-    return [sampled([of_errors(metric, one)], len(faces)) for one in errors]
+    return [sampled([of_errors(_metric(faces), one)], len(faces)) for one in errors]
 
 
 def limits(now: Baseline, fetched: frozenset[str], causes: dict[str, Stage]) -> Iterator[Finding]:
     """Floors, ceilings, and that a model that trains is better than the best constant answer.
 
-    Args:
-        now, fetched: see `compare`.
-        causes: model -> the stage that its answers moved in.
+    `causes`: model -> the stage that its answers moved in.
     """
     rules = now.rules
     asked = {*rules.floors, *rules.ceilings}

@@ -13,8 +13,8 @@ SAME = "±0"
 """Printed for a change that rounds to nothing."""
 
 OTHERS = {  # what else a report counts
-    "n": Quantity("faces", "", "same", tolerance=0, digits=0),
-    "size_bytes": Quantity("size", "bytes", "lower", tolerance=0.05, relative=True, digits=0),
+    "n": Quantity("faces", "", "same", digits=0),
+    "size_bytes": Quantity("size", "bytes", "lower", digits=0),
 }
 UNITS = {"share": "%"}
 """Unit -> as printed, where that is another."""
@@ -22,7 +22,7 @@ UNITS = {"share": "%"}
 
 def quantity_of(metric: str) -> Quantity:
     """The quantity behind a name; an unknown one is a plain number that should not change."""
-    unknown = Quantity("", "", "same", tolerance=0, digits=4)
+    unknown = Quantity("", "", "same", digits=4)
     return OTHERS.get(metric.rpartition(".")[2]) or metric_of(metric) or unknown
 
 

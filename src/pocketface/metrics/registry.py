@@ -44,17 +44,13 @@ class Quantity:
         label: for people; it takes the place of the metric's name.
         unit: a share is kept as 0..1 and printed in percent.
         better: `zero` is nearer to zero; `same` where any change is a finding.
-        tolerance: the change that the gate allows by default, in the unit; with `relative`, a share of the
-            earlier value.
         digits: after the decimal point, as printed.
     """
 
     label: str
     unit: Unit
     better: Better
-    tolerance: float
     digits: int = 1
-    relative: bool = False
 
     @property
     def scale(self) -> float:
@@ -192,22 +188,22 @@ def _positive_f1(sums: np.ndarray) -> np.ndarray:
 
 
 def _cells(label: str, compute: Compute, tasks: tuple[str, ...] | None = None) -> Metric:
-    return Metric(label, "share", "higher", 0.01, family="cells", compute=compute, tasks=tasks)
+    return Metric(label, "share", "higher", family="cells", compute=compute, tasks=tasks)
 
 
-def _errors(label: str, unit: Unit, better: Better, tolerance: float, column: int) -> Metric:
+def _errors(label: str, unit: Unit, better: Better, column: int) -> Metric:
     digits = 2 if unit == "years" else 1
-    return Metric(label, unit, better, tolerance, digits, family="errors", compute=_mean(column))
+    return Metric(label, unit, better, digits, family="errors", compute=_mean(column))
 
 
 def _ranks(label: str, column: int) -> Metric:
-    return Metric(label, "share", "higher", 0.01, family="ranks", compute=_mean(column))
+    return Metric(label, "share", "higher", family="ranks", compute=_mean(column))
 
 
 METRICS: dict[str, Metric] = {
-    "mae": _errors("MAE", "years", "lower", 0.15, 0),
-    "bias": _errors("signed error", "years", "zero", 0.3, 1),
-    "cs5": _errors("CS@5", "share", "higher", 0.01, 2),
+    "mae": _errors("MAE", "years", "lower", 0),
+    "bias": _errors("signed error", "years", "zero", 1),
+    "cs5": _errors("CS@5", "share", "higher", 2),
     "accuracy": _cells("accuracy", _accuracy),
     "balanced_accuracy": _cells("balanced accuracy", _balanced),
     "macro_f1": _cells("macro F1", _macro_f1, _MEANS),
@@ -216,7 +212,7 @@ METRICS: dict[str, Metric] = {
     "auc": _ranks("AUC", 1),
     "average_precision": _ranks("average precision", 0),
     "ece": Metric(
-        *("calibration error", "share", "lower", 0.02),
+        *("calibration error", "share", "lower"),
         family="bins",
         compute=_calibration(1),
         drawn=_calibration(2),
