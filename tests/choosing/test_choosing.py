@@ -130,7 +130,9 @@ def test_the_answer_says_what_to_take_why_and_what_the_smallest_costs(outs):
     assert tasks(results) == ["age", "gender", "expression"]
     told = lines(choose(results, "age", ANY))
     assert told[0].startswith("age: take age_gender/") and "on 240 faces of utkface" in told[0]
-    assert any(line.strip().startswith("smallest: age_gender/int8, 331 kB: age MAE (years) +") for line in told)
+    assert any(
+        line.strip().startswith("smallest: age_gender/int8, 331 kB: age MAE (years) +") for line in told
+    )
     assert lines(choose(results, "age", Champion(max_size_mb=0.01))) == [
         "age: no variant keeps within the limits"
     ]
