@@ -20,6 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 from own_models import SIDE, onnx_file
 from pocketface import published
 from pocketface.cards import MODEL_FILE
+from pocketface.core.budget import MODEL, Apart
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.labels import EXPRESSIONS, GENDERS
 from pocketface.faces.settings import Crop
@@ -142,7 +143,7 @@ def changed(path: Path, change) -> None:
     with zipfile.ZipFile(path) as opened:
         members = {name: opened.read(name) for name in opened.namelist()}
     config = json.loads(members["config.json"])
-    change(config)
+    config = change(config) or config
     members["config.json"] = json.dumps(config).encode()
     with zipfile.ZipFile(path, "w") as opened:
         for name, content in members.items():
@@ -172,41 +173,23 @@ def test_what_could_run_code_is_refused(tmp_path, kind, module):
         network.read(path)
 
 
-def test_a_size_beyond_all_sense_is_refused_before_it_is_built(tmp_path):
+@pytest.mark.parametrize(
+    ("size", "others"), [('"filters": 1', '"filters": 1000000000000'), ("16, 16, 3]", "60000, 60000, 3]")]
+)
+def test_a_network_that_would_take_all_memory_is_ended(tmp_path, size, others):
     path = tmp_path / "mine.keras"
-    around(keras.layers.Conv2D(2, 3, name="middle")).save(path)
-
-    def change(config):
-        (layer,) = (each for each in config["config"]["layers"] if each["name"] == "middle")
-        layer["config"]["filters"] = 10**12
-
-    changed(path, change)
-    with pytest.raises(PocketfaceError, match="layer middle: its filters of 1000000000000 is more than"):
+    around(keras.layers.Conv2D(1, 16)).save(path)
+    changed(path, lambda config: json.loads(json.dumps(config).replace(size, others)))
+    with pytest.raises(
+        PocketfaceError, match=r"mine\.keras: too_large: to open it .* over 8,589,934,592 bytes"
+    ):
         network.read(path)
 
 
-@pytest.mark.parametrize(
-    ("size", "others", "complaint"),
-    [
-        ('"units": 7', '"units": 60000', "values for one face; at most 268,435,456 may be"),
-        ("32, 32, 3]", "60000, 60000, 3]", "values for one face"),
-        (
-            '"kernel_size": [1, 1]',
-            '"kernel_size": [8000, 8000]',
-            "operations for one face; at most 100,000,0",
-        ),
-    ],
-)
-def test_a_network_that_would_take_all_memory_or_hours_is_refused_before_it_takes_any(
-    size, others, complaint
-):
-    image = keras.Input((32, 32, 3))
-    seen = keras.layers.Conv2D(1, 1, padding="same")(image)
-    hidden = keras.layers.Dense(7)(keras.layers.Dense(7)(keras.layers.GlobalAveragePooling2D()(seen)))
-    config = keras.Model(image, hidden).to_json()
-    assert size in config
-    with pytest.raises(PocketfaceError, match=rf"too_large: [\d,]+ {complaint}"):
-        network.from_config(json.loads(config.replace(size, others)))
+def test_one_that_never_answers_is_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(network, "_apart", Apart(0.1, MODEL.memory))
+    with pytest.raises(PocketfaceError, match=r"mine\.onnx: timeout: to open it and run it once takes over"):
+        network.read(onnx_file(tmp_path / "mine.onnx"))
 
 
 @pytest.mark.parametrize("asks", [network.read, network.fingerprint])
@@ -253,6 +236,17 @@ def test_a_link_out_of_an_hdf5_file_is_refused(tmp_path):
         network.read(tmp_path / "mine.h5")
 
 
+def test_a_name_that_is_not_utf_8_is_refused_and_a_type_is_no_array(tmp_path):
+    around(keras.layers.ReLU()).save(tmp_path / "mine.h5")
+    with h5py.File(tmp_path / "mine.h5", "a") as file:
+        file["model_weights/type"] = np.dtype("f4")
+    assert network.read(tmp_path / "mine.h5").shape == (16, 16, 3)
+    with h5py.File(tmp_path / "mine.h5", "a") as file:
+        file.create_group(b"\xff")
+    with pytest.raises(PocketfaceError, match="a member's name is not UTF-8"):
+        network.read(tmp_path / "mine.h5")
+
+
 def test_a_keras_2_depthwise_layer_is_read(tmp_path):
     """Keras 2 wrote `groups` for it, which Keras 3 does not take."""
     path = tmp_path / "mine.h5"
@@ -276,6 +270,28 @@ def test_a_saved_model_that_writes_a_file_is_refused(tmp_path):
     model = Writing()
     tf.saved_model.save(model, tmp_path / "saved", signatures=model.serve)
     with pytest.raises(PocketfaceError, match="is the operator WriteFile, which is refused"):
+        network.read(tmp_path / "saved")
+
+
+@pytest.mark.parametrize(
+    ("size", "complaint"),
+    [
+        (lambda image: [tf.cast(tf.reduce_sum(image) * 1e6, tf.int32)], "its output is no constant"),
+        (lambda image: [10_000, 10_000, 1000], "too_large: tensors of"),
+    ],
+)
+def test_a_saved_model_whose_memory_depends_on_the_picture_or_is_too_large_is_refused(
+    tmp_path, size, complaint
+):
+    class Filling(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.float32)])
+        def serve(self, image):
+            mean = tf.reduce_mean(image, [1, 2])
+            return {"answer": mean + tf.reduce_sum(tf.fill(size(image), mean[0, 0]))}
+
+    model = Filling()
+    tf.saved_model.save(model, tmp_path / "saved", signatures=model.serve)
+    with pytest.raises(PocketfaceError, match=complaint):
         network.read(tmp_path / "saved")
 
 
@@ -352,13 +368,31 @@ def test_turns_about_each_convolution_are_not_left_in_the_network(tmp_path):
     assert len(turned) == 2, "before the pooling and the flattening, and nowhere else"
 
 
-def test_an_onnx_operator_that_is_not_read_is_named(tmp_path):
-    node = helper.make_node("Einsum", ["picture"], ["answer"], name="strange", equation="nchw->nc")
+PLACES = numpy_helper.from_array(np.zeros(30_000, np.int64), "places")
+ROW = numpy_helper.from_array(np.zeros((1, 30_000), np.float32), "row")
+KERNEL = numpy_helper.from_array(np.zeros((3, 3, 3, 3), np.float32), "kernel")
+
+
+@pytest.mark.parametrize(
+    ("nodes", "complaint"),
+    [
+        (
+            [helper.make_node("Einsum", ["picture"], ["answer"], name="strange", equation="nchw->nc")],
+            "operator strange is the operator Einsum, which is not read",
+        ),
+        (
+            [helper.make_node("Conv", ["picture", "kernel"], ["answer"], strides=[0, 0], pads=[1] * 4)],
+            "a Conv, is not understood",
+        ),
+        ([helper.make_node("Gather", ["row", "places"], [f"all{n}"]) for n in range(9)], "too_large"),
+    ],
+)
+def test_an_onnx_operator_that_is_not_read_is_named(tmp_path, nodes, complaint):
     picture = helper.make_tensor_value_info("picture", TensorProto.FLOAT, [1, 3, 8, 8])
-    answer = helper.make_tensor_value_info("answer", TensorProto.FLOAT, [1, 3])
-    model = helper.make_model(helper.make_graph([node], "g", [picture], [answer]))
-    (tmp_path / "mine.onnx").write_bytes(model.SerializeToString())
-    with pytest.raises(PocketfaceError, match="operator strange is the operator Einsum, which is not read"):
+    answer = helper.make_tensor_value_info(nodes[-1].output[0], TensorProto.FLOAT, [None])
+    graph = helper.make_graph(nodes, "g", [picture], [answer], [PLACES, ROW, KERNEL])
+    (tmp_path / "mine.onnx").write_bytes(helper.make_model(graph).SerializeToString())
+    with pytest.raises(PocketfaceError, match=complaint):
         network.read(tmp_path / "mine.onnx")
 
 

@@ -66,9 +66,6 @@ NO_LIMITS = Champion(max_size_mb=None, max_latency_ms=None)
 PICTURES = "pictures"
 SLOW = ("int16x8", "mixed_int8", "qat_int8")
 """Levels that take minutes to make or to measure, and are made if they are named."""
-SIZE = 224
-"""Side that is shown to a network which takes any, unless it is given."""
-
 Say = Callable[[str], None]
 
 
@@ -116,8 +113,9 @@ def quantize(
     if unknown := [level for level in wanted if level not in LEVELS]:
         raise PocketfaceError(f"no level {unknown[0]!r}; there are {', '.join(LEVELS)}")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    read = network.read(file)
-    seen = Input(size=read.shape[0] or size or SIZE, channels=_channels(read.shape[2]), margin=0.2)
+    side = size or network.SIDE
+    read = network.read(file, side)
+    seen = Input(size=read.shape[0] or side, channels=_channels(read.shape[2]), margin=0.2)
     outputs = ", ".join(f"{name} ({width})" for name, width in read.outputs.items())
     say(f"{file.name}: sees {seen.size}x{seen.size}x{seen.channels}, answers {outputs}")
     table, folder = labelled(labels)

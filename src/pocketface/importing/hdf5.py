@@ -104,10 +104,12 @@ def check_links(path: Path) -> None:
                 seen += 1
                 if seen > MOST_NAMES * 10:
                     raise PocketfaceError(f"{path}: more than {MOST_NAMES * 10} members")
+                if isinstance(name, bytes):  # as h5py has what is not UTF-8
+                    raise PocketfaceError(f"{path}: a member's name is not UTF-8")
                 member = _member(group, name, object)
                 if isinstance(member, h5py.Group):
                     todo.append(member)
-                elif member.external or member.is_virtual:
+                elif isinstance(member, h5py.Dataset) and (member.external or member.is_virtual):
                     raise PocketfaceError(
                         f"{member.name} keeps its numbers in another file, which is refused"
                     )

@@ -4,17 +4,17 @@
     network.shape, network.channels_first, network.outputs     # (112, 112, 3), False, {'probs': 2}
 
 `.keras` files, and `.h5` of Keras 2 with the architecture, are built again from their checked JSON; `.onnx`
-is read by `onnx_network`; the folder of a SavedModel by TensorFlow, once all its operators are on the list
-below; float32 `.tflite` stays as it is. Files are not trusted: code of their own (a Lambda, custom layers,
-operators that read or write files) and sizes out of bounds are refused; the message names the layer.
+is read by `onnx_network`; the folder of a SavedModel becomes a `.tflite`, once all its operators are on the
+list below; float32 `.tflite` stays as it is. Files are not trusted: code of their own (a Lambda, custom
+layers, operators that read or write files) is refused; the message names the layer. Each file is opened, and
+its network run once, in another process with a budget, `pocketface.core.budget.MODEL`.
 """
 
 import hashlib
 import json
-import math
 import tempfile
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,20 +22,29 @@ from typing import Any
 import h5py
 import keras
 import numpy as np
+import tensorflow as tf
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from tensorflow.core.protobuf import saved_model_pb2
 
-from pocketface.core.budget import MODEL
+from pocketface.core.budget import MODEL, Apart
 from pocketface.core.errors import PocketfaceError, shown
 from pocketface.core.files import sha256
 from pocketface.fetching.archives import DAMAGED
 from pocketface.importing import hdf5, onnx_network
+from pocketface.levels.converter import to_tflite
+from pocketface.tflite import around
+from pocketface.tflite.file import TFLiteFile
+from pocketface.tflite.run import once
 
 LARGEST, LARGEST_CONFIG = 2 * 2**30, 2**25
 """Bytes of a file that is read at all, and of its architecture as JSON."""
-LARGEST_SIDE = 512
-"""Pixels, of a network that takes any; as of `Input.size`."""
+SIDE = 224
+"""Pixels, of a network that takes any, unless its user says."""
 MOST_LAYERS = 10_000
-UNREADABLE = (*DAMAGED, OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError)
-"""What zipfile, h5py and Keras raise on damaged files; RuntimeError covers nesting, too."""
+UNREADABLE = (*DAMAGED, OSError, ValueError, KeyError, RuntimeError)
+"""What zipfile, json and h5py raise on damaged files."""
+UNBUILT = (*UNREADABLE, TypeError, IndexError, AttributeError)
+"""What Keras raises where a layer is not as it expects; its calls alone may."""
 FORMATS = ".keras, .h5 or .hdf5 of Keras 2, .onnx, .tflite, or the folder of a SavedModel"
 
 LAYERS = frozenset(
@@ -49,9 +58,6 @@ LAYERS = frozenset(
     "Functional Sequential Model Identity".split()
 )
 """Layers that a file may have: Keras' own, that compute and nothing else."""
-WIDEST = 65_536
-SIZES = ("units", "filters", "depth_multiplier", "size", "height", "width", "n")
-"""Fields of a layer that are sizes, and the most that one may be."""
 HARMLESS = frozenset(
     "keras keras.layers keras.models keras.initializers keras.regularizers keras.constraints "
     "keras.dtype_policies keras.activations".split()
@@ -88,9 +94,8 @@ class Network:
         shape: height, width, channels of what it sees; None for sides that may be any.
         channels_first: whether its input is `[N, C, H, W]`.
         outputs: name -> number of values.
-        call: of all but `.tflite`: a tensor of Keras to its outputs.
-        file: of a `.tflite`: its bytes.
-        lasting: whether Keras can build it again from JSON.
+        call: a tensor of Keras to its outputs; None where there is a file.
+        file: of a `.tflite` or SavedModel: the bytes of a `.tflite`.
     """
 
     path: Path
@@ -99,29 +104,67 @@ class Network:
     outputs: Mapping[str, int]
     call: Callable[[keras.KerasTensor], Mapping[str, keras.KerasTensor]] | None = None
     file: bytes | None = None
-    lasting: bool = True
 
 
-def read(path: Path) -> Network:
+def read(path: Path, side: int = SIDE) -> Network:
     """Reads a file.
+
+    Args:
+        path: a name that ends as in `FORMATS`.
+        side: height and width that a network which takes any is tried with; a SavedModel gets it for good.
 
     Raises:
         PocketfaceError: it is missing, damaged, of no such format, too large, not to be trusted, or no
-            network with one picture as its input.
+            network with one picture as its input; or it takes more than its budget.
     """
     path = Path(path)
     _check_kind_of_file(path, f"a model is a {FORMATS}")
-    reader = _saved_model if path.is_dir() else READERS.get(path.suffix.lower())
-    if reader is None:
+    if not (path.is_dir() or path.suffix.lower() in READERS):
         raise PocketfaceError(f"{path}: not a model that is read here: {FORMATS}")
     size = sum(part.stat().st_size for part in _files(path))
     if size > LARGEST:
         raise PocketfaceError(f"{path}: {size:,} bytes are more than the {LARGEST:,} that are read")
     try:
-        return reader(path)
+        opened = _apart(_opened, path.absolute(), side)
+        if isinstance(opened, bytes):
+            return _of_file(path, opened)
+        model = keras.models.model_from_json(opened[0])
+        model.set_weights(opened[1])
+        return of_keras(path, model)
     except PocketfaceError as error:
         text = str(error)
         raise PocketfaceError(text if text.startswith(str(path)) else f"{path}: {text}") from None
+    except TimeoutError:
+        told = f"timeout: to open it and run it once takes over {MODEL.seconds:.0f} s"
+    except MemoryError:
+        told = f"too_large: to open it and run it once takes over {MODEL.memory:,} bytes"
+    except ChildProcessError as error:
+        told = f"damaged, or too large for {MODEL.memory:,} bytes ({error})"
+    raise PocketfaceError(f"{path}: {told}")
+
+
+_apart = Apart(MODEL.seconds, MODEL.memory)
+
+
+def _opened(path: Path, side: int) -> bytes | tuple[str, list[np.ndarray]]:
+    """What is done apart: a file, as a `.tflite` or what Keras builds it of again, after it was run once."""
+    keras.utils.clear_session(free_memory=False)
+    try:
+        model = _saved_model(path, side) if path.is_dir() else READERS[path.suffix.lower()](path)
+        if isinstance(model, TFLiteFile):
+            once(model)
+            return model.content
+        of_keras(path, model)
+        model(np.zeros([1, *_fixed(model.inputs[0].shape[1:], side)], np.float32))
+    except tf.errors.ResourceExhaustedError:
+        raise MemoryError from None
+    except RecursionError:
+        raise PocketfaceError("its layers are nested too deeply, or too many") from None
+    return model.to_json(), model.get_weights()
+
+
+def _fixed(shape: Sequence[int | None], side: int) -> list[int]:
+    return [side if one is None else one for one in shape]
 
 
 def fingerprint(path: Path) -> str:
@@ -148,7 +191,7 @@ def _files(path: Path) -> list[Path]:
     return sorted(part for part in path.rglob("*") if part.is_file()) if path.is_dir() else [path]
 
 
-def _keras(path: Path) -> Network:
+def _keras(path: Path) -> keras.Model:
     try:
         with zipfile.ZipFile(path) as opened:
             if sum(member.file_size for member in opened.infolist()) > LARGEST:
@@ -163,7 +206,7 @@ def _keras(path: Path) -> Network:
     return _built(path, config)
 
 
-def _hdf5(path: Path) -> Network:
+def _hdf5(path: Path) -> keras.Model:
     try:
         hdf5.check_links(path)
         with h5py.File(path) as opened:
@@ -181,14 +224,14 @@ def _hdf5(path: Path) -> Network:
     return _built(path, config)
 
 
-def _built(path: Path, config: Any) -> Network:
+def _built(path: Path, config: Any) -> keras.Model:
     """Builds a checked configuration, and loads the file's weights."""
     model = from_config(config)
     try:
         model.load_weights(path)
-    except UNREADABLE as error:
+    except UNBUILT as error:
         raise PocketfaceError(f"its weights do not fit its architecture ({_line(error)})") from None
-    return of_keras(path, model)
+    return model
 
 
 def from_config(config: Any) -> keras.Model:
@@ -197,18 +240,17 @@ def from_config(config: Any) -> keras.Model:
     Raises:
         PocketfaceError: it names something that is not allowed, or cannot be built.
     """
+    config = _checked(config)
+    if not isinstance(config, dict) or "class_name" not in config:
+        raise PocketfaceError("its architecture is no model of Keras")
+    if "module" not in config:  # Keras 2
+        functional = config["class_name"] in ("Functional", "Model")
+        module = "keras.src.models.functional" if functional else "keras"
+        name = "Functional" if functional else config["class_name"]
+        config |= {"module": module, "class_name": name, "registered_name": name}
     try:
-        config = _checked(config)
-        if "module" not in config:  # Keras 2
-            functional = config["class_name"] in ("Functional", "Model")
-            module = "keras.src.models.functional" if functional else "keras"
-            name = "Functional" if functional else config["class_name"]
-            config |= {"module": module, "class_name": name, "registered_name": name}
-        with keras.StatelessScope(initialize_variables=False):  # its variables take no memory yet
-            _check_work(keras.models.model_from_json(json.dumps(config)))
-        keras.utils.clear_session(free_memory=False)
         model = keras.models.model_from_json(json.dumps(config))
-    except UNREADABLE as error:
+    except UNBUILT as error:
         raise PocketfaceError(f"its architecture cannot be built ({_line(error)})") from None
     if not isinstance(model, keras.Model):
         raise PocketfaceError("is no model but a part of one")
@@ -237,27 +279,17 @@ def _checked(config: Any, layer: str = "the model", place: tuple[str, ...] = ())
     return {
         key: _checked(value, layer, (*place, key))
         for key, value in config.items()
-        if key not in ("compile_config", "build_config") and _sized(key, value, layer)
+        if key not in ("compile_config", "build_config")
     }
-
-
-def _sized(key: str, value: Any, layer: str) -> bool:
-    """Whether a size is one that a layer may have: a network is built before its weights are looked at.
-
-    Raises:
-        PocketfaceError: it is larger.
-    """
-    numbers = [number for number in keras.tree.flatten(value) if isinstance(number, int | float)]
-    if key in SIZES and max(numbers, default=0) > WIDEST:
-        raise PocketfaceError(f"layer {layer}: its {key} of {shown(value)} is more than {WIDEST:,}")
-    return True
 
 
 def _check_kind(kind: str, config: Mapping[str, Any], layer: str) -> None:
     module = config.get("module")
+    if not isinstance(module, str | None):
+        raise PocketfaceError(f"layer {layer}: its module is {shown(module)}, no name")
     if kind in ("__lambda__", "Lambda", "function") and not (
         kind == "function"
-        and str(module or "").startswith(("keras.activations", "builtins"))
+        and (module or "").startswith(("keras.activations", "builtins"))
         and "." not in str(config["config"])
         and hasattr(keras.activations, str(config["config"]))
     ):
@@ -286,23 +318,6 @@ def _check_kind(kind: str, config: Mapping[str, Any], layer: str) -> None:
         )
 
 
-def _check_work(model: Any) -> None:
-    """Refuses a network beyond what a `.tflite` may hold and do, see `pocketface.core.budget.MODEL`."""
-    if not isinstance(model, keras.Model):
-        return
-    values, work = model.count_params(), 0
-    for layer in model._flatten_layers(include_self=False):
-        if isinstance(layer, keras.Model):
-            continue
-        kernels = sum(math.prod(weight.shape) for weight in layer.weights if weight.name.endswith("kernel"))
-        for output in (output for node in layer._inbound_nodes for output in node.output_tensors):
-            sides = [LARGEST_SIDE if side is None else side for side in output.shape[1:]]
-            values, work = values + math.prod(sides), work + math.prod(sides[:-1]) * kernels
-    for what, found, most in (("values", values, MODEL.values), ("operations", work, MODEL.work)):
-        if found > most:
-            raise PocketfaceError(f"too_large: {found:,} {what} for one face; at most {most:,} may be")
-
-
 def of_keras(path: Path, model: keras.Model) -> Network:
     """A model of Keras that was read."""
     if len(model.inputs) != 1:
@@ -326,41 +341,33 @@ def of_keras(path: Path, model: keras.Model) -> Network:
     return Network(path, shape, first, dict(zip(names, widths, strict=True)), call)
 
 
-def _onnx(path: Path) -> Network:
-    return of_keras(path, onnx_network.read(path))
-
-
-def _saved_model(path: Path) -> Network:
-    import tensorflow as tf
-
+def _saved_model(path: Path, side: int) -> TFLiteFile:
+    """Converts a SavedModel, which may compute its shapes as it runs, to a file that may not."""
     _check_graph(path)
     try:
-        loaded = tf.saved_model.load(str(path))
-        signatures = dict(loaded.signatures)
-    except (OSError, ValueError, KeyError, AttributeError, tf.errors.OpError) as error:
+        signatures = dict(tf.saved_model.load(str(path)).signatures)
+    except (*UNBUILT, tf.errors.OpError) as error:
         raise PocketfaceError(f"not a SavedModel that can be loaded ({_line(error)})") from None
     name = "serving_default" if "serving_default" in signatures else next(iter(signatures), None)
     if name is None:
         raise PocketfaceError("has no signature to call; save it with `model.export(folder)`")
-    signature = signatures[name]
-    inputs = signature.structured_input_signature[1]
+    inputs = signatures[name].structured_input_signature[1]
     if len(inputs) != 1 or next(iter(inputs.values())).dtype != tf.float32:
         raise PocketfaceError(
-            f"signature {name} takes {sorted(inputs)}; a network here sees one float32 picture"
+            f"signature {shown(name)} takes {shown(sorted(inputs))}; a network here sees one float32 picture"
         )
-    shape, first = _picture(next(iter(inputs.values())).shape[1:])
-    outputs = {
-        output: _width(output, spec.shape) for output, spec in sorted(signature.structured_outputs.items())
-    }
-    layer = keras.layers.TFSMLayer(str(path), call_endpoint=name)
-    return Network(path, shape, first, outputs, layer, lasting=False)
+    sides = next(iter(inputs.values())).shape[1:]
+    _picture(sides)
+    image = keras.Input(_fixed(sides, side))
+    try:
+        answers = keras.layers.TFSMLayer(str(path), call_endpoint=name)(image)
+    except (*UNBUILT, tf.errors.OpError) as error:
+        raise PocketfaceError(f"its signature {shown(name)} cannot be called ({_line(error)})") from None
+    return to_tflite(keras.Model(image, answers))
 
 
 def _check_graph(path: Path) -> None:
     """Refuses a SavedModel with an operator that is not on the list."""
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-    from tensorflow.core.protobuf import saved_model_pb2
-
     file = path / "saved_model.pb"
     if not file.is_file():
         raise PocketfaceError(f"a folder without {file.name} is no SavedModel")
@@ -393,12 +400,7 @@ def _check_node(node: Any, allowed: frozenset[str]) -> None:
         raise PocketfaceError(f"{shown(node.name)} is the operator {shown(node.op)}, which is refused here")
 
 
-def _tflite(path: Path) -> Network:
-    from pocketface.tflite import around
-    from pocketface.tflite.file import TFLiteFile
-    from pocketface.tflite.run import tried
-
-    file = TFLiteFile.read(tried(path)).content
+def _of_file(path: Path, file: bytes) -> Network:
     shape, outputs = around.asked(file)
     sides, first = _picture(shape)
     return Network(path, sides, first, outputs, file=file)
@@ -424,10 +426,10 @@ def _line(error: Exception) -> str:
     return shown(str(error).strip().partition("\n")[0])[:300]
 
 
-READERS: dict[str, Callable[[Path], Network]] = {
+READERS: dict[str, Callable[[Path], keras.Model | TFLiteFile]] = {
     ".keras": _keras,
     ".h5": _hdf5,
     ".hdf5": _hdf5,
-    ".onnx": _onnx,
-    ".tflite": _tflite,
+    ".onnx": onnx_network.read,
+    ".tflite": TFLiteFile.read,
 }

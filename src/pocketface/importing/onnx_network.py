@@ -74,18 +74,19 @@ def read(path: Path) -> keras.Model:
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
     from onnx import checker
 
+    refused = checker.ValidationError, onnx.shape_inference.InferenceError
     try:
         proto = onnx.load(str(path), format="protobuf", load_external_data=False)
         _check_external(onnx, proto, path)
         onnx.load_external_data_for_model(proto, str(path.parent))
         checker.check_model(proto)
         proto = onnx.shape_inference.infer_shapes(proto)
-    except (DecodeError, ValueError, OSError, KeyError, checker.ValidationError) as error:
+        reader = _Reader(onnx, proto)
+    except (DecodeError, ValueError, OSError, KeyError, *refused) as error:
         raise PocketfaceError(f"not readable as ONNX ({str(error).strip().splitlines()[0]})") from None
-    graph = proto.graph
-    if len(graph.node) > MOST_NODES:
-        raise PocketfaceError(f"has {len(graph.node)} operators, more than {MOST_NODES}")
-    return _Reader(onnx, proto).model()
+    if len(proto.graph.node) > MOST_NODES:
+        raise PocketfaceError(f"has {len(proto.graph.node)} operators, more than {MOST_NODES}")
+    return reader.model()
 
 
 def _check_external(onnx: Any, proto: Any, path: Path) -> None:
@@ -139,7 +140,7 @@ class _Reader:
         for node in self.graph.node:
             try:
                 self._node(node)
-            except (ValueError, TypeError, KeyError, IndexError) as error:
+            except (ValueError, TypeError, LookupError, ArithmeticError) as error:
                 told = str(error).strip().partition("\n")[0]
                 raise PocketfaceError(
                     f"{_name(node)}, a {node.op_type}, is not understood ({told})"

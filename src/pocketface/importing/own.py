@@ -54,7 +54,7 @@ def bring(name: str, stanza: Model, crop: Crop, out: Path) -> ModelCard:
         raise PocketfaceError(
             f"{path}: has changed: its SHA-256 is {found}; if that is meant, put it into fetched.{name}"
         )
-    return place(name, network.read(path), stanza, crop, out)
+    return place(name, network.read(path, stanza.input.size), stanza, crop, out)
 
 
 def place(name: str, read: Network, stanza: Model, crop: Crop, out: Path) -> ModelCard:
@@ -91,10 +91,6 @@ def _write(read: Network, stanza: Model, nchw: bool, folder: Path) -> dict[str, 
         return _write_file(file, folder)
     assert read.call is not None
     model = around(read.call, stanza.input, stanza.preprocess, stanza.own_heads, nchw)
-    if not read.lasting:
-        from pocketface.levels.converter import to_tflite
-
-        return _write_file(to_tflite(model).content, folder)
     config = json.dumps(json.loads(model.to_json()), sort_keys=True)
     (folder / CONFIG).write_text(config, encoding="utf-8")
     model.save_weights(folder / WEIGHTS)

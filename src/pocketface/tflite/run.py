@@ -55,8 +55,8 @@ def tried(path: Path) -> Path:
     if any(path.resolve().is_relative_to(place.resolve()) for place in OURS):
         return path
     try:
-        with suppress(PocketfaceError, ValueError, RuntimeError):  # of whoever opens it here
-            _apart(_once, path.absolute())
+        with suppress(PocketfaceError):  # of whoever opens it here
+            _apart(_opened, path.absolute())
     except TimeoutError:
         raise PocketfaceError(f"{path}: timeout: to run it once takes over {MODEL.seconds:.0f} s") from None
     except (ChildProcessError, MemoryError) as error:
@@ -64,16 +64,27 @@ def tried(path: Path) -> Path:
     return path
 
 
-def _once(path: Path) -> None:
-    """Runs a file on zeros, by its signature if it has one."""
-    interpreter = loaded(TFLiteFile.read(path))
-    if interpreter.get_signature_list():
-        run = interpreter.get_signature_runner()
-        run(**{name: _zeros(port) for name, port in run.get_input_details().items()})
-        return
-    for port in interpreter.get_input_details():
-        interpreter.set_tensor(port["index"], _zeros(port))
-    interpreter.invoke()
+def _opened(path: Path) -> None:
+    once(TFLiteFile.read(path))
+
+
+def once(file: TFLiteFile) -> None:
+    """Runs a file on zeros, by its signature if it has one.
+
+    Raises:
+        PocketfaceError: it is not sound, or LiteRT refuses it.
+    """
+    try:
+        interpreter = loaded(file)
+        if interpreter.get_signature_list():
+            run = interpreter.get_signature_runner()
+            run(**{name: _zeros(port) for name, port in run.get_input_details().items()})
+            return
+        for port in interpreter.get_input_details():
+            interpreter.set_tensor(port["index"], _zeros(port))
+        interpreter.invoke()
+    except (ValueError, RuntimeError) as error:
+        raise PocketfaceError(f"not a runnable TFLite model ({_first_line(error)})") from None
 
 
 def _zeros(port: dict[str, Any]) -> np.ndarray:
