@@ -16,6 +16,9 @@ from pocketface.core.errors import PocketfaceError
         ("postgresql://host/runs?user=me&password=secret", "postgresql://host/runs?***"),
         ("postgresql://me:secret@host/runs?sslmode=a", "postgresql://***@host/runs?***"),
         ("http://host?secret", "http://host?***"),
+        ("http://host/a#token=secret", "http://host/a#***"),
+        ("http://host/a;token=secret: no", "http://host/a;***: no"),
+        ("PLACE=me:se/cret@host:8/a, (me:secret@host)", "PLACE=***@host:8/a, (***@host)"),
         # of which nobody can tell what is host, what password and what query
         ("postgresql://host/runs?user=me@work&password=secret", "postgresql://***"),
         ("http://me:se?cret@host/a", "http://***"),
@@ -38,6 +41,7 @@ def test_user_password_and_query_are_hidden(address: str, shown: str) -> None:
         "file:///home/me@work/mlartifacts, write to me@work",
         "`dvc repro -f fetch_weights@dlib_age`; models:/pocketface-age@champion?",
         "POCKETFACE_MIRROR=/no/such/mirror: no such folder",
+        "git@github.com:owner/repository, C:\\Users\\me@work, file.py:12: me@work",
         "",
     ],
 )

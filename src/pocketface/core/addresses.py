@@ -10,6 +10,10 @@ from urllib.parse import quote
 
 ADDRESS = re.compile(r"(?<=://)\S+")
 QUERY = re.compile(r"(?<=[?&])[\w.%+-]+=\S+")
+CREDENTIALS = re.compile(r"(?<![\w/])[\w.%+-]+:[^\s:/\\@][^\s@]*(?=@\w)")
+"""A user and password without a scheme, which who sets an address forgets."""
+SECRET = re.compile("[?#;].+")
+"""Of an address what follows its path."""
 PUNCTUATION = "]:;,.)}'\"`"
 """What may follow an address in a sentence."""
 LOCAL = ("sqlite:///", "sqlite+pysqlite:///", "file:///")
@@ -20,10 +24,11 @@ HIDDEN = "***"
 def without_secrets(text: str) -> str:
     """A text, or an address, in which addresses have neither user nor password nor query.
 
-    `https://me:secret@host/x?token=secret` becomes `https://***@host/x?***`; so does a query without an
-    address. Where it is not clear which part is the host, nothing of the address is left but its scheme.
+    `https://me:secret@host/x?token=secret` becomes `https://***@host/x?***`; so do `me:secret@host` and a
+    query without an address. Where it is not clear which part is the host, nothing of the address is left but
+    its scheme.
     """
-    return QUERY.sub(HIDDEN, ADDRESS.sub(_hidden, text))
+    return CREDENTIALS.sub(HIDDEN, QUERY.sub(HIDDEN, ADDRESS.sub(_hidden, text)))
 
 
 def _hidden(found: re.Match[str]) -> str:
@@ -34,8 +39,7 @@ def _hidden(found: re.Match[str]) -> str:
         user, place = "", address
     elif "?" in user:
         return HIDDEN + after
-    path, query, secret = place.partition("?")
-    return f"{HIDDEN}@" * bool(user) + path + query + HIDDEN * bool(secret) + after
+    return f"{HIDDEN}@" * bool(user) + SECRET.sub(lambda one: one[0][:1] + HIDDEN, place) + after
 
 
 def address_in(variable: str) -> str:

@@ -304,9 +304,7 @@ def safe_name(name: str, archive: str) -> str:
     odd = [letter for letter in name if not letter.isprintable()]
     wrong = {
         f"a name of more than {LONGEST_NAME} bytes": len(name.encode()) > LONGEST_NAME,
-        "a control character in the name": any(
-            unicodedata.category(one) in ("Cc", "Zl", "Zp") for one in odd
-        ),
+        "a control character in the name": any(unicodedata.category(one) in CONTROL for one in odd),
         "a character in the name that reorders the others": any(
             unicodedata.bidirectional(one) in REORDERS for one in odd
         ),
