@@ -123,6 +123,7 @@ def fetched(params: dict) -> dict:
         (lambda p: small(p).update(options={"widths": [[8]]}), "options.widths: Value error, a list of"),
         (lambda p: small(p).update(options={"widths": {"a": 1}}), "options.widths: Value error, neither"),
         (lambda p: small(p).update(options={"dropout": float("nan")}), "options.dropout: Value error"),
+        (lambda p: p.update(study="a" * 101), "study: String should match"),
         (lambda p: small(p).update(options={"weights": "/etc/passwd"}), "options.weights: Value error"),
         (lambda p: small(p).update(options={"weights": "../../etc/passwd"}), "options.weights: Value error"),
     ],

@@ -17,6 +17,7 @@ import pytest
 import tensorflow as tf
 from onnx import TensorProto, helper, numpy_helper
 
+from full_disk import largest_file
 from own_models import SIDE, onnx_file
 from pocketface import published
 from pocketface.cards import MODEL_FILE
@@ -190,6 +191,13 @@ def test_one_that_never_answers_is_ended(tmp_path, monkeypatch):
     monkeypatch.setattr(network, "_apart", Apart(0.1, MODEL.memory))
     with pytest.raises(PocketfaceError, match=r"mine\.onnx: timeout: to open it and run it once takes over"):
         network.read(onnx_file(tmp_path / "mine.onnx"))
+
+
+def test_a_full_disk_is_not_told_as_a_damaged_file(tmp_path, monkeypatch):
+    around(keras.layers.ReLU()).save(tmp_path / "mine.keras")
+    monkeypatch.setattr(network, "_apart", Apart(MODEL.seconds, MODEL.memory))
+    with largest_file(1000), pytest.raises(PocketfaceError, match="no room to write it"):
+        network.read(tmp_path / "mine.keras")
 
 
 @pytest.mark.parametrize("asks", [network.read, network.fingerprint])

@@ -3,6 +3,7 @@ import math
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from example_models import ATTRIBUTES, SMALL, Plan
 from pocketface import models
@@ -144,6 +145,15 @@ def test_unknown_names_are_errors_that_list_the_known() -> None:
 def test_what_cannot_be_built_is_a_clear_error(plan: Plan, message: str) -> None:
     with pytest.raises(PocketfaceError, match=message):
         plan.build()
+
+
+def test_one_beyond_all_memory_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating")
+
+    monkeypatch.setattr("pocketface.layers.heads.attach", refused)
+    with pytest.raises(PocketfaceError, match=r"cannot be built for 48x48x3 .*OOM"):
+        Plan("compact", 48, 3, ["age"], TINY).build()
 
 
 def test_macs_of_every_kind_of_layer() -> None:

@@ -28,7 +28,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from pocketface.core.budget import MODEL, Apart
 from pocketface.core.errors import PocketfaceError, shown
-from pocketface.core.files import sha256
+from pocketface.core.files import sha256, told_when_full
 from pocketface.fetching.archives import DAMAGED
 from pocketface.importing import hdf5, onnx_network
 from pocketface.levels.converter import to_tflite
@@ -199,7 +199,7 @@ def _keras(path: Path) -> keras.Model:
             if opened.getinfo("config.json").file_size > LARGEST_CONFIG:
                 raise PocketfaceError(f"its config.json has more than {LARGEST_CONFIG:,} bytes")
             config = json.loads(opened.read("config.json"))
-            with tempfile.TemporaryDirectory() as folder:
+            with tempfile.TemporaryDirectory() as folder, told_when_full(Path(folder, "model.weights.h5")):
                 hdf5.check_links(Path(opened.extract("model.weights.h5", folder)))
     except UNREADABLE as error:
         raise PocketfaceError(f"not a readable Keras 3 file ({_line(error)})") from None

@@ -56,6 +56,7 @@ def build(
         PocketfaceError: no such architecture, it has no such option, or cannot be built with these.
     """
     import keras
+    from tensorflow.errors import ResourceExhaustedError
 
     from pocketface.layers.heads import attach, split_options
 
@@ -73,7 +74,7 @@ def build(
     image = keras.Input((input.size, input.size, input.channels), name="image")
     try:
         outputs = attach(features(image, **settings), heads, kinds)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, MemoryError, ResourceExhaustedError) as error:
         raise PocketfaceError(
             f"architecture {architecture} cannot be built for {input.size}x{input.size}x{input.channels} "
             f"with the options {settings}: {error}"
