@@ -326,6 +326,14 @@ def test_an_onnx_graph_answers_as_it_does_elsewhere(tmp_path):
         np.testing.assert_allclose(actual[name], [one[place][0] for one in expected], atol=1e-4)
 
 
+def test_an_output_that_would_print_a_line_of_its_own_is_refused(tmp_path):
+    path = onnx_file(tmp_path / "mine.onnx", {"probs\nerror: no": 2, "age": 1})
+    with pytest.raises(
+        PocketfaceError, match=r"mine\.onnx: its output probs\\nerror: no has no printable name"
+    ):
+        network.read(path)
+
+
 def test_turns_about_each_convolution_are_not_left_in_the_network(tmp_path):
     """What Keras and TensorFlow export: the channels are last everywhere but in convolutions."""
     import onnxruntime

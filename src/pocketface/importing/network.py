@@ -105,6 +105,10 @@ class Network:
     call: Callable[[keras.KerasTensor], Mapping[str, keras.KerasTensor]] | None = None
     file: bytes | None = None
 
+    def __post_init__(self) -> None:
+        if odd := [shown(name) for name in self.outputs if not name.isprintable()]:
+            raise PocketfaceError(f"its output {odd[0]} has no printable name")
+
 
 def read(path: Path, side: int = SIDE) -> Network:
     """Reads a file.
