@@ -36,8 +36,7 @@ class LevelResult(Strict):
         included: whether the file is in this folder.
         metrics, groups, faces: of each dataset, on faces not trained on: metric -> value, grouping -> group
             -> metrics (of float32 and the files in this folder), and how many.
-        test: metrics on the reserved test parts, which nothing was chosen by; measured on
-            `PublishedCard.tested`.
+        test: metrics on the reserved test parts; measured on `PublishedCard.tested`.
         before: the metrics on faces among which copies of train faces were, where it was measured so once.
     """
 

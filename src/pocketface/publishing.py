@@ -16,7 +16,7 @@ from pocketface.core.files import sha256, written_whole
 from pocketface.evaluation.evaluate import evaluate_variant
 from pocketface.faces import seen
 from pocketface.faces.index import FaceSet
-from pocketface.faces.selection import save, select
+from pocketface.faces.selection import evaluation_split, save, select
 from pocketface.metrics.measures import measure
 from pocketface.published import DEFAULT_LEVEL, WEIGHTS, LevelResult, PublishedCard
 from pocketface.results.table import AGAINST_BEST, FACES, FLOAT32, RESULTS, Table
@@ -136,9 +136,13 @@ def _check_rebuilds(study: Study, root: Path) -> None:
 def _tested(
     study: Study, model: str, made: Mapping[str, VariantCard], root: Path
 ) -> dict[str, dict[str, dict[str, float]]]:
-    """Level -> dataset -> metric -> value, on the reserved test parts."""
+    """Level -> dataset -> metric -> value, on the reserved test parts; a hold-out, which studies measure
+    whole, has none.
+    """
     parts = [*study.trained_on(model), study.holdout]
-    main, *also, holdout = (FaceSet.load(root / outs.FACES / part) for part in parts)
+    sets = [FaceSet.load(root / outs.FACES / part) for part in parts]
+    main, *also, holdout = sets
+    reserved = {one.dataset for one in sets if evaluation_split(one) != evaluation_split(one, test=True)}
     known = seen.load(root / outs.MODELS / model)
     found: dict[str, dict[str, dict[str, float]]] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -148,7 +152,9 @@ def _tested(
             if card.status == "ok":
                 answers = evaluate_variant(root / outs.VARIANTS / model / level, views)[1].groupby("dataset")
                 found[level] = {
-                    str(name): measure(rows.dropna(axis=1, how="all")).values for name, rows in answers
+                    str(name): measure(rows.dropna(axis=1, how="all")).values
+                    for name, rows in answers
+                    if name in reserved
                 }
     return found
 
