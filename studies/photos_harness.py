@@ -56,7 +56,8 @@ model's tensor, and that of its gender model not at all: *never fed*, a model ha
 photographs. And it judged gender by the age label: *judged by age*, by place in the list of classes. Half of
 its 24 photographs were of each class; there a model that was never fed has 50%, whatever its weights and
 whichever of the two labels judges it: its 50% of age and of gender say nothing of quantization. Expression,
-whose model was fed, lost nothing there. Of the photographs here the classes are not quite halves.""",
+whose model was fed, was right as often there as before. Of the photographs here the classes are not quite
+halves.""",
     """`dlib_age`, `dlib_gender` and `mini_xception` are surrogates: other networks than the report's, which
 stand for them where deepface's weights are out of reach.""",
 )
@@ -163,8 +164,10 @@ def section(found: pd.DataFrame) -> Section:
     told = rows[rows["level"] == LEVEL]
     worst = told.assign(lost=told["swapped"] - told["proper"]).sort_values("lost").iloc[0]
     what = title_of(worst["metric"]).removesuffix(" accuracy").capitalize()
-    quantized = _points(worst["proper"] - worst["float32"])
-    title = f"{what} loses {_points(worst['lost'])} points to the harness and {quantized} to quantization"
+    who = "" if worst["model"].startswith("deepface") else " (surrogate network)"
+    quantized = n * (worst["float32"] - worst["proper"])
+    lost = f"loses {_points(worst['lost'])} points to the harness and {quantized:.0f} of {n} photographs"
+    title = f"{what}{who} {lost} to quantization"
     text = tuple(" ".join(part.format(**facts).split()) for part in ABOUT)
     return Section("harness", title, text, table, plot(told, n))
 

@@ -43,7 +43,10 @@ def test_the_section_splits_a_loss_into_harness_and_quantization() -> None:
         *({"model": "vgg", "level": level, "reason": "unavailable: gone"} for level in ("float32", "int8")),
     ]
     made = harness.section(pd.DataFrame(rows))
-    assert made.title == "Age group loses 35 points to the harness and 5 to quantization"
+    lost = "loses 35 points to the harness and 1 of 20 photographs to quantization"
+    assert made.title == f"Age group (surrogate network) {lost}"
+    rows = [row | {"model": "deepface_age"} for row in rows[:2]]
+    assert harness.section(pd.DataFrame(rows)).title == f"Age group {lost}"
     cells, minus = [[cell.text for cell in row] for row in made.table.cells], "\N{MINUS SIGN}"
     assert [row[2] for row in cells] == ["float32", "dynamic_int8, int8"], "equal rows are one"
     assert cells[0][3:] == [
