@@ -64,6 +64,11 @@ def test_of_the_equivalent_levels_the_fastest_is_taken_then_the_smallest_then_th
     old = variant("int8_io", equal, 110, 0.5, runtime="2.3.0")
     assert taken(variant("int8", equal, 110, 0.5), old) == ("int8_io", True)
     assert taken(variant("int8", "worse", 110, 0.1), variant("float16", equal, 200, 1.9)) == ("float16", True)
+    for verdict, said in ((equal, "to float32"), ("better", "to float32 or better")):
+        why = pick(
+            table(variant(FLOAT32, None, 400, 2.0), variant("int8", verdict, 110, 0.5)), "net", ANY
+        ).why
+        assert why.endswith(said)
 
 
 def test_a_level_that_is_not_shown_to_be_equal_is_taken_only_where_none_is_and_with_a_warning():

@@ -10,7 +10,9 @@ from pocketface.metrics.naming import MISSING, change, spread
 from pocketface.report import tables
 from pocketface.report.cells import Cell, Table
 from pocketface.report.outs import Results, reject_counts
+from pocketface.report.text import measured_on
 from pocketface.results.table import GAP, Row
+from pocketface.results.table import Table as Measured
 
 
 @pytest.fixture(scope="module")
@@ -198,6 +200,13 @@ def test_it_is_said_whether_persons_are_known(results):
     )
     found = tables.persons(replace(results, faces={"utkface": index.assign(identity="dlib:0a1b")}))
     assert found.startswith("Persons are known of utkface (by dlib's face descriptor): intervals")
+
+
+def test_beside_celebrities_it_is_said_who_saw_them(results):
+    assert "IMDB-WIKI" not in measured_on(results)
+    rows = tuple(replace(row, dataset=row.dataset and "celeba") for row in results.table.rows)
+    variants = tuple(replace(one, table=Measured(rows)) for one in results.variants)
+    assert measured_on(replace(results, variants=variants)).endswith("seen people who are measured here.")
 
 
 def test_one_group_alone_is_no_comparison(results, picks):

@@ -91,7 +91,8 @@ class Pick:
         if self.take.worse:
             return "the fastest within the limits, where every level is worse than float32"
         if self.sure:
-            return "the fastest of the levels that are equivalent to float32"
+            better = " or better" if any(row.verdict == "better" for row in self.take.mains) else ""
+            return f"the fastest of the levels that are equivalent to float32{better}"
         return "the fastest of the levels not shown to be worse; the faces are too few to show it equivalent"
 
 

@@ -39,6 +39,10 @@ Gender is a binary annotation of appearance, as the datasets record it; it is no
 Race is the datasets' annotation: it serves to compare errors between groups and is never a model's answer.
 Ages, genders and expressions are estimates from one picture and no ground for decisions about a person."""
 
+CELEBRITIES = """\
+CelebA shows celebrities, as VGGFace2 and IMDB-WIKI do, which the weights faceres saw: a model that learned
+from these may have seen people who are measured here."""
+
 SYNTHETIC = ("starter", "starter_test")
 """Datasets of synthetic photographs."""
 
@@ -61,7 +65,7 @@ def measured_on(results: Results) -> str:
     sentence = f"{models} at {len(results.study.levels)} levels, measured on {told}."
     if counts and set(counts) <= set(SYNTHETIC):
         return f"{sentence} These are synthetic photographs: the metrics say nothing about people."
-    return sentence
+    return f"{sentence} {' '.join(CELEBRITIES.split())}" if "celeba" in counts else sentence
 
 
 def made(results: Results, commit: str | None) -> str:
