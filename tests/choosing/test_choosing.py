@@ -1,5 +1,7 @@
 """Which variant is taken, and what the answer says."""
 
+from dataclasses import replace
+
 import pytest
 from typer.testing import CliRunner
 
@@ -77,6 +79,12 @@ def test_a_level_that_is_not_shown_to_be_equal_is_taken_only_where_none_is_and_w
     assert taken(unsure) == ("int8", False)
     assert "too few" in pick(table(variant(FLOAT32, None, 400, 2.0), unsure), "net", ANY).why
     assert taken(variant("int8", "worse", 110, 0.5)) == (FLOAT32, True)
+
+
+def test_beside_cannot_tell_stands_what_would_show():
+    for verdict, told in (("cannot tell", "cannot tell, could show 0.30."), ("worse", "worse.")):
+        small = [replace(row, detectable=0.3) for row in variant("int8", verdict, 110, 3.0)]
+        assert advice(pick(table(variant(FLOAT32, None, 400, 2.0), small), "net", ANY)).endswith(told)
 
 
 def test_of_equal_files_the_first_level_is_taken():

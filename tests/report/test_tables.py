@@ -122,6 +122,8 @@ def test_further_metrics_stand_apart(results):
     header = tables.every_metric(results, "age_gender", "utkface").header
     assert "gender balanced accuracy (%)" in header and "gender weighted F1 (%)" in header
     assert not set(header) & set(tables.levels(results, "age_gender").header[1:])
+    row = replace(results.table.rows[0], metric="gender_ece", value=0.02, low=0.0, high=0.031)
+    assert tables._measured(row).text == "2.0 [0 to 3.1]"
 
 
 def test_a_failed_level_is_a_row_with_its_reason(results):

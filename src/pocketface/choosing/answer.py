@@ -80,10 +80,12 @@ def _facts(row: Row | None, one: Candidate) -> str:
 
 
 def _against(row: Row | None) -> str:
-    """The change against float32 and its verdict."""
+    """The change against float32, its verdict, and beside `cannot tell` the smallest that would show."""
     if row is None or row.change is None:
         return ""
-    return f"{change(row.name, row.change, 0.0)}, {row.verdict}"
+    told = f"{change(row.name, row.change, 0.0)}, {row.verdict}"
+    unsure = row.verdict == "cannot tell" and row.detectable is not None
+    return f"{told}, could show {shown(row.name, row.detectable)}" if unsure else told
 
 
 def _cells(choice: Choice, pick: Pick, one: Candidate) -> list[str]:

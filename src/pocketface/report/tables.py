@@ -104,11 +104,13 @@ def of_levels(variants: Sequence[Variant], names: Sequence[str], pick: Pick | No
 
 
 def every_metric(results: Results, model: str, dataset: str) -> Table:
-    """One row per level that runs, equal files once; one column per metric that is not a main one."""
+    """One row per level that runs, equal files once; one column per metric that is not a main one;
+    calibration errors with their interval.
+    """
     main = results.main_metrics(model)
     names = [name for name in metrics_on(results, model, dataset) if name not in main]
     rows: list[Row] = [
-        [variant.level, *(_with_change(variant.row(name)) for name in names)]
+        [variant.level, *(_measured(variant.row(name)) for name in names)]
         for variant in results.distinct(model)
     ]
     return Table(["level", *map(label_of, names)], rows if names else [])
@@ -359,6 +361,14 @@ def _with_change(row: Result | None) -> Cell:
     if row.change is None:
         return Cell(text, row.value)
     return Cell(f"{text} ({change(row.name, row.change, 0.0)})", row.value, row.verdict or "")
+
+
+def _measured(row: Result | None) -> Cell:
+    """The same; of a calibration error with its interval."""
+    cell = _with_change(row)
+    if row is None or row.low is None or row.high is None or not row.metric.endswith("_ece"):
+        return cell
+    return replace(cell, text=f"{cell.text} [{spread(row.name, row.low, row.high)}]")
 
 
 def _verdict(row: Result | None) -> Cell:
