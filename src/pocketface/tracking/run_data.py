@@ -111,12 +111,15 @@ def _worst_first(variant: Variant, margins: Margins) -> list[tuple[float, Row]]:
 
 
 def _in_words(row: Row) -> str:
-    """`-3.214 points (-4.52 to -1.91), p 0.002`."""
+    """`-3.214 points (-4.52 to -1.91), p 0.002`; of `cannot tell` also what these faces could show."""
     quantity = quantity_of(row.name)
     ends = (row.change, row.change_low, row.change_high)
     change, low, high = ("" if end is None else f"{quantity.scale * end:+.4g}" for end in ends)
     unit = "points" if quantity.unit == "share" else quantity.unit
-    return f"{change} {unit} ({low} to {high})" + ("" if row.p is None else f", p {row.p:.2g}")
+    told = f"{change} {unit} ({low} to {high})" + ("" if row.p is None else f", p {row.p:.2g}")
+    if row.verdict != "cannot tell" or row.detectable is None:
+        return told
+    return f"{told}, could show {quantity.scale * row.detectable:.3g}"
 
 
 def result_tables(variant: Variant) -> dict[str, pd.DataFrame]:
