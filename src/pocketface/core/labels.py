@@ -32,7 +32,7 @@ EXPRESSIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"
 
 AGE_GROUPS = ("young", "elderly")
 ELDERLY_FROM = 65
-"""Years. The hold-out photographs know only young and elderly."""
+"""Years. The photographs know only young and elderly."""
 
 AGE_BANDS = ("0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "more than 70")
 """FairFace's bands; the last one starts at 70."""

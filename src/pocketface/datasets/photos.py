@@ -1,4 +1,4 @@
-"""The hold-out photographs: a few uncropped pictures of one person each, of no dataset.
+"""A few uncropped photographs of one person each, of no dataset.
 
 Labels stand in the file name, `elderly_woman_happy_1.jpg`. They are coarse: young or elderly (from about 65
 on), and happy or sad only. All of them are `test`; nothing is trained or calibrated on them.

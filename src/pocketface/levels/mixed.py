@@ -1,4 +1,4 @@
-"""`mixed_int8`: integers wherever they cost nothing, float where they cost too much.
+"""`mixed_int8`: integers wherever answers stay within bounds, float elsewhere.
 
     mixed = search(float32, level, ranges, True, faces.tuning(), card.outputs, {"age_mae": 0.05})
     mixed.sensitivity[0]                   # the operator that hurts most when quantized
