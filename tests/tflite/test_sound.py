@@ -187,7 +187,7 @@ def test_a_file_that_litert_aborts_at_is_refused_and_ours_are_not_tried(tmp_path
 
     file = tmp_path / "model.tflite"
     file.write_bytes(damaged(change))
-    with pytest.raises(PocketfaceError, match=r"model\.tflite: a damaged TFLite file: LiteRT crashes at it"):
+    with pytest.raises(PocketfaceError, match=r"model\.tflite: .*damaged.* ended with status -6"):
         opens(file)
     monkeypatch.setattr(run, "_apart", lambda *_: pytest.fail("no process for published files"))
     assert run.tried(SMALLEST) == SMALLEST
