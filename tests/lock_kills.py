@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import chdir, suppress
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
@@ -129,6 +130,16 @@ def kill_at_stage_ends(root: Path, kills: int, rng: random.Random) -> Iterator[K
             if killed >= kills and emptied:
                 return
         raise AssertionError(f"{killed} of {kills} kills seen in {number} runs; an empty file: {emptied}")
+
+
+def killed_apart(root: Path, kills: int) -> list[Kill]:
+    """The same with a fixed seed, in a process of its own: what forks must not have threads."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_killed, root, kills).result()
+
+
+def _killed(root: Path, kills: int) -> list[Kill]:
+    return list(kill_at_stage_ends(root, kills, random.Random(1)))
 
 
 def _run_and_kill(number: int, moment: str, sent: signal.Signals, writers: int, rng: random.Random) -> bool:

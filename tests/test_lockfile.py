@@ -1,6 +1,5 @@
 """dvc.lock after kills of DVC, on a graph of two stages that take no time."""
 
-import random
 import shutil
 import subprocess
 import sys
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lock_kills import DVC, LOCK, USERS, kill_at_stage_ends, repository
+from lock_kills import DVC, LOCK, USERS, killed_apart, repository
 from pocketface.lockfile import GOOD, heal, keep
 
 
@@ -100,6 +99,6 @@ def test_a_list_of_users_that_another_dvc_is_writing_is_not_touched(root):
 
 @pytest.mark.parametrize("kills", [3, pytest.param(200, marks=pytest.mark.slow)])
 def test_a_kill_around_a_stages_end_is_made_good(root, kills):
-    ended = list(kill_at_stage_ends(root, kills, random.Random(1)))
+    ended = killed_apart(root, kills)
     assert len(ended) >= kills and all(kill.good for kill in ended), ended
     assert any(kill.lock == "empty" and kill.taken_back for kill in ended), "no kill left an empty file"
