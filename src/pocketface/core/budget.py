@@ -24,8 +24,8 @@ from pocketface.core.processes import look_after
 P = ParamSpec("P")
 T = TypeVar("T")
 
-KEPT_ALIVE = 1.0
-"""Seconds more after which the process of `Apart` ends itself, should its parent be gone."""
+ENDS_ITSELF = hasattr(signal, "setitimer")
+"""Whether the process of `Apart` can be ended by a timer of its own."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,8 @@ class Apart:
             child = self._child()
             assert child.stdin and child.stdout
             timer = threading.Timer(self._seconds, child.kill)
-            timer.start()
+            if not ENDS_ITSELF:
+                timer.start()
             began = time.monotonic()
             try:
                 pickle.dump((function, arguments, named), child.stdin)
@@ -145,7 +146,7 @@ class Apart:
         """The process; a new one if it died, or this process was forked from the one that started it."""
         if self._process is None or self._owner != os.getpid() or self._process.poll() is not None:
             code = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import serve; serve()"
-            limits = [str(int(self._seconds + KEPT_ALIVE)), str(self._memory)]
+            limits = [str(self._seconds), str(self._memory)]
             self._process = subprocess.Popen(
                 [sys.executable, "-c", code, *limits],
                 stdin=subprocess.PIPE,
@@ -165,9 +166,9 @@ class Apart:
 
 def serve() -> None:
     """What the process of `Apart` does; it ends with its input or parent, or when a call takes too long."""
-    seconds, memory = map(int, sys.argv[1:])
+    seconds, memory = float(sys.argv[1]), int(sys.argv[2])
     look_after(os.getppid())
-    if hasattr(signal, "alarm"):
+    if ENDS_ITSELF:
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
@@ -180,12 +181,18 @@ def serve() -> None:
             function, arguments, named = pickle.load(sys.stdin.buffer)
         except EOFError:
             return
-        getattr(signal, "alarm", int)(seconds)
+        _alarm(seconds)
         result = error = None
         try:
             result = function(*arguments, **named)
         except Exception as raised:  # again by who asked
             error = raised
-        getattr(signal, "alarm", int)(0)
+        _alarm(0)
         pickle.dump((result, error), answers)
         answers.flush()
+
+
+def _alarm(seconds: float) -> None:
+    """Has the system end this process in so many seconds; 0 takes that back."""
+    if ENDS_ITSELF:
+        signal.setitimer(signal.ITIMER_REAL, seconds)
