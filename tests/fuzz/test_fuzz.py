@@ -17,7 +17,8 @@ def test_no_input_is_a_finding(
     monkeypatch.setenv("HOME", str(tmp_path))
     seconds = request.config.getoption("--fuzz-seconds")
     done = subprocess.run(
-        [sys.executable, Path(__file__).parent, target, str(seconds)], capture_output=True, text=True
+        [sys.executable, Path(__file__).parent, target, str(seconds)],
+        **{"capture_output": True, "text": True, "timeout": 10 * seconds + 300},
     )
     assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     assert int(re.search(r"Done (\d+) runs", done.stderr)[1]) > 5
