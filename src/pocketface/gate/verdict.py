@@ -5,6 +5,7 @@ from typing import get_args
 from xml.etree import ElementTree
 
 from pocketface.gate.compare import Finding, Stage
+from pocketface.report.cells import Table
 
 ORDER = get_args(Stage)
 """The stages as they follow each other: what is wrong in one shows in all later ones."""
@@ -73,10 +74,9 @@ class Verdict:
         mark = "passes" if self.passed else "**fails**"
         parts = [f"### The gate {mark}", f"{self.summary()}."]
         if self.wrong:
-            rows = ["| stage | where | rule | found |", "| :-- | :-- | :-- | :-- |"]
-            for one in self.wrong[:DETAIL]:
-                rows.append(f"| {' | '.join(map(_cell, (one.stage, one.where, one.rule, one.text)))} |")
-            parts += [f"Look at stage `{self.look_at}` first.", "\n".join(rows)]
+            rows = [[one.stage, one.where, one.rule, one.text] for one in self.wrong[:DETAIL]]
+            parts.append(f"Look at stage `{self.look_at}` first.")
+            parts.append(Table(["stage", "where", "rule", "found"], rows, 4).markdown())
             more = len(self.wrong) - DETAIL
             parts += [f"and {more} more"] if more > 0 else []
             parts.append(f"If the change is meant: {self.accept}, and commit the baseline.")
@@ -97,11 +97,6 @@ class Verdict:
                     ElementTree.SubElement(case, "failure", type=one.stage, message=str(one)).text = str(one)
         ElementTree.indent(suites)
         return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(suites, "unicode") + "\n"
-
-
-def _cell(text: str) -> str:
-    """Of a Markdown table: bars, tags of HTML and links are escaped, line breaks become spaces."""
-    return " ".join(text.split()).replace("<", "&lt;").replace("|", r"\|").replace("](", r"]\(")
 
 
 def _escaped(text: str) -> str:

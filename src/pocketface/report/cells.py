@@ -6,8 +6,10 @@ Table(["level", "size"], [["int8", Cell("331 kB", 331_000)]]).markdown()
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from matplotlib.figure import Figure
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure  # the gate writes tables without it
 
 
 @dataclass(frozen=True)
@@ -79,4 +81,4 @@ class Section:
     title: str
     text: tuple[str, ...]
     table: Table
-    plot: Figure
+    plot: "Figure"
