@@ -84,8 +84,7 @@ def _against(row: Row | None) -> str:
     if row is None or row.change is None:
         return ""
     told = f"{change(row.name, row.change, 0.0)}, {row.verdict}"
-    unsure = row.verdict == "cannot tell" and row.detectable is not None
-    return f"{told}, could show {shown(row.name, row.detectable)}" if unsure else told
+    return told if row.could_show is None else f"{told}, could show {shown(row.name, row.could_show)}"
 
 
 def _cells(choice: Choice, pick: Pick, one: Candidate) -> list[str]:

@@ -375,7 +375,7 @@ def _verdict(row: Result | None) -> Cell:
     if row is None or row.change is None:
         return Cell(MISSING)
     words = [row.verdict or "", change(row.name, row.change, 0.0)]
-    if row.verdict == "cannot tell" and row.detectable:
+    if row.could_show:
         words.append(f"could show {_detectable(row)}")
     return Cell(", ".join(word for word in words if word != SAME), row.change, row.verdict or "")
 

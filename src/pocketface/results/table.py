@@ -86,6 +86,11 @@ class Row:
         """`DATASET.METRIC`, or of a row without a dataset its metric."""
         return f"{self.dataset}.{self.metric}" if self.dataset else self.metric
 
+    @property
+    def could_show(self) -> float | None:
+        """Of a change that these faces cannot tell, the smallest one that they could show."""
+        return self.detectable if self.verdict == "cannot tell" else None
+
 
 @dataclass(frozen=True)
 class Table:

@@ -117,9 +117,7 @@ def _in_words(row: Row) -> str:
     change, low, high = ("" if end is None else f"{quantity.scale * end:+.4g}" for end in ends)
     unit = "points" if quantity.unit == "share" else quantity.unit
     told = f"{change} {unit} ({low} to {high})" + ("" if row.p is None else f", p {row.p:.2g}")
-    if row.verdict != "cannot tell" or row.detectable is None:
-        return told
-    return f"{told}, could show {quantity.scale * row.detectable:.3g}"
+    return told if row.could_show is None else f"{told}, could show {quantity.scale * row.could_show:.3g}"
 
 
 def result_tables(variant: Variant) -> dict[str, pd.DataFrame]:
