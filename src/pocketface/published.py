@@ -149,20 +149,21 @@ def age_errors(variant: Path) -> list[tuple[int, float]]:
     """How far an age that a published variant answers may be off: `(from years on, mean error in years)`,
     rising.
 
-    Measured on the faces of each band of ages; empty for a variant that is not published or answers no age.
+    Measured on the faces of each band of ages, of the first dataset that has ages; empty for a variant that
+    is not published or answers none.
     """
     try:
         level = read(variant.parent).levels.get(variant.name)
     except PocketfaceError:
         return []
-    groups = level.groups.values() if level else []
-    bands = [found.get("age_band", {}) for found in groups]
-    return [
-        (start, found[band]["age_mae"])
-        for found in bands
-        for start, band in zip(BAND_STARTS, AGE_BANDS, strict=True)
-        if "age_mae" in found.get(band, {})
-    ]
+    for groups in level.groups.values() if level else ():
+        bands = groups.get("age_band", {})
+        starts = zip(BAND_STARTS, AGE_BANDS, strict=True)
+        if found := [
+            (start, bands[band]["age_mae"]) for start, band in starts if "age_mae" in bands.get(band, {})
+        ]:
+            return found
+    return []
 
 
 def check(path: Path, card: PublishedCard) -> None:

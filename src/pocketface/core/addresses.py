@@ -11,7 +11,7 @@ from urllib.parse import quote
 ADDRESS = re.compile(r"(?<=://)\S+")
 QUERY = re.compile(r"(?<=[?&])[\w.%+-]+=\S+")
 CREDENTIALS = re.compile(r"(?<![\w/])[\w.%+-]+:[^\s:/\\@][^\s@]*(?=@\w)")
-"""A user and password without a scheme, which who sets an address forgets."""
+"""User and password of an address that lacks its scheme."""
 SECRET = re.compile("[?#;].+")
 """Of an address what follows its path."""
 PUNCTUATION = "]:;,.)}'\"`"

@@ -94,7 +94,7 @@ def open_variant(path: Path, threads: int = 1) -> Variant:
     if card is None:
         return _without_card(Runner(tried(file), threads))
     runner = meaning.opened(file, card, threads)
-    name, errors = f"{card.model}/{card.level}", published.age_errors(path)
+    name, errors = f"{card.model}/{card.level}", published.age_errors(file.parent)
     return Variant(name, card.crop, card.input, card.outputs, runner, age_errors=errors)
 
 
