@@ -1,5 +1,6 @@
 """A real HTTP server on loopback that misbehaves on request; the fixture `site` runs it."""
 
+import base64
 import hashlib
 import threading
 from collections import defaultdict
@@ -84,7 +85,9 @@ def handler(site: Site) -> type[BaseHTTPRequestHandler]:
             self.reply(206, headers, body[start:], answer)
 
         def reply(self, status: int, headers: dict[str, str], body: bytes, answer: Answer) -> None:
-            self.send_response(status)
+            # Its words are what it was told: user and password, or the path.
+            told = self.headers.get("Authorization", "").removeprefix("Basic ")
+            self.send_response(status, base64.b64decode(told).decode() or self.path)
             for name, value in headers.items():
                 self.send_header(name, value)
             if not answer.endless:

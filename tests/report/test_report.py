@@ -1,6 +1,8 @@
 import json
 import re
 import shutil
+from collections import Counter
+from html.parser import HTMLParser
 
 import cv2
 import pandas as pd
@@ -8,7 +10,8 @@ import pytest
 import yaml
 from matplotlib.figure import Figure
 
-from fake_outs import FAILED, LEVELS, REASON, STUDY, write_outs, write_timing
+import fake_outs
+from fake_outs import FAILED, LEVELS, REASON, STUDY, write_outs, write_results, write_timing
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.labels import CLASSES, FAIRFACE_RACES
 from pocketface.report.cells import Section, Table
@@ -134,6 +137,38 @@ def test_answers_are_written_for_dvc_plots(reported):
     pairs = pd.read_csv(folder / "age_gender/gender_int8.csv")
     assert list(pairs) == ["actual", "predicted"] and len(pairs) == 240
     assert not (folder / "expression/expression_int8.csv").exists()
+
+
+class Markup(HTMLParser):
+    """What a browser makes of a page: its tags, with the values of their attributes."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.tags, self.values = Counter(), []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags[tag] += 1
+        self.values += [f"{name}={value}" for name, value in attributes]
+
+
+HOSTILE = "</td><img src=x onerror=alert(1)>|$x^{$[a](javascript:b)`*c*`{{d}}"
+
+
+def test_words_of_others_become_no_markup(reported, tmp_path, monkeypatch):
+    monkeypatch.setattr(fake_outs, "RACES", [f"{i}{HOSTILE}" for i in range(5)])
+    outs = write_outs(tmp_path)
+    for path in tmp_path.glob("*/age_gender/**/card.json"):
+        card = json.loads(path.read_text()) | dict.fromkeys(("licence", "dataset"), HOSTILE)
+        path.write_text(json.dumps(card | {"training": {HOSTILE: HOSTILE}}))
+    write_results(outs, ["race"])
+    page = (write_report(outs.study, outs.root) / "index.html").read_text()
+    assert "$x^{$[a](javascript:b)`*c*`{{d}}" in page
+    plain, found = (
+        Markup((root / "reports/tiny/index.html").read_text()) for root in (reported.root, outs.root)
+    )
+    assert found.tags.keys() == plain.tags.keys() and found.tags["script"] == plain.tags["script"]
+    assert not [value for value in found.values if re.match("on|(href|src)=(x|javascript)", value)]
 
 
 def test_only_timings_change_the_bytes(reported, tmp_path):

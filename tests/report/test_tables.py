@@ -41,9 +41,10 @@ def test_markdown_escapes_bars_and_keeps_one_line_per_row():
 
 
 def test_markdown_takes_no_tag_and_no_link_from_a_cell():
-    cells = ["<script>x</script>", "a < 1", "![x](https://a.org)"]
-    assert Table(["a", "b", "c"], [cells]).markdown().splitlines()[-1] == (
-        r"| &lt;script>x&lt;/script> | a < 1 | ![x]\(https://a.org) |"
+    cells = ["<script>x</script>", "a < 1 & b", "![x](https://a.org)", "&lt;", "`a` **b** _c_ age_mae", "\\|"]
+    assert Table([*"abcdef"], [cells]).markdown().splitlines()[-1] == (
+        r"| &lt;script>x&lt;/script> | a < 1 & b | ![x]\(https://a.org) "
+        r"| &amp;lt; | \`a\` \*\*b\*\* \_c\_ age_mae | \\\| |"
     )
 
 

@@ -13,6 +13,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from http.client import responses
 from pathlib import Path
 
 import requests
@@ -158,7 +159,8 @@ def _attempt(url: str, part: Path, size: int | None, checked: bool, timeout: tup
 
 
 def _check_status(url: str, answer: requests.Response) -> None:
-    told = f"HTTP {answer.status_code} {answer.reason}"
+    # Not in the server's words: they may repeat what it was asked.
+    told = f"HTTP {answer.status_code} {responses.get(answer.status_code, '')}".strip()
     if answer.status_code in TRANSIENT:
         raise Interrupted(told, _seconds(answer.headers.get("Retry-After", "")))
     if not answer.ok:

@@ -3,6 +3,7 @@
 Table(["level", "size"], [["int8", Cell("331 kB", 331_000)]]).markdown()
 """
 
+import html
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,9 +31,9 @@ class Cell:
 
     @property
     def markdown(self) -> str:
-        """For a Markdown table: bars, tags of HTML and links are escaped, line breaks become spaces."""
-        text = re.sub(r"<(?=[A-Za-z/!?])", "&lt;", " ".join(self.text.split()))
-        text = text.replace("|", r"\|").replace("](", r"]\(")
+        """For a Markdown table: what Markdown or HTML would read is escaped, line breaks become spaces."""
+        text = re.sub(r"([\\|*`]|(?<!\w)_|_(?!\w))|(?<=\])(?=\()", r"\\\1", " ".join(self.text.split()))
+        text = re.sub(r"<(?=[A-Za-z/!?])|&(?=#?\w+;)", lambda one: html.escape(one[0]), text)
         if self.href:
             return f"[{text}]({self.href})"
         return f"**{text}**" if self.tone in ("total", "take") and text else text

@@ -53,6 +53,7 @@ STYLE: Any = {
     "ytick.major.size": 0,
     "legend.frameon": False,
     "figure.dpi": 120,
+    "text.parse_math": False,
 }
 
 
@@ -66,13 +67,14 @@ def save(figure: Figure, path: Path) -> None:
 def laid_out(figure: Figure) -> Iterator[None]:
     """Lays a figure out, and lets it be saved as it is: matplotlib would draw it once more for its layout."""
     FigureCanvasAgg(figure)
-    if engine := figure.get_layout_engine():
-        engine.execute(figure)
-    figure.set_layout_engine(None)
-    try:
-        yield
-    finally:
-        figure.set_layout_engine(engine)
+    with mpl.rc_context({"text.parse_math": False}):  # for ticks, which are made when they are drawn
+        if engine := figure.get_layout_engine():
+            engine.execute(figure)
+        figure.set_layout_engine(None)
+        try:
+            yield
+        finally:
+            figure.set_layout_engine(engine)
 
 
 def _look(level: int) -> dict[str, Any]:
