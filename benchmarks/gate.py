@@ -56,10 +56,14 @@ from pocketface.results.measure import measure
 from pocketface.results.table import RESULTS, Table
 from pocketface.study import Study
 from pocketface.tflite.file import TFLiteFile
-from pocketface.tflite.run import Runner
+from pocketface.tflite.run import Runner, dequantized, quantized
 
 BEFORE = "c4af7ec"
 """The last commit with the gate before."""
+RELEASE = "2fa7750^"
+"""The last commit with other weights in `weights/age_gender`."""
+OLDEST = "1.0.1"
+"""The first LiteRT that PyPI has."""
 NAME, MODEL = "study", "age_gender"
 FACES_OF, VIEWS, MODELS, EXPORTED, VARIANTS, ANSWERS = (
     *("data/faces", f"data/views/{MODEL}", f"models/{MODEL}", f"exported/{MODEL}"),
@@ -273,10 +277,14 @@ def scaled(model: Any, operator: Any) -> None:
 
 
 def earlier(root: Path) -> None:
-    """Other weights of the same network: noise as large as they are."""
+    """The weights published before; a study that publishes none gets noise as large as its weights are."""
     import h5py
 
-    with h5py.File(root / MODELS / "model.weights.h5", "r+") as file:
+    weights = root / MODELS / "model.weights.h5"
+    if (root / "published").exists():
+        weights.write_bytes(bytes_in_git(f"{RELEASE}:weights/{MODEL}/model.weights.h5"))
+        return
+    with h5py.File(weights, "r+") as file:
         random = np.random.default_rng(1)
 
         def change(_: str, found: Any) -> None:
@@ -366,7 +374,7 @@ FAULTS = (
     Fault("per tensor, not per channel", "convert", "convert", settings={"per_channel": False}),
     Fault("a bias lost", "convert", "convert", patch=in_int8(without_bias)),
     Fault("one layer's scale 10% off", "convert", "convert", patch=in_int8(scaled)),
-    Fault("other weights", "export", "train fetch_weights", edit=earlier),
+    Fault("weights of the previous release", "export", "train fetch_weights", edit=earlier),
     Fault("a truncated file", "evaluate", "convert evaluate", edit=truncated),
     Fault("labels shifted by a row", "select", "crop_faces", edit=shifted_labels),
     Fault("duplicated test faces", "select", "crop_faces select_faces", edit=doubled),
@@ -399,6 +407,7 @@ class Machine:
     python: str = ""
     package: str = ""
     processor: str = ""
+    runtime: str = ""
 
     def command(self) -> list[str]:
         """What starts Python there; raises a `PocketfaceError` where this machine cannot."""
@@ -436,6 +445,36 @@ def noisy(decode: Any) -> Any:
     return of
 
 
+ANSWER = """
+import sys
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+file, images, out = sys.argv[1:]
+run = Interpreter(file, num_threads=1).get_signature_runner()
+answers = [run(image=image[None]) for image in np.load(images)]
+np.savez(out, **{name: np.concatenate([one[name] for one in answers]) for name in answers[0]})
+"""
+
+
+def answered_by(version: str) -> Callable[[Any], Any]:
+    """Has another LiteRT run the files, in a Python without this package, which needs a newer one."""
+    packages = ["--with", f"ai-edge-litert=={version}", "--with", "numpy<2"]
+    python = ["uv", "run", "--isolated", "--no-project", "--quiet", "--python", "3.11", *packages, "python"]
+
+    def wrap(_: Any) -> Any:
+        def of(self: Runner, images: np.ndarray, progress: str | None = None) -> dict[str, np.ndarray]:
+            with tempfile.TemporaryDirectory() as folder:
+                pixels, answers = Path(folder) / "images.npy", Path(folder) / "answers.npz"
+                np.save(pixels, quantized(images, self.port))
+                subprocess.run([*python, "-c", ANSWER, self.path.absolute(), pixels, answers], check=True)
+                with np.load(answers) as told:
+                    return {name: dequantized(told[name], port) for name, port in self._outputs.items()}
+
+        return of
+
+    return wrap
+
+
 SLOW_CV = "AVX2,AVX512_SKX,FP16,AVX,SSE4.2,SSE4.1,SSSE3,POPCNT"
 MACHINES = (
     Machine("again", "crop"),
@@ -457,6 +496,7 @@ MACHINES = (
     Machine("every decoded pixel off by -1, 0 or 1", "crop", decode=noisy),
     *(Machine(f"Python {version}", "export", python=version) for version in ("3.12", "3.13")),
     *(Machine(f"LiteRT {v}", "convert", package=f"ai-edge-litert=={v}") for v in ("2.2.0", "2.1.6")),
+    Machine(f"LiteRT {OLDEST} runs the files", "evaluate", runtime=OLDEST),
     *(Machine(f"TensorFlow {v}", "export", package=f"tensorflow-cpu=={v}") for v in ("2.20.0", "2.19.1")),
     *(Machine(f"processor {name}", "convert", processor=name) for name in ("Haswell", "SandyBridge")),
     Machine("trained again, seed 2", "export", seed=2),
@@ -475,6 +515,8 @@ def on_machine(machine: Machine) -> contextlib.ExitStack:
 
     if machine.threads > 1 or machine.kernels != "xnnpack":
         stack.enter_context(patched(Runner, "__init__", init)())
+    if machine.runtime:
+        stack.enter_context(patched(Runner, "__call__", answered_by(machine.runtime))())
     if machine.decode:
         stack.enter_context(patched(build, "decode_reduced", machine.decode)())
     return stack
@@ -526,7 +568,12 @@ class GateBefore:
 
 def in_git(path: str) -> str:
     """The text of `COMMIT:PATH`."""
-    return subprocess.run(["git", "show", path], capture_output=True, text=True, check=True).stdout
+    return bytes_in_git(path).decode()
+
+
+def bytes_in_git(path: str) -> bytes:
+    """The bytes of `COMMIT:PATH`."""
+    return subprocess.run(["git", "show", path], capture_output=True, check=True).stdout
 
 
 # ---- the run
@@ -606,7 +653,9 @@ def prepare(name: str, subject: Subject, root: Path) -> None:
     if name == "published":
         from pocketface.fetching.sources import Sources
         from pocketface.importing.fetch import fetch
+        from pocketface.training.runtime import limit_threads
 
+        limit_threads(subject.study.threads)  # before TensorFlow makes a tensor
         (root / "published").touch()
         fetch(subject.study, MODEL, Sources.model_construct(), root / MODELS)
     else:

@@ -1,4 +1,5 @@
 import json
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -10,7 +11,7 @@ from typer.testing import CliRunner
 from colour_variants import variant_folder
 from fake_outs import STUDY, Outs, write_publishable
 from pocketface import published, publishing
-from pocketface.cards import MODEL_FILE, VariantCard, read_card
+from pocketface.cards import MODEL_FILE, VariantCard, read_card, write_card
 from pocketface.cli import app
 from pocketface.core.errors import PocketfaceError
 from pocketface.faces.view import views
@@ -146,6 +147,21 @@ def test_the_reserved_part_is_measured_when_asked(tmp_path: Path, colour_model: 
     found = publishing._tested(plan, "small", made, tmp_path)["float32"]
     assert set(found) == {"utkface"}
     assert found["utkface"]["age_mae"] == pytest.approx(100 - 100 * seen[..., 0].mean() / 255, abs=0.01)
+
+
+def test_the_reserved_part_of_a_release_is_read_once(outs: Outs, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, found = outs.root / "weights/pocket", {"int8": {"utkface": {"age_mae": 5.0}}}
+    read: list[str] = []
+    monkeypatch.setattr(publishing, "_tested", lambda *_: read.append("once") or found)
+    publish = partial(publishing.publish, outs.study, "age_gender", folder, root=outs.root)
+    assert publish().tested is None
+    first = publish(test=True)
+    assert first.tested and first.levels["int8"].test == found["int8"]
+    assert publish() == publish(test=True) == first and read == ["once"]
+    variant = outs.root / "variants/age_gender/int8"
+    write_card(variant, read_card(variant, VariantCard).model_copy(update={"sha256": "0" * 64}))
+    other = publish()
+    assert other.tested is None and other.levels["int8"].test == {}
 
 
 def test_others_must_be_able_to_rebuild_it(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pocketface import published
 from pocketface.cards import MODEL_FILE, ModelCard, VariantCard, read_card, variant_folder, write_card
 from pocketface.core import outs
 from pocketface.core.errors import PocketfaceError
@@ -50,7 +51,8 @@ def publish(
         sources: dataset -> where it comes from and its terms.
         root: of the repository.
         half: whether the kernels of the float weights are kept as float16.
-        test: whether its levels are measured on the reserved test parts, too.
+        test: whether its levels are measured on the reserved test parts, too; what was so measured before of
+            the same files is kept, and they are not read again.
 
     Raises:
         PocketfaceError: no such model or level, it was not made or not measured, it fails, it is fetched,
@@ -70,14 +72,16 @@ def publish(
             raise PocketfaceError(
                 f"{outs.VARIANTS / model / level}: {made[level].status}: {made[level].reason}"
             )
-    tested = _tested(study, model, made, root) if test else {}
+    day, tested = _tested_before(out, made)
+    if test and day is None:
+        day, tested = date.today().isoformat(), _tested(study, model, made, root)
     facts = {
         **card.model_dump(),
         "study": study.study,
         "seed": study.seed,
         "command": f"pocketface study use {study.study} && dvc repro",
         "sources": sources or {},
-        "tested": date.today().isoformat() if test else None,
+        "tested": day,
         "levels": {
             level: _measured(table, variant, level in levels, tested.get(level, {}))
             for level, variant in made.items()
@@ -133,18 +137,30 @@ def _check_rebuilds(study: Study, root: Path) -> None:
         )
 
 
-def _tested(
-    study: Study, model: str, made: Mapping[str, VariantCard], root: Path
-) -> dict[str, dict[str, dict[str, float]]]:
-    """Level -> dataset -> metric -> value, on the reserved test parts; a hold-out, which studies measure
-    whole, has none.
-    """
+Tested = dict[str, dict[str, dict[str, float]]]
+"""Level -> dataset -> metric -> value, on the reserved test parts."""
+
+
+def _tested_before(out: Path, made: Mapping[str, VariantCard]) -> tuple[str | None, Tested]:
+    """The day on which the same files were measured on the reserved parts, and what was found, if ever."""
+    try:
+        card = published.read(out)
+    except PocketfaceError:
+        return None, {}
+    hashes = {level: card.sha256 for level, card in made.items() if card.status == "ok"}
+    if hashes != {level: result.sha256 for level, result in card.levels.items()}:
+        return None, {}
+    return card.tested, {level: result.test for level, result in card.levels.items()}
+
+
+def _tested(study: Study, model: str, made: Mapping[str, VariantCard], root: Path) -> Tested:
+    """Measures the levels on the reserved parts; a hold-out, which studies measure whole, has none."""
     parts = [*study.trained_on(model), study.holdout]
     sets = [FaceSet.load(root / outs.FACES / part) for part in parts]
     main, *also, holdout = sets
     reserved = {one.dataset for one in sets if evaluation_split(one) != evaluation_split(one, test=True)}
     known = seen.load(root / outs.MODELS / model)
-    found: dict[str, dict[str, dict[str, float]]] = {}
+    found: Tested = {}
     with tempfile.TemporaryDirectory() as folder:
         views = Path(folder) / model
         save(select(main, holdout, study.models[model].input, also, known, test=True), views)

@@ -79,19 +79,6 @@ def test_beside_figures_of_celebrities_it_is_said_who_saw_them(tmp_path: Path, w
     assert "saw VGGFace2 and IMDB-WIKI" in overview(weights)
 
 
-def test_a_holdout_is_no_reserved_part(weights: Path) -> None:
-    path = weights / "pocket/card.json"
-    card = json.loads(path.read_text())
-    level = card["levels"]["int8"]
-    level["test"] = {name: dict(own) for name, own in level["metrics"].items()}
-    level["test"]["utkface"]["age_mae"] = 98.76
-    path.write_text(json.dumps(card | {"tested": "2026-11-29"}))
-    assert set(level["test"]) > {"utkface"}
-    _, _, page = overview(weights).partition("| reserved part of |")
-    rows = page.partition("\n\n")[0].splitlines()[2:]
-    assert [row.split(" | ")[0] for row in rows] == ["| utkface"]
-
-
 def test_the_page_in_the_repository_is_that_of_its_cards() -> None:
     text = (REPOSITORY / "weights/README.md").read_text(encoding="utf-8")
     assert text == overview(REPOSITORY / "weights"), "`pocketface publish` writes it"
