@@ -22,6 +22,9 @@ from pocketface.tflite.file import TFLiteFile, kind, own, store, text, values
 DAMPING = 0.01
 """Share of the mean of H's diagonal that is added to it; GPTQ's default."""
 
+BLOCK = 128
+"""Inputs whose errors are compensated in those behind them at once, as in GPTQ: a product of matrices."""
+
 WIDEST = 8192
 """Inputs of an output channel, above which H does not fit; then only the bias is corrected."""
 
@@ -137,11 +140,15 @@ def gptq(weights: np.ndarray, scales: np.ndarray, products: np.ndarray, most: in
     diagonal = np.einsum("gkk->gk", products)
     damped = products + np.eye(inputs) * (DAMPING * diagonal.mean(1) + 1e-9)[:, None, None]
     upper = np.stack([_upper(one) for one in damped])
-    for k in range(inputs):
-        rounded = np.clip(np.rint(rest[:, :, k] / scales), -most, most)
-        integers[:, :, k] = rounded
-        error = (rest[:, :, k] - rounded * scales) / upper[:, k, k, None]
-        rest[:, :, k + 1 :] -= error[:, :, None] * upper[:, None, k, k + 1 :]
+    for start in range(0, inputs, BLOCK):
+        end = min(start + BLOCK, inputs)
+        errors = np.empty((*rest.shape[:2], end - start))
+        for k in range(start, end):
+            rounded = np.clip(np.rint(rest[:, :, k] / scales), -most, most)
+            integers[:, :, k] = rounded
+            errors[:, :, k - start] = error = (rest[:, :, k] - rounded * scales) / upper[:, k, k, None]
+            rest[:, :, k + 1 : end] -= error[:, :, None] * upper[:, None, k, k + 1 : end]
+        rest[:, :, end:] -= errors @ upper[:, start:end, end:]
     return integers
 
 
