@@ -74,6 +74,12 @@ def test_the_first_screen_says_what_to_take(page: Page, path: Path) -> None:
     box = page.locator("main table").first.bounding_box()
     assert box is not None and box["y"] < 300
     assert column(page, "main table", 0) == ["age_gender", "", "expression"]
+    assert (
+        page.locator("main tbody").first.evaluate(
+            "(e) => Math.max(...[...e.rows].map((r) => r.clientHeight))"
+        )
+        < 60
+    )
 
 
 def test_tables_sort_by_number_when_a_head_is_clicked(page: Page, path: Path) -> None:
@@ -152,6 +158,12 @@ def test_it_is_one_file_without_photographs(path: Path) -> None:
     text = path.read_text()
     assert not re.findall(r"""(?:src|href)=["'](?!#|data:,)[^"']*["']""", text.replace("xlink:href", ""))
     assert "data:image" not in text
+
+
+def test_no_markdown_is_left(path: Path) -> None:
+    assert not re.findall(
+        r"[*`]\w[^*`<>]*[*`]", re.sub(r"<(style|script).*?</\1>", "", path.read_text(), flags=re.S)
+    )
 
 
 def test_words_of_the_study_cannot_become_markup() -> None:
