@@ -53,6 +53,7 @@ def test_it_loads_whole_within_the_screen(page: Page, path: Path, screen: tuple[
         " && e.getBoundingClientRect().right > innerWidth + 1).map((e) => e.outerHTML.slice(0, 80))"
     )
     assert beyond == []
+    assert page.locator(".take").evaluate_all("(all) => all.every((e) => e.getClientRects().length === 1)")
     letters = page.evaluate(
         "[...document.querySelectorAll('figure svg text')].map((e) => e.getBoundingClientRect().height)"
     )
