@@ -506,7 +506,7 @@ def choose(
     limits = limits_of(load_study(asked if study else outs.PARAMS).champion, max_size, max_latency)
     table = Table.read(place) if place and place.is_file() else Table.load(place or Path())
     choices = [rule.choose(table, name, limits, metric) for name in task or rule.tasks(table)]
-    console = Console(width=None if sys.stdout.isatty() else 120)
+    console = Console(width=None if sys.stdout.isatty() else WIDE)
     for choice in choices:
         print_choice(choice, console)
     found = [choice.take for choice in choices]

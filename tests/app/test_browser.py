@@ -144,7 +144,10 @@ def out_of_the_box(variants, runtime, tmp_path_factory) -> dict[str, Any]:
             violations[f"first, {scheme}"] = Axe().run(one.page).response["violations"]
         seen: dict[str, Any] = {"sample": one.click("#sample")}
         seen["open"] = one.page.locator("details[open]").count()
-        seen["phone"] = one.page.eval_on_selector_all(".label, .box", LABELS)
+        for size, name in ((DESK, "desk"), (PHONE, "phone")):  # turned, too
+            one.page.set_viewport_size({"width": size[0], "height": size[1]})
+            one.page.wait_for_timeout(500)
+            seen[name] = one.page.eval_on_selector_all(".label, .box", LABELS)
         seen["second"] = one.choose("study tiny-expression", "int8")
         seen["told"] = one.page.locator("dl").first.evaluate("(list) => list.textContent")
         seen["compared"] = one.compare()
@@ -358,9 +361,10 @@ def test_answers_are_words_and_an_age_has_its_error(out_of_the_box):
         assert error in [round([years for start, years in errors if start <= one][-1]) for one in near]
 
 
-def test_cards_are_folded_and_labels_lie_apart(out_of_the_box):
+@pytest.mark.parametrize("screen", ["desk", "phone"])
+def test_cards_are_folded_and_labels_lie_apart(out_of_the_box, screen):
     assert out_of_the_box["open"] == 0
-    places = out_of_the_box["phone"]
+    places = out_of_the_box[screen]
     assert len(places) > len(out_of_the_box["sample"]["faces"]), "a label is shown"
     for i, (left, top, right, bottom) in enumerate(places):
         for other in places[:i]:

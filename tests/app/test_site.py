@@ -10,9 +10,11 @@ from pocketface import published
 from pocketface.app import site
 from pocketface.app.site import INDEX
 from pocketface.cards import MODEL_FILE, Port, VariantCard, read_card, write_card
+from pocketface.choosing.rule import pick
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import sha256
 from pocketface.faces.settings import Crop
+from pocketface.results.table import Table
 from pocketface.study import Study
 from pocketface.tflite.file import TFLiteFile
 from pocketface.tflite.meaning import bound
@@ -154,6 +156,17 @@ def test_an_age_comes_with_the_error_that_was_measured(made, tmp_path, monkeypat
     report.write_text(json.dumps({"age_gender": {"float32": {"n": 3, "utkface.age_mae": 7.5}}}))
     told = site.write(tmp_path / "other", *made)
     assert [row["age_errors"] for row in told if row["age_errors"]] == [[(0, 7.5)]]
+
+
+def test_the_page_is_told_which_level_of_a_study_to_take(made, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text(json.dumps(STUDY))
+    told = site.write(tmp_path / "out", site.models(), made[1])
+    champion = Study.model_validate(STUDY).champion.model_copy(update={"target": "web"})
+    picks = [pick(Table.load(), model, champion).take for model in STUDY["models"]]
+    assert {(row["model"], row["level"]) for row in told if row["take"]} == {
+        (p.model, p.level) for p in picks
+    }
 
 
 def test_every_module_that_the_page_imports_is_there():

@@ -1,12 +1,14 @@
 """Which variant is taken, and what the answer says."""
 
 from dataclasses import replace
+from io import StringIO
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from fake_outs import STUDY, write_outs
-from pocketface.choosing.answer import advice, lines
+from pocketface.choosing.answer import advice, lines, print_choice
 from pocketface.choosing.limits import limits_of
 from pocketface.choosing.rule import choose, pick, tasks
 from pocketface.choosing.settings import Champion
@@ -149,6 +151,19 @@ def test_the_answer_says_what_to_take_why_and_what_the_smallest_costs(outs):
     assert lines(choose(results, "age", Champion(max_size_mb=0.01))) == [
         "age: no variant keeps within the limits"
     ]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_table_of_a_choice_cuts_no_name_and_tells_no_tensor(width):
+    failed = variant(
+        "qat_int8", "", model="expression_fer2013", reason="failed: tensor age/pool;1 is 2; see log"
+    )
+    model = [variant(level, "cannot tell", model="expression_fer2013") for level in (FLOAT32, "dynamic_int8")]
+    console = Console(width=width, file=StringIO())
+    print_choice(choose(table(*model, failed), "age", ANY), console)
+    told = console.file.getvalue()
+    assert "expression_fer2013/dynamic_int8" in told and "…" not in told and "age/pool" not in told
+    assert max(map(len, told[told.index("───") :].splitlines())) <= width
 
 
 def test_the_advice_on_a_model_names_the_smallest_with_all_that_it_costs(outs):

@@ -70,7 +70,7 @@ def test_a_file_with_another_range_is_refused(tuned) -> None:
     finetune.check_held(tuned.file, {name: (low, high)})
     with pytest.raises(PocketfaceError, match="was trained with the range"):
         finetune.check_held(tuned.file, {name: (low, 1.1 * high)})
-    with pytest.raises(PocketfaceError, match="the file has None"):
+    with pytest.raises(PocketfaceError, match="the file has none"):
         finetune.check_held(tuned.file, {"absent": (low, high)})
 
 

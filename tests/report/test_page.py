@@ -53,6 +53,7 @@ def test_it_loads_whole_within_the_screen(page: Page, path: Path, screen: tuple[
         " && e.getBoundingClientRect().right > innerWidth + 1).map((e) => e.outerHTML.slice(0, 80))"
     )
     assert beyond == []
+    assert page.locator(".take").evaluate_all("(all) => all.every((e) => e.getClientRects().length === 1)")
     letters = page.evaluate(
         "[...document.querySelectorAll('figure svg text')].map((e) => e.getBoundingClientRect().height)"
     )
@@ -74,6 +75,12 @@ def test_the_first_screen_says_what_to_take(page: Page, path: Path) -> None:
     box = page.locator("main table").first.bounding_box()
     assert box is not None and box["y"] < 300
     assert column(page, "main table", 0) == ["age_gender", "", "expression"]
+    assert (
+        page.locator("main tbody").first.evaluate(
+            "(e) => Math.max(...[...e.rows].map((r) => r.clientHeight))"
+        )
+        < 60
+    )
 
 
 def test_tables_sort_by_number_when_a_head_is_clicked(page: Page, path: Path) -> None:
@@ -152,6 +159,12 @@ def test_it_is_one_file_without_photographs(path: Path) -> None:
     text = path.read_text()
     assert not re.findall(r"""(?:src|href)=["'](?!#|data:,)[^"']*["']""", text.replace("xlink:href", ""))
     assert "data:image" not in text
+
+
+def test_no_markdown_is_left(path: Path) -> None:
+    assert not re.findall(
+        r"[*`]\w[^*`<>]*[*`]", re.sub(r"<(style|script).*?</\1>", "", path.read_text(), flags=re.S)
+    )
 
 
 def test_words_of_the_study_cannot_become_markup() -> None:

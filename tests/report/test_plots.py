@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
 
 from pocketface.report import plots
 from pocketface.results.table import Row
@@ -32,14 +33,39 @@ def test_the_ticks_of_the_overview_stand_apart_and_panels_share_their_axis(reach
         assert all(left.x1 + 4 < right.x0 for left, right in pairwise(boxes))
 
 
-def test_points_are_named_apart():
-    points = [
-        plots.Point(level, 100.0 + i, row(level, 0.0, -0.1, 0.1))
-        for i, level in enumerate(("float32", "int8", "int8_io", "uint8_io"))
-    ]
-    figure = plots.tradeoff([{"file (kB)": points}], "age", {"age_mae": 0.1})
+def boxes_of(figure, texts):
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
-    boxes = [text.get_window_extent(canvas.get_renderer()) for text in figure.axes[0].texts]
-    assert len(boxes) == 4
-    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[i + 1 :])
+    return [Text.get_window_extent(text, canvas.get_renderer()) for text in texts]  # without its line
+
+
+def apart(boxes):
+    return not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[i + 1 :])
+
+
+def test_points_are_named_beside_them_and_apart():
+    sizes = {"float32": 400, "int8": 101, "int8_io": 100, "uint8_io": 100.1, "int4_weights": 60}
+    points = [
+        plots.Point(level, size, row(level, 0.0, -0.1, 0.1), level == "int8") for level, size in sizes.items()
+    ]
+    axes = plots.tradeoff([{"file (kB)": points}], "age", {"age_mae": 0.1}).axes[0]
+    texts = {text.get_text(): text for text in axes.texts}
+    assert set(texts) == {"float32", "int8", "int8_io\nuint8_io", "int4_weights"}
+    boxes = boxes_of(axes.figure, texts.values())
+    assert apart(boxes) and all(axes.bbox.contains(*corner) for box in boxes for corner in box.corners())
+    for name, box in zip(texts, boxes, strict=True):
+        point = axes.transData.transform((sizes[name.partition("\n")[0]], 0))
+        away = max(box.x0 - point[0], point[0] - box.x1), max(box.y0 - point[1], point[1] - box.y1)
+        assert max(away) < 20 or texts[name].arrow_patch, (
+            f"{name} stands beside its point or has a line to it"
+        )
+
+
+def test_words_of_a_plot_of_groups_do_not_overlap():
+    found = {name: row(name, None, None, None) for name in ("male", "female")}
+    by = ("gender", "gender, age-standardised", "race")
+    figure = plots.groups({one: [("float32", found), ("int8", found)] for one in by}, "u.age_mae", "age")
+    words = [text for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
+    assert {text.get_text() for text in words} >= set(by)
+    with plots.laid_out(figure):
+        assert apart(boxes_of(figure, words))

@@ -6,7 +6,7 @@ from fake_outs import REASON, write_outs
 from pocketface.choosing.rule import pick
 from pocketface.choosing.settings import Champion
 from pocketface.core.labels import GENDERS
-from pocketface.metrics.naming import MISSING, change, spread
+from pocketface.metrics.naming import LONGEST, MISSING, change, short, spread
 from pocketface.report import tables
 from pocketface.report.cells import Cell, Table
 from pocketface.report.outs import Results, reject_counts
@@ -148,7 +148,7 @@ def test_a_failed_level_is_a_row_with_its_reason(results):
     ],
 )
 def test_reasons_are_short_and_without_names_of_c_files_and_tensors(reason, told):
-    assert tables.short(reason).startswith(told.strip()) and len(tables.short(reason)) <= tables.LONGEST
+    assert short(reason).startswith(told.strip()) and len(short(reason)) <= LONGEST
 
 
 def test_groups_stand_in_their_own_order_above_the_gap(results, picks):
@@ -210,6 +210,13 @@ def test_beside_celebrities_it_is_said_who_saw_them(results):
     rows = tuple(replace(row, dataset=row.dataset and "celeba") for row in results.table.rows)
     variants = tuple(replace(one, table=Measured(rows)) for one in results.variants)
     assert measured_on(replace(results, variants=variants)).endswith("seen people who are measured here.")
+
+
+def test_faces_without_a_label_are_not_said_to_be_measured(results):
+    found = tuple(replace(row, n=999) if row.metric == "faces" else row for row in results.table.rows)
+    variants = tuple(replace(one, table=Measured(found)) for one in results.variants)
+    told = measured_on(replace(results, variants=variants))
+    assert told == measured_on(results) and "240 faces of utkface" in told
 
 
 def test_one_group_alone_is_no_comparison(results, picks):

@@ -26,12 +26,14 @@ import pandas as pd
 
 from pocketface import published
 from pocketface.cards import CARD, MODEL_FILE, VariantCard, read_card
+from pocketface.choosing.rule import pick
 from pocketface.core import outs
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import parse_json, read_text, sha256, write_json, written_whole
 from pocketface.cropping import detect
 from pocketface.evaluation.face_search import aligned
 from pocketface.faces.view import window
+from pocketface.results.table import Table
 from pocketface.study import load_study
 from pocketface.synthetic import scenes
 from pocketface.synthetic.conditions import encode
@@ -92,7 +94,10 @@ def write(folder: Path, variants: Mapping[str, Sequence[Path]], runtime: Path) -
         shutil.copytree(runtime, partial / "litert")
         (partial / ".nojekyll").touch()  # GitHub Pages then serves the files as they are
         (partial / "sample.jpg").write_bytes(_sample())
-        rows = [_row(partial / "bundle", place, path) for place, paths in variants.items() for path in paths]
+        rows = []
+        for place, paths in variants.items():
+            taken = _taken(place)
+            rows += [_row(partial / "bundle", place, path) | {"take": path in taken} for path in paths]
         index = {
             "detector": {"file": _copied(partial / "bundle", DETECTOR, "models/detector")},
             "alignment": json.loads(ALIGNMENT.read_text(encoding="utf-8")),
@@ -129,6 +134,15 @@ def _write_worker(site: Path) -> None:
     worker = (PAGE / "sw.js").read_text(encoding="utf-8")
     worker = worker.replace('"__FILES__"', names).replace("__VERSION__", version)
     (site / "sw.js").write_text(worker, encoding="utf-8")
+
+
+def _taken(place: str) -> set[Path]:
+    """What the rule takes of a study's models on a page."""
+    if place == PUBLISHED or not (outs.PARAMS.is_file() and outs.RESULTS.is_file()):
+        return set()
+    table, limits = Table.load(), load_study().champion.model_copy(update={"target": "web"})
+    found = [pick(table, model, limits).take for model in table.models]
+    return {outs.VARIANTS / one.model / one.level for one in found if one}
 
 
 def _age_errors(place: str, variant: Path) -> list[tuple[int, float]]:

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pocketface.choosing.rule import Candidate, Choice, Pick
-from pocketface.metrics.naming import change, label_of, shown, size, spread
+from pocketface.metrics.naming import change, label_of, short, shown, size
 from pocketface.results.table import Row
 
 
@@ -22,9 +22,12 @@ def print_choice(choice: Choice, console: Console) -> None:
     """
     for line in lines(choice):
         console.print(escape(line), highlight=False, soft_wrap=True)
-    table = Table(
-        "variant", "", "95% interval", "against float32", "size", "latency", "", box=box.SIMPLE_HEAD
-    )
+    rows = (one.row(choice.task) for pick in choice.picks for one in pick.candidates)
+    metric = next((label_of(row.name) for row in rows if row), "")
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    for title in ("variant", metric, "change", "verdict", "size", "latency", ""):
+        words = title in (metric, "verdict", "")
+        table.add_column(title, no_wrap=not words, min_width=8 if words else None)
     for pick in choice.picks:
         for one in pick.candidates:
             table.add_row(*(escape(cell) for cell in _cells(choice, pick, one)))
@@ -89,8 +92,8 @@ def _against(row: Row | None) -> str:
 
 def _cells(choice: Choice, pick: Pick, one: Candidate) -> list[str]:
     row = one.row(choice.task)
-    mark = "take" if one is choice.take else one.excluded
+    costs = [size_of(one), latency_of(one), "take" if one is choice.take else short(one.excluded)]
     if row is None or row.value is None:
-        return [one.name, "", "", "", size_of(one), latency_of(one), mark]
-    sure = "" if row.low is None or row.high is None else spread(row.name, row.low, row.high)
-    return [one.name, shown(row.name, row.value), sure, _against(row), size_of(one), latency_of(one), mark]
+        return [one.name, "", "", "", *costs]
+    moved, _, verdict = _against(row).partition(", ")
+    return [one.name, shown(row.name, row.value), moved, verdict, *costs]

@@ -80,10 +80,10 @@ def check_held(file: TFLiteFile, trained: Mapping[str, Range]) -> None:
     held = file.ranges
     for name, (low, high) in trained.items():
         step = (high - low) / 255
+        has = "{:.4g} to {:.4g}".format(*held[name]) if name in held else "none"
         if name not in held or max(abs(held[name][0] - low), abs(held[name][1] - high)) > 1.01 * step:
             raise PocketfaceError(
-                f"tensor {name} was trained with the range {low:.4g} to {high:.4g}, "
-                f"the file has {held.get(name)}"
+                f"tensor {name} was trained with the range {low:.4g} to {high:.4g}, the file has {has}"
             )
 
 

@@ -4,6 +4,8 @@ A metric is named `DATASET.METRIC` (`utkface.age_mae`, `photos.gender_accuracy`)
 variant's file (`size_bytes`). Definitions are in `pocketface.metrics.registry`.
 """
 
+import re
+
 from pocketface.metrics.measures import POSITIVE
 from pocketface.metrics.registry import Quantity, metric_of, name_of, task_of
 
@@ -11,6 +13,9 @@ MISSING = "\N{EN DASH}"
 """Printed where there is no value."""
 SAME = "±0"
 """Printed for a change that rounds to nothing."""
+
+LONGEST = 90
+"""Letters of a reason in a table; all of it stands in the variant's card."""
 
 OTHERS = {  # what else a report counts
     "n": Quantity("faces", "", "same", digits=0),
@@ -77,3 +82,11 @@ def size(size_bytes: int | None) -> str:
     if size_bytes is None:
         return MISSING
     return f"{size_bytes / 1e3:.0f} kB" if size_bytes < 1e6 else f"{size_bytes / 1e6:.2f} MB"
+
+
+def short(reason: str) -> str:
+    """A reason as a reader wants it: its first sentence, without names of C++ files and tensors."""
+    text = re.sub(r"\S*\.(?:cc|h|cpp):\d+:?\s*|\([^()]*(?:/|::)[^()]*\)", "", " ".join(reason.split()))
+    text = re.sub(r"\btensor \S*/\S*", "a tensor", text)
+    text = re.split(r"(?<=[a-z0-9)])[.;] ", text, maxsplit=1)[0].strip()
+    return text if len(text) <= LONGEST else text[: LONGEST - 1].rsplit(" ", 1)[0] + "…"

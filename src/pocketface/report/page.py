@@ -166,12 +166,13 @@ def _model(
     model = picked.model
     own, *others = results.datasets(model)
     card = results.of(model)[0].card
-    row = results.running(model)[0].row(f"{own}.faces")
+    first = results.running(model)[0]
+    row = first.row(f"{own}.faces")
     return {
         "name": model,
         "card": card,
         "dataset": own,
-        "n": row.n if row else 0,
+        "n": max((one.n or 0 for one in map(first.row, results.main_metrics(model)) if one), default=0),
         "split": row.text if row else "",
         "advice": advice(picked),
         "levels": tables.levels(results, model, picked),

@@ -6,6 +6,7 @@ No plot shows a face. Colours are of the Okabe-Ito set, which people with any co
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+from matplotlib.transforms import Bbox
 
 from pocketface.core.files import written_whole
 from pocketface.metrics.measures import BINS
@@ -225,13 +227,15 @@ def tradeoff(panels: Sequence[Costs], title: str, margins: Mapping[str, float]) 
         title: above all.
         margins: metric -> the equivalence margin, the grey band about float32.
     """
-    width = max(len(row) for row in panels)
+    columns, wide, high = max(len(row) for row in panels), 4.2, 3.1
+    whole = (columns * wide, len(panels) * high + 0.3)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(5.2 * width, 3.3 * len(panels) + 0.3), layout="constrained")
-        axes = figure.subplots(len(panels), width, squeeze=False)
-        for row, costs in zip(axes, panels, strict=True):
-            for one, (label, points) in zip(row, costs.items(), strict=False):
-                _scatter(one, label, points, margins)
+        figure = Figure(figsize=whole)  # set by hand: names are placed by where the points lie
+        for i, costs in enumerate(panels):
+            for j, (label, points) in enumerate(costs.items()):
+                left, low = j * wide + 0.75, (len(panels) - 1 - i) * high + 0.55
+                box = (left / whole[0], low / whole[1], (wide - 0.85) / whole[0], (high - 0.65) / whole[1])
+                _scatter(figure.add_axes(box), label, points, margins)
         figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     return figure
 
@@ -243,35 +247,84 @@ def _scatter(axes: Axes, label: str, points: Sequence[Point], margins: Mapping[s
     margin = scale * margins.get(points[0].row.metric, 0.0)
     axes.axhspan(-margin, margin, color=FAINT, alpha=0.6, linewidth=0)
     for point in points:
-        row, colour = point.row, VERDICTS.get(point.row.verdict or "", GREY)
-        if row.change_low is not None and row.change_high is not None:
-            ends = [scale * row.change_low, scale * row.change_high]
-            axes.plot([point.cost] * 2, ends, color=colour, alpha=0.35, linewidth=2)
-        axes.scatter(
-            [point.cost], [scale * (row.change or 0.0)], s=64 if point.taken else 30, color=colour, zorder=3
-        )
-    axes.set_xlim(0, 1.35 * max(point.cost for point in points))
+        colour = VERDICTS.get(point.row.verdict or "", GREY)
+        _, low, high = (scale * end for end in _ends(point.row))
+        axes.plot([point.cost] * 2, [low, high], color=colour, alpha=0.35, linewidth=2)
+        size = 64 if point.taken else 30
+        axes.scatter([point.cost], [scale * (point.row.change or 0.0)], s=size, color=colour, zorder=3)
+    costs = [point.cost for point in points]
+    axes.set_xscale("log")
+    axes.set_xlim(0.5 * min(costs), 2 * max(costs))
     axes.margins(y=0.15)
-    _name_points(axes, points, scale)
+    axes.set_ylim(axes.get_ylim())
     axes.set(xlabel=label, ylabel=f"{title_of(name)}, change ({_unit(name)})")
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_locator(NullLocator())
+    _name_points(axes, points, scale)
+
+
+def _ends(row: Row) -> tuple[float, float, float]:
+    """A change, and the ends of its interval."""
+    moved, low, high = row.change or 0.0, row.change_low, row.change_high
+    return moved, moved if low is None else low, moved if high is None else high
 
 
 def _name_points(axes: Axes, points: Sequence[Point], scale: float) -> None:
-    """Names beside the points; one that would lie on another steps down."""
-    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
-    wide, step = (right - left) / 4, (high - low) / 13
-    taken: list[tuple[float, float]] = []
-    for point in sorted(points, key=lambda one: (-(one.row.change or 0.0), one.cost)):
-        place = scale * (point.row.change or 0.0)
-        while any(abs(place - y) < step and abs(point.cost - x) < wide for x, y in taken):
-            place -= step / 2
-        taken.append((point.cost, place))
-        weight = "bold" if point.taken else "normal"
-        words: Any = {"xytext": (6, 0), "textcoords": "offset points", "va": "center", "fontsize": 8}
-        colour = INK if point.taken else GREY
-        axes.annotate(point.label, (point.cost, place), color=colour, weight=weight, **words)
-    axes.set_ylim(min([low, *(y - step for _, y in taken)]), high)
+    """Names the points: beside them, or where that is taken near them, with a line to the point; points in
+    one place are named together.
+    """
+    inch = STYLE["figure.dpi"] / 72  # places are in points of type
+    ends = [[(point.cost, scale * end) for end in _ends(point.row)] for point in points]
+    places = [axes.transData.transform(of) / inch for of in ends]
+    frame = Bbox(axes.bbox.get_points() / inch)
+    taken = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for (x, y), *_ in places]
+    lines = [Bbox([(x - 1, lowest), (x + 1, highest)]) for _, (x, lowest), (_, highest) in places]
+    together: dict[tuple[float, float, bool], list[Point]] = {}
+    for point, ((x, y), *_) in zip(points, places, strict=True):
+        own = (x, y, point.taken)
+        near = (at for at in together if not at[2] and abs(at[0] - x) < 3 and abs(at[1] - y) < 3)
+        together.setdefault(own if point.taken else next(near, own), []).append(point)
+    alone = {at: sum(abs(at[0] - x) < 70 and abs(at[1] - y) < 20 for x, y, _ in together) for at in together}
+    for (x, y, bold), named in sorted(together.items(), key=lambda one: alone[one[0]]):
+        names = [point.label for point in named]
+        wide, tall = (5.8 if bold else 5.2) * max(map(len, names)), 10 * len(names)
+        right_by, up_by, box = _room((x, y), wide, tall, frame, taken, lines)
+        taken.append(box)
+        line: Any = {"arrowstyle": "-", "color": GREY, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 3}
+        line["relpos"] = (0 if right_by > 0 else 1, 0.5)
+        axes.annotate(
+            "\n".join(names),
+            (named[0].cost, scale * (named[0].row.change or 0.0)),
+            (right_by, up_by),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+            color=INK if bold else GREY,
+            weight="bold" if bold else "normal",
+            arrowprops=None if up_by == 0 and right_by in (6, -6 - wide) else line,
+        )
+
+
+def _room(
+    place: tuple[float, float],
+    wide: float,
+    tall: float,
+    frame: Bbox,
+    taken: Sequence[Bbox],
+    lines: Sequence[Bbox],
+) -> tuple[float, int, Bbox]:
+    """Where words go: how far to the right of a place and above it, and their box; near it, within the frame,
+    on nothing that is taken, and on few lines.
+    """
+    found = []
+    for right_by, up_by in product((6, -6 - wide, 18, -18 - wide, 40, -40 - wide), range(-99, 100, 11)):
+        box = Bbox.from_bounds(place[0] + right_by, place[1] + up_by - tall / 2, wide, tall)
+        outside = not all(frame.contains(*corner) for corner in box.corners())
+        hidden = 999 * (outside + box.count_overlaps(taken)) + 9 * box.count_overlaps(lines)
+        far = abs(up_by) + (right_by if right_by > 0 else 10 - right_by - wide)
+        found.append((hidden + far, right_by, up_by, box))
+    return min(found, key=lambda one: one[:3])[1:]
 
 
 def groups(values: Mapping[str, Sequence[tuple[str, Mapping[str, Row]]]], name: str, title: str) -> Figure:
@@ -285,7 +338,7 @@ def groups(values: Mapping[str, Sequence[tuple[str, Mapping[str, Row]]]], name: 
     sizes = [max(len(rows) for _, rows in by_level) for by_level in values.values()]
     scale = _scale(name)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(6, 1.2 + 0.34 * sum(sizes)), layout="constrained")
+        figure = Figure(figsize=(6, 1 + 0.3 * len(sizes) + 0.34 * sum(sizes)), layout="constrained")
         panels = figure.subplots(len(values), 1, sharex=True, squeeze=False, height_ratios=sizes)[:, 0]
         for axes, (grouping, by_level) in zip(panels, values.items(), strict=True):
             names = list(dict.fromkeys(group for _, rows in by_level for group in rows))
@@ -301,10 +354,9 @@ def groups(values: Mapping[str, Sequence[tuple[str, Mapping[str, Row]]]], name: 
                     axes.scatter([scale * (row.value or 0.0)], [place], s=26, label=label, **look)
             axes.set_yticks(range(len(names)), names)
             axes.set_ylim(len(names) - 0.5, -0.5)
-            axes.set_ylabel(grouping.replace("_", " "))
+            axes.set_title(grouping.replace("_", " "), fontsize=10)
             axes.tick_params(axis="y", length=0, labelcolor=INK)
         panels[-1].set_xlabel(_axis(name))
-        figure.align_ylabels(list(panels))
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
         figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     return figure

@@ -3,7 +3,6 @@
 levels(results, picks["age_gender"], "age_gender").markdown()
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -13,7 +12,7 @@ from pocketface.core.labels import AGE_BANDS
 from pocketface.faces.index import BY_DESCRIPTOR, CONTRADICTORY, DUPLICATE, MEASURED_TOO
 from pocketface.levels import LEVELS
 from pocketface.metrics.groups import CROSSED, GROUPINGS
-from pocketface.metrics.naming import MISSING, SAME, change, label_of, shown, size, spread
+from pocketface.metrics.naming import MISSING, SAME, change, label_of, short, shown, size, spread
 from pocketface.report.cells import Cell, Row, Table
 from pocketface.report.outs import Results, Variant, reject_counts
 from pocketface.results.table import FLOAT32, GAP, LATENCY_RATIO, STANDARDISED
@@ -21,8 +20,6 @@ from pocketface.results.table import Row as Result
 
 BUILT = ("input", "parameters", "multiply-adds")
 """See `built`."""
-LONGEST = 90
-"""Letters of a reason in a table; all of it stands in the variant's card."""
 CONSTANT = "constant baseline"
 
 Picks = Mapping[str, Pick]
@@ -343,14 +340,6 @@ def licences(results: Results) -> Table:
         card = results.of(model)[0].card
         rows.append([card.dataset, f"the fetched weights of {model}", model, card.licence])
     return Table(["dataset", "source", "models trained on it", "licence and terms"], rows, text_columns=4)
-
-
-def short(reason: str) -> str:
-    """A reason as a reader wants it: its first sentence, without names of C++ files and tensors."""
-    text = re.sub(r"\S*\.(?:cc|h|cpp):\d+:?\s*|\([^()]*(?:/|::)[^()]*\)", "", " ".join(reason.split()))
-    text = re.sub(r"\btensor \S*/\S*", "a tensor", text)
-    text = re.split(r"(?<=[a-z0-9)])[.;] ", text, maxsplit=1)[0].strip()
-    return text if len(text) <= LONGEST else text[: LONGEST - 1].rsplit(" ", 1)[0] + "…"
 
 
 def _with_change(row: Result | None) -> Cell:

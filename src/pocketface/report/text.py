@@ -30,9 +30,9 @@ it stands the smallest change that so many faces could show. docs/statistics.md 
 
 GROUPS = """\
 Groups are by label, on the same faces as above, with 95% intervals. *Age-standardised*: the faces of every
-group are weighed so that all groups have the same ages. A dash: fewer than 30 faces. *gap* is from the best
-to the worst group; where its interval begins at 0, it may be chance. A signed error above 0 makes people
-older."""
+group are weighed so that all groups have the same ages. *gap* is from the best to the worst group of at least
+30 faces; where its interval begins at 0, it may be chance. A dash in a table by two labels: fewer than 30
+faces. A signed error above 0 makes people older."""
 
 ETHICS = """\
 Gender is a binary annotation of appearance, as the datasets record it; it is not a person's gender identity.
@@ -56,8 +56,9 @@ def measured_on(results: Results) -> str:
     """What was measured on whom, in a sentence."""
     counts: dict[str, int] = {}
     for variant in results.running():
-        for row in variant.rows(FACES):
-            counts[row.dataset] = max(counts.get(row.dataset, 0), row.n or 0)
+        for row in variant.rows():
+            if row.dataset and row.metric != FACES:  # a face may lack the label
+                counts[row.dataset] = max(counts.get(row.dataset, 0), row.n or 0)
     parts = [f"{n:,} faces of {name}" for name, n in counts.items()] or ["no faces"]
     told = " and ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)
     running = [model for model in results.study.models if results.running(model)]

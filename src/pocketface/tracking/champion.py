@@ -24,7 +24,7 @@ def crown(store: Store, study: Study, choice: Choice, run: str | None, model_id:
 
     client, name, told = store.client, f"pocketface-{study.study}-{choice.task}", lines(choice)
     within = f" Within {study.champion}." if str(study.champion) else ""
-    note = f"Champion of study {study.study}. {'. '.join(map(str.strip, told))}.{within}"
+    note = f"Champion of study {study.study}. {'; '.join(map(str.strip, told))}.{within}"
     try:
         registered = client.get_registered_model(name)
     except MlflowException as error:

@@ -59,18 +59,23 @@ export function drawBoxes(within, faces, { width, height }, mirrored) {
       return button;
     }),
   );
-  keepApart([...within.children], within.parentElement.getBoundingClientRect());
+  keepApart(within);
+  resized.observe(within);
 }
 
+const resized = new ResizeObserver(([{ target }]) => keepApart(target));
+
 /** Gives each label as many words as fit: over no other label or face, and within the picture; the number stays. */
-function keepApart(boxes, frame) {
+function keepApart(within) {
+  const [boxes, frame] = [[...within.children], within.parentElement.getBoundingClientRect()];
   const taken = boxes.map((box) => box.getBoundingClientRect());
   boxes.forEach((box, i) => {
     const label = box.querySelector(".label");
+    label.hidden = false;
     for (let count = label.words.length; count > 0; count--) {
       label.textContent = label.words.slice(0, count).join(" · ");
       const place = label.getBoundingClientRect();
-      if (within(place, frame) && !taken.some((other, k) => k !== i && overlapping(place, other))) {
+      if (inside(place, frame) && !taken.some((other, k) => k !== i && overlapping(place, other))) {
         taken.push(place);
         return;
       }
@@ -79,7 +84,7 @@ function keepApart(boxes, frame) {
   });
 }
 
-const within = (place, frame) =>
+const inside = (place, frame) =>
   place.left >= frame.left && place.right <= frame.right && place.top >= frame.top && place.bottom <= frame.bottom;
 
 const overlapping = (one, other) =>
@@ -174,14 +179,15 @@ export function drawChoices(within, variants, changed) {
   const selects = [...Map.groupBy(variants, ({ model, from }) => `${from}-${model}`)].map(([key, levels]) => {
     const [{ model, from, outputs }] = levels;
     const select = make("select", { id: `level-${key}`, onchange: changed });
-    for (const { level, size_bytes, file, reason } of levels) {
-      const text = file ? `${level}, ${bytes(size_bytes)}` : `${level}: ${reason}`;
+    for (const { level, size_bytes, file, reason, take } of levels) {
+      const text = file ? `${level}, ${bytes(size_bytes)}${take ? ", take this" : ""}` : `${level}: ${reason}`;
       select.append(make("option", { value: level, disabled: !file, title: reason ?? "" }, text));
     }
     select.append(make("option", { value: "none" }, "do not ask"));
     const usable = levels.filter(({ file }) => file).map(({ level }) => level);
     const fresh = usable.length && Object.keys(outputs).some((head) => !answered.has(head));
-    const first = FIRST_LEVELS.find((level) => usable.includes(level)) ?? usable[0];
+    const wanted = [levels.find(({ take }) => take)?.level, ...FIRST_LEVELS];
+    const first = wanted.find((level) => usable.includes(level)) ?? usable[0];
     select.value = fresh ? first : "none";
     if (fresh) Object.keys(outputs).forEach((head) => answered.add(head));
     const label = make("label", { htmlFor: select.id }, words(model), make("small", {}, ` (${from})`));
