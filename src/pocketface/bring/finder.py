@@ -91,7 +91,8 @@ def find(
     told = {spoken.head: spoken for spoken in said}
     answer = runner(network, pixels.shape[1:])
     tried = []
-    for name, preprocess in tqdm(settings(pixels.shape[-1]).items(), desc="settings", disable=None):
+    trying = tqdm(settings(pixels.shape[-1]).items(), desc="settings", disable=None, leave=False)
+    for name, preprocess in trying:
         values = answer(preprocess.apply(pixels))
         heads = {
             head: understood(head, output, values[output], truths[head], told.get(head, Spoken(head)))

@@ -110,8 +110,8 @@ def quantize(
             together.
     """
     wanted = levels or [level for level in LEVELS if level not in SLOW]
-    if unknown := [level for level in wanted if level not in LEVELS]:
-        raise PocketfaceError(f"no level {unknown[0]!r}; there are {', '.join(LEVELS)}")
+    if wrong := [level for level in wanted if level not in LEVELS]:
+        raise PocketfaceError(f"no level {wrong[0]!r}; there are {', '.join(LEVELS)}")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     side = size or network.SIDE
     read = network.read(file, side)
@@ -128,10 +128,9 @@ def quantize(
     order = np.argsort([unit_hash(name, "quantize") for name in names], kind="stable")
     if calibrate is not None:
         others, _ = _pixels(files_in([calibrate])[0], crop, seen, detect, workers)
-        measured, calibration = (
-            order,
-            Calibration(others, [f"{i:06d}" for i in range(len(others))], _none(len(others))),
-        )
+        unknown = truths.iloc[:0].reindex(range(len(others)))
+        measured = order
+        calibration = Calibration(others, [f"{i:06d}" for i in unknown.index], unknown)
     else:
         count = max(1, min(CALIBRATION, len(order) // 5))
         taken, measured = order[:count], np.sort(order[count:])
@@ -224,10 +223,6 @@ def _pixels(
     return np.stack(pixels), kept
 
 
-def _none(count: int) -> pd.DataFrame:
-    return pd.DataFrame(index=range(count))
-
-
 def _rows(names: Sequence[str], truths: pd.DataFrame) -> pd.DataFrame:
     """The rows of a face index."""
     return pd.DataFrame(
@@ -259,7 +254,7 @@ def _make(
         save(faces, views)
         export(brought, views, exported)
         settings = LevelSettings(calibration=min(CALIBRATION, len(faces.calibration.images)))
-        for level in tqdm(dict.fromkeys(["float32", *levels]), desc="levels", disable=None):
+        for level in tqdm(dict.fromkeys(["float32", *levels]), desc="levels", disable=None, leave=False):
             cards[level] = convert(exported, views, level, settings, out / level)
             run, predictions = evaluate_variant(out / level, views)
             answered[level] = Answered(run["status"], run["reason"], run["kernels"], predictions)
