@@ -5,8 +5,10 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -73,7 +75,11 @@ def test_the_study_goes_on_from_there(done, monkeypatch):
     assert study.holdout == "mine_test"
     assert study.models["mine"].own_heads["gender"].labels == ("female", "male")
     sources = load_sources()
-    assert sources.dataset("mine").pictures + sources.dataset("mine_test").pictures == 60
+    pictures = [sources.dataset(name).pictures for name in ("mine", "mine_test")]
+    assert sum(pictures) == 60
+    assert all(count % 3 == 0 for count in pictures), "the three pictures of a person stay together"
+    with zipfile.ZipFile("data/archives/mine/files.zip") as archive:
+        assert set(pd.read_csv(archive.open("labels.csv"))["split"]) == {"train", "test"}
 
 
 def test_pictures_without_labels_measure_the_ranges(done, monkeypatch, tmp_path):

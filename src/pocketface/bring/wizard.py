@@ -22,7 +22,7 @@ import yaml
 from tqdm import tqdm
 
 from pocketface.bring import finder
-from pocketface.bring.faces import SPLIT, add, label_columns, labelled, stanza
+from pocketface.bring.faces import PERSON, SPLIT, add, label_columns, labelled, stanza
 from pocketface.bring.finder import Tried
 from pocketface.bring.heads import Spoken
 from pocketface.cards import MODEL_FILE, VariantCard
@@ -308,9 +308,10 @@ th,td{{text-align:left;padding:.3rem .8rem;border-bottom:1px solid #ccc}}</style
 
 
 def write_study(name: str, done: Done, labels: Path, detect: str, root: Path) -> Path:
-    """Writes what continues this under `dvc repro`: two datasets, a study file, and a copy of the model.
+    """Writes what continues this under `dvc repro`: two datasets and a study file.
 
-    The labelled pictures are halved by content: one half to calibrate on, the other is the hold-out.
+    Half of the labelled pictures, by person where a column names them, are the hold-out; half of the others
+    are calibrated on, as are those that are said to be `train`.
 
     Raises:
         PocketfaceError: a name is taken.
@@ -319,9 +320,13 @@ def write_study(name: str, done: Done, labels: Path, detect: str, root: Path) ->
     if target.exists():
         raise PocketfaceError(f"{target}: there is a study of that name; give another")
     table, folder = labelled(labels)
-    other = table[PATH].map(lambda path: unit_hash(str(path), "holdout") < 0.5)
-    for dataset, part, split in ((name, table[~other], None), (f"{name}_test", table[other], "test")):
-        add(dataset, part if split is None else part.assign(**{SPLIT: split}), folder, root)
+    person = next((column for column in PERSON if column in table), PATH)
+    place = table[person].fillna(table[PATH]).map(lambda key: unit_hash(str(key), "holdout"))
+    if SPLIT in table:
+        place = place.mask(table[SPLIT] == "train", 1.0)
+    table = table.assign(**{SPLIT: np.where(place < 0.75, "test", "train")})
+    for dataset, part in ((name, table[place >= 0.5]), (f"{name}_test", table[place < 0.5])):
+        add(dataset, part, folder, root)
     seen = done.stanza.input
     crop = _crop(seen, detect).model_dump(exclude_unset=True)
     model = done.stanza.model_dump(mode="json", exclude_defaults=True, exclude={"own_heads"})
