@@ -7,8 +7,9 @@ import json
 import multiprocessing
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stderr, suppress
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -655,13 +656,15 @@ def quantize(
 
         pocketface quantize mine.onnx --data pictures/ --head label=probs:no,yes --calibrate more/
     """
-    from pocketface.bring.heads import spoken
-    from pocketface.bring.wizard import LEVELS, write_study
-    from pocketface.bring.wizard import quantize as quantizing
+    with _quietly():
+        from pocketface.bring.heads import spoken
+        from pocketface.bring.wizard import LEVELS, write_study
+        from pocketface.bring.wizard import quantize as quantizing
 
     chosen = list(LEVELS) if levels == "all" else levels.split(",") if levels else ()
     said, workers = [spoken(text) for text in head or ()], multiprocessing.cpu_count()
-    done = quantizing(model, labels, out, calibrate, said, chosen, size, detect, workers, _say)
+    with _quietly():
+        done = quantizing(model, labels, out, calibrate, said, chosen, size, detect, workers, _say)
     if study is not None:
         _say(f"{write_study(study, done, labels, detect, Path())}: `pocketface run --study {study}`")
 
@@ -727,16 +730,16 @@ def list_data() -> None:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Keeps off the terminal what TensorFlow and LiteRT say in C++ when they start; errors are exceptions."""
+    """Keeps off the terminal what TensorFlow and LiteRT say in C++, and warnings; progress stays."""
     sys.stderr.flush()
-    kept = os.dup(2)
-    try:
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+    with Path(os.devnull).open("wb") as nowhere, os.fdopen(os.dup(2), "w", buffering=1) as kept:
+        os.dup2(nowhere.fileno(), 2)
+        stays = kept if sys.stderr is sys.__stderr__ else sys.stderr
+        try:
+            with warnings.catch_warnings(action="ignore"), redirect_stderr(stays):
+                yield
+        finally:
+            os.dup2(kept.fileno(), 2)
 
 
 @studies.command("list")

@@ -1,9 +1,14 @@
 """The whole job for one model, as a person sees it; and the commands of docs/your-model.md."""
 
 import json
+import re
 import shutil
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -28,10 +33,11 @@ def done(tmp_path_factory):
     (folder / "studies").mkdir()
     shutil.copy(REPOSITORY / SOURCES, folder / SOURCES)
     command = "quantize mine.keras --data labels.csv --out quantized --study mine --levels int8,dynamic_int8"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        result = CliRunner().invoke(app, command.split())
-    assert result.exit_code == 0, result.output
+    program = [sys.executable, "-c", "from pocketface.cli import app; app()", *command.split()]
+    result = subprocess.run(program, cwd=folder, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    bars = re.fullmatch(r"([\r\n]|mine/\w+: .*face/s\])*", result.stderr)
+    assert bars, result.stderr  # nothing else may stand beside the ten lines
     return folder, result.stdout.splitlines()
 
 
@@ -69,4 +75,19 @@ def test_the_study_goes_on_from_there(done, monkeypatch):
     assert study.holdout == "mine_test"
     assert study.models["mine"].own_heads["gender"].labels == ("female", "male")
     sources = load_sources()
-    assert sources.dataset("mine").pictures + sources.dataset("mine_test").pictures == 60
+    pictures = [sources.dataset(name).pictures for name in ("mine", "mine_test")]
+    assert sum(pictures) == 60
+    assert all(count % 3 == 0 for count in pictures), "the three pictures of a person stay together"
+    with zipfile.ZipFile("data/archives/mine/files.zip") as archive:
+        assert set(pd.read_csv(archive.open("labels.csv"))["split"]) == {"train", "test"}
+
+
+def test_pictures_without_labels_measure_the_ranges(done, monkeypatch, tmp_path):
+    folder, _ = done
+    monkeypatch.chdir(folder)
+    command = f"quantize mine.keras --data labels.csv --calibrate pictures --levels int8 --out {tmp_path}"
+    result = CliRunner().invoke(app, command.split())
+    assert result.exit_code == 0, result.output
+    assert "calibrated on 60, measured on 60" in result.stdout
+    card = read_card(tmp_path / "int8", VariantCard)
+    assert (card.status, card.calibration_faces) == ("ok", 60)

@@ -24,12 +24,14 @@ from pocketface.cards import MODEL_FILE
 from pocketface.core.budget import MODEL, Apart
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.labels import EXPRESSIONS, GENDERS
-from pocketface.faces.settings import Crop
+from pocketface.faces.settings import Crop, Input
 from pocketface.faces.view import views
 from pocketface.importing import network, own
+from pocketface.layers.heads import KINDS
 from pocketface.levels import LEVELS, ranges
 from pocketface.levels.converter import to_tflite
 from pocketface.levels.quantizer import quantize
+from pocketface.models import build
 from pocketface.synthetic.conditions import encode
 from pocketface.synthetic.decoder import Decoder
 from pocketface.tflite.file import TFLiteFile
@@ -80,6 +82,30 @@ def test_what_is_exported_to_onnx_answers_as_before(ours, tmp_path):
     command = [sys.executable, "-c", ONNX, tmp_path / "mine.keras", tmp_path / "mine.onnx"]
     subprocess.run(command, env=os.environ | {"KERAS_BACKEND": "torch"}, check=True, capture_output=True)
     check_that_it_answers_as_before(*ours, tmp_path / "mine.onnx")
+
+
+@pytest.mark.parametrize("age", KINDS["age"])
+def test_layers_of_ours_and_slices_of_channels_come_back_from_keras(age, tmp_path):
+    model = build(
+        "transfer",
+        Input(size=32, margin=0.2),
+        ["age"],
+        {"backbone": "mobilenet_v1", "alpha": 0.25, "age": age},
+    )
+    model.save(tmp_path / "mine.keras")
+    stanza = Model(
+        dataset="x",
+        file="mine.keras",
+        input={"size": 32, "channels": 3, "margin": 0.2},
+        heads={"age": {"kind": "number"}},
+    )
+    read = network.read(tmp_path / "mine.keras")
+    card = own.place("mine", read, stanza, Crop(), tmp_path / "out")
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.float32)
+    expected = model.predict(pixels, verbose=0)["age"]
+    np.testing.assert_allclose(
+        load(card, tmp_path / "out").predict(pixels, verbose=0)["age"], expected, atol=1e-4
+    )
 
 
 def check_that_it_answers_as_before(card, model, faces, as_int8, path):

@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from pocketface.bring.heads import Spoken, Understood, matched, understood, words
+from pocketface.bring.heads import Spoken, Understood, answered, matched, understood, words
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.labels import NUMBERS
 from pocketface.importing.network import Network
 from pocketface.layers.backbones import IMAGENET_DEVIATION, IMAGENET_MEAN
-from pocketface.layers.own import OwnHead, Preprocess
+from pocketface.layers.own import Preprocess
 from pocketface.metrics.confidence import mcnemar
 from pocketface.tflite.file import TFLiteFile
 from pocketface.tflite.run import loaded
@@ -35,8 +35,8 @@ SCALES: dict[str, dict[str, object]] = {
 }
 BATCH = 64
 SURE = 0.05
-CLOSE = 5.0
-"""Years within which an age counts as right, where settings are compared."""
+FAR = 25.0
+"""Years by which an age counts as wholly wrong, where settings are compared."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Tried:
         name: e.g. `BGR, -1..1`.
         heads: what its outputs were taken to mean.
         scores: head -> share of right answers, or mean error in years.
-        right: `[M]`, every label of every head: whether it was answered.
+        right: float `[M]`, every label of every head: 1 if it was answered, 0 if not; an age between.
     """
 
     name: str
@@ -57,9 +57,9 @@ class Tried:
     right: np.ndarray
 
     @property
-    def rank(self) -> tuple[float, float]:
-        """Greater is better: right answers, then smaller errors."""
-        return float(self.right.mean()), -sum(self.scores[head] for head in self.scores if head in NUMBERS)
+    def rank(self) -> float:
+        """Greater is better."""
+        return float(self.right.mean())
 
 
 def settings(channels: int) -> dict[str, Preprocess]:
@@ -91,7 +91,8 @@ def find(
     told = {spoken.head: spoken for spoken in said}
     answer = runner(network, pixels.shape[1:])
     tried = []
-    for name, preprocess in tqdm(settings(pixels.shape[-1]).items(), desc="settings", disable=None):
+    trying = tqdm(settings(pixels.shape[-1]).items(), desc="settings", disable=None, leave=False)
+    for name, preprocess in trying:
         values = answer(preprocess.apply(pixels))
         heads = {
             head: understood(head, output, values[output], truths[head], told.get(head, Spoken(head)))
@@ -103,7 +104,8 @@ def find(
 
 def surely(tried: Sequence[Tried]) -> float:
     """The probability that the next best setting did so much worse by chance (McNemar's exact test)."""
-    return mcnemar(tried[0].right, tried[1].right)
+    better, worse = tried[0].right > tried[1].right, tried[0].right < tried[1].right
+    return mcnemar(better, worse) if better.sum() > worse.sum() else 1.0
 
 
 def runner(network: Network, shape: Sequence[int]) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
@@ -142,19 +144,6 @@ def runner(network: Network, shape: Sequence[int]) -> Callable[[np.ndarray], dic
     return of_file
 
 
-def answered(own: OwnHead, head: str, values: np.ndarray) -> np.ndarray:
-    """The answers in an output `[N, K]`: words, or numbers."""
-    pieces = own.pieces(head, values.shape[1])
-    if pieces.activation == "softmax":
-        values = np.exp(values - values.max(axis=1, keepdims=True))
-        values = values / values.sum(axis=1, keepdims=True)
-    elif pieces.activation == "sigmoid":
-        values = 1 / (1 + np.exp(-np.clip(values, -50, 50)))
-    if pieces.kernel is not None and pieces.bias is not None:
-        values = values @ pieces.kernel + pieces.bias
-    return np.array(own.labels, object)[values.argmax(axis=1)] if own.of_classes else values[:, 0]
-
-
 def _scored(
     name: str,
     preprocess: Preprocess,
@@ -169,11 +158,11 @@ def _scored(
         answers = answered(meant.own, head, values[str(meant.own.output)])[known]
         if head in NUMBERS:
             errors = np.abs(answers - truth[known].to_numpy(float))
-            scores[head], hits = float(errors.mean()), errors <= CLOSE
+            scores[head], hits = float(errors.mean()), 1 - np.minimum(errors, FAR) / FAR
         else:
             hits = answers == truth[known].to_numpy(object)
             scores[head] = float(hits.mean())
-        right.append(hits.astype(bool))
+        right.append(hits.astype(float))
     if not sum(map(len, right)):
         raise PocketfaceError("no picture has a label that the model answers")
     return Tried(name, preprocess, heads, scores, np.concatenate(right))

@@ -17,8 +17,10 @@ from pocketface.core.labels import CELEBA_ATTRIBUTES, CLASSES, NO_YES, NUMBERS
 from pocketface.layers.own import OwnHead
 
 SPOKEN = re.compile(r"(?P<head>\w+)(=(?P<output>[^:]+))?(:(?P<labels>.+))?")
-OLDEST = (100.0, 116.0, 120.0, 1.0)
-"""Years that an age of 1 may stand for; 1 where it is in years."""
+OLDEST = (100.0, 116.0, 120.0)
+"""Years that an age of 1 may stand for."""
+STEPS, LIFE = (1, 5, 10), 100
+"""Years that a class of ages may cover; the one with which all of them cover about so many is taken."""
 BETTER = 0.1
 """Share of right answers by which another order of the labels must be better than the usual ones."""
 
@@ -102,7 +104,7 @@ def understood(head: str, output: str, values: np.ndarray, truth: pd.Series, sai
     width, shares = values.shape[1], bool((values >= -1e-4).all() and (values <= 1 + 1e-4).all())
     sums_to_one = shares and width > 1 and bool(np.abs(values.sum(axis=1) - 1).max() < 1e-2)
     if head in NUMBERS:
-        return _number(output, values, truth.to_numpy(float), sums_to_one)
+        return _number(head, output, values, truth.to_numpy(float), shares)
     truth = words(truth)
     logits = not (sums_to_one if width > 1 else shares)
     orders = _orders(head, truth, max(width, 2)) if not said.labels else {"as said": said.labels}
@@ -156,16 +158,44 @@ def _matching(answers: np.ndarray, truth: pd.Series, labels: tuple[str, ...]) ->
     return tuple(labels[place[column]] for column in range(len(labels)))
 
 
-def _number(output: str, values: np.ndarray, truth: np.ndarray, sums_to_one: bool) -> Understood:
+def answered(own: OwnHead, head: str, values: np.ndarray) -> np.ndarray:
+    """The answers in an output `[N, K]`: words, or numbers."""
+    pieces = own.pieces(head, values.shape[1])
+    if pieces.activation == "softmax":
+        values = np.exp(values - values.max(axis=1, keepdims=True))
+        values = values / values.sum(axis=1, keepdims=True)
+    elif pieces.activation == "sigmoid":
+        values = 1 / (1 + np.exp(-np.clip(values, -50, 50)))
+    if pieces.kernel is not None and pieces.bias is not None:
+        values = values @ pieces.kernel + pieces.bias
+    return np.array(own.labels, object)[values.argmax(axis=1)] if own.of_classes else values[:, 0]
+
+
+def _number(head: str, output: str, values: np.ndarray, truth: np.ndarray, shares: bool) -> Understood:
+    """Of what an output of years can mean, that with the smallest error."""
     width = values.shape[1]
-    if width > 1:
-        own = OwnHead(output=output, kind="expected", logits=not sums_to_one, range=(0, width - 1))
-        return Understood(own, f"the mean of {width} classes from 0 to {width - 1} years, assumed")
+    sums_to_one = shares and bool(np.abs(values.sum(axis=1) - 1).max() < 1e-2)
+    step = min(STEPS, key=lambda years: abs(width * years - LIFE))
+    low, high = (step / 2, step * (width - 0.5)) if step > 1 else (0, width - 1)
+    ways = {}
+    if width == 1:
+        for top in OLDEST:
+            ways[f"1 stands for {top:g} years, assumed"] = OwnHead(
+                output=output, kind="number", range=(0, top)
+            )
+        ways["years"] = OwnHead(output=output, kind="number")
+    if width > 1 and (sums_to_one or not shares):
+        ways[f"the mean of {width} classes from {low:g} to {high:g} years, assumed"] = OwnHead(
+            output=output, kind="expected", logits=not sums_to_one, range=(low, high)
+        )
+    if width > 1 and not sums_to_one:
+        ways[f"the sum of {width} ranks from 0 to {width * step} years, assumed"] = OwnHead(
+            output=output, kind="ordinal", logits=not shares, range=(0, width * step)
+        )
     known = ~np.isnan(truth)
-    errors = {top: float(np.abs(values[known, 0] * top - truth[known]).mean()) for top in OLDEST}
-    top = min(errors, key=lambda top: errors[top])
-    if top == 1:
-        return Understood(OwnHead(output=output, kind="number"), "years")
-    return Understood(
-        OwnHead(output=output, kind="number", range=(0, top)), f"1 stands for {top:g} years, assumed"
-    )
+    errors = {
+        way: float(np.abs(answered(own, head, values[known]) - truth[known]).mean())
+        for way, own in ways.items()
+    }
+    best = min(errors, key=lambda way: errors[way])
+    return Understood(ways[best], best)

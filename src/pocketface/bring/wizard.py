@@ -22,7 +22,7 @@ import yaml
 from tqdm import tqdm
 
 from pocketface.bring import finder
-from pocketface.bring.faces import SPLIT, add, label_columns, labelled, stanza
+from pocketface.bring.faces import PERSON, SPLIT, add, label_columns, labelled, stanza
 from pocketface.bring.finder import Tried
 from pocketface.bring.heads import Spoken
 from pocketface.cards import MODEL_FILE, VariantCard
@@ -110,8 +110,8 @@ def quantize(
             together.
     """
     wanted = levels or [level for level in LEVELS if level not in SLOW]
-    if unknown := [level for level in wanted if level not in LEVELS]:
-        raise PocketfaceError(f"no level {unknown[0]!r}; there are {', '.join(LEVELS)}")
+    if wrong := [level for level in wanted if level not in LEVELS]:
+        raise PocketfaceError(f"no level {wrong[0]!r}; there are {', '.join(LEVELS)}")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     side = size or network.SIDE
     read = network.read(file, side)
@@ -128,10 +128,9 @@ def quantize(
     order = np.argsort([unit_hash(name, "quantize") for name in names], kind="stable")
     if calibrate is not None:
         others, _ = _pixels(files_in([calibrate])[0], crop, seen, detect, workers)
-        measured, calibration = (
-            order,
-            Calibration(others, [f"{i:06d}" for i in range(len(others))], _none(len(others))),
-        )
+        unknown = truths.iloc[:0].reindex(range(len(others)))
+        measured = order
+        calibration = Calibration(others, [f"{i:06d}" for i in unknown.index], unknown)
     else:
         count = max(1, min(CALIBRATION, len(order) // 5))
         taken, measured = order[:count], np.sort(order[count:])
@@ -224,10 +223,6 @@ def _pixels(
     return np.stack(pixels), kept
 
 
-def _none(count: int) -> pd.DataFrame:
-    return pd.DataFrame(index=range(count))
-
-
 def _rows(names: Sequence[str], truths: pd.DataFrame) -> pd.DataFrame:
     """The rows of a face index."""
     return pd.DataFrame(
@@ -259,7 +254,7 @@ def _make(
         save(faces, views)
         export(brought, views, exported)
         settings = LevelSettings(calibration=min(CALIBRATION, len(faces.calibration.images)))
-        for level in tqdm(dict.fromkeys(["float32", *levels]), desc="levels", disable=None):
+        for level in tqdm(dict.fromkeys(["float32", *levels]), desc="levels", disable=None, leave=False):
             cards[level] = convert(exported, views, level, settings, out / level)
             run, predictions = evaluate_variant(out / level, views)
             answered[level] = Answered(run["status"], run["reason"], run["kernels"], predictions)
@@ -313,9 +308,10 @@ th,td{{text-align:left;padding:.3rem .8rem;border-bottom:1px solid #ccc}}</style
 
 
 def write_study(name: str, done: Done, labels: Path, detect: str, root: Path) -> Path:
-    """Writes what continues this under `dvc repro`: two datasets, a study file, and a copy of the model.
+    """Writes what continues this under `dvc repro`: two datasets and a study file.
 
-    The labelled pictures are halved by content: one half to calibrate on, the other is the hold-out.
+    Half of the labelled pictures, by person where a column names them, are the hold-out; half of the others
+    are calibrated on, as are those that are said to be `train`.
 
     Raises:
         PocketfaceError: a name is taken.
@@ -324,9 +320,13 @@ def write_study(name: str, done: Done, labels: Path, detect: str, root: Path) ->
     if target.exists():
         raise PocketfaceError(f"{target}: there is a study of that name; give another")
     table, folder = labelled(labels)
-    other = table[PATH].map(lambda path: unit_hash(str(path), "holdout") < 0.5)
-    for dataset, part, split in ((name, table[~other], None), (f"{name}_test", table[other], "test")):
-        add(dataset, part if split is None else part.assign(**{SPLIT: split}), folder, root)
+    person = next((column for column in PERSON if column in table), PATH)
+    place = table[person].fillna(table[PATH]).map(lambda key: unit_hash(str(key), "holdout"))
+    if SPLIT in table:
+        place = place.mask(table[SPLIT] == "train", 1.0)
+    table = table.assign(**{SPLIT: np.where(place < 0.75, "test", "train")})
+    for dataset, part in ((name, table[place >= 0.5]), (f"{name}_test", table[place < 0.5])):
+        add(dataset, part, folder, root)
     seen = done.stanza.input
     crop = _crop(seen, detect).model_dump(exclude_unset=True)
     model = done.stanza.model_dump(mode="json", exclude_defaults=True, exclude={"own_heads"})

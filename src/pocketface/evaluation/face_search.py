@@ -109,7 +109,7 @@ def look_at(
         PocketfaceError: a worker process ended before its work was done.
     """
     one = partial(look, wanted=tuple(wanted), search=search)
-    with tqdm(total=len(files), desc="pictures", unit="picture", disable=None) as bar:
+    with tqdm(total=len(files), desc="pictures", unit="picture", disable=None, leave=False) as bar:
         for looked in _shared(one, files, workers):
             yield looked
             bar.update()

@@ -31,6 +31,7 @@ from pocketface.core.errors import PocketfaceError, shown
 from pocketface.core.files import sha256, told_when_full
 from pocketface.fetching.archives import DAMAGED
 from pocketface.importing import hdf5, onnx_network
+from pocketface.layers.heads import OWN_LAYERS
 from pocketface.levels.converter import to_tflite
 from pocketface.tflite import around
 from pocketface.tflite.file import TFLiteFile
@@ -132,7 +133,7 @@ def read(path: Path, side: int = SIDE) -> Network:
         opened = _apart(_opened, path.absolute(), side)
         if isinstance(opened, bytes):
             return _of_file(path, opened)
-        model = keras.models.model_from_json(opened[0])
+        model = keras.models.model_from_json(opened[0], OWN_LAYERS)
         model.set_weights(opened[1])
         return of_keras(path, model)
     except PocketfaceError as error:
@@ -253,7 +254,7 @@ def from_config(config: Any) -> keras.Model:
         name = "Functional" if functional else config["class_name"]
         config |= {"module": module, "class_name": name, "registered_name": name}
     try:
-        model = keras.models.model_from_json(json.dumps(config))
+        model = keras.models.model_from_json(json.dumps(config), OWN_LAYERS)
     except UNBUILT as error:
         raise PocketfaceError(f"its architecture cannot be built ({_line(error)})") from None
     if not isinstance(model, keras.Model):
@@ -306,7 +307,8 @@ def _check_kind(kind: str, config: Mapping[str, Any], layer: str) -> None:
         "__typespec__",
         "slice",
         "__slice__",
-    ):
+        "__ellipsis__",
+    ) or (kind in OWN_LAYERS and module == OWN_LAYERS[kind].__module__):
         return
     known = {*LAYERS, *OPERATIONS} if module is None or "layers" in module or "ops" in module else None
     if module is None:

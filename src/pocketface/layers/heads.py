@@ -137,3 +137,7 @@ class RankProbabilities(layers.Layer):
     def call(self, score: Any) -> Any:
         """One probability a rank, falling from rank to rank as long as the biases do."""
         return ops.sigmoid(score + self.bias)
+
+
+OWN_LAYERS = {layer.__name__: layer for layer in (RankProbabilities, WeightedSum)}
+"""Layers that Keras does not have, by the names that it writes: its `custom_objects`."""

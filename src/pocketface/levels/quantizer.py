@@ -60,7 +60,8 @@ def quantize(
         for name, (low, high) in (ranges or {}).items()
     }
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
+        silence = io.StringIO()  # its bars ignore `enable_progress_bar`
+        with contextlib.redirect_stdout(silence), contextlib.redirect_stderr(silence):
             made = quantizer.quantize(spans or None, enable_progress_report=False).quantized_model
     except (ValueError, RuntimeError, KeyError) as error:
         raise PocketfaceError(f"not quantizable to {level.name}: {str(error).splitlines()[0]}") from None

@@ -83,15 +83,14 @@ def network(exported: Path, threads: int | None = None) -> "Model":
     """
     import keras
 
-    from pocketface.layers.heads import RankProbabilities, WeightedSum
+    from pocketface.layers.heads import OWN_LAYERS
     from pocketface.training.runtime import limit_threads
 
     if threads is not None:
         limit_threads(threads)
-    own = {layer.__name__: layer for layer in (RankProbabilities, WeightedSum)}
     keras.utils.clear_session(free_memory=False)
     try:
-        model = keras.models.model_from_json(read_text(exported / NETWORK), own)
+        model = keras.models.model_from_json(read_text(exported / NETWORK), OWN_LAYERS)
         model.load_weights(exported / WEIGHTS)
     except (OSError, ValueError, KeyError) as error:
         raise PocketfaceError(

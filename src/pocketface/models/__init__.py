@@ -90,9 +90,12 @@ def rebuild(folder: Path) -> "keras.Model":
     """
     import keras
 
+    from pocketface.layers.heads import OWN_LAYERS
+
     keras.utils.clear_session(free_memory=False)
     try:
-        return keras.models.model_from_json((folder / CONFIG).read_text(encoding="utf-8"))
+        config = (folder / CONFIG).read_text(encoding="utf-8")
+        return keras.models.model_from_json(config, OWN_LAYERS)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise PocketfaceError(
             f"{folder / CONFIG}: cannot be built ({error}); import the model again"

@@ -178,7 +178,8 @@ class Runner:
                 f"{self.path}: wants faces of {self.input_shape}, was given {tuple(images.shape[1:])}"
             )
         answers = {name: np.empty((len(images), *shape), np.float32) for name, shape in self.outputs.items()}
-        for i, image in enumerate(tqdm(images, desc=progress, disable=progress is None, unit="face")):
+        told = tqdm(images, desc=progress, disable=progress is None, leave=None, unit="face")
+        for i, image in enumerate(told):
             for name, answer in self.one(image).items():
                 answers[name][i] = answer
         return answers

@@ -1,0 +1,47 @@
+"""What an output of years is taken to mean, in every form in which files have it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pocketface.bring.heads import Spoken, answered, understood
+
+AGES = np.random.default_rng(0).uniform(5, 90, 200)
+
+
+def logits(classes: int, step: float, first: float) -> np.ndarray:
+    """Of classes of ages, whose mean is about the age."""
+    return -(((AGES[:, None] - first - step * np.arange(classes)) / step) ** 2)
+
+
+def shares(values: np.ndarray) -> np.ndarray:
+    return np.exp(values) / np.exp(values).sum(axis=1, keepdims=True)
+
+
+def ranks(count: int, step: float) -> np.ndarray:
+    """Logits that the age is above each rank."""
+    return (AGES[:, None] / step - np.arange(count) - 0.5) / 0.5
+
+
+def sigmoid(values: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-values))
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "has_logits"),
+    [
+        (AGES[:, None], "number", False),
+        (AGES[:, None] / 116, "number", False),
+        (logits(101, 1, 0), "expected", True),
+        (shares(logits(101, 1, 0)), "expected", False),
+        (shares(logits(12, 10, 5)), "expected", False),
+        (shares(logits(20, 5, 2.5)), "expected", False),
+        (ranks(100, 1), "ordinal", True),
+        (sigmoid(ranks(100, 1)), "ordinal", False),
+        (sigmoid(ranks(20, 5)), "ordinal", False),
+    ],
+)
+def test_an_age_is_read_in_every_form(values, kind, has_logits):
+    own = understood("age", "age", values, pd.Series(AGES, name="age"), Spoken("age")).own
+    assert (own.kind, own.logits) == (kind, has_logits)
+    assert np.abs(answered(own, "age", values) - AGES).mean() < 1
