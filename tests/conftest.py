@@ -13,17 +13,19 @@ import visit
 SIZE = 48
 HEAVY = (
     "tests/pipeline/test_pipeline.py",
-    "tests/tflite/test_convert.py",
-    "tests/training/test_checkpoints.py",
-    "tests/cropping/test_build.py",
     "tests/app/test_browser.py",
-    "tests/training/test_fit.py",
-    "tests/tflite/test_mixed.py",
-    "tests/tflite/test_finetune.py",
+    "tests/tracking/test_publish.py",
+    "tests/importing/test_network.py",
+    "tests/report/test_page.py",
+    "tests/gate/test_gate.py",
+    "tests/levels/test_convert.py",
+    "tests/models/test_levels.py",
+    "tests/docs/test_extend.py",
+    "tests/training/test_checkpoints.py",
     "tests/test_running.py",
     "tests/test_lockfile.py",
-    "tests/tracking/test_publish.py",
-    "tests/docs/test_extend.py",
+    "tests/tracking/test_store.py",
+    "tests/bring/test_pixel_finder.py",
 )
 """Files that take longest, to be begun first: what is begun last decides when all are done."""
 
