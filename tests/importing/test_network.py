@@ -23,7 +23,7 @@ from pocketface import published
 from pocketface.cards import MODEL_FILE
 from pocketface.core.budget import MODEL, Apart
 from pocketface.core.errors import PocketfaceError
-from pocketface.core.labels import EXPRESSIONS, GENDERS
+from pocketface.core.labels import EXPRESSIONS, GENDERS, NO_YES
 from pocketface.faces.settings import Crop, Input
 from pocketface.faces.view import views
 from pocketface.importing import network, own
@@ -31,6 +31,8 @@ from pocketface.layers.heads import KINDS
 from pocketface.levels import LEVELS, ranges
 from pocketface.levels.converter import to_tflite
 from pocketface.levels.quantizer import quantize
+from pocketface.metrics.answers import decode
+from pocketface.metrics.measures import measure
 from pocketface.models import build
 from pocketface.synthetic.conditions import encode
 from pocketface.synthetic.decoder import Decoder
@@ -62,7 +64,8 @@ def ours(request):
     folder = REPOSITORY / "weights" / request.param
     card = published.read(folder)
     model, faces = load(card, folder), synthetic_faces(FACES, card.input)
-    return card, model, faces, int8(to_tflite(model), faces).answers(faces)
+    float32 = to_tflite(model)
+    return card, model, faces, [file.answers(faces) for file in (float32, int8(float32, faces))]
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -108,8 +111,8 @@ def test_layers_of_ours_and_slices_of_channels_come_back_from_keras(age, tmp_pat
     )
 
 
-def check_that_it_answers_as_before(card, model, faces, as_int8, path):
-    """A file of a published model, brought back."""
+def check_that_it_answers_as_before(card, model, faces, ours, path):
+    """A file of a published model, brought back, has the same answers and the same table."""
     read = network.read(path)
     names = dict(zip(card.outputs, read.outputs, strict=True))
     heads = {
@@ -130,10 +133,24 @@ def check_that_it_answers_as_before(card, model, faces, as_int8, path):
             assert brought.parameters == model.count_params()
         again = load(brought, out)
         float32, actual = to_tflite(again), again.predict(pixels.astype(np.float32), verbose=0)
-    theirs = int8(float32, faces).answers(faces)
+    theirs = [file.answers(faces) for file in (float32, int8(float32, faces))]
     for head in card.outputs:
         np.testing.assert_allclose(actual[head], expected[head], atol=1e-4)
-        assert (theirs[head].argmax(1) == as_int8[head].argmax(1)).mean() >= 0.995
+        assert (theirs[1][head].argmax(1) == ours[1][head].argmax(1)).mean() >= 0.995
+    tables = [metrics(card, answers) for answers in (*ours, *theirs)]
+    assert tables[0] == pytest.approx(tables[2], abs=1e-3), "to the digit that is shown"
+    assert tables[1] == pytest.approx(tables[3], abs=0.01)
+
+
+def metrics(card, answers):
+    """The row of a table of results, on faces whose labels are drawn."""
+    random = np.random.default_rng(1)
+    truth = {
+        head: random.integers(0, 2, FACES) if meant.labels == NO_YES else random.choice(meant.labels, FACES)
+        for head, meant in card.outputs.items()
+    }
+    told = measure(pd.concat([pd.DataFrame(truth), decode(answers, card.outputs)], axis=1)).values
+    return {name: value for name, value in told.items() if name.endswith(("accuracy", "f1", "auc"))}
 
 
 def int8(float32, faces):
