@@ -131,6 +131,13 @@ def on_gpu(tiny, pictures, tmp_path_factory) -> dict[str, Any]:
     return seen | {"errors": one.errors}
 
 
+SHARED = """() => new Promise((told) => {
+  navigator.share = async ({ files: [file] }) => told([file.type, file.size]);
+  document.getElementById("share").click();
+})"""
+"""What the page gives to a phone's menu, which Chromium without a screen does not have."""
+
+
 @pytest.fixture(scope="module")
 def out_of_the_box(variants, runtime, tmp_path_factory) -> dict[str, Any]:
     """The published models on the sample, with a study's beside them; axe's violations at every look."""
@@ -161,6 +168,7 @@ def out_of_the_box(variants, runtime, tmp_path_factory) -> dict[str, Any]:
         with one.page.expect_download() as download:
             one.page.click("#save")
         seen["saved"] = cv2.imread(str(download.value.path()))
+        seen["shared"] = one.page.evaluate(SHARED)
     return seen | {"violations": violations, "errors": one.errors}
 
 
@@ -375,6 +383,11 @@ def test_a_saved_picture_has_the_answers_below_the_faces(out_of_the_box):
     height, width = out_of_the_box["saved"].shape[:2]
     assert width == 640
     assert height > 360
+
+
+def test_share_hands_over_the_picture(out_of_the_box):
+    kind, size = out_of_the_box["shared"]
+    assert kind == "image/png" and size > 10_000
 
 
 @pytest.mark.parametrize(
