@@ -661,9 +661,8 @@ def quantize(
         from pocketface.bring.wizard import LEVELS, write_study
         from pocketface.bring.wizard import quantize as quantizing
 
-    chosen = list(LEVELS) if levels == "all" else levels.split(",") if levels else ()
-    said, workers = [spoken(text) for text in head or ()], multiprocessing.cpu_count()
-    with _quietly():
+        chosen = list(LEVELS) if levels == "all" else levels.split(",") if levels else ()
+        said, workers = [spoken(text) for text in head or ()], multiprocessing.cpu_count()
         done = quantizing(model, labels, out, calibrate, said, chosen, size, detect, workers, _say)
     if study is not None:
         _say(f"{write_study(study, done, labels, detect, Path())}: `pocketface run --study {study}`")

@@ -86,8 +86,12 @@ def _against(row: Row | None) -> str:
     """The change against float32, its verdict, and beside `cannot tell` the smallest that would show."""
     if row is None or row.change is None:
         return ""
-    told = f"{change(row.name, row.change, 0.0)}, {row.verdict}"
-    return told if row.could_show is None else f"{told}, could show {shown(row.name, row.could_show)}"
+    return f"{change(row.name, row.change, 0.0)}, {_verdict(row)}"
+
+
+def _verdict(row: Row) -> str:
+    could = "" if row.could_show is None else f", could show {shown(row.name, row.could_show)}"
+    return f"{row.verdict}{could}"
 
 
 def _cells(choice: Choice, pick: Pick, one: Candidate) -> list[str]:
@@ -95,5 +99,5 @@ def _cells(choice: Choice, pick: Pick, one: Candidate) -> list[str]:
     costs = [size_of(one), latency_of(one), "take" if one is choice.take else short(one.excluded)]
     if row is None or row.value is None:
         return [one.name, "", "", "", *costs]
-    moved, _, verdict = _against(row).partition(", ")
-    return [one.name, shown(row.name, row.value), moved, verdict, *costs]
+    against = ("", "") if row.change is None else (change(row.name, row.change, 0.0), _verdict(row))
+    return [one.name, shown(row.name, row.value), *against, *costs]
