@@ -104,9 +104,9 @@ LEVELS = {
         Level("int16x8", "int8 weights, int16 activations", for_answers(converted), INT8, INT16),
         Level(
             "int4_weights",
-            "int4 weights, float activations quantized while running",
+            "int4 weights (int8 in depthwise convolutions), float activations quantized while running",
             for_answers(quantized),
-            weights=INT4,
+            weights=INT4 + INT8,
             activations=FLOAT,
         ),
         Level(

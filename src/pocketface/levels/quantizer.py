@@ -21,6 +21,8 @@ BITS = {"INT4": 4, "INT8": 8, "INT16": 16}
 TINY = 1e-6
 """A weight that makes no difference."""
 NAMES = qtyping.TFLOperationName
+NEVER_INT4 = (NAMES.DEPTHWISE_CONV_2D, NAMES.CONV_2D_TRANSPOSE, NAMES.BATCH_MATMUL)
+"""What LiteRT has no kernels for with int4 weights: these are int8 then."""
 
 
 def quantize(
@@ -44,9 +46,13 @@ def quantize(
         PocketfaceError: the quantizer cannot make this level of this model.
     """
     quantizer = Quantizer((_filled(float32) if level.weights[0] == "INT4" else float32).content)
+    bits = BITS.get(level.weights[0], 16)
     quantizer.update_quantization_recipe(
-        ".*", NAMES.ALL_SUPPORTED, _config(level, per_channel), _algorithm(level)
+        ".*", NAMES.ALL_SUPPORTED, _config(level, bits, per_channel), _algorithm(level)
     )
+    if bits == 4:
+        for name in NEVER_INT4:
+            quantizer.update_quantization_recipe(".*", name, _config(level, 8, per_channel))
     if level.input != "INT8":
         quantizer.update_quantization_recipe(".*", NAMES.INPUT, algorithm_key=AlgorithmName.NO_QUANTIZE)
     if level.output != "INT8":
@@ -71,13 +77,13 @@ def quantize(
     return TFLiteFile.write(model)
 
 
-def _config(level: Level, per_channel: bool) -> qtyping.OpQuantizationConfig:
+def _config(level: Level, bits: int, per_channel: bool) -> qtyping.OpQuantizationConfig:
     """Integer activations are quantized ahead; float ones while running, then small weights stay float."""
     granularity = qtyping.QuantGranularity.CHANNELWISE if per_channel else qtyping.QuantGranularity.TENSORWISE
     activation = None
     if level.calibrated:
-        bits = BITS[level.activations[0]]
-        activation = qtyping.TensorQuantizationConfig(num_bits=bits, symmetric=bits == 16)
+        wide = BITS[level.activations[0]]
+        activation = qtyping.TensorQuantizationConfig(num_bits=wide, symmetric=wide == 16)
     if level.weights[0] == "FLOAT16":
         half = qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT)
         return qtyping.OpQuantizationConfig(
@@ -89,7 +95,7 @@ def _config(level: Level, per_channel: bool) -> qtyping.OpQuantizationConfig:
     return qtyping.OpQuantizationConfig(
         activation_tensor_config=activation,
         weight_tensor_config=qtyping.TensorQuantizationConfig(
-            num_bits=BITS[level.weights[0]], symmetric=True, granularity=granularity
+            num_bits=bits, symmetric=True, granularity=granularity
         ),
         compute_precision=qtyping.ComputePrecision.INTEGER,
         explicit_dequantize=False,
