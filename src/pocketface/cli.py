@@ -632,7 +632,7 @@ def quantize(
     ] = None,
     levels: Annotated[
         str | None,
-        typer.Option(metavar="LEVEL,LEVEL...", help="By default all but the slow ones; `all` is every one."),
+        typer.Option(metavar="LEVEL,LEVEL...", help="By default all; the slow ones last."),
     ] = None,
     size: Annotated[
         int | None, typer.Option(min=16, max=512, help="Of a model that takes any size of picture.")
@@ -648,7 +648,8 @@ def quantize(
     """Says what each quantization level of your own model costs on your own pictures, and which to take.
 
     How its pixels were prepared is found out: twelve usual settings are tried on the labelled pictures. What
-    was assumed is said, and how sure it is. Writes a table, a page, and the files with their cards.
+    was assumed is said, and how sure it is. Writes a table, a page, and the files with their cards: first for
+    the levels that are made in seconds, then once more with those that take minutes.
 
     Examples:
 
@@ -658,10 +659,10 @@ def quantize(
     """
     with _quietly():
         from pocketface.bring.heads import spoken
-        from pocketface.bring.wizard import LEVELS, write_study
         from pocketface.bring.wizard import quantize as quantizing
+        from pocketface.bring.wizard import write_study
 
-        chosen = list(LEVELS) if levels == "all" else levels.split(",") if levels else ()
+        chosen = levels.split(",") if levels else ()
         said, workers = [spoken(text) for text in head or ()], multiprocessing.cpu_count()
         done = quantizing(model, labels, out, calibrate, said, chosen, size, detect, workers, _say)
     if study is not None:

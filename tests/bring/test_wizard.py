@@ -32,7 +32,8 @@ def done(tmp_path_factory):
     (folder / "data").mkdir()
     (folder / "studies").mkdir()
     shutil.copy(REPOSITORY / SOURCES, folder / SOURCES)
-    command = "quantize mine.keras --data labels.csv --out quantized --study mine --levels int8,dynamic_int8"
+    command = "quantize mine.keras --data labels.csv --out quantized --study mine"
+    command += " --levels mixed_int8,int8,dynamic_int8"
     program = [sys.executable, "-c", "from pocketface.cli import app; app()", *command.split()]
     result = subprocess.run(program, cwd=folder, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
@@ -50,6 +51,7 @@ def test_it_says_what_it_assumed_in_ten_lines(done):
     assert "RGB: 0..255 9" in text and "BGR: 0..255" in text
     assert "pixels: RGB, 0..255" in text
     assert "gender = probs: probabilities of female, male (alphabetical, assumed)" in text
+    assert "first table: quantized/table.md; minutes more for mixed_int8 (Ctrl-C keeps it)" in text
     assert "take " in lines[-3]
 
 
@@ -57,7 +59,7 @@ def test_it_leaves_files_with_cards_a_table_and_a_page(done):
     folder, _ = done
     found = json.loads((folder / "quantized/results.json").read_text())
     table = Table.read(folder / "quantized/results.parquet")
-    assert table.levels("mine") == ["float32", "int8", "dynamic_int8"]
+    assert table.levels("mine") == ["float32", "int8", "dynamic_int8", "mixed_int8"]
     assert found["taken"] in table.levels("mine")
     for level in table.levels("mine"):
         assert table.value("mine", level, "gender_accuracy", "pictures") > 0.8

@@ -11,8 +11,9 @@ import html
 import logging
 import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
@@ -65,7 +66,7 @@ RUNS, WARMUP = 20, 3
 NO_LIMITS = Champion(max_size_mb=None, max_latency_ms=None)
 PICTURES = "pictures"
 SLOW = ("int16x8", "mixed_int8", "qat_int8")
-"""Levels that take minutes to make or to measure, and are made if they are named."""
+"""Levels that take minutes to make or to measure: made last, when there is a first table."""
 Say = Callable[[str], None]
 
 
@@ -90,7 +91,7 @@ def quantize(
     workers: int = 1,
     say: Say = print,
 ) -> Done:
-    """The whole job.
+    """The whole job. There is a table as soon as the fast levels are measured; the slow ones complete it.
 
     Args:
         file: the model, see `pocketface.importing.network`.
@@ -99,7 +100,7 @@ def quantize(
         calibrate: a folder of pictures to measure ranges on; by default a fifth of the labelled ones, which
             are then not measured on.
         said: what is known of its heads.
-        levels: which; by default all but the `SLOW` ones.
+        levels: which; by default all.
         size: side of what a network sees that takes any size.
         detect: where the face is, see `pocketface.evaluation.face_search.Search`.
         workers: processes that search for faces.
@@ -109,7 +110,7 @@ def quantize(
         PocketfaceError: the model or the pictures cannot be used, or nothing is known of how they belong
             together.
     """
-    wanted = levels or [level for level in LEVELS if level not in SLOW]
+    wanted = sorted(dict.fromkeys(["float32", *(levels or LEVELS)]), key=SLOW.__contains__)
     if wrong := [level for level in wanted if level not in LEVELS]:
         raise PocketfaceError(f"no level {wrong[0]!r}; there are {', '.join(LEVELS)}")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
@@ -155,9 +156,11 @@ def quantize(
         own_heads={head: meant.own for head, meant in tried[0].heads.items()},
     )
     faces = Evaluation(pixels[measured], _rows([names[i] for i in measured], truths.iloc[measured]))
-    variants = _make(file.stem, read, model, crop, Selection(calibration, faces), out, wanted)
-    done = Done(variants, pick(variants[0].table, variants[0].model, NO_LIMITS), model)
-    _write(done, file, labels, tried, out)
+    for variants in _make(file.stem, read, model, crop, Selection(calibration, faces), out, wanted):
+        done = Done(variants, pick(variants[0].table, variants[0].model, NO_LIMITS), model)
+        _write(done, file, labels, tried, out)
+        if missing := wanted[len(variants) :]:
+            say(f"first table: {out / 'table.md'}; minutes more for {', '.join(missing)} (Ctrl-C keeps it)")
     say(advice(done.pick))
     say(f"table: {out / 'table.md'}, page: {out / 'index.html'}, files: {out}/LEVEL/{MODEL_FILE}")
     return done
@@ -242,8 +245,8 @@ def _rows(names: Sequence[str], truths: pd.DataFrame) -> pd.DataFrame:
 
 def _make(
     stem: str, read: Network, model: Model, crop: Crop, faces: Selection, out: Path, levels: Sequence[str]
-) -> list[Variant]:
-    """Makes, measures and times the levels; float32 first, whether or not it is wanted."""
+) -> Iterator[list[Variant]]:
+    """Makes and measures the levels, float32 first: those that are fast, then all with the slow ones."""
     name = re.sub(r"\W+", "_", stem.lower()).strip("_") or "model"
     name = name if name[0].isalpha() else f"m_{name}"
     cards: dict[str, VariantCard] = {}
@@ -254,10 +257,18 @@ def _make(
         save(faces, views)
         export(brought, views, exported)
         settings = LevelSettings(calibration=min(CALIBRATION, len(faces.calibration.images)))
-        for level in tqdm(dict.fromkeys(["float32", *levels]), desc="levels", disable=None, leave=False):
-            cards[level] = convert(exported, views, level, settings, out / level)
-            run, predictions = evaluate_variant(out / level, views)
-            answered[level] = Answered(run["status"], run["reason"], run["kernels"], predictions)
+        for _, part in groupby(levels, key=SLOW.__contains__):
+            for level in tqdm(list(part), desc="levels", disable=None, leave=False):
+                cards[level] = convert(exported, views, level, settings, out / level)
+                run, predictions = evaluate_variant(out / level, views)
+                answered[level] = Answered(run["status"], run["reason"], run["kernels"], predictions)
+            yield _compared(name, cards, answered, out)
+
+
+def _compared(
+    name: str, cards: Mapping[str, VariantCard], answered: Mapping[str, Answered], out: Path
+) -> list[Variant]:
+    """Times the levels and writes their results."""
     timed = benchmark({level: out / level for level in cards}, [1], RUNS, WARMUP)
     rows = measured(name, [PICTURES], cards, answered, Margins())
     table = Table((*rows, *(row for level in timed for row in latencies(name, level, timed[level]))))
