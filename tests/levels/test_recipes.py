@@ -14,7 +14,7 @@ from pocketface.levels import LEVELS, recipes
 from pocketface.levels.converter import to_tflite
 from pocketface.levels.quantizer import quantize
 
-BY_TENSORFLOW = {"float16", "dynamic_int8", "int16x8", "qat_int8"}
+BY_TENSORFLOW = {"int16x8", "qat_int8"}
 CONVERT = """
 import sys
 from pathlib import Path
@@ -30,18 +30,18 @@ for level in levels:
 
 def test_what_the_quantizer_makes_imports_no_tensorflow_and_repeats(levels, tmp_path) -> None:
     free = [level for level in LEVELS if level not in BY_TENSORFLOW]
-    arguments = [levels.exported, levels.views, tmp_path, SETTINGS.model_dump_json(), *free, "float16"]
+    arguments = [levels.exported, levels.views, tmp_path, SETTINGS.model_dump_json(), *free, "int16x8"]
     command = [sys.executable, "-c", CONVERT, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     *printed, last = done.stdout.splitlines()
     assert printed == free
-    assert last.startswith("float16 ") and "tensorflow" in last, "the test would see it"
+    assert last.startswith("int16x8 ") and "tensorflow" in last, "the test would see it"
     for level in free:
         assert sha256(tmp_path / level / MODEL_FILE) == sha256(levels.variants / level / MODEL_FILE)
 
 
-@pytest.mark.parametrize(("level", "maker"), [("float16", "converter"), ("int8", "quantizer")])
+@pytest.mark.parametrize(("level", "maker"), [("int16x8", "converter"), ("float16", "quantizer")])
 def test_the_card_says_what_made_the_file(levels, level: str, maker: str) -> None:
     assert read_card(levels.variants / level, VariantCard).maker == maker
 

@@ -62,11 +62,13 @@ from pocketface import models
 from pocketface.faces.settings import Input
 from pocketface.levels import LEVELS
 from pocketface.levels.converter import to_tflite
+from pocketface.levels.settings import LevelSettings
+from pocketface.levels.source import Source
 
 head, level = sys.argv[1:]
 keras.utils.set_random_seed(1)
 model = models.build("deepface_vgg", Input(size=224), [head], {"age": "expected"} if head == "age" else {})
-file = to_tflite(model, LEVELS[level])
+file = LEVELS[level].make(Source({}, to_tflite(model), None, lambda: model), LevelSettings()).file
 LEVELS[level].check(file)
 memory = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(json.dumps({"float32": 4 * model.count_params(), "size": len(file.content), "memory": memory}))

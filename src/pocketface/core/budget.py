@@ -73,7 +73,7 @@ class ModelBudget:
 PICTURE = PictureBudget(
     seconds=60, bytes=400_000_000, pixels=100_000_000, memory=6 * 2**30, hog=64_000_000, cnn=4_000_000
 )
-MODEL = ModelBudget(bytes=2**30, parts=5_000_000, values=2**28, work=10**11, seconds=60, memory=2**33)
+MODEL = ModelBudget(bytes=2**30, parts=5_000_000, values=300_000_000, work=10**11, seconds=60, memory=2**33)
 
 
 class TooMuch(Exception):

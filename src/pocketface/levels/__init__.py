@@ -85,9 +85,9 @@ LEVELS = {
     level.name: level
     for level in (
         Level("float32", "as trained", exported, FLOAT, FLOAT),
-        Level("float16", "half-precision weights, float32 arithmetic", converted, ("FLOAT16",), FLOAT),
+        Level("float16", "half-precision weights, float32 arithmetic", quantized, ("FLOAT16",), FLOAT),
         Level(
-            "dynamic_int8", "int8 weights, float activations quantized while running", converted, INT8, FLOAT
+            "dynamic_int8", "int8 weights, float activations quantized while running", quantized, INT8, FLOAT
         ),
         Level("int8", "int8 weights and activations, float in and out", quantized, INT8, INT8),
         Level(

@@ -1,8 +1,7 @@
 """The recipes: each makes a level's file from a `Source`.
 
-Only `converted`, and what falls back on it, and `finetuned` import TensorFlow. Its converter writes float16
-and dynamic int8 weights in its own order of tensors, and is alone in writing int16 activations that run;
-fine-tuning is a training.
+Only `converted`, what falls back on it, and `finetuned` import TensorFlow: its converter is alone in writing
+int16 activations that run, and fine-tuning is a training.
 """
 
 from collections.abc import Callable
@@ -34,11 +33,9 @@ def exported(source: "Source", level: "Level", settings: "LevelSettings") -> Mad
 
 
 def converted(source: "Source", level: "Level", settings: "LevelSettings") -> Made:
-    """By TensorFlow's converter, from the Keras model; without one float activations by the quantizer."""
+    """By TensorFlow's converter, from the Keras model."""
     from pocketface.levels.converter import to_tflite
 
-    if source.keras is None and not level.calibrated:
-        return quantized(source, level, settings)
     if level.calibrated and settings.ranges != "minmax":
         raise PocketfaceError(f"{level.name} knows minmax ranges only, not {settings.ranges}")
     pixels = source.faces.first(settings.calibration).pixels if level.calibrated else None
@@ -47,15 +44,16 @@ def converted(source: "Source", level: "Level", settings: "LevelSettings") -> Ma
 
 
 def quantized(source: "Source", level: "Level", settings: "LevelSettings") -> Made:
-    """By LiteRT's quantizer, from the float32 file; where that lacks an operator of an int8 level (LeakyReLU
-    for one), by the converter, which may have it."""
+    """By LiteRT's quantizer, from the float32 file. What it lacks (LeakyReLU in int8) or refuses (very large
+    kernels) the converter makes, but for int4 weights.
+    """
     from pocketface.levels.quantizer import quantize
 
     try:
         file = quantize(source.float32, level, source.measured(level, settings), settings.per_channel)
         level.check(file)
     except PocketfaceError:
-        if level.activations != ("INT8",) or source.keras is None:
+        if level.weights[0] == "INT4" or source.keras is None:
             raise
         return converted(source, level, settings.model_copy(update={"ranges": "minmax"}))
     return _rounded(source, level, settings, Made(file, _facts("quantizer", source, level, settings)))

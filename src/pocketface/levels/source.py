@@ -71,8 +71,9 @@ class Source:
 
     def measured(self, level: "Level", settings: "LevelSettings") -> dict[str, Range]:
         """The ranges of the activations of a level that has integer ones."""
-        pixels = self.faces.first(settings.calibration).pixels
-        return ranges.measure(self.float32, pixels, settings.ranges) if level.calibrated else {}
+        if not level.calibrated:
+            return {}
+        return ranges.measure(self.float32, self.faces.first(settings.calibration).pixels, settings.ranges)
 
 
 def network(exported: Path, threads: int | None = None) -> "Model":
