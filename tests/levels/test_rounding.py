@@ -112,3 +112,12 @@ def test_gptq_with_independent_inputs_is_plain_rounding() -> None:
     scales = np.abs(weights).max(2) / 7
     rounded = rounding.gptq(weights, scales, np.eye(7)[None], 7)
     np.testing.assert_array_equal(rounded, np.rint(weights / scales[:, :, None]))
+
+
+def test_few_rows_have_the_triangle_of_their_products() -> None:
+    seen = np.random.default_rng(0).normal(size=(5, 40))
+    upper = rounding._upper_of_few(seen)
+    products = seen.T @ seen
+    np.testing.assert_allclose(upper, rounding._upper(products), atol=1e-9)
+    damped = products + np.eye(40) * rounding.DAMPING * np.diag(products).mean()
+    np.testing.assert_allclose(upper.T @ upper @ damped, np.eye(40), atol=1e-6)

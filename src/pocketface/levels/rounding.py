@@ -73,6 +73,14 @@ class _Layer:
             self.products += seen.transpose(0, 2, 1) @ seen
             self.waiting.clear()
 
+    def upper(self) -> np.ndarray:
+        """The upper triangles U, `[G, K, K]`, with U.T @ U = the inverse of the damped mean products."""
+        if sum(part.shape[1] for part in self.waiting) == self.count:
+            few = np.concatenate(self.waiting, axis=1) / np.sqrt(self.count)
+            return np.stack([_upper_of_few(one) for one in few])
+        self.settle()
+        return np.stack([_upper(one / self.count) for one in self.products])
+
     def _patches(self, image: np.ndarray) -> np.ndarray:
         """`[H, W, C]` to the windows that the kernel is laid over: `[G, N, K]`."""
         assert self.options is not None
@@ -121,25 +129,21 @@ def refine(float32: TFLiteFile, quantized: TFLiteFile, pixels: np.ndarray) -> TF
         for layer, _ in pairs:
             layer.see(tensors[layer.input])
     for layer, operator in pairs:
-        layer.settle()
         _rewrite(made, operator, layer)
     return TFLiteFile.write(made)
 
 
-def gptq(weights: np.ndarray, scales: np.ndarray, products: np.ndarray, most: int) -> np.ndarray:
+def gptq(weights: np.ndarray, scales: np.ndarray, upper: np.ndarray, most: int) -> np.ndarray:
     """The integers that stand for weights.
 
     Args:
         weights: `[G, O, K]`.
         scales: `[G, O]`.
-        products: mean products of the inputs, `[G, K, K]`.
+        upper: `[G, K, K]`; U.T @ U is the inverse of the mean products of the inputs.
         most: the greatest integer on either side.
     """
     rest, integers = weights.copy(), np.zeros(weights.shape, np.int8)
     inputs = weights.shape[2]
-    diagonal = np.einsum("gkk->gk", products)
-    damped = products + np.eye(inputs) * (DAMPING * diagonal.mean(1) + 1e-9)[:, None, None]
-    upper = np.stack([_upper(one) for one in damped])
     for start in range(0, inputs, BLOCK):
         end = min(start + BLOCK, inputs)
         errors = np.empty((*rest.shape[:2], end - start))
@@ -152,17 +156,42 @@ def gptq(weights: np.ndarray, scales: np.ndarray, products: np.ndarray, most: in
     return integers
 
 
-def _upper(matrix: np.ndarray) -> np.ndarray:
-    """The upper triangle U with U.T @ U = the inverse of a positive definite matrix, all `[K, K]`.
+def _upper(products: np.ndarray) -> np.ndarray:
+    """The upper triangle U with U.T @ U = the inverse of the damped products, all `[K, K]`.
 
-    Cholesky's factor of the matrix read backwards is U's inverse, backwards: a third of the work of a whole
+    Cholesky's factor of a matrix read backwards is U's inverse, backwards: a third of the work of a whole
     inverse.
     """
-    lower, wrong = lapack.dpotrf(matrix[::-1, ::-1], lower=1)
+    damped = products + np.eye(len(products)) * _damping(np.diag(products))
+    lower, wrong = lapack.dpotrf(damped[::-1, ::-1], lower=1)
     inverse, singular = lapack.dtrtri(lower, lower=1)
     if wrong or singular:
         raise PocketfaceError("the products of a layer's inputs are not positive definite")
     return inverse[::-1, ::-1]
+
+
+def _upper_of_few(seen: np.ndarray) -> np.ndarray:
+    """`_upper` of the products `seen.T @ seen` of few rows, `[N, K]`, in N/K of its time.
+
+    Row k of U is the first of the inverse of what remains of the damped products from k on. By Woodbury's
+    identity that is an inverse of `[N, N]`, which each column changes by a matrix of rank 1.
+    """
+    damping = _damping((seen**2).sum(axis=0))
+    inverse = np.eye(len(seen)) / damping
+    turned, diagonal = np.empty_like(seen), np.empty(seen.shape[1])
+    for k in reversed(range(seen.shape[1])):
+        across = inverse @ seen[:, k]
+        grown = 1 + across @ seen[:, k]
+        turned[:, k] = across / grown
+        inverse -= np.outer(across, turned[:, k])
+        diagonal[k] = 1 / np.sqrt(damping * grown)
+    upper = np.triu(turned.T @ seen, 1) / (-damping * diagonal[:, None])
+    np.fill_diagonal(upper, diagonal)
+    return upper
+
+
+def _damping(diagonal: np.ndarray) -> float:
+    return DAMPING * float(diagonal.mean()) + 1e-9
 
 
 def _weighted(model: schema.ModelT) -> Iterator[schema.OperatorT]:
@@ -209,9 +238,7 @@ def _rewrite(model: schema.ModelT, operator: schema.OperatorT, layer: _Layer) ->
     groups, outputs, _ = layer.weights.shape
     scales = np.broadcast_to(tensor.quantization.scale, groups * outputs).astype(np.float64)
     if layer.products is not None:
-        new = gptq(
-            layer.weights, scales.reshape(groups, outputs), layer.products / layer.count, STEPS[tensor.type]
-        )
+        new = gptq(layer.weights, scales.reshape(groups, outputs), layer.upper(), STEPS[tensor.type])
         store(model, tensor, new.transpose(2, 0, 1) if layer.depthwise else new)
     else:
         new = _grouped(values(model, tensor), layer.depthwise, _channels(model, operator))
