@@ -1,10 +1,9 @@
-"""Stage `evaluate`: one variant's answers, on its own dataset and on the hold-out ones.
+"""Stage `evaluate@MODEL`: the answers of a model's variants, on its own dataset and on the hold-out ones.
 
-python stages/evaluate.py MODEL LEVEL      # writes evaluation/MODEL/LEVEL/
+python stages/evaluate.py MODEL      # writes evaluation/MODEL/LEVEL/ for every level
 """
 
 import argparse
-from pathlib import Path
 
 from pocketface.core import outs
 from pocketface.core.errors import exit_cleanly
@@ -12,25 +11,25 @@ from pocketface.core.errors import exit_cleanly
 
 @exit_cleanly
 def main() -> None:
-    """Writes evaluation/MODEL/LEVEL; a variant that failed gets a row that says so."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", help="a name under `models:` in params.yaml")
-    parser.add_argument("level", help="a name under `levels:` in params.yaml")
-    wanted = parser.parse_args()
+    """Writes evaluation/MODEL; a variant that failed gets a row that says so."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("model", help="a model of params.yaml")
+    model = parser.parse_args().model
 
     from pocketface.core.files import write_json, written_whole
-    from pocketface.evaluation.evaluate import evaluate_variant
+    from pocketface.core.params import part
+    from pocketface.evaluation.evaluate import evaluate_variants
 
-    name = Path(wanted.model, wanted.level)
-    run, predictions = evaluate_variant(outs.VARIANTS / name, outs.VIEWS / wanted.model)
-    with written_whole(outs.EVALUATION / name) as folder:
-        folder.mkdir(parents=True)
-        write_json(folder / "run.json", run)
-        predictions.to_parquet(folder / "predictions.parquet", index=False)
-    if run["status"] != "ok":
-        print(f"{name} {run['status']}: {run['reason']}")
-    for dataset, faces in predictions["dataset"].value_counts(sort=False).items():
-        print(f"{name} answered {faces} faces of {dataset}")
+    levels = list(part(dict[str, object], "levels"))
+    variants = [outs.VARIANTS / model / level for level in levels]
+    with written_whole(outs.EVALUATION / model) as folder:
+        runs = evaluate_variants(variants, outs.VIEWS / model)
+        for level, (run, predictions) in zip(levels, runs, strict=True):
+            (folder / level).mkdir(parents=True)
+            write_json(folder / level / "run.json", run)
+            predictions.to_parquet(folder / level / "predictions.parquet", index=False)
+            said = f"answered {len(predictions):,} faces" if run["status"] == "ok" else run["reason"]
+            print(f"{model}/{level} {run['status']}: {said}")
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ IMPORTS = "imports"
 OF_DATASET = ("fetch_data@{}", "crop_faces@{}")
 OF_MODEL = (
     *("learns_from@{}", "train@{}", "fetch_weights@{}", "select_faces*@{}", "export*@{}"),
-    *("convert*@{}-*", "evaluate*@{}-*"),
+    *("convert*@{}-*", "evaluate*@{}"),
 )
 """A lane's stages in order, as patterns: DVC reads all of dvc.lock once for every name that it is given."""
 

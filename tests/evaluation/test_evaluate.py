@@ -122,8 +122,9 @@ def test_the_stage_writes_the_same_bytes_twice(colour_model, tmp_path, monkeypat
     select(tmp_path / "data/views/colour")
     monkeypatch.chdir(tmp_path)
 
-    def stage(level: str) -> None:
-        monkeypatch.setattr(sys, "argv", ["evaluate.py", "colour", level])
+    def stage(*levels: str) -> None:
+        Path("params.yaml").write_text(json.dumps({"levels": {level: {} for level in levels}}))
+        monkeypatch.setattr(sys, "argv", ["evaluate.py", "colour"])
         runpy.run_path(str(STAGE), run_name="__main__")
 
     written = []
@@ -134,8 +135,9 @@ def test_the_stage_writes_the_same_bytes_twice(colour_model, tmp_path, monkeypat
     assert set(written[0]) == {"run.json", "predictions.parquet"}
     assert written[0] == written[1]
     assert json.loads(written[0]["run.json"])["datasets"]["utkface"]["faces_rejected"] == {"no_face": 1}
-    assert capsys.readouterr().out.count("colour/float32 answered 2 faces of utkface") == 2
+    assert capsys.readouterr().out.count("colour/float32 ok: answered 4 faces") == 2
     with pytest.raises(SystemExit, match="2"):
-        stage("int3")
+        stage("float32", "int3")
     assert "variants/colour/int3/card.json: no such file" in capsys.readouterr().err
+    assert written[1] == {path.name: path.read_bytes() for path in out.iterdir()}, "nothing is lost"
     assert not (tmp_path / "evaluation/colour/int3").exists()

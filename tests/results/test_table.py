@@ -156,7 +156,7 @@ def test_what_is_missing_or_damaged_is_named(tmp_path, name):
     path = tmp_path / "evaluation/expression/float16" / name
     for content in (b"{}", None):
         path.write_bytes(content) if content else path.unlink()
-        with pytest.raises(PocketfaceError, match=rf"n/float16/{name}.*dvc repro evaluate@expression-f"):
+        with pytest.raises(PocketfaceError, match=rf"n/float16/{name}.*dvc repro evaluate@expression"):
             write_results(outs)
 
 

@@ -1,4 +1,4 @@
-"""A variant's answers on the faces that were selected for its model.
+"""The answers of variants on the faces that were selected for their model.
 
     run, predictions = evaluate_variant(Path("variants/age_gender/int8"), Path("data/views/age_gender"))
 
@@ -6,6 +6,8 @@ Of the selected datasets it answers those with a label that it can be measured o
 `pocketface.results.measure` measures.
 """
 
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from pocketface.core.hashing import fingerprint
 from pocketface.evaluation.looks import looks
 from pocketface.evaluation.variants import Variant, open_variant
 from pocketface.faces.index import COLUMNS, OK
-from pocketface.faces.selection import load_evaluation
+from pocketface.faces.selection import Evaluation, load_evaluation
 from pocketface.metrics.answers import answerable, varies
 from pocketface.tflite.run import KERNELS
 
@@ -28,26 +30,47 @@ IDENTITY = ("dataset", "split", "image", "source_sha", "crop", "box", "pixels", 
 
 
 def evaluate_variant(folder: Path, selected: Path) -> tuple[dict[str, Any], pd.DataFrame]:
-    """Runs one variant on its faces.
+    """Runs one variant on its faces, see `evaluate_variants`."""
+    return next(evaluate_variants([folder], selected))
+
+
+def evaluate_variants(
+    folders: Sequence[Path], selected: Path
+) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+    """Runs the variants of a model on its faces.
 
     Args:
-        folder: `variants/MODEL/LEVEL`.
+        folders: `variants/MODEL/LEVEL`.
         selected: the faces to measure on, see `pocketface.faces.selection`.
 
-    Returns:
+    Yields:
         `(run, predictions)`: `status` (`ok`, or why there are no answers) and `reason`, `kernels`, and under
         `datasets` for each `faces_rejected` (status -> pictures without a usable face) and `varies` (whether
         every head's answers differ between faces at all); and one row a face: `IDENTITY`, labels and answers.
 
     Raises:
-        PocketfaceError: the card or the selected faces are missing or damaged.
+        PocketfaceError: a card or the selected faces are missing or damaged.
     """
+    faces = _identified(load_evaluation(selected))
+    for folder in folders:
+        yield _evaluated(folder, faces)
+
+
+def _identified(faces: Evaluation) -> Evaluation:
+    """With a hash and a look of the pixels that the model sees of each face."""
+    accepted = faces.rows[faces.rows["status"] == OK]
+    seen = faces.pixels[accepted["face"].to_numpy(int)]
+    told = {"pixels": [*map(fingerprint, seen)], "look": [*map(looks, seen)]}
+    return replace(faces, rows=faces.rows.join(pd.DataFrame(told, accepted.index)))
+
+
+def _evaluated(folder: Path, faces: Evaluation) -> tuple[dict[str, Any], pd.DataFrame]:
     card = read_card(folder, VariantCard)
     run: dict[str, Any] = {"status": card.status, "reason": card.reason, "kernels": KERNELS, "datasets": {}}
     nothing = pd.DataFrame({column: pd.Series(dtype=object) for column in IDENTITY})
     if card.status != "ok":
         return run, nothing
-    faces, predictions = load_evaluation(selected), [nothing]
+    predictions = [nothing]
     try:
         variant = open_variant(folder)
         for dataset, rows in faces.rows.groupby("dataset"):
@@ -63,13 +86,9 @@ def evaluate_variant(folder: Path, selected: Path) -> tuple[dict[str, Any], pd.D
 
 def _answered(variant: Variant, rows: pd.DataFrame, pixels: Any) -> tuple[dict[str, Any], pd.DataFrame]:
     accepted = rows[rows["status"] == OK]
-    seen = pixels[accepted["face"].to_numpy(int)]
-    outputs = variant.runner(seen, progress=variant.name)
+    outputs = variant.runner(pixels[accepted["face"].to_numpy(int)], progress=variant.name)
     labels = [column for column in accepted if column not in (*IDENTITY, *COLUMNS)]
-    about_faces = accepted.assign(
-        pixels=[*map(fingerprint, seen)], look=pd.Series([*map(looks, seen)], accepted.index)
-    )
-    truth = about_faces.reindex(columns=[*IDENTITY, *labels]).reset_index(drop=True)
+    truth = accepted.reindex(columns=[*IDENTITY, *labels]).reset_index(drop=True)
     rejected = rows.loc[rows["status"] != OK, "status"].value_counts()
     about = {"faces_rejected": {name: int(n) for name, n in rejected.items()}, "varies": varies(outputs)}
     return about, pd.concat([truth, variant.decode(outputs)], axis=1)

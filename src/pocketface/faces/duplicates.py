@@ -16,8 +16,6 @@ import cv2
 import numpy as np
 import pandas as pd
 from PIL import Image
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from pocketface.faces.index import CONTRADICTORY, DUPLICATE, MEASURED_TOO, OK, FaceSet
 from pocketface.faces.settings import Crop, Input
@@ -81,6 +79,9 @@ def same_picture(hashes: np.ndarray, shas: Sequence[str], look: Look, least: flo
 
     Args: as of `pairs`, and the hashes `shas` of the files' bytes.
     """
+    from scipy.sparse import coo_array  # a quarter of a second, for who compares pictures alone
+    from scipy.sparse.csgraph import connected_components
+
     if not len(shas):
         return np.empty(0, np.int64)
     by_sha = pd.Series(range(len(shas))).groupby(np.asarray(shas)).transform("first")

@@ -79,6 +79,7 @@ class _Layer:
             few = np.concatenate(self.waiting, axis=1) / np.sqrt(self.count)
             return np.stack([_upper_of_few(one) for one in few])
         self.settle()
+        assert self.products is not None
         return np.stack([_upper(one / self.count) for one in self.products])
 
     def _patches(self, image: np.ndarray) -> np.ndarray:

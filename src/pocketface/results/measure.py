@@ -141,7 +141,7 @@ def read_answers(root: Path, model: str, level: str) -> Answered:
     Raises:
         PocketfaceError: it is missing or damaged.
     """
-    folder, stage = root / outs.EVALUATION / model / level, f"dvc repro evaluate@{model}-{level}"
+    folder, stage = root / outs.EVALUATION / model / level, f"dvc repro evaluate@{model}"
     path = folder / RUN
     try:
         run = json.loads(path.read_text(encoding="utf-8"))
