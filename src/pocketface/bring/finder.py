@@ -103,7 +103,11 @@ def find(
 
 
 def surely(tried: Sequence[Tried]) -> float:
-    """The probability that the next best setting did so much worse by chance (McNemar's exact test)."""
+    """The probability that the next best setting did so much worse by chance.
+
+    By pictures of which one setting alone is right, or nearer to the age: McNemar's exact test, which is the
+    sign test of ages.
+    """
     better, worse = tried[0].right > tried[1].right, tried[0].right < tried[1].right
     return mcnemar(better, worse) if better.sum() > worse.sum() else 1.0
 
