@@ -13,6 +13,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Literal
@@ -68,6 +69,8 @@ PICTURES = "pictures"
 SLOW = ("int16x8", "mixed_int8", "qat_int8")
 """Levels that take minutes to make or to measure: made last, when there is a first table."""
 Say = Callable[[str], None]
+Look = Callable[[Sequence[Path]], tuple[np.ndarray, list[int]]]
+"""From files to what the model sees of those that show a face, and which these are."""
 
 
 @dataclass(frozen=True)
@@ -119,31 +122,18 @@ def quantize(
     seen = Input(size=read.shape[0] or side, channels=_channels(read.shape[2]), margin=0.2)
     outputs = ", ".join(f"{name} ({width})" for name, width in read.outputs.items())
     say(f"{file.name}: sees {seen.size}x{seen.size}x{seen.channels}, answers {outputs}")
-    table, folder = labelled(labels)
     crop = _crop(seen, detect)
-    files = [folder / str(path) for path in table[PATH]]
-    pixels, kept = _pixels(files, crop, seen, detect, workers)
-    columns = label_columns(table)
-    truths = table.iloc[kept].reset_index(drop=True)[columns]
-    names = [str(path) for path in table[PATH].iloc[kept]]
-    order = np.argsort([unit_hash(name, "quantize") for name in names], kind="stable")
-    if calibrate is not None:
-        others, _ = _pixels(files_in([calibrate])[0], crop, seen, detect, workers)
-        unknown = truths.iloc[:0].reindex(range(len(others)))
-        measured = order
-        calibration = Calibration(others, [f"{i:06d}" for i in unknown.index], unknown)
-    else:
-        count = max(1, min(CALIBRATION, len(order) // 5))
-        taken, measured = order[:count], np.sort(order[count:])
-        calibration = Calibration(
-            pixels[taken], [names[i] for i in taken], truths.iloc[taken].reset_index(drop=True)
-        )
+    look = partial(_pixels, crop=crop, seen=seen, detect=detect, workers=workers)
+    given, count = _given(labels, look)
+    unlabelled = None if calibrate is None else look(files_in([calibrate])[0])[0]
+    calibration, faces = _divided(given, unlabelled)
     say(
-        f"{labels.name}: {len(table)} pictures, {len(table) - len(kept)} not usable; "
-        f"labelled {', '.join(columns)}; calibrated on {len(calibration.images)}, measured on {len(measured)}"
+        f"{labels.name}: {count} pictures, {count - len(given.names)} not usable; "
+        f"labelled {', '.join(map(str, given.truths))}; "
+        f"calibrated on {len(calibration.images)}, measured on {len(faces.names)}"
     )
-    some = measured[:: max(1, len(measured) // TRIED_ON)]
-    tried = finder.find(read, pixels[some], truths.iloc[some].reset_index(drop=True), said)
+    some = faces.only(np.arange(0, len(faces.names), max(1, len(faces.names) // TRIED_ON)))
+    tried = finder.find(read, some.pixels, some.truths, said)
     for line in told(tried):
         say(line)
     model = Model(
@@ -155,8 +145,8 @@ def quantize(
         heads=list(tried[0].heads),
         own_heads={head: meant.own for head, meant in tried[0].heads.items()},
     )
-    faces = Evaluation(pixels[measured], _rows([names[i] for i in measured], truths.iloc[measured]))
-    for variants in _make(file.stem, read, model, crop, Selection(calibration, faces), out, wanted):
+    chosen = Selection(calibration, Evaluation(faces.pixels, _rows(faces)))
+    for variants in _make(file.stem, read, model, crop, chosen, out, wanted):
         done = Done(variants, pick(variants[0].table, variants[0].model, NO_LIMITS), model)
         _write(done, file, labels, tried, out)
         if missing := wanted[len(variants) :]:
@@ -164,6 +154,40 @@ def quantize(
     say(advice(done.pick))
     say(f"table: {out / 'table.md'}, page: {out / 'index.html'}, files: {out}/LEVEL/{MODEL_FILE}")
     return done
+
+
+@dataclass(frozen=True)
+class _Pictures:
+    """Labelled pictures as the model sees them: uint8 `[N, H, W, C]`, what is true of each, and its path."""
+
+    pixels: np.ndarray
+    truths: pd.DataFrame
+    names: list[str]
+
+    def only(self, places: np.ndarray) -> "_Pictures":
+        """Some of them."""
+        truths = self.truths.iloc[places].reset_index(drop=True)
+        return _Pictures(self.pixels[places], truths, [self.names[place] for place in places])
+
+
+def _given(labels: Path, look: Look) -> tuple[_Pictures, int]:
+    """The labelled pictures that can be used, and how many there are."""
+    table, folder = labelled(labels)
+    pixels, kept = look([folder / str(path) for path in table[PATH]])
+    usable = table.iloc[kept].reset_index(drop=True)
+    return _Pictures(pixels, usable[label_columns(table)], [str(path) for path in usable[PATH]]), len(table)
+
+
+def _divided(given: _Pictures, unlabelled: np.ndarray | None) -> tuple[Calibration, _Pictures]:
+    """What ranges are measured on, and what accuracy is: a fixed choice, or all where others are given."""
+    order = np.argsort([unit_hash(name, "quantize") for name in given.names], kind="stable")
+    if unlabelled is not None:
+        names = [f"{i:06d}" for i in range(len(unlabelled))]
+        unknown = given.truths.iloc[:0].reindex(range(len(unlabelled)))
+        return Calibration(unlabelled, names, unknown), given.only(order)
+    count = max(1, min(CALIBRATION, len(order) // 5))
+    part = given.only(order[:count])
+    return Calibration(part.pixels, part.names, part.truths), given.only(np.sort(order[count:]))
 
 
 def advice(picked: Pick) -> str:
@@ -226,21 +250,21 @@ def _pixels(
     return np.stack(pixels), kept
 
 
-def _rows(names: Sequence[str], truths: pd.DataFrame) -> pd.DataFrame:
+def _rows(faces: _Pictures) -> pd.DataFrame:
     """The rows of a face index."""
     return pd.DataFrame(
         {
             "dataset": PICTURES,
-            "image": list(names),
+            "image": list(faces.names),
             "split": "test",
             "status": OK,
-            "face": pd.Series(range(len(names)), dtype="Int64"),
+            "face": pd.Series(range(len(faces.names)), dtype="Int64"),
             "box": None,
             "source_sha": None,
-            "phash": pd.Series([None] * len(names), dtype="UInt64"),
+            "phash": pd.Series([None] * len(faces.names), dtype="UInt64"),
             "same_as": None,
         }
-    ).join(truths.reset_index(drop=True))
+    ).join(faces.truths)
 
 
 def _make(
