@@ -30,8 +30,12 @@ HEAVY = (
 """Files that take longest, to be begun first: what is begun last decides when all are done."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts the heavy files first; pytest-xdist hands files out in this order."""
+    """Marks what drives Chromium; puts the heavy files first, pytest-xdist hands files out in this order."""
+    for item in items:
+        if "chromium" in getattr(item, "fixturenames", ()):
+            item.add_marker("browser")
     places = {name: place for place, name in enumerate(HEAVY)}
     items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(HEAVY)))
 

@@ -30,6 +30,12 @@ def test_actions_are_named_by_commit_and_uv_by_version():
     assert installed == ['pip" install --quiet --requirement .ci/uv.txt']
 
 
+def test_the_browser_tests_run_in_ci(request):
+    lines = (REPOSITORY / ".ci/run").read_text().splitlines()
+    assert {"uv run --locked pytest", "uv run --locked pytest -m browser"} <= set(lines)
+    assert "not slow and not browser" in request.config.getini("addopts")
+
+
 @contextmanager
 def osv(known: dict[str, list[dict[str, str]]]) -> Iterator[str]:
     """A database like osv.dev that knows vulnerabilities of tqdm: id -> when it came and was mended."""
