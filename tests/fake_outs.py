@@ -4,8 +4,11 @@ Two models on three datasets at three levels; `expression/int8` could not be mad
 seed; there are no pictures.
 """
 
+import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +62,8 @@ STUDY = {
     },
     "levels": {level: {} for level in LEVELS},
 }
+ONE = STUDY | {"models": {"age_gender": STUDY["models"]["age_gender"]}}
+"""With one model: a report of it takes half the time."""
 OUTPUTS = {
     "age": Output(kind="number", unit="years"),
     "gender": Output(kind="classes", labels=GENDERS),
@@ -77,8 +82,37 @@ class Outs:
 
 def write_outs(root: Path, params: dict[str, Any] = STUDY, faces: int = FACES) -> Outs:
     """Writes everything below `root`, with so many faces of a model's own dataset."""
+    made = _made(yaml.safe_dump(params, sort_keys=False), faces, tuple(RACES))
+    shutil.copytree(made.name, root, dirs_exist_ok=True)
+    return Outs(Study.model_validate(params), root)
+
+
+def copy_report(outs: Outs) -> Path:
+    """The folder of the report of `STUDY`; it is made once and copied."""
+    return Path(shutil.copytree(_reported().name, outs.root / "reports" / outs.study.study))
+
+
+@cache
+def _made(params: str, faces: int, races: Sequence[str]) -> tempfile.TemporaryDirectory:
+    """What `write_outs` copies."""
+    folder = tempfile.TemporaryDirectory()
+    _write_outs(Path(folder.name), yaml.safe_load(params), faces)
+    return folder
+
+
+@cache
+def _reported() -> tempfile.TemporaryDirectory:
+    from pocketface.report.report import write_report
+
+    folder = tempfile.TemporaryDirectory()
+    outs = write_outs(Path(folder.name) / "outs")
+    shutil.copytree(write_report(outs.study, outs.root), folder.name, dirs_exist_ok=True)
+    shutil.rmtree(outs.root)
+    return folder
+
+
+def _write_outs(root: Path, params: dict[str, Any], faces: int) -> None:
     study = Study.model_validate(params)
-    root.mkdir(exist_ok=True)
     (root / "params.yaml").write_text(yaml.safe_dump(params))
     write_sources(root / "data/sources.yaml")
     for name in study.datasets:
@@ -88,7 +122,6 @@ def write_outs(root: Path, params: dict[str, Any] = STUDY, faces: int = FACES) -
         for level in LEVELS:
             write_variant(study, model, level, root, faces=faces)
     write_results(Outs(study, root))
-    return Outs(study, root)
 
 
 def write_results(outs: Outs, by: Sequence[str] = ()) -> None:

@@ -12,13 +12,12 @@ from dvc.repo.artifacts import check_name_format
 from dvc_data.hashfile.meta import Meta
 from typer.testing import CliRunner
 
-from fake_outs import write_outs
+from fake_outs import copy_report, write_outs
 from pocketface import published, studies
 from pocketface.cli import app
 from pocketface.core.errors import PocketfaceError
 from pocketface.fetching.sources import load_sources
 from pocketface.published import PREFIX
-from pocketface.report.report import write_report
 from pocketface.study import Study, load_study
 
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")  # DVC's own
@@ -181,14 +180,14 @@ def test_an_unknown_study_is_told_which_there_are(clone):
 
 
 def test_a_release_is_a_screen_a_model(tmp_path, monkeypatch):
-    study = write_outs(tmp_path).study
+    outs = write_outs(tmp_path)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(PocketfaceError, match=r"comparison\.md: no such file; `dvc repro report`"):
         studies.release("tiny")
-    report = write_report(study)
+    report = copy_report(outs)
     assert CliRunner().invoke(app, ["study", "release"]).stdout == "wrote docs/results/tiny/comparison.md\n"
     kept = (tmp_path / "docs/results/tiny/comparison.md").read_text()
-    for model in study.models:
+    for model in outs.study.models:
         section = kept.partition(f"\n## {model}\n")[2].partition("\n## ")[0]
         assert section.count("| :--") == 1 and "| float32 |" in section
         assert len(section.splitlines()) < 40

@@ -10,15 +10,13 @@ from playwright.sync_api import Page, sync_playwright
 from visit import DESK, PHONE
 from visit import opened as unfolded
 
-from fake_outs import REASON, write_outs
+from fake_outs import REASON, copy_report, write_outs
 from pocketface.report.page import ticked
-from pocketface.report.report import write_report
 
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    outs = write_outs(tmp_path_factory.mktemp("outs"))
-    return write_report(outs.study, outs.root) / "index.html"
+    return copy_report(write_outs(tmp_path_factory.mktemp("outs"))) / "index.html"
 
 
 @pytest.fixture(scope="module")

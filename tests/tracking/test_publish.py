@@ -9,7 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from fake_outs import FAILED, LEVELS, REASON, STUDY, write_evaluation, write_results, write_timing
+from fake_outs import (
+    FAILED,
+    LEVELS,
+    REASON,
+    STUDY,
+    copy_report,
+    write_evaluation,
+    write_results,
+    write_timing,
+)
 from pocketface.cards import Npu, VariantCard, read_card, write_card
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import git_revision, sha256
@@ -77,7 +86,7 @@ def trained(outs, model, epochs, key="key"):
 
 
 def test_every_variant_is_a_run_of_its_own_with_verdict_change_and_costs(outs):
-    write_report(outs.study, outs.root)
+    copy_report(outs)
     summary = track(outs.study, outs.root)
     assert set(summary.created) == VARIANTS
     models, variants = runs(outs, "model"), runs(outs, "variant")
@@ -112,7 +121,7 @@ def test_every_variant_is_a_run_of_its_own_with_verdict_change_and_costs(outs):
 def test_the_report_its_table_and_the_saved_view_follow_the_study(outs):
     track(outs.study, outs.root)
     assert not artifacts(outs, runs(outs, "study")["tiny"], "report")
-    write_report(outs.study, outs.root)
+    copy_report(outs)
     write_evaluation(outs.study, "age_gender", "int8", outs.root, noise=0.4)
     write_results(outs)
     for _ in range(2):
@@ -199,7 +208,7 @@ def test_the_line_to_look_at_the_runs_can_be_pasted():
 def test_pictures_drawn_after_publishing_are_added(outs):
     track(outs.study, outs.root)
     assert not artifacts(outs, runs(outs, "model")["age_gender"], "plots")
-    write_report(outs.study, outs.root)
+    copy_report(outs)
     track(outs.study, outs.root)
     drawn = artifacts(outs, runs(outs, "model")["age_gender"], "plots")
     assert "plots/calibration_gender.png" in drawn

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from fake_outs import STUDY, Outs, write_evaluation, write_outs, write_results
+from fake_outs import ONE, Outs, write_evaluation, write_outs, write_results
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import sha256
 from pocketface.published import folder as published
 from pocketface.tracking import run_data, store
 from pocketface.tracking.publish import track
 
-ONE = STUDY | {"models": {"age_gender": STUDY["models"]["age_gender"]}}
 ODD = "a b's & é @x"
 """A folder that goes wrong where a path is not quoted, or is quoted twice."""
 
