@@ -158,7 +158,10 @@ def with_age(kind: str, **recipe: object) -> Study:
     return plan.model_copy(update={"models": {"small": small.model_copy(update={"options": options})}})
 
 
-@pytest.mark.parametrize(("kind", "extra"), [("expected", "age_distribution"), ("ordinal", "age_ranks")])
+@pytest.mark.parametrize(
+    ("kind", "extra"),
+    [("expected", "age_distribution"), pytest.param("ordinal", "age_ranks", marks=pytest.mark.slow)],
+)
 def test_a_head_that_learns_a_distribution_learns_the_age(kind: str, extra: str) -> None:
     trained = fit(with_age(kind), "small", [face_set(train=256)], "research only")
     assert set(trained.model.output) == {"age", "gender"}
@@ -169,7 +172,10 @@ def test_a_head_that_learns_a_distribution_learns_the_age(kind: str, extra: str)
     assert curve["val_age_mae"].iloc[-1] < 12, "ages here are 1 to 90, a constant answer is off by 22"
 
 
-@pytest.mark.parametrize(("kind", "extra"), [("expected", "age_distribution"), ("ordinal", "age_ranks")])
+@pytest.mark.parametrize(
+    ("kind", "extra"),
+    [pytest.param("expected", "age_distribution", marks=pytest.mark.slow), ("ordinal", "age_ranks")],
+)
 def test_a_head_learns_the_age_from_bands_alone(kind: str, extra: str) -> None:
     faces = face_set(train=256)
     trained = fit(with_age(kind, epochs=6), "small", [banded(faces)], "research only")

@@ -10,7 +10,7 @@ from pocketface.core.files import sha256
 from pocketface.core.labels import age_band
 from pocketface.layers.heads import meaning
 from pocketface.study import Study
-from pocketface.training.folds import cross_validate, references, save
+from pocketface.training.folds import CrossValidation, cross_validate, references, save
 from tiny_training import face_set, study
 
 
@@ -19,8 +19,19 @@ def folded(count: int, **changes: object) -> Study:
     return Study.model_validate(params | {"cross_validate": {"small": count}})
 
 
-def test_every_face_is_measured_once_by_a_model_that_did_not_see_it(tmp_path: Path) -> None:
-    result = cross_validate(folded(2, epochs=4), "small", [face_set(train=120)], tmp_path / "runs", {})
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="module")
+def result(runs: Path) -> CrossValidation:
+    return cross_validate(folded(2, epochs=4), "small", [face_set(train=120)], runs, {})
+
+
+def test_every_face_is_measured_once_by_a_model_that_did_not_see_it(
+    result: CrossValidation, runs: Path, tmp_path: Path
+) -> None:
     scores = result.scores
     ages = scores[(scores["metric"] == "age_mae") & (scores["estimator"] == "model")]
     assert ages["faces"].sum() == 136
@@ -29,7 +40,7 @@ def test_every_face_is_measured_once_by_a_model_that_did_not_see_it(tmp_path: Pa
     assert summary.loc[("age_mae", "model"), "std"] == pytest.approx(ages["value"].std())
     assert set(result.history["fold"]) == {0, 1}
 
-    again = cross_validate(folded(2, epochs=4), "small", [face_set(train=120)], tmp_path / "runs", {})
+    again = cross_validate(folded(2, epochs=4), "small", [face_set(train=120)], runs, {})
     for name, what in (("a", result), ("b", again)):  # from the finished folds' checkpoints
         save(what, tmp_path / name)
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == [
@@ -45,8 +56,7 @@ def test_every_face_is_measured_once_by_a_model_that_did_not_see_it(tmp_path: Pa
     assert "| gender_accuracy | " in table
 
 
-def test_weighted_f1_counts_every_class_as_often_as_it_occurs(tmp_path: Path) -> None:
-    result = cross_validate(folded(2, epochs=1), "small", [face_set(train=120)], tmp_path, {})
+def test_weighted_f1_counts_every_class_as_often_as_it_occurs(result: CrossValidation) -> None:
     scores = result.scores[result.scores["estimator"] == "majority"]
     by_metric = scores.pivot(index="fold", columns="metric", values="value")
     assert "age_weighted_f1" not in by_metric
