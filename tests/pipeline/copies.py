@@ -27,11 +27,6 @@ BIN = Path(sys.executable).parent
 WITH_TIMINGS = ("timings/", "timings.json", "index.html", "comparison.md", "results.parquet", "latency")
 """Parts of the names of outs that hold timings, and so never repeat."""
 
-MODEL = {
-    "architecture": "compact",
-    "options": {"widths": [4, 8], "depths": [1, 1], "dropout": 0.0},
-    "training": {"epochs": 2, "batch_size": 8, "learning_rate": 0.01, "augment": {"flip": True}},
-}
 PARAMS = {
     "study": "tiny",
     "seed": 1,
@@ -43,17 +38,23 @@ PARAMS = {
         "photos": {"crop": {"policy": "largest", "upsample": 1, "margin": 0.6, "size": 96}},
     },
     "models": {
-        "age_gender": MODEL
-        | {
+        "age_gender": {
             "dataset": "utkface",
-            "heads": ["age", "gender"],
+            "architecture": "compact",
+            "options": {"widths": [4, 8], "depths": [1, 1], "dropout": 0.0},
             "input": {"size": 32, "channels": 3, "margin": 0.2},
+            "heads": ["age", "gender"],
+            "training": {"epochs": 2, "batch_size": 8, "learning_rate": 0.01, "augment": {"flip": True}},
         },
-        "expression": MODEL
-        | {
+    },
+    "fetched": {
+        "expression": {
+            "weights": "weights/expression_compact",
             "dataset": "fer2013",
+            "architecture": "compact",
+            "options": {"widths": [32, 64, 96, 128], "depths": [1, 1, 2, 2], "dropout": 0.4},
+            "input": {"size": 48, "channels": 1, "margin": 0.24, "shift": -0.13},
             "heads": ["expression"],
-            "input": {"size": 32, "channels": 1, "margin": 0.24, "shift": -0.13},
         },
     },
     "levels": {"float32": {}, "int8": {"calibration": 8}},
@@ -61,7 +62,6 @@ PARAMS = {
     "margins": {"years": 0.1, "share": 0.005},
     "groups": [],
     "champion": {},
-    "fetched": {},
     "cross_validate": {},
     "mix": [],
     "micro": ["expression"],
@@ -75,7 +75,7 @@ ALL_OUTS = (*OUTS, "data/imports", "timings", "dvc.lock")
 ONE_MODEL = {
     **PARAMS,
     "datasets": {name: PARAMS["datasets"][name] for name in ("utkface", "photos")},
-    "models": {"age_gender": PARAMS["models"]["age_gender"]},
+    "fetched": {},
     "micro": [],
 }
 """The least study that has every stage of a trained model."""
