@@ -151,16 +151,23 @@ def test_one_scale_for_a_whole_tensor_makes_another_and_smaller_file(levels, tmp
     ],
 )
 def test_an_operator_that_a_level_lacks_is_a_card_with_the_reason(
-    levels, tmp_path: Path, monkeypatch, level: str, reason: str | None
+    levels, waving: Path, tmp_path: Path, level: str, reason: str | None
 ) -> None:
-    model, exported = waves(), tmp_path / "exported"
-    monkeypatch.setattr("pocketface.levels.export.load", lambda card, folder: model)
-    trained = shutil.copytree(levels.trained, tmp_path / "models")
-    model.save_weights(trained / "model.weights.h5")
-    export(trained, levels.views, exported)
-    card = convert(exported, levels.views, level, SETTINGS, tmp_path / level)
+    card = convert(waving, levels.views, level, SETTINGS, tmp_path / level)
     assert card.status == ("failed" if reason else "ok"), card.reason
     assert (reason or "") in (card.reason or "")
+
+
+@pytest.fixture(scope="module")
+def waving(levels, tmp_path_factory) -> Path:
+    """What `export` leaves of `waves`."""
+    model, root = waves(), tmp_path_factory.mktemp("waves")
+    trained = shutil.copytree(levels.trained, root / "models")
+    model.save_weights(trained / "model.weights.h5")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("pocketface.levels.export.load", lambda card, folder: model)
+        export(trained, levels.views, root / "exported")
+    return root / "exported"
 
 
 def waves() -> keras.Model:

@@ -27,7 +27,7 @@ def float32() -> TFLiteFile:
     x = layers.Conv2D(64, 3, strides=2, padding="same", activation="relu")(x)
     x = layers.Conv2D(64, 3, dilation_rate=2, activation="relu")(x)
     x = layers.DepthwiseConv2D(3, padding="same", depth_multiplier=2, activation="relu")(x)
-    x = layers.Dense(32, activation="relu")(layers.Flatten()(x))
+    x = layers.Dense(32, activation="relu")(layers.Flatten()(layers.AveragePooling2D(2)(x)))
     model = keras.Model(image, {"gender": layers.Dense(2, name="gender")(x)})
     return to_tflite(model)
 
