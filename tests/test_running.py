@@ -2,6 +2,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -94,13 +95,21 @@ def test_commands_run_side_by_side(stages):
 GRAPH = {"stages": {"sleep": {"cmd": "python stages/sleep.py"}, "fail": {"cmd": "python stages/hello.py 3"}}}
 
 
+@pytest.fixture(scope="module")
+def initialised(tmp_path_factory) -> Path:
+    """An empty repository of git and DVC."""
+    root = tmp_path_factory.mktemp("repository")
+    for tool in (["git"], [sys.executable, "-m", "dvc"]):
+        subprocess.run([*tool, "init", "-q"], check=True, cwd=root)
+    return root
+
+
 @pytest.fixture
-def graph(stages, monkeypatch) -> Path:
+def graph(stages, initialised, monkeypatch) -> Path:
     """A repository of git and DVC with two stages, nothing preloaded."""
+    shutil.copytree(initialised, stages, dirs_exist_ok=True)
     (stages / "dvc.yaml").write_text(yaml.safe_dump(GRAPH))
     (stages / "params.yaml").write_text(yaml.safe_dump(STUDY))
-    for tool in (["git"], [sys.executable, "-m", "dvc"]):
-        subprocess.run([*tool, "init", "-q"], check=True)
     monkeypatch.setattr("pocketface.running.PRELOADED", ())
     return stages
 

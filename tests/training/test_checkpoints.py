@@ -1,3 +1,5 @@
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +26,6 @@ RECIPE = {
 TRAIN = """
 import os, sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[1])
 from test_checkpoints import RECIPE, dropping
 from tiny_training import face_set
 from pocketface.training.checkpoints import Checkpoints
@@ -32,16 +33,32 @@ from pocketface.training.fit import fit, save
 from pocketface.training.runtime import limit_threads
 
 class Die:
+    def __init__(self, after):
+        self.after = after
+
     def log(self, epoch, metrics):
-        if str(epoch) == sys.argv[3]:
+        if str(epoch) == self.after:
             os._exit(9)
 
-limit_threads(1)
-out = Path(sys.argv[2])
-checkpoints = Checkpoints(out / "checkpoints", {"recipe": RECIPE})
-checkpoints.start("auto")
-save(fit(dropping(**RECIPE), "small", [face_set()], "research only", [Die()], checkpoints), out / "model")
+def train(out, die_after):
+    limit_threads(1)
+    checkpoints = Checkpoints(out / "checkpoints", {"recipe": RECIPE})
+    checkpoints.start("auto")
+    curves = [Die(die_after)]
+    save(fit(dropping(**RECIPE), "small", [face_set()], "research only", curves, checkpoints), out / "model")
+
+for out, die_after in zip(sys.argv[1::2], sys.argv[2::2]):
+    child = os.fork()
+    if not child:
+        try:
+            train(Path(out), die_after)
+            os._exit(0)
+        finally:
+            os._exit(1)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    print("ended", status, *sorted(os.listdir(f"{out}/checkpoints")), file=sys.stderr)
 """
+"""Each training is a fork of a process that has imported TensorFlow, and done no more."""
 
 
 class Interrupted(Exception):
@@ -64,20 +81,16 @@ def dropping(**changes: object):
     return type(study()).model_validate(params)
 
 
-def start(out: Path, die_after: str) -> subprocess.Popen:
-    folders = [str(TESTS), str(TESTS / "training")]
-    code = f"import sys; sys.path[:0] = {folders!r}\n{TRAIN}"
-    return subprocess.Popen([sys.executable, "-c", code, folders[0], str(out), die_after])
-
-
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_a_killed_training_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
-    straight, killed = start(tmp_path / "a", "never"), start(tmp_path / "b", "1")
-    assert [straight.wait(), killed.wait()] == [0, 9]
-    assert [path.name for path in sorted((tmp_path / "b/checkpoints").iterdir())] == ["0001", "0002"]
-    assert start(tmp_path / "b", "never").wait() == 0
+    code = f"import sys; sys.path[:0] = {[str(TESTS), str(TESTS / 'training')]!r}\n{TRAIN}"
+    trainings = [tmp_path / "a", "never", tmp_path / "b", "1", tmp_path / "b", "never"]
+    command = [sys.executable, "-c", code, *map(str, trainings)]
+    told = subprocess.run(command, check=True, capture_output=True, text=True).stderr
+    ended = [line for line in told.splitlines() if line.startswith("ended")]
+    assert ended == ["ended 0 0002 0003 0004", "ended 9 0001 0002", "ended 0 0002 0003 0004"], told
     for name in (WEIGHTS, HISTORY):
         assert sha256(tmp_path / "a/model" / name) == sha256(tmp_path / "b/model" / name)
-    assert [path.name for path in sorted((tmp_path / "b/checkpoints").iterdir())] == ["0002", "0003", "0004"]
 
 
 def train(folder: Path, identity: dict | None = None, curves: tuple = (), **recipe: object) -> Trained:
@@ -107,22 +120,32 @@ def test_early_stopping_keeps_the_best_epoch_also_when_resumed(tmp_path: Path) -
             np.testing.assert_array_equal(ours, theirs)
 
 
-def test_a_checkpoint_of_another_training_says_what_differs(tmp_path: Path) -> None:
-    train(tmp_path, {"architecture": "compact", "training.learning_rate": 0.01}, epochs=1)
-    other = {"architecture": "other", "training.learning_rate": 0.01}
+IDENTITY = {"architecture": "compact", "training.learning_rate": 0.01}
+
+
+@pytest.fixture(scope="module")
+def one_epoch(tmp_path_factory) -> Path:
+    """The checkpoints of a training of one epoch."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    train(folder, IDENTITY, epochs=1)
+    return folder
+
+
+def test_a_checkpoint_of_another_training_says_what_differs(one_epoch: Path, tmp_path: Path) -> None:
+    shutil.copytree(one_epoch, tmp_path, dirs_exist_ok=True)
+    other = IDENTITY | {"architecture": "other"}
     with pytest.raises(PocketfaceError, match=r"another training \(architecture was compact, is other\)"):
         Checkpoints(tmp_path, other).start("resume")
     Checkpoints(tmp_path, other).start("auto")
     assert not tmp_path.exists()
 
 
-def test_weights_of_another_architecture_are_an_error(tmp_path: Path) -> None:
-    train(tmp_path, epochs=1)
+def test_weights_of_another_architecture_are_an_error(one_epoch: Path) -> None:
     wider = dropping().model_dump(mode="json")
     wider["models"]["small"]["options"]["widths"] = [8, 24]
     wider = type(study()).model_validate(wider)
     with pytest.raises(PocketfaceError, match="not a checkpoint of this compact"):
-        fit(wider, "small", [face_set()], "research only", checkpoints=Checkpoints(tmp_path, {}))
+        fit(wider, "small", [face_set()], "research only", checkpoints=Checkpoints(one_epoch, IDENTITY))
 
 
 def test_nothing_to_resume_and_a_damaged_checkpoint_are_told(tmp_path: Path) -> None:
