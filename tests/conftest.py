@@ -13,19 +13,19 @@ import visit
 SIZE = 48
 HEAVY = (
     "tests/pipeline/test_pipeline.py",
-    "tests/app/test_browser.py",
-    "tests/tracking/test_publish.py",
-    "tests/importing/test_network.py",
-    "tests/report/test_page.py",
     "tests/gate/test_gate.py",
+    "tests/importing/test_network.py",
+    "tests/tracking/test_publish.py",
     "tests/levels/test_convert.py",
-    "tests/models/test_levels.py",
-    "tests/docs/test_extend.py",
     "tests/training/test_checkpoints.py",
-    "tests/test_running.py",
-    "tests/test_lockfile.py",
+    "tests/models/test_levels.py",
     "tests/tracking/test_store.py",
+    "tests/report/test_report.py",
     "tests/bring/test_pixel_finder.py",
+    "tests/training/test_age.py",
+    "tests/test_lockfile.py",
+    "tests/test_running.py",
+    "tests/docs/test_your_model.py",
 )
 """Files that take longest, to be begun first: what is begun last decides when all are done."""
 
