@@ -1,11 +1,8 @@
 """Cards: what a model is and means, kept beside its file as `card.json`.
 
-`ModelCard` is written by training (or by the import of published weights), `VariantCard` by conversion.
 Whoever runs a model takes its preprocessing and its answers' meaning from here; its file says the same of
-itself, and `pocketface.tflite.meaning` compares.
-
-A card may be somebody else's: its names are plain, and its free text is read as one line, control characters
-as their escapes.
+itself, and `pocketface.tflite.meaning` compares. A card may be somebody else's: its names are plain, and its
+free text is read as one line, control characters as their escapes.
 """
 
 from pathlib import Path

@@ -1,9 +1,5 @@
 """A study: one `params.yaml`, read and checked whole.
 
-    study = load_study()                      # ./params.yaml
-    study.datasets["utkface"].sample
-    study.models["age_gender"].recipe.epochs
-
 The same file drives `dvc.yaml`, so a setting is declared once. Settings stand beside the code that they set;
 here they are put together, and names are checked across them.
 """

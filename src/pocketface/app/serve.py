@@ -1,14 +1,8 @@
 """Serving the app on this machine, with the headers that WASM threads need.
 
-with server(site, 8765) as running:
-    running.serve_forever()
-
-It listens on the loopback interface only; docs/app.md
-tells how a phone reaches it. Nothing is ever sent to it but requests for files.
-
-Other programs and web pages can reach a port of this machine. So it answers by its own names only (a page
-whose name was rebound to this address gets nothing), ends connections that take too long, and serves regular
-files only.
+It listens on the loopback interface only; docs/app.md tells how a phone reaches it. Other programs and web
+pages can reach a port of this machine, so it answers by its own names only (a page whose name was rebound to
+this address gets nothing), ends connections that take too long, and serves regular files only.
 """
 
 import mimetypes
@@ -60,11 +54,7 @@ HEADERS = {
 
 
 def server(site: Path, port: int) -> ThreadingHTTPServer:
-    """A server that is bound and not yet running.
-
-    Args:
-        site: what `pocketface.app.site` wrote.
-        port: of the loopback interface; 0 takes a free one.
+    """A server of what `pocketface.app.site` wrote, bound and not yet running; port 0 takes a free one.
 
     Raises:
         PocketfaceError: the port is taken.

@@ -1,7 +1,5 @@
 """The site: the page, its runtime, and the models, in one folder that any web server can serve.
 
-    write(Path("site"), models(), runtime())
-
 index.html, *.js, ...           the page, src/pocketface/app/page
 sw.js                           keeps all of it for offline use; knows its files and version
 sample.jpg                      synthetic faces to try
@@ -113,7 +111,6 @@ def _parts() -> list[Path]:
 
 
 def _sample() -> bytes:
-    """A photograph of three synthetic faces, a JPEG."""
     random = np.random.default_rng(SAMPLE_SEED)
     decoder = Decoder(published.folder() / "faces-generator")
     people = pd.DataFrame(SAMPLE, columns=["age", "gender", "expression"])
@@ -137,7 +134,6 @@ def _write_worker(site: Path) -> None:
 
 
 def _taken(place: str) -> set[Path]:
-    """What the rule takes of a study's models on a page."""
     if place == PUBLISHED or not (outs.PARAMS.is_file() and outs.RESULTS.is_file()):
         return set()
     table, limits = Table.load(), load_study().champion.model_copy(update={"target": "web"})
@@ -166,7 +162,6 @@ def _row(bundle: Path, place: str, variant: Path) -> dict[str, Any]:
 
 
 def _hindrance(card: VariantCard) -> str | None:
-    """Why the page cannot run a variant."""
     if card.status != "ok":
         return card.reason
     if types := sorted({port.dtype for port in card.ports.values()} - set(PAGE_TYPES)):

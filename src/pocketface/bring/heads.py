@@ -1,8 +1,4 @@
-"""Which output of a file answers which label, and how: asked of its outputs, or said with `--head`.
-
-said = spoken("gender=probs:female,male")
-heads = understood(network.outputs, outputs, truths, [said])
-"""
+"""Which output of a file answers which label, and how: asked of its outputs, or said with `--head`."""
 
 import re
 from collections.abc import Iterable, Mapping

@@ -1,7 +1,5 @@
 """The choice in words, for a terminal: what to take and why, what the smallest costs, and all that was
 considered.
-
-print_choice(choice, console)
 """
 
 from collections.abc import Sequence

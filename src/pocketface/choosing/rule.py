@@ -1,8 +1,5 @@
 """Which variant to take: one rule, which report, `choose`, MLflow's champion, docs and app ask.
 
-    pick(table, "age_gender", study.champion).take.level    # 'int8'
-    choose(table, "gender", study.champion)         # the pick of the best model that answers it
-
 Of a model's levels within the limits, those count whose every main metric is `equivalent` to float32's or
 `better`. Of these the fastest on the target is taken; of equally fast ones the smallest, then the one that
 the oldest runtimes run. Where no level but float32 is shown to be equivalent, those that are not shown to be
@@ -131,9 +128,6 @@ def choose(table: Table, task: str, limits: Champion, metric: str | None = None)
     """Applies the rule to every model that answers a task.
 
     Args:
-        table: the results.
-        task: a head.
-        limits: of size and latency, and the target.
         metric: what to go by instead of the main metric: `gender_macro_f1`, short `macro_f1`, or with a
             dataset, `photos.gender_accuracy`.
 
@@ -175,7 +169,6 @@ def head_of(metric: str) -> str:
 
 
 def _metric(table: Table, models: Sequence[str], task: str, metric: str) -> str:
-    """The full name of a metric that was asked for."""
     rows = [row for model in models for level in table.levels(model) for row in table.of(model, level)]
     names = dict.fromkeys(row.name for row in rows if row.verdict and not row.grouping)
     wanted = [name for name in names if metric in (name, name.partition(".")[2])]
@@ -227,7 +220,6 @@ def _badness(table: Table, one: Candidate, main: Row, dataset: str) -> float:
 
 
 def _equals(table: Table, one: Candidate, best: str) -> bool:
-    """Whether a pick's answers are equivalent to those of the best model."""
     rows = [row for row in table.of(one.model, one.level) if row.grouping == AGAINST_BEST]
     return any(row.group == best and row.verdict in ("equivalent", "better") for row in rows)
 

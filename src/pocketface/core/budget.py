@@ -1,8 +1,5 @@
 """How much of this machine somebody else's file may take, and a process that can be ended when it takes more.
 
-    PICTURE.seconds, PICTURE.bytes, PICTURE.pixels, MODEL.bytes, MODEL.work
-    Apart(PICTURE.seconds, PICTURE.memory)(decode, data)
-
 Where the work of a library is bounded by what a file says of itself, that is checked before, as of every
 model. Where a library reads on and on, `Metered` ends it. Where it does neither, it works `Apart`.
 """

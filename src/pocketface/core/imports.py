@@ -6,14 +6,11 @@ from pathlib import Path
 
 
 def closure(script: Path, source: Path) -> list[Path]:
-    """The files that decide what a script does: itself, all modules of the package that it imports or that
-    these import, within functions too, and the other files of their packages, as templates.
+    """The files that decide what a script does: itself, all modules of the package in the folder `source`
+    that it imports or that these import, within functions too, and the other files of their packages, as
+    templates.
 
     A module that is imported by a name made at run time is not among them.
-
-    Args:
-        script: Python.
-        source: the package's folder, its name that of the package.
     """
     done: set[Path] = set()
     todo = [script]

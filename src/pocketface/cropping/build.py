@@ -1,9 +1,9 @@
 """A dataset's zip of pictures to a folder of faces: in parallel, the same bytes for any number of workers.
 
-Pictures are cut into shards of 256 in the order of their names. Each is written whole to a scratch folder,
-named for all that decides the result (pictures, settings, code, libraries), from which a killed run
-continues; at the end they are joined. The engine is Dask: processes here, or behind a scheduler's address,
-which must see the same files at the same absolute paths. If a worker dies, its shard goes to another.
+Pictures are cut into shards in the order of their names. Each is written whole to a scratch folder, named for
+all that decides the result (pictures, settings, code, libraries), from which a killed run continues; at the
+end they are joined. The engine is Dask: processes here, or behind a scheduler's address, which must see the
+same files at the same absolute paths.
 """
 
 import functools
@@ -94,15 +94,14 @@ def build(
     workers: int | None = None,
     scheduler: str | None = None,
 ) -> pd.DataFrame:
-    """Crops a dataset; writes the folder `out` as `pocketface.faces.index` describes it.
+    """Crops the pictures of a zip; writes the folder `out` whole, as `pocketface.faces.index` describes it.
 
     Args:
-        dataset: its name.
-        archive: the zip that holds its files.
-        settings: its stanza of the study.
-        out: the folder to write, whole or not at all; its index is returned.
         workers: processes on this machine; as many as it has processors by default.
         scheduler: address of a Dask scheduler whose workers do the work instead.
+
+    Returns:
+        The index.
 
     Raises:
         PocketfaceError: the archive is missing or damaged, no face was accepted, the disk is full, or the
@@ -188,7 +187,6 @@ def _persons(index: pd.DataFrame, shards: Sequence[Shard]) -> pd.Series:
 
 
 def _why_none(dataset: str, archive: Path, index: pd.DataFrame) -> str:
-    """Names the most frequent reason, with an example."""
     reason = index["status"].value_counts().idxmax()
     rejected = index[index["status"] == reason]
     remedy = f"look at `datasets.{dataset}.crop` in the params"
@@ -237,7 +235,6 @@ def crop_shard(shard: Shard) -> Counter[str]:
 
 
 def _crop_one(data: bytes, shard: Shard) -> tuple[str, np.ndarray | None, Box | None, np.ndarray | None, str]:
-    """Status, face, box, descriptor and hash of one picture."""
     source_sha = hashlib.sha256(data).hexdigest()
     try:
         picture, reduction = decode_reduced(data)
@@ -272,7 +269,6 @@ def _crop_all(shards: Sequence[Shard], workers: int, scheduler: str | None) -> i
 
 
 def _distribute(shards: Sequence[Shard], workers: int, scheduler: str | None) -> Iterator[Counter[str]]:
-    """`crop_shard` of each shard on a Dask cluster."""
     # Imported here: what needs no cluster does without, and it takes half a second.
     from distributed import KilledWorker, as_completed
 
@@ -291,7 +287,6 @@ def _distribute(shards: Sequence[Shard], workers: int, scheduler: str | None) ->
 
 
 def _client(workers: int, scheduler: str | None) -> "Client":
-    """A cluster of `workers` processes on this machine, or the one behind `scheduler`."""
     from distributed import Client
 
     if scheduler is None:
@@ -313,7 +308,6 @@ def _client(workers: int, scheduler: str | None) -> "Client":
 
 
 def _key(dataset: str, archive: Path, records: Iterable[Record], settings: Dataset) -> str:
-    """A hash of all that decides the content of the shards."""
     with zipfile.ZipFile(archive) as opened:
         members = [(member.filename, member.file_size, member.CRC) for member in opened.infolist()]
     code = sorted(path for part in CODE for path in (Path(pocketface.__file__).parent / part).glob("*.*"))

@@ -1,10 +1,7 @@
 """Finding faces in a picture, with dlib or BlazeFace.
 
-    for face in detect(picture):           # largest first
-        face.box, face.points
-
-The models are found in the installed package `face_recognition_models` (CC0); the detector that dlib
-ships with is the HOG one. Models load once a process, and a process may use them from one thread.
+dlib's models are those of the installed package `face_recognition_models` (CC0); its HOG detector it has
+itself. Models load once a process, and a process may use them from one thread.
 """
 
 import functools

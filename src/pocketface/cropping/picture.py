@@ -1,11 +1,9 @@
 """From the bytes of a picture file to pixels, or to the reason why not.
 
-    pixels = decode(path.read_bytes())                        # uint8 [H, W, 3], RGB
-    pixels, reduction = decode_reduced(path.read_bytes())     # where places in the picture matter
+    pixels, reduction = decode_reduced(path.read_bytes())
 
 Pillow decodes, because it notices a file that is cut short (OpenCV does not, nor Pillow with JPEG 2000, which
-is not read). What is not one whole still picture of a usable size is `Rejected`, for one of `REASONS`. Time
-and memory are bounded by `pocketface.core.budget`.
+is not read). What is not one whole still picture of a usable size is `Rejected`, for one of `REASONS`.
 """
 
 import io
@@ -211,7 +209,6 @@ def _format(beginning: bytes) -> str | None:
 
 
 def _decodable(data: bytes) -> str:
-    """The format of a picture file that can be decoded here."""
     kind = _format(data[:SIGNATURE_BYTES])
     if kind is None:
         raise Rejected("unsupported", f"begins with {data[:8]!r}")

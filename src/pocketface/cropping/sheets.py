@@ -47,7 +47,6 @@ def _spread(items: Sequence[T]) -> Sequence[T]:
 
 
 def _opened(dataset: str, archive: zipfile.ZipFile, image: str) -> np.ndarray:
-    """The picture, or a blank one if it cannot be decoded."""
     try:
         return decode(datasets.open_picture(dataset, archive, image))
     except Rejected:

@@ -1,8 +1,5 @@
 """Datasets: one module each, by its name in `params.yaml` and `data/sources.yaml`.
 
-    for record in read("utkface", Path("data/raw/utkface/files.zip")):
-        record.image, record.labels, record.split
-
 A module has `LABELS`, the label columns it can fill; `read(archive)`, a `Record` for every picture, sorted by
 `image`; optionally `NAMES`, the file names that it reads, for messages, and, where pictures are not plain
 members of the archive, `picture(archive, image)`. A name without a module is a dataset of `pocketface data

@@ -1,9 +1,4 @@
-"""Boxes and answers drawn into pictures.
-
-    write(Path("out.png"), draw(decode(path.read_bytes()), row["faces"]))
-
-`row` is one of what `pocketface.evaluation.predict` yields.
-"""
+"""Boxes and answers drawn into pictures."""
 
 import textwrap
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """The answers of variants on the faces that were selected for their model.
 
-    run, predictions = evaluate_variant(Path("variants/age_gender/int8"), Path("data/views/age_gender"))
-
 Of the selected datasets it answers those with a label that it can be measured on;
 `pocketface.results.measure` measures.
 """

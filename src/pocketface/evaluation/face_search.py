@@ -1,8 +1,5 @@
 """From picture files to what each model sees of the faces in them.
 
-    for looked in look_at(files, [(card.crop, card.input)], Search(every=True)):
-        looked.path, looked.reason, looked.boxes, looked.faces
-
 A picture is decoded and searched once, however many models look at it; each model's window is then cut
 as its own training faces were.
 """

@@ -1,8 +1,4 @@
-"""Measuring models on a person's own labelled pictures.
-
-found = evaluate_pictures(open_variants(folders), Path("labels.csv"), Search())
-found["n"], found["metrics"]["age_mae"]
-"""
+"""Measuring models on a person's own labelled pictures."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence

@@ -15,14 +15,9 @@ NAMES = (
 
 
 def looks(pixels: np.ndarray) -> list[float]:
-    """What a changed crop, colour or sharpness moves, and rounding hardly.
-
-    Args:
-        pixels: one face `[H, W, C]`, 0..255.
-
-    Returns:
-        The numbers of `NAMES`, in grey levels: means of channels, spread of the brightness, mean of its
-        Laplacian, and how much of it goes in waves of so many cycles, which a shift turns.
+    """What a changed crop, colour or sharpness moves, and rounding hardly: of one face `[H, W, C]`, 0..255,
+    the numbers of `NAMES`, in grey levels: means of channels, spread of the brightness, mean of its
+    Laplacian, and how much of it goes in waves of so many cycles, which a shift turns.
     """
     face = pixels.astype(np.float32)
     grey = face.mean(axis=2)

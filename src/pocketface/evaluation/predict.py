@@ -1,9 +1,4 @@
-"""Answers for every face in pictures.
-
-pictures, others = files_in([Path("holiday/")])
-for row in predict(open_variants(folders), pictures):
-    row["path"], row["status"], row["faces"][0]["age"]
-"""
+"""Answers for every face in pictures."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence

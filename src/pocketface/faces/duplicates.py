@@ -1,10 +1,9 @@
 """The same picture more than once, exactly or nearly: within a dataset, across its splits, across datasets.
 
-Copies are found by the hash of the file, and by a perceptual hash of the face (`imagehash.phash`, 64 bits)
-whose candidates are then compared pixel by pixel: another size, compression, brightness or a small shift is
-the same picture, another picture of the same person is not. The bounds on the correlation were set by looking
-at pairs of FER2013 and UTKFace: above them all were the same picture; below, aligned faces of different
-people begin.
+Copies are found by the hash of the file, and by a perceptual hash of the face whose candidates are then
+compared pixel by pixel: another size, compression, brightness or a small shift is the same picture, another
+picture of the same person is not. The bounds on the correlation were set by looking at pairs of FER2013 and
+UTKFace.
 """
 
 from collections.abc import Callable, Iterator, Sequence

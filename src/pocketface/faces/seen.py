@@ -1,8 +1,7 @@
-"""Which pictures a model has learned from, kept beside its weights.
+"""Which pictures a model has learned from, kept beside its weights: a study leaves them out.
 
-A model, or one that it starts or learns from, may have learned from a picture that a study measures: such are
-left out. A fingerprint is the first four bytes of a picture's SHA-256: beside 100,000 of them, one in 40,000
-pictures that were not seen is taken for one that was.
+A fingerprint is the first four bytes of a picture's SHA-256: beside 100,000 of them, one in 40,000 pictures
+that were not seen is taken for one that was.
 """
 
 from collections.abc import Iterable

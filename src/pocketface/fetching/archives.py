@@ -1,7 +1,5 @@
 """Unpacking untrusted archives into one plain zip.
 
-    pack([Archive("UTKFace.tar.xz", (path,))], Path("data/raw/utkface/files.zip"))
-
 Members are streamed, in archive order, into an uncompressed zip with fixed dates: equal archives give equal
 bytes, and no name in an archive is a path on this disk. One bad member (a link, a device, an absolute path,
 `..`, a name that some file system takes for that of another, more bytes than the limits) refuses the whole
@@ -172,7 +170,6 @@ def is_archive(name: str) -> bool:
 
 
 def _piece(name: str) -> str | None:
-    """The name of the archive that a file of this name is a piece of."""
     found = None if kind_of(name) else PIECE.fullmatch(name)
     return found["whole"] if found else None
 

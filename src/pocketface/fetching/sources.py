@@ -1,11 +1,8 @@
 """What there is to fetch: `data/sources.yaml`, read and checked.
 
-    sources = load_sources()
-    sources.dataset("celeba").files[0].copies()
-
-A source (a dataset, or a weight file) lists the files that are wanted. Each file exists in one or more
-*copies* of equal worth: the one in the mirror, and upstream's own, which may be packed differently and so
-have another name and checksum.
+A source (a dataset, or a weight file) lists the files that are wanted. Each exists in one or more *copies* of
+equal worth: the one in the mirror, and upstream's own, which may be packed differently and so have another
+name and checksum.
 """
 
 from pathlib import Path, PurePosixPath

@@ -1,8 +1,4 @@
-"""Applying the rules: what changed between two tables of answers, and which stage is to be looked at.
-
-for finding in compare(was, now, fetched):
-    finding.ok, str(finding)
-"""
+"""Applying the rules: what changed between two tables of answers, and which stage is to be looked at."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -254,7 +250,6 @@ def _file(name: str, was: Facts, now: Facts, rules: Rules, trained: Stage, exact
 
 
 def _made(facts: Facts, exact: bool, by_chance: bool) -> dict[str, object]:
-    """What is compared of how a file was made."""
     made: dict[str, object] = dict(facts.made)
     if not exact and "calibration" in made:
         made["calibration"] = str(made["calibration"]).partition(",")[0]
@@ -324,7 +319,6 @@ def _metric(faces: pd.DataFrame) -> str:
 
 
 def _values(faces: pd.DataFrame) -> tuple[float, float]:
-    """The metric of then and of now."""
     was, now = (float(faces[f"error_{when}"].mean()) for when in ("was", "is"))
     return (was, now) if faces["number"].all() else (1 - was, 1 - now)
 
@@ -362,7 +356,6 @@ def _judged(
 
 
 def _samples(faces: pd.DataFrame) -> list[Sample]:
-    """The metric of then and of now, and of draws."""
     errors = (faces[f"error_{when}"].to_numpy(float) for when in ("was", "is"))
     return [sampled([of_errors(_metric(faces), one)], len(faces)) for one in errors]
 

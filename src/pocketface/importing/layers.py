@@ -1,7 +1,5 @@
 """From the layers of a foreign file to the weights of a model of ours.
 
-    assign(model, [Learned("conv2d_1", {"kernel": kernel, "bias": bias}), ...])
-
 Nothing is guessed: both have the same number of layers, in the same order, with weights of the same names and
 shapes, or the file is refused before an array of it is read.
 """

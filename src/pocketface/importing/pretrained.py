@@ -1,7 +1,5 @@
 """The published weights that a training starts from.
 
-study = with_pretrained(study, "age_gender")    # options: weights: mobilenet_v2_1.0, and its file instead
-
 Weights of TensorFlow.js become a file of Keras beside them, see `importing.tfjs`.
 """
 
@@ -30,12 +28,7 @@ GRAPH = ".json"
 
 def with_pretrained(study: Plan, model: str, sources: Sources, folder: Path = outs.ARCHIVES) -> Plan:
     """The study, with the file in place of the name of the weights that a model starts from; it is fetched.
-
-    Args:
-        study: the params.
-        model: its option `weights` is a name under `weights:` in data/sources.yaml, or already a file.
-        sources: what is in data/sources.yaml.
-        folder: where archives are kept.
+    The model's option `weights` is a name under `weights:` in data/sources.yaml, or already a file.
 
     Raises:
         PocketfaceError: no such name; or its file could not be had, or is the wrong one.
@@ -76,7 +69,6 @@ def attributions(study: Plan, model: str, sources: Sources) -> dict[str, str]:
 
 
 def _learned_from(study: Plan, model: str) -> list[published.PublishedCard]:
-    """The cards of the published models that a model starts or learns from."""
     return [published.read(Path(folder)) for folder in study.models[model].recipe.published]
 
 

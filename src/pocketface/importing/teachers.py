@@ -1,8 +1,5 @@
 """What published models answer for faces that another one is trained on.
 
-    teach = asked(["weights/expression"], sets, ["expression"])
-    teach(rows)["expression"]                       # [N, 7], mean of all
-
 A teacher sees the crops as it does in use, and as it stands: without the random changes that the model sees.
 """
 
@@ -69,7 +66,6 @@ def _answers(
     rows: pd.DataFrame,
     heads: Sequence[str],
 ) -> dict[str, np.ndarray]:
-    """Head -> `[N, classes]` of one teacher."""
     crops = {faces.dataset: faces for faces in sets}
     detail = detail_of(card.crop)
     found: dict[str, list[np.ndarray]] = {head: [] for head in heads}

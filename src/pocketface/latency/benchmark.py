@@ -1,7 +1,7 @@
 """How long a model's variants take for one face, on this machine.
 
-Another load on the machine slows whatever runs at that moment. So all variants take turns, run by run, and
-the ratio of two medians is worth more than either of them. Variants with the same file are timed once.
+All variants take turns, run by run, so that other load on the machine touches all, and the ratio of two
+medians is worth more than either of them. Variants with the same file are timed once.
 """
 
 import os
@@ -78,7 +78,6 @@ def benchmark(
 def _measured(
     times: Mapping[str, Sequence[float]], float32: Mapping[str, Sequence[float]] | None, operators: Any
 ) -> dict[str, Any]:
-    """What is said of one file: threads -> its times, ratio to float32's, operators."""
     ratio = statistics.median(times["1"]) / statistics.median(float32["1"]) if float32 else None
     threads = {n: summary(milliseconds) for n, milliseconds in times.items()}
     return {"threads": threads, "float32_ratio": ratio, "operators": operators}

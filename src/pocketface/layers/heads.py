@@ -4,8 +4,7 @@ The option `{age: ...}` of a model is one of
 
 - `regression` (the default): one dense output and a fixed affine map to years;
 - `expected`: softmax over the ages 0 to 100 and its mean (DEX: Rothe, Timofte, Van Gool, 2015; deepface);
-- `ordinal`: CORAL (Cao, Mirjalili, Raschka, 2020): the sum of the probabilities that the age is above 0 ...
-  99.
+- `ordinal`: CORAL (Cao, Mirjalili, Raschka, 2020): the sum of the probabilities to be above 0 ... 99 years.
 
 In training the last two have a second output, `age_distribution` `[N, 101]` or `age_ranks` `[N, 100]`, which
 also learns from bands of ages, see `training_model` and `pocketface.training.age`.
@@ -55,12 +54,8 @@ def split_options(options: Mapping[str, Any], heads: Sequence[str]) -> tuple[dic
 def attach(
     features: keras.KerasTensor, heads: Sequence[str], kinds: Mapping[str, str] | None = None
 ) -> dict[str, keras.KerasTensor]:
-    """Head -> its output `[N, 1]` or `[N, classes]`.
-
-    Args:
-        features: `[N, D]`; or a map `[N, H, W, D]`, of which a head is a 3x3 convolution and its mean.
-        heads: what to answer.
-        kinds: head -> kind, where it is not the default.
+    """Head -> its output `[N, 1]` or `[N, classes]`, of features `[N, D]`, or of a map `[N, H, W, D]`, of
+    which a head is a 3x3 convolution and its mean. `kinds`: head -> kind, where it is not the default.
     """
     return {head: _attach(features, head, (kinds or {}).get(head)) for head in heads}
 

@@ -1,11 +1,9 @@
 """Quantization levels, named for what they do, and how each is made.
 
-    made = LEVELS["int8"].make(source, settings)
-
 A level is what its file must hold: types of weights, activations, inputs and outputs, checked on every file
 by `Level.check`. Its recipe, a function of `pocketface.levels.recipes` or any other of that kind, makes the
-file from the exported float32 file, or with TensorFlow's converter; it imports what it needs when it runs. To
-add a level: an entry in `LEVELS` and a line under `levels:` in params.
+file from the exported float32 file, or with TensorFlow's converter. To add a level: an entry in `LEVELS` and
+a line under `levels:` in params.
 """
 
 from collections.abc import Callable

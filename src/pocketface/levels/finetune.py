@@ -1,7 +1,5 @@
 """`qat_int8`: quantization-aware fine-tuning, from the trained weights to true integer operators.
 
-    tuned = finetune(model, LEVELS["qat_int8"], settings, faces.tuning().pixels, calibration.pixels)
-
 Separable convolutions are split, batch normalisation is folded, and the forward pass rounds weights and
 activations as the integer file will (Jacob et al., 2018); the ranges are trained with the weights. The model
 itself is the teacher (Hinton et al., 2015), on a thousand unlabelled train faces and their mirror images.
@@ -265,7 +263,6 @@ def _is_activation(layer: layers.Layer, name: str) -> bool:
 
 
 def _learn(student: keras.Model, teacher: keras.Model, settings: Settings, pixels: np.ndarray) -> list[float]:
-    """The loss of each epoch."""
     seen = np.concatenate([pixels, pixels[:, :, ::-1]]).astype(np.float32)
     seen = seen[np.random.default_rng(SEED).permutation(len(seen))]
     goal = teacher.predict(seen, verbose=0)
@@ -287,7 +284,6 @@ def _learn(student: keras.Model, teacher: keras.Model, settings: Settings, pixel
 
 
 def _trained(student: keras.Model) -> dict[str, Range]:
-    """Layer -> trained range."""
     return {
         layer.name.removeprefix(RANGE): (min(float(layer.low), 0.0), max(float(layer.high), 0.0))
         for layer in student.layers

@@ -1,7 +1,5 @@
 """Corrects the numbers that an integer file answers towards those of the float32 file.
 
-    file = correct(float32, made, faces.pixels, ["age"])
-
 Part of the rounding error is the same for all faces (an int8 file of the published age model: 0.4 years too
 much for a newborn, 1.6 at a hundred). A factor and an offset, fitted by least squares on calibration faces,
 go into the last layer, at no cost: bias correction (Nagel et al., 2019), and a factor.
@@ -63,7 +61,6 @@ def _last_layer(model: schema.ModelT, head: str) -> schema.OperatorT | None:
 
 
 def _apply(model: schema.ModelT, layer: schema.OperatorT, factor: float, offset: float) -> None:
-    """Multiplies what a layer answers, and adds to it."""
     for place in (1, 2):
         _multiply(model, own(model, layer, place), factor)
     rounding.add_to_bias(model, layer, np.array([offset]))

@@ -91,7 +91,6 @@ def for_answers(recipe: "Recipe") -> "Recipe":
 
 
 def _rounded(source: "Source", level: "Level", settings: "LevelSettings", made: Made) -> Made:
-    """Integer weights as the settings want them rounded."""
     from pocketface.levels import output_correction, rounding
 
     if not _for_answers(level, settings):
@@ -107,7 +106,6 @@ def _for_answers(level: "Level", settings: "LevelSettings") -> bool:
 
 
 def _facts(maker: str, source: "Source", level: "Level", settings: "LevelSettings") -> dict[str, Any]:
-    """What the card says of how the file was made."""
     facts: dict[str, Any] = {"maker": maker}
     if level.weights[0] in ("INT8", "INT4"):
         facts |= {"per_channel": settings.per_channel, "rounding": settings.rounding}

@@ -1,7 +1,5 @@
 """Rounds weights so that the answers change least, not the weights.
 
-    file = refine(float32, quantize(float32, LEVELS["int4_weights"]), faces.first(100).pixels)
-
 GPTQ (Frantar et al., 2023) rounds a layer's weights one input after the other, on its inputs for some faces;
 those still to come compensate each error. The remaining mean shift is subtracted from the bias (Nagel et al.,
 "Data-Free Quantization Through Weight Equalization and Bias Correction", 2019). Scales are kept. On the full
@@ -234,7 +232,6 @@ def _grouped(values: np.ndarray, depthwise: bool, channels: int) -> np.ndarray:
 
 
 def _rewrite(model: schema.ModelT, operator: schema.OperatorT, layer: _Layer) -> None:
-    """Puts the layer's new integers and bias into the file."""
     tensor = own(model, operator, 1)
     groups, outputs, _ = layer.weights.shape
     scales = np.broadcast_to(tensor.quantization.scale, groups * outputs).astype(np.float64)

@@ -1,8 +1,4 @@
-"""From a model's raw outputs to answers: years, labels, probabilities.
-
-answers = decode(runner(pixels), card.outputs)
-answers["age_pred"], answers["gender_pred"], answers["gender_prob_female"]
-"""
+"""From a model's raw outputs to answers: years, labels, probabilities."""
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING

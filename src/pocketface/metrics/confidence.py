@@ -1,10 +1,5 @@
 """How sure a metric is, and whether two variants differ in it.
 
-    sample, float32 = resample(table_int8), resample(table_float32)
-    sample.values["age_mae"], sample.interval("age_mae")      # 6.39, (6.21, 6.58)
-    changes = against(float32, {"int8": sample, ...}, margins)["int8"]
-    changes["gender_accuracy"].verdict                        # 'equivalent'
-
 Intervals are bootstrap intervals of 95% (Efron 1979): the faces of a table are drawn again, with replacement,
 `RESAMPLES` times, and every metric is taken of every draw. Which faces a draw holds depends on their number
 alone, so two variants that answered the same faces are drawn alike, and the difference of their draws is a
@@ -12,10 +7,8 @@ alone, so two variants that answered the same faces are drawn alike, and the dif
 
 The p-value of a change is that of a sign-flip permutation test over the faces (Fisher 1935): were the two
 variants alike, each face's two answers could be swapped. Of shares of right answers this is McNemar's exact
-test. What the verdicts mean is in `docs/statistics.md`.
-
-Where a table has a column `identity`, whole persons are drawn and swapped, as two faces of one person are not
-two observations.
+test. Where a table has a column `identity`, whole persons are drawn and swapped. What the verdicts mean is in
+`docs/statistics.md`.
 """
 
 import hashlib
@@ -197,14 +190,7 @@ def resample(table: pd.DataFrame, metrics: Container[str] | None = None) -> Samp
 def paired(
     one: Sample, other: Sample, margins: Margins | None = None, flips: int = FLIPS
 ) -> dict[str, Change]:
-    """Metric -> `one` less `other`; both answered the same faces.
-
-    Args:
-        flips: see `sign_flip`.
-
-    Raises:
-        PocketfaceError: they did not.
-    """
+    """Metric -> `one` less `other`; both answered the same faces, else that is a `PocketfaceError`."""
     found = {}
     theirs = {tuple(part.metrics): part for part in other.parts}
     for part in one.parts:
@@ -265,11 +251,7 @@ def sign_flip(
 
 
 def mcnemar(one: np.ndarray, other: np.ndarray) -> float:
-    """The p-value of McNemar's exact test (1947): are two variants right on equally many faces?
-
-    Args:
-        one, other: which faces `[N]` each answers right.
-    """
+    """The p-value of McNemar's exact test (1947): are two variants right, `[N]`, on equally many faces?"""
     only_one, only_other = int((one & ~other).sum()), int((other & ~one).sum())
     if only_one + only_other == 0:
         return 1.0

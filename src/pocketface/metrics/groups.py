@@ -1,12 +1,7 @@
 """The same metrics per group of people, because a good average may hide whom a model fails.
 
-    by_group(table)["race"]["black"]                          # {'n': 310, 'age_mae': 6.1, ...}
-    races, covered = age_standardised(table, groups_by_race, tallies(comparisons(table)))
-    gap(races, "gender_accuracy")                            # Gap(best='white', worst='asian', ...)
-
 Groups are by labels: gender, race, age band, gender and race within age bands, and any other label column
-that is asked for. Children are two bands of their own (0-2, 3-9): they are the known failure of this field. A
-face without the label is in none of its groups.
+that is asked for. A face without the label is in none of its groups.
 
 Groups differ in age (a third of UTKFace's Asian faces are under 10), and metrics depend on it. Rates that are
 standardised by age (direct standardisation) weigh the faces of every group so that its age bands have the
@@ -47,10 +42,7 @@ Groups = dict[str, dict[str, dict[str, float]]]
 
 def by_group(table: pd.DataFrame, further: pd.DataFrame | None = None) -> Groups:
     """Grouping -> group -> `n` and metrics; only groups that somebody is in, by two labels `FEWEST`.
-
-    Args:
-        table: as `pocketface.metrics.measures.measure` takes it.
-        further: groupings besides, a column of words each, null where unknown; the same faces.
+    `further`: groupings besides, a column of words each, null where unknown; the same faces.
     """
     parts = tallies(comparisons(table))
     groups: Groups = {}
@@ -63,12 +55,8 @@ def by_group(table: pd.DataFrame, further: pd.DataFrame | None = None) -> Groups
 def members(
     table: pd.DataFrame, further: pd.DataFrame | None = None, by: Sequence[str] = ()
 ) -> dict[tuple[str, str], np.ndarray]:
-    """(grouping, group) -> which faces `[N]` are in it; only groups that `by_group` tells of.
-
-    Args:
-        table: labels, and whatever else.
-        further: see `by_group`.
-        by: further label columns of the table to group by, e.g. `expression` or `Eyeglasses`.
+    """(grouping, group) -> which faces `[N]` are in it; only groups that `by_group` tells of, `by` further
+    label columns of the table, too, e.g. `expression` or `Eyeglasses`.
     """
     columns = {name: table.get(name) for name in GROUPINGS if CROSSED not in name}
     columns["age_band"] = with_ages_in(table, "age_band", age_band)

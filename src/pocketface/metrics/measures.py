@@ -319,11 +319,8 @@ def of_errors(name: str, errors: np.ndarray) -> Sums:
 
 
 def score(parts: Sequence[Tally], inside: np.ndarray | None = None) -> Measured:
-    """The metrics over the labelled faces; one that no face has or that is 0/0 is left out.
-
-    Args:
-        parts: see `tallies`.
-        inside: bool `[N]`: only these faces.
+    """The metrics over the labelled faces, or over those `inside`, bool `[N]`; one that no face has or that
+    is 0/0 is left out.
     """
     measured = Measured({}, {})
     for part in parts:

@@ -1,7 +1,5 @@
 """Tries a model's variants in TensorFlow Lite Micro, and compiles the integer ones for an Ethos-U.
 
-    measure(Path("variants/expression"), Path("data/views/expression"), Path("micro/expression"))
-
 `micro/MODEL/LEVEL` is the variant once more, with what Vela compiled, and with both results in its card; who
 reads a variant takes it from there, see `pocketface.cards.variant_folder`.
 """
@@ -19,11 +17,8 @@ from pocketface.tflite.runtimes import MICRO
 
 
 def measure(variants: Path, views: Path, out: Path) -> list[VariantCard]:
-    """Measures all variants of a model that could be made.
-
-    Args:
-        variants, views: the model's folders; the first of its calibration faces is shown to Micro.
-        out: folder to write, with a folder for each level.
+    """Measures all variants of a model that could be made, a folder each; the first calibration face of
+    `views` is shown to Micro.
 
     Raises:
         PocketfaceError: a variant or the faces cannot be read; the disk is full.

@@ -64,7 +64,6 @@ def features(
 
 
 def _frozen(network: keras.Model, freeze: str, last_block: str) -> int:
-    """How many layers, from the first, are frozen."""
     if freeze in ("none", "all"):
         return len(network.layers) if freeze == "all" else 0
     return _place(network, last_block) if freeze == "last_block" else _place(network, freeze) + 1

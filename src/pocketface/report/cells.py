@@ -1,7 +1,4 @@
-"""A table as data, and a section, which a page shows as Markdown or as HTML.
-
-Table(["level", "size"], [["int8", Cell("331 kB", 331_000)]]).markdown()
-"""
+"""A table as data, and a section, which a page shows as Markdown or as HTML."""
 
 import html
 import re

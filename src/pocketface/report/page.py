@@ -1,10 +1,8 @@
 """The report as one HTML file: styles, script and pictures inside, nothing fetched, readable on a phone and
 on paper.
 
-    Path("index.html").write_text(render(results, picks, drawn, answers))
-
 `template/` holds the page (Jinja), its style and its script. Pictures are SVG whose inks are the page's own
-colours, so they follow the reader's light or dark scheme. No picture shows a face.
+colours, so they follow the reader's light or dark scheme.
 """
 
 import io
@@ -62,7 +60,6 @@ def render(
     """The page.
 
     Args:
-        results: the study's.
         picks: model -> which level to take.
         drawn: the plots, as `pocketface.report.report` names them.
         answers: (model, level, head) -> columns `actual`, `predicted`.
@@ -114,11 +111,8 @@ def ticked(words: str) -> Markup:
 
 
 def svg(figure: Figure, name: str) -> Markup:
-    """A figure as an element of the page, without its titles, in the page's inks.
-
-    Args:
-        figure: is changed: narrowed, and its title is taken away.
-        name: distinguishes its elements from those of other pictures.
+    """A figure as an element of the page, without its titles, in the page's inks; the figure is changed. The
+    `name` distinguishes its elements from those of other pictures.
     """
     wide, high = figure.get_size_inches()
     figure.set_size_inches(min(WIDTH, wide), high)
@@ -162,7 +156,6 @@ def _model(
     drawn: Mapping[str, Figure],
     answers: Mapping[tuple[str, str, str], pd.DataFrame],
 ) -> dict[str, Any]:
-    """What the template says of one model."""
     model = picked.model
     own, *others = results.datasets(model)
     card = results.of(model)[0].card
@@ -258,7 +251,6 @@ def _facts(results: Results, model: str) -> list[tuple[str, str]]:
 
 
 def _files(results: Results, model: str) -> Table:
-    """One row per level: where its file is."""
     rows: list[Row] = [
         [
             v.level,

@@ -100,12 +100,8 @@ def _unit(name: str) -> str:
 
 
 def confusion(counts: np.ndarray, labels: Sequence[str], title: str) -> Figure:
-    """A confusion matrix: shares of each true class in percent, with the counts below.
-
-    Args:
-        counts: `[K, K]` numbers of faces; rows are the truth, columns the answer.
-        labels: the K classes, in the model's order.
-        title: above it.
+    """A confusion matrix: shares of each true class in percent, with the counts `[K, K]` of faces below; rows
+    are the truth, columns the answer, in the order of the K labels.
     """
     side, room = 0.62 * len(labels) + 0.6, 1.1  # inches of the matrix, and for the labels beside it
     totals = counts.sum(axis=1, keepdims=True)
@@ -137,11 +133,8 @@ def confusion(counts: np.ndarray, labels: Sequence[str], title: str) -> Figure:
 
 
 def curves(history: pd.DataFrame, title: str) -> Figure:
-    """Learning curves: a panel per column that has a `val_` twin, training against validation.
-
-    Args:
-        history: `epoch`, then columns such as `loss` and `val_loss`; one row per epoch.
-        title: above all.
+    """Learning curves: a panel per column that has a `val_` twin, training against validation; `history` has
+    a row an epoch.
     """
     names = [column for column in history.columns if f"val_{column}" in history.columns]
     columns = min(len(names), 3)
@@ -176,12 +169,8 @@ def curves(history: pd.DataFrame, title: str) -> Figure:
 def reliability(bins: Mapping[str, pd.DataFrame], levels: Sequence[str], title: str) -> Figure:
     """Whether probabilities mean what they say: the share of right answers against the confidence.
 
-    Shares of fewer than `ENOUGH` faces are left out.
-
-    Args:
-        bins: level -> columns `confidence`, `accuracy`, `faces` of every bin that has faces.
-        levels: of the study, in order.
-        title: above all.
+    Shares of fewer than `ENOUGH` faces are left out. `bins`: level -> columns `confidence`, `accuracy`,
+    `faces` of every bin that has faces; `levels` are those of the study, in order.
     """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(5.4, 4.8), layout="constrained")
@@ -221,11 +210,7 @@ Costs = Mapping[str, Sequence[Point]]
 
 def tradeoff(panels: Sequence[Costs], title: str, margins: Mapping[str, float]) -> Figure:
     """What levels change against what they cost: a row a metric, a column a cost; points are named.
-
-    Args:
-        panels: at least one metric's.
-        title: above all.
-        margins: metric -> the equivalence margin, the grey band about float32.
+    `margins`: metric -> the equivalence margin, the grey band about float32.
     """
     columns, wide, high = max(len(row) for row in panels), 4.2, 3.1
     whole = (columns * wide, len(panels) * high + 0.3)
@@ -265,7 +250,6 @@ def _scatter(axes: Axes, label: str, points: Sequence[Point], margins: Mapping[s
 
 
 def _ends(row: Row) -> tuple[float, float, float]:
-    """A change, and the ends of its interval."""
     moved, low, high = row.change or 0.0, row.change_low, row.change_high
     return moved, moved if low is None else low, moved if high is None else high
 
@@ -328,12 +312,8 @@ def _room(
 
 
 def groups(values: Mapping[str, Sequence[tuple[str, Mapping[str, Row]]]], name: str, title: str) -> Figure:
-    """A metric per group of faces with 95% intervals, of float32 and of the level to take.
-
-    Args:
-        values: grouping -> level and its rows by group.
-        name: `DATASET.METRIC`.
-        title: above all.
+    """A metric `DATASET.METRIC` per group of faces with 95% intervals, of float32 and of the level to take;
+    `values`: grouping -> level and its rows by group.
     """
     sizes = [max(len(rows) for _, rows in by_level) for by_level in values.values()]
     scale = _scale(name)
@@ -364,14 +344,10 @@ def groups(values: Mapping[str, Sequence[tuple[str, Mapping[str, Row]]]], name: 
 
 def overview(changes: Mapping[tuple[str, str], Sequence[tuple[Row, float | None]]], title: str) -> Figure:
     """What every level costs: a panel a model and metric, a row a level; change with its interval, and size
-    as a bar.
+    as a bar. Panels of the same unit share their axis.
 
-    Panels of the same unit share their axis.
-
-    Args:
-        changes: (model, `DATASET.METRIC`) -> rows of the results and the size of the file, a share of
-            float32's.
-        title: above all.
+    `changes`: (model, `DATASET.METRIC`) -> rows of the results and the size of the file, a share of
+    float32's.
     """
     heights = [len(rows) for rows in changes.values()]
     with mpl.rc_context(STYLE):

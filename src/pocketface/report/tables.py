@@ -1,7 +1,4 @@
-"""The tables of a study's report.
-
-levels(results, picks["age_gender"], "age_gender").markdown()
-"""
+"""The tables of a study's report."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -63,13 +60,8 @@ def levels(results: Results, model: str, pick: Pick | None = None, dataset: str 
     """One row per level: size, time and main metrics, with their changes against float32.
 
     A file that is the same as an earlier one's is measured once and says so; a level that failed says why.
-    The last row is what the best constant answer reaches.
-
-    Args:
-        results: the study's.
-        model: whose levels.
-        pick: marks the level to take.
-        dataset: on which; by default the main metrics on the model's own. On another, the same metrics.
+    The last row is what the best constant answer reaches. `pick` marks the level to take; of another
+    `dataset` than the model's own, the same metrics.
     """
     names = results.main_metrics(model)
     if dataset is not None:

@@ -32,14 +32,8 @@ BLOCK = 250
 
 
 def render(target: Path, photographs: int, seed: int, decoder: Path, workers: int | None = None) -> int:
-    """Writes the zip `target`; returns the number of photographs.
-
-    Args:
-        target: the zip to write, whole or not at all.
-        photographs: how many.
-        seed: of everything drawn.
-        decoder: the published folder that holds the decoder.
-        workers: processes; as many as there are processors by default.
+    """Writes a zip of so many photographs whole; returns their number. The `decoder` is in a published
+    folder.
 
     Raises:
         PocketfaceError: the decoder is missing or damaged; the disk is full.

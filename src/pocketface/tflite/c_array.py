@@ -1,7 +1,5 @@
 """A variant as a C array, to be compiled into the firmware of a microcontroller.
 
-    text = c_header(Path("variants/expression/int8_io"))
-
 The header compiles as C11 and as C++11. What a program must know to use the model (its labels, the scales of
 its input and outputs, the memory that TensorFlow Lite Micro needs) stands above the array as a comment; what
 it can use as a number, as macros.
@@ -22,11 +20,7 @@ ROW = 16
 
 
 def c_header(variant: Path, npu: bool = False) -> str:
-    """The text of a header with a variant's file.
-
-    Args:
-        variant: its folder.
-        npu: take the file that Vela compiled for an Ethos-U instead.
+    """The text of a header with the file of a variant's folder, or the one that Vela compiled for an Ethos-U.
 
     Raises:
         PocketfaceError: the variant has no card or no file, or the file is not the one that the card
@@ -62,7 +56,6 @@ def c_header(variant: Path, npu: bool = False) -> str:
 
 
 def _file(variant: Path, card: VariantCard, npu: bool) -> tuple[Path, dict[str, Port]]:
-    """The file to embed, and the ports of the variant."""
     if card.status != "ok":
         raise PocketfaceError(f"{variant}: this level could not be made ({card.reason}); take another")
     if npu and (card.npu is None or card.npu.file is None):
@@ -81,7 +74,6 @@ def _file(variant: Path, card: VariantCard, npu: bool) -> tuple[Path, dict[str, 
 
 
 def _about(card: VariantCard, ports: dict[str, Port], file: Path, npu: bool) -> Iterator[str]:
-    """The card, line by line."""
     yield f"pocketface {card.model}/{card.level}: {file.name}, {file.stat().st_size} bytes"
     yield f"sha256 {sha256(file)}"
     yield ""
@@ -109,7 +101,6 @@ def _stored(ports: dict[str, Port], port: str) -> str:
 
 
 def _macros(card: VariantCard, ports: dict[str, Port], name: str) -> Iterator[str]:
-    """Numbers that a program can use."""
     yield f"#define {name}_SIZE {card.input.size}"
     yield f"#define {name}_CHANNELS {card.input.channels}"
     if arena := _arena(card):

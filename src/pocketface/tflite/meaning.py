@@ -1,8 +1,5 @@
 """What a file says of its own meaning, and whether its card says the same.
 
-    file = bound(file, card)                       # as `convert` does
-    runner = opened(Path("variants/age_gender/int8/model.tflite"), card)
-
 Crop, input and outputs (labels, in their order) are also in the file, as JSON in its metadata under `NAME`,
 since a card can be changed or land beside another file. This finds mistakes and damage, not an attacker.
 """
@@ -55,12 +52,7 @@ def read(runner: Runner) -> Meaning | None:
 
 
 def opened(file: Path, card: VariantCard, threads: int = 1) -> Runner:
-    """Opens the file of a card, once it is sure that they belong together.
-
-    Args:
-        file: `model.tflite`.
-        card: that of its variant, with the status `ok`.
-        threads: CPU threads that it may use.
+    """Opens the file of a card with the status `ok`, once it is sure that they belong together.
 
     Raises:
         PocketfaceError: the file cannot be run or is not the one that the card describes, or they differ in

@@ -1,7 +1,5 @@
 """Whether a runtime answers a file as LiteRT does: it can be loaded, run, and be misread without a word.
 
-    runs = check(TFLiteFile.read(Path("variants/expression/int8/model.tflite")), faces)
-
 XNNPACK is compared with LiteRT's own kernels; of TensorFlow Lite Micro see `pocketface.micro`.
 """
 

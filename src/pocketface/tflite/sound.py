@@ -208,7 +208,6 @@ def _work(model: schema.Model, graph: schema.SubGraph, operator: schema.Operator
 
 
 def _options(operator: schema.Operator, kind: type) -> Any:
-    """An operator's options, if they are of that kind."""
     if operator.BuiltinOptionsType() != getattr(schema.BuiltinOptions, kind.__name__):
         raise PocketfaceError(f"a damaged TFLite file: an operator without {kind.__name__}")
     options = kind()
@@ -232,7 +231,6 @@ def _misnamed(names: list[bytes | None]) -> Iterator[str]:
 
 
 def _listed(table: object, name: str) -> Iterator:
-    """The members of a vector of tables."""
     return (getattr(table, name)(place) for place in range(getattr(table, f"{name}Length")()))
 
 

@@ -1,7 +1,5 @@
 """Which version of an operator a file has to name, so that a runtime that would misread it refuses it.
 
-    needed("FULLY_CONNECTED", "INT8 per channel")     # Need(version=10, runtime='2.13.0')
-
 The versions are TensorFlow's (`op_version.cc` and `runtime_version.cc` in
 tensorflow/compiler/mlir/lite/tools/versioning). Where these let a runtime answer wrongly or crash, they are
 higher, and the runtime is the first that was seen to take the version: `benchmarks/old_runtimes.py`.

@@ -15,10 +15,8 @@ VERSIONS = "mlflow.modelVersions"
 
 
 def crown(store: Store, study: Study, choice: Choice, run: str | None, model_id: str | None) -> None:
-    """Makes the registry say what was chosen, with the reason; writes nothing that it says already.
-
-    Args:
-        run, model_id: of the chosen variant; None where there is none, which takes the alias away.
+    """Makes the registry say what was chosen, with the reason; writes nothing that it says already. Without a
+    run and model of the chosen variant it takes the alias away.
     """
     from mlflow.exceptions import MlflowException
 

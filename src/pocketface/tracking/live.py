@@ -1,9 +1,5 @@
 """Training curves in MLflow while training runs.
 
-    curves = LiveCurves(study, "age_gender", training_key)
-    curves.log(0, {"loss": 2.1, "val_loss": 2.3})       # after every epoch
-    curves.finish(weights_sha256)
-
 A thread of its own talks to the store, so a store that is slow, down or refusing costs one warning and never
 the training. `track` later takes the run over as the model's, and adds what is missing.
 """

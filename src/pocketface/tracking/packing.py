@@ -1,7 +1,4 @@
-"""A variant as an MLflow model: its file and card, a signature, an example, and the code that loads it.
-
-model_id = log_model(store, run_id, variant)      # `mlflow.pyfunc.load_model(f"models:/{model_id}")`
-"""
+"""A variant as an MLflow model: its file and card, a signature, an example, and the code that loads it."""
 
 import shutil
 import tempfile

@@ -1,7 +1,5 @@
 """Publishing what the graph produced to MLflow.
 
-    print(track(study).text())
-
 A run a variant and a model, one for the study with its report, and a registered model per task. What decides
 a run's content is hashed into a tag of it, so publishing again adds only what is new, and picks up where an
 earlier attempt broke off.
@@ -178,7 +176,6 @@ class _Publishing:
         return choices
 
     def _refresh(self, run: str, note: str, files: list[Path], folder: str) -> None:
-        """Brings a run's description and the report's files up to date, which may be made after the run."""
         self.current.add(run)
         wanted = {NOTE_TAG: view.shortened(note), FILES_KEY: content_key(files)}
         known = next((one.data.tags for one in self.runs if one.info.run_id == run), {})

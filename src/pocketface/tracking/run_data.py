@@ -1,8 +1,7 @@
 """What runs hold, taken from the outs: metrics, tags, tables, confusion matrices, datasets.
 
-MLflow groups metrics by what stands before the last `/`. `age_mae/utkface` is a metric on a dataset; of a
-main metric, `change/age_mae/utkface` is what it changed against the same model's float32, beside it the
-interval and p. Shares are in percent, and their changes in points.
+MLflow groups metrics by what stands before the last `/`: `age_mae/utkface`, and of a main metric
+`change/age_mae/utkface`, beside it the interval and p. Shares are in percent, and their changes in points.
 """
 
 import json

@@ -90,7 +90,6 @@ def _saturate(face: np.ndarray, gain: float) -> np.ndarray:
 
 
 def _erase(face: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Noise over one rectangle."""
     side = face.shape[0]
     area = random.uniform(*ERASED_AREA) * side**2
     aspect = np.exp(random.uniform(*np.log(ERASED_ASPECT)))

@@ -1,8 +1,7 @@
 """Checkpoints: where a training stands after an epoch, so that a killed one goes on to the same bytes.
 
 One folder an epoch, written whole: `state.json`, and `variables.npz` with all variables of model and
-optimizer, the states of random layers too, which a weights file of Keras leaves out. They are no out of the
-pipeline.
+optimizer, the states of random layers too, which a weights file of Keras leaves out.
 """
 
 import json
@@ -141,6 +140,5 @@ class Checkpoints:
 
 
 def _variables(model: keras.Model) -> dict[str, keras.Variable]:
-    """Numbered name -> variable of the model and its optimizer."""
     found = [*model.variables, *model.optimizer.variables]
     return {f"{i:04} {variable.path}": variable for i, variable in enumerate(found)}

@@ -1,9 +1,8 @@
 """K-fold cross-validation: how much a model's metrics depend on which faces it was trained on.
 
-The folds divide `train` and `val` by hash, see `splits.folds`; `test` stays out. Each fold is measured by a
-model that was trained on the others, and by constant answers: the commonest class of the train faces, the
-rarest, and the median age. Classes have `TASK_weighted_f1` too, as the FaceNet report: the mean of their F1,
-each counted as often as it occurs.
+The folds divide `train` and `val` by hash; `test` stays out. Each fold is measured by a model that was
+trained on the others, and by constant answers: the commonest class of the train faces, the rarest, and the
+median age.
 """
 
 from collections.abc import Mapping, Sequence
@@ -54,8 +53,6 @@ def cross_validate(
     """Trains model `name` once per fold and measures each on the faces of its fold.
 
     Args:
-        study: the params, with a number of folds for this model under `cross_validate`.
-        name: the model.
         sets: the crops of its datasets.
         checkpoints: a folder for those of every fold.
         identity: what decides the result, see `fit.identity`.

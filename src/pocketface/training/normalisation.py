@@ -1,9 +1,8 @@
 """Batch normalisation of a network that was published without it.
 
-Converters fold a batch normalisation into the convolution before it: what is left of it is an offset, and the
-network is hard to tune. So it gets layers that only add the offset, `passing`, and before it is trained,
-`settle` gives them statistics measured on train faces, and a factor and an offset that leave its answers as
-they were.
+Converters fold a batch normalisation into the convolution before it, and what is left is hard to tune. So the
+network gets layers that only add the offset, `passing`, and before it is trained, `settle` gives them
+statistics measured on train faces, and a factor and an offset that leave its answers as they were.
 """
 
 from collections.abc import Iterable
@@ -29,11 +28,10 @@ def is_passing(layer: keras.Layer) -> bool:
 
 
 def settle(model: keras.Model, pictures: Iterable[np.ndarray]) -> int:
-    """Gives the passing layers of a model statistics; what the model answers stays the same.
+    """Gives the passing layers of a model statistics; what the model answers stays the same. The number of
+    them.
 
-    Args:
-        model: its passing layers are changed; returned is how many.
-        pictures: batches `[N, H, W, C]` of what it will be trained on; a few hundred are enough.
+    `pictures`: batches `[N, H, W, C]` of what it will be trained on; a few hundred are enough.
     """
     layers = [layer for layer in model.layers if is_passing(layer)]
     if not layers:

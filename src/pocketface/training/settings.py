@@ -294,7 +294,6 @@ class Plan(Strict):
     @model_validator(mode="before")
     @classmethod
     def _models_are_all(cls, params: Any) -> Any:
-        """Adds the fetched models to `models`."""
         if not (isinstance(params, dict) and isinstance(params.get("models"), dict)):
             return params
         models, fetched = params["models"], params.get("fetched") or {}

@@ -4,10 +4,8 @@ from pathlib import Path
 
 
 class TensorBoard:
-    """Writes the curves of one training; TensorBoard itself need not be installed.
-
-    Args:
-        folder: of the event files; those of a resumed training are added.
+    """Writes the curves of one training into a folder of event files; TensorBoard itself need not be
+    installed.
     """
 
     def __init__(self, folder: Path):
