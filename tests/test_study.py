@@ -18,13 +18,6 @@ def written(tmp_path: Path, change) -> Path:
     return path
 
 
-def test_a_doubled_key_is_refused(tmp_path: Path) -> None:
-    path = written(tmp_path, lambda p: None)
-    path.write_text(path.read_text() + "threads: 1\n")
-    with pytest.raises(PocketfaceError, match="the key 'threads' stands twice"):
-        load_study(path)
-
-
 def small(params: dict) -> dict:
     return params["models"]["small"]
 

@@ -8,18 +8,6 @@ ATTRIBUTES, PARTITION = "list_attr_celeba.txt", "list_eval_partition.txt"
 FIRST = "img_align_celeba/000001.jpg"
 
 
-def as_csv(members: dict[str, bytes]) -> dict[str, bytes]:
-    """The same in Kaggle's layout."""
-    attributes = members[ATTRIBUTES].decode().splitlines()[1:]
-    attributes[0] = "image_id " + attributes[0]
-    partition = ["image_id partition", *members[PARTITION].decode().splitlines()]
-    pictures = {f"img_align_celeba/{name}": data for name, data in members.items() if name.endswith(".jpg")}
-    lists = {"list_attr_celeba.csv": attributes, "list_eval_partition.csv": partition}
-    return pictures | {
-        name: "\n".join(",".join(row.split()) for row in rows).encode() for name, rows in lists.items()
-    }
-
-
 def test_attributes_by_name(records: Reader) -> None:
     found = records("celeba", celeba(8))
     person = found["img_align_celeba/000004.jpg"].labels  # a smiling woman of 16
@@ -48,12 +36,6 @@ def test_identities_where_they_are_at_hand(records: Reader) -> None:
 def test_the_official_split(records: Reader) -> None:
     splits = [record.split for record in records("celeba", celeba(5)).values()]
     assert splits == ["train", "train", "train", "val", "test"]
-
-
-def test_csv_and_txt_say_the_same(records: Reader) -> None:
-    members = celeba(6)
-    txt, csv = records("celeba", members), records("celeba", as_csv(members))
-    assert [(r.split, r.labels) for r in csv.values()] == [(r.split, r.labels) for r in txt.values()]
 
 
 def test_listed_and_absent_is_no_record_present_and_unlisted_is_rejected(records: Reader) -> None:
