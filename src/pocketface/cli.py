@@ -496,7 +496,7 @@ def choose(
     from pocketface import studies
     from pocketface.choosing import rule
     from pocketface.choosing.answer import print_choice
-    from pocketface.choosing.limits import limits_of
+    from pocketface.choosing.settings import limits_of
     from pocketface.results.table import Table
     from pocketface.study import load_study
 

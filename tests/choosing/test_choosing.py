@@ -9,9 +9,8 @@ from typer.testing import CliRunner
 
 from fake_outs import STUDY, write_outs
 from pocketface.choosing.answer import advice, lines, print_choice
-from pocketface.choosing.limits import limits_of
 from pocketface.choosing.rule import choose, pick, tasks
-from pocketface.choosing.settings import Champion
+from pocketface.choosing.settings import Champion, limits_of
 from pocketface.cli import app
 from pocketface.core.errors import PocketfaceError
 from pocketface.results.table import ARENA, FLOAT32, LATENCY, MIN_RUNTIME, SHA256, SIZE, STATUS, Row, Table

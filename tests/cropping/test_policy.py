@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from pocketface.cropping.crop import choose, share_outside
 from pocketface.cropping.detect import Face
 from pocketface.cropping.picture import Rejected
-from pocketface.cropping.policy import choose, share_outside
 from pocketface.faces.settings import Crop
 
 ONE, LARGEST = Crop(policy="one", size=120), Crop(policy="largest", size=120)

@@ -1,16 +1,28 @@
 """From a picture to stored crops: detection, policy, geometry, colour.
 
+The policy says which of the faces that were found is the one the labels are about, if any: `one` follows the
+preprocessing of CACD; `largest` suits photographs of one person with others behind.
+
 face, box = crop_picture(picture, crop)    # the one face that a dataset's labels are about
 pixels = cut_face(picture, found, crop)    # one that was found in any photograph
 """
+
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
 from pocketface.cropping import geometry
 from pocketface.cropping.detect import Box, Face, detect
-from pocketface.cropping.policy import choose
+from pocketface.cropping.picture import Rejected
 from pocketface.faces.settings import Crop
+
+TINY = 1 / 4
+"""A face whose box is smaller than this share of the stored crop would be mostly interpolation."""
+
+CUT = 0.4
+"""Share of the box's area outside the picture from which a face counts as cut. Lenient, for the HOG box of a
+tightly cropped face reaches over the edges while eyes, nose and mouth are all there."""
 
 
 def crop_picture(picture: np.ndarray, crop: Crop) -> tuple[np.ndarray, Box]:
@@ -25,7 +37,7 @@ def crop_picture(picture: np.ndarray, crop: Crop) -> tuple[np.ndarray, Box]:
         is the largest square in the middle of the picture.
 
     Raises:
-        Rejected: see `pocketface.cropping.policy`.
+        Rejected: see `choose`.
     """
     if crop.policy == "as_is":
         return _centre(picture, crop)
@@ -53,3 +65,31 @@ def _centre(picture: np.ndarray, crop: Crop) -> tuple[np.ndarray, Box]:
 
 def _coloured(face: np.ndarray, crop: Crop) -> np.ndarray:
     return face if crop.channels == 3 else cv2.cvtColor(face, cv2.COLOR_RGB2GRAY)[:, :, None]
+
+
+def choose(faces: Sequence[Face], shape: tuple[int, ...], crop: Crop) -> Face:
+    """The face to use, of those found in a picture of `shape` `[H, W, ...]`, largest first.
+
+    Raises:
+        Rejected: `no_face`; under `one` also `many_faces`, `tiny_face`, `cut_face`.
+    """
+    if not faces:
+        raise Rejected("no_face")
+    face = faces[0]
+    if crop.policy == "one":
+        if len(faces) > 1:
+            raise Rejected("many_faces", f"{len(faces)} faces")
+        if face.side < TINY * crop.size:
+            raise Rejected("tiny_face", f"{face.side:.0f} pixels wide")
+        outside = share_outside(face.box, shape)
+        if outside > CUT:
+            raise Rejected("cut_face", f"{outside:.0%} of it outside the picture")
+    return face
+
+
+def share_outside(box: Box, shape: tuple[int, ...]) -> float:
+    """The share of a box's area that lies outside a picture of `shape` `[H, W, ...]`."""
+    left, top, right, bottom = box
+    height, width = shape[:2]
+    inside = max(min(right, width) - max(left, 0), 0) * max(min(bottom, height) - max(top, 0), 0)
+    return 1 - inside / ((right - left) * (bottom - top))
