@@ -1,8 +1,7 @@
 """The one error type that a person is meant to read.
 
-Everything that is wrong with the *input* (a picture, an archive, params, a label file, a model) is
-raised as `PocketfaceError`. Its message says what was wrong, with which file, and what to do about it.
-Anything else that escapes is a defect of ours and keeps its traceback.
+Everything that is wrong with the *input* is raised as `PocketfaceError`: what was wrong, with which file, and
+what to do about it. Anything else that escapes is a defect of ours and keeps its traceback.
 """
 
 import errno
@@ -11,7 +10,8 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import requires
 from typing import ParamSpec, TypeVar
 
@@ -43,6 +43,21 @@ def shown(text: object) -> str:
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in str(text)
     )
+
+
+def first_line(error: BaseException) -> str:
+    """Of what a library says, which may go on for pages."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+@contextmanager
+def located(place: object) -> Iterator[None]:
+    """Puts a place, such as a file, before the message of a `PocketfaceError` that does not begin with it."""
+    try:
+        yield
+    except PocketfaceError as error:
+        text = str(error)
+        raise PocketfaceError(text if text.startswith(str(place)) else f"{place}: {text}") from None
 
 
 def exit_cleanly(main: Callable[P, T]) -> Callable[P, T]:

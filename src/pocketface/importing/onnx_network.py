@@ -1,14 +1,14 @@
 """An ONNX graph as a model of Keras: every operator becomes a layer, with the channels last.
 
-Tensors of four dimensions are `[N, H, W, C]` throughout, so that no transposition stands between two
-convolutions; an operator that depends on the order (a reshape, a flattening) gets it as in the file. Files of
-Keras and TensorFlow turn maps back and forth about each convolution; these turns are only written down.
-Converters were tried on our locked versions: onnx2tf 2.6.9 pins its requirements and needs Python 3.12;
-onnx2keras 0.0.25 lacks HardSwish and builds Lambda layers.
+Tensors of four dimensions are `[N, H, W, C]` throughout; an operator that depends on the order (a reshape, a
+flattening) gets it as in the file. Files of Keras and TensorFlow turn maps back and forth about each
+convolution; these turns are only written down. Converters were tried: onnx2tf 2.6.9 pins its requirements and
+needs Python 3.12; onnx2keras 0.0.25 lacks HardSwish and builds Lambda layers.
 """
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from pocketface.core.errors import PocketfaceError, shown
+from pocketface.core.errors import PocketfaceError, first_line, shown
 
 MOST_NODES = 20_000
 MOST_EXTERNAL = 2 * 2**30
@@ -30,7 +30,7 @@ ELEMENTWISE: dict[str, Callable[[Any, Any], Any]] = {
     "Div": ops.divide,
 }
 UNARY: dict[str, Callable[[Any], Any]] = {
-    "Relu": layers.ReLU(),
+    "Relu": lambda x: layers.ReLU()(x),
     "Sigmoid": ops.sigmoid,
     "Tanh": ops.tanh,
     "HardSwish": ops.hard_silu,
@@ -83,7 +83,7 @@ def read(path: Path) -> keras.Model:
         proto = onnx.shape_inference.infer_shapes(proto)
         reader = _Reader(onnx, proto)
     except (DecodeError, ValueError, OSError, KeyError, *refused) as error:
-        raise PocketfaceError(f"not readable as ONNX ({str(error).strip().splitlines()[0]})") from None
+        raise PocketfaceError(f"not readable as ONNX ({first_line(error)})") from None
     if len(proto.graph.node) > MOST_NODES:
         raise PocketfaceError(f"has {len(proto.graph.node)} operators, more than {MOST_NODES}")
     return reader.model()
@@ -104,7 +104,7 @@ def _check_external(onnx: Any, proto: Any, path: Path) -> None:
 
 
 class _Reader:
-    """Walks a graph.
+    """Walks a graph; `on_conv` makes the layer of a `Conv`, and so on.
 
     Attributes:
         constants: tensor -> its values, as in the file.
@@ -141,10 +141,8 @@ class _Reader:
             try:
                 self._node(node)
             except (ValueError, TypeError, LookupError, ArithmeticError) as error:
-                told = str(error).strip().partition("\n")[0]
-                raise PocketfaceError(
-                    f"{_name(node)}, a {node.op_type}, is not understood ({told})"
-                ) from None
+                told = f"{_name(node)}, a {node.op_type}, is not understood ({first_line(error)})"
+                raise PocketfaceError(told) from None
         outputs = {output.name: self._as_in_file(output.name) for output in self.graph.output}
         return keras.Model(image, outputs)
 
@@ -199,12 +197,11 @@ class _Reader:
         if kind in PASSED:
             return self.made[inputs[0]]
         if kind in UNARY:
-            function = UNARY[kind]
-            return (layers.ReLU() if kind == "Relu" else function)(self.made[inputs[0]])
+            return UNARY[kind](self.made[inputs[0]])
         if kind in ELEMENTWISE:
             return self._elementwise(ELEMENTWISE[kind], inputs)
-        method = getattr(self, f"_{kind.lower()}", None)
-        if method is None or kind not in OPERATORS:
+        method = getattr(self, f"on_{kind.lower()}", None)
+        if method is None:
             raise PocketfaceError(f"{_name(node)} is the operator {shown(kind)}, which is not read")
         return method(node, inputs, about)
 
@@ -226,7 +223,7 @@ class _Reader:
             operands.append(operand)
         return function(*operands)
 
-    def _conv(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
+    def on_conv(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
         kernel = self._weights(node, inputs[1]).transpose(2, 3, 1, 0)
         bias = [self._weights(node, inputs[2])] if len(inputs) > 2 and inputs[2] else []
         groups, image = about.get("group", 1), self.made[inputs[0]]
@@ -284,16 +281,12 @@ class _Reader:
         layer = layers.AveragePooling2D if mean else layers.MaxPooling2D
         return layer(kernel, strides=strides, padding=padding)(padded)
 
-    def _maxpool(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
-        return self._pool(node, inputs, about, mean=False)
+    on_maxpool, on_averagepool = partialmethod(_pool, mean=False), partialmethod(_pool, mean=True)
 
-    def _averagepool(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
-        return self._pool(node, inputs, about, mean=True)
-
-    def _globalaveragepool(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
+    def on_globalaveragepool(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
         return layers.GlobalAveragePooling2D(keepdims=True)(self.made[inputs[0]])
 
-    def _reducemean(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
+    def on_reducemean(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
         x = self.made[inputs[0]]
         axes = about.get("axes") or self.constants[inputs[1]].tolist()
         axes, keep = sorted(self._axis(inputs[0], axis) for axis in axes), bool(about.get("keepdims", 1))
@@ -303,7 +296,7 @@ class _Reader:
             raise PocketfaceError(f"{_name(node)}: a mean over other axes than height and width is not read")
         return ops.mean(x, axis=axes, keepdims=keep)
 
-    def _gemm(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
+    def on_gemm(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
         if about.get("transA", 0) or len(self.made[inputs[0]].shape) != 2:
             raise PocketfaceError(f"{_name(node)}: a transposed product is not read")
         kernel = self._weights(node, inputs[1]) * about.get("alpha", 1.0)
@@ -313,7 +306,7 @@ class _Reader:
             inputs[0], kernel, [np.broadcast_to(b.reshape(-1), kernel.shape[1:]) for b in bias]
         )
 
-    def _matmul(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
+    def on_matmul(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
         if len(self.made[inputs[0]].shape) == 4:
             raise PocketfaceError(f"{_name(node)}: a product of maps is not read")
         return self._dense(inputs[0], self._weights(node, inputs[1]), [])
@@ -322,15 +315,15 @@ class _Reader:
         layer = layers.Dense(kernel.shape[1], use_bias=bool(bias))
         return _with(layer, self.made[source], [kernel, *bias])
 
-    def _batchnormalization(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
+    def on_batchnormalization(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
         scale, offset, mean, variance = (self._weights(node, name) for name in inputs[1:5])
         layer = layers.BatchNormalization(epsilon=about.get("epsilon", 1e-5))
         return _with(layer, self.made[inputs[0]], [scale, offset, mean, variance])
 
-    def _leakyrelu(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
+    def on_leakyrelu(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
         return layers.LeakyReLU(about.get("alpha", 0.01))(self.made[inputs[0]])
 
-    def _prelu(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
+    def on_prelu(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
         slope, x = self._weights(node, inputs[1]), self.made[inputs[0]]
         shared = [1, 2] if len(x.shape) == 4 else None
         shape = (1, 1, slope.size) if len(x.shape) == 4 else (slope.size,)
@@ -339,7 +332,7 @@ class _Reader:
         slopes = np.broadcast_to(slope.reshape(shape), (*shape[:-1], x.shape[-1]))
         return _with(layers.PReLU(shared_axes=shared), x, [slopes])
 
-    def _hardsigmoid(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
+    def on_hardsigmoid(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
         x = self.made[inputs[0]] * float(about.get("alpha", 0.2)) + float(about.get("beta", 0.5))
         return ops.clip(x, 0.0, 1.0)
 
@@ -351,21 +344,21 @@ class _Reader:
         low, high = limits
         return (-np.inf if low is None else float(low)), (np.inf if high is None else float(high))
 
-    def _clip(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
+    def on_clip(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
         low, high = self._limits(node, about)
         x = self.made[inputs[0]]
         if low == 0:
             return layers.ReLU(max_value=None if np.isinf(high) else high)(x)
         return ops.clip(x, low, high)
 
-    def _softmax(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
+    def on_softmax(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
         x = self.made[inputs[0]]
         return layers.Softmax(axis=self._axis(inputs[0], about.get("axis", -1)))(x)
 
-    def _concat(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
+    def on_concat(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
         return layers.Concatenate(axis=self._axis(inputs[0], about["axis"]))([self.made[n] for n in inputs])
 
-    def _pad(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
+    def on_pad(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
         pads = [int(n) for n in (about.get("pads") or self.constants[inputs[1]].tolist())]
         value = (
             float(self.constants[inputs[2]].reshape(()))
@@ -379,15 +372,15 @@ class _Reader:
         widths = [widths[0], *widths[2:], widths[1]] if half == 4 else widths
         return ops.pad(x, widths, constant_values=value)
 
-    def _flatten(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
+    def on_flatten(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
         if about.get("axis", 1) != 1:
             raise PocketfaceError(f"{_name(node)}: flattening from axis {about['axis']} on is not read")
         return layers.Flatten()(self._as_in_file(inputs[0]))
 
-    def _reshape(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
+    def on_reshape(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
         x = self._as_in_file(inputs[0])
         shape = [int(n) for n in self.constants[inputs[1]]]
-        if shape == [-1]:  # the batch is flattened too; see `_gather`
+        if shape == [-1]:  # the batch is flattened too; see `on_gather`
             self.flat.add(node.output[0])
             return layers.Flatten()(x)
         shape = [x.shape[axis] if side == 0 else side for axis, side in enumerate(shape)]
@@ -395,7 +388,7 @@ class _Reader:
             raise PocketfaceError(f"{_name(node)}: a shape {shape} that mixes pictures is not read")
         return self._as_ours(layers.Reshape(tuple(shape[1:]))(x))
 
-    def _gather(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
+    def on_gather(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
         """Of a tensor that was flattened, batch and all, every value in its place: what PyTorch makes
         of a view with strides."""
         x, places = self.made[inputs[0]], self.constants[inputs[1]]
@@ -404,7 +397,7 @@ class _Reader:
             raise PocketfaceError(f"{_name(node)}: picking values by their places is not read")
         return self._as_ours(layers.Reshape(places.shape[1:])(x))
 
-    def _transpose(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
+    def on_transpose(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
         order = list(about["perm"])
         if order[0] != 0:
             raise PocketfaceError(f"{_name(node)}: the order {order} is not read")
@@ -415,7 +408,7 @@ class _Reader:
             return self.made[inputs[0]]
         return self._as_ours(layers.Permute(tuple(order[1:]))(self._as_in_file(inputs[0])))
 
-    def _squeeze(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
+    def on_squeeze(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
         x = self._as_in_file(inputs[0])
         axes = about.get("axes") or self.constants[inputs[1]].tolist()
         gone = {axis % len(x.shape) for axis in axes}
@@ -423,7 +416,7 @@ class _Reader:
             layers.Reshape([n for axis, n in enumerate(x.shape) if axis and axis not in gone])(x)
         )
 
-    def _unsqueeze(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
+    def on_unsqueeze(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
         x = self._as_in_file(inputs[0])
         axes = about.get("axes") or self.constants[inputs[1]].tolist()
         shape = list(x.shape)
@@ -461,13 +454,6 @@ class _Reader:
         if not np.isfinite(values).all():
             raise PocketfaceError(f"{_name(node)}: {shown(name)} is not all finite numbers")
         return values
-
-
-OPERATORS = frozenset(
-    "Conv MaxPool AveragePool GlobalAveragePool ReduceMean Gemm MatMul BatchNormalization LeakyRelu PRelu "
-    "HardSigmoid Clip Softmax Concat Pad Flatten Reshape Gather Transpose Squeeze Unsqueeze".split()
-)
-"""Each is a method of `_Reader`; besides `PASSED`, `UNARY` and `ELEMENTWISE`."""
 
 
 def _with(layer: keras.Layer, x: keras.KerasTensor, weights: Sequence[np.ndarray]) -> keras.KerasTensor:

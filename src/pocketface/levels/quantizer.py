@@ -1,7 +1,4 @@
-"""The LiteRT quantizer: from a float32 `.tflite` file to an integer one.
-
-file = quantize(float32, LEVELS["int8"], ranges.measure(float32, pixels))
-"""
+"""The LiteRT quantizer: from a float32 `.tflite` file to an integer one."""
 
 import contextlib
 import io
@@ -13,7 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 from litert_quantizer import qtyping
 from litert_quantizer.quantizer import AlgorithmName, Quantizer
 
-from pocketface.core.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError, first_line
 from pocketface.levels import Level
 from pocketface.tflite.file import SMALL, Range, TFLiteFile, kind, own, store, values
 
@@ -70,7 +67,7 @@ def quantize(
         with contextlib.redirect_stdout(silence), contextlib.redirect_stderr(silence):
             made = quantizer.quantize(spans or None, enable_progress_report=False).quantized_model
     except (ValueError, RuntimeError, KeyError) as error:
-        raise PocketfaceError(f"not quantizable to {level.name}: {str(error).splitlines()[0]}") from None
+        raise PocketfaceError(f"not quantizable to {level.name}: {first_line(error)}") from None
     model = TFLiteFile(bytes(made)).copy()
     if level.input == "UINT8":
         _take_uint8(model)
@@ -136,6 +133,6 @@ def _take_uint8(model: schema.ModelT) -> None:
         raise PocketfaceError(f"its first operator is {kind(model, first)}, not QUANTIZE")
     signed = graph.tensors[first.outputs[0]].quantization
     graph.tensors[image].type = schema.TensorType.UINT8
-    graph.tensors[image].quantization = schema.QuantizationParametersT()
-    graph.tensors[image].quantization.scale = list(signed.scale)
-    graph.tensors[image].quantization.zeroPoint = [int(zero) + 128 for zero in signed.zeroPoint]
+    graph.tensors[image].quantization = schema.QuantizationParametersT(
+        scale=list(signed.scale), zeroPoint=[int(zero) + 128 for zero in signed.zeroPoint]
+    )

@@ -86,16 +86,11 @@ def _outputs(model: schema.ModelT) -> dict[str, int]:
 
 
 def _signature(inputs: dict[str, int], outputs: dict[str, int]) -> schema.SignatureDefT:
-    signature = schema.SignatureDefT()
-    signature.signatureKey, signature.subgraphIndex = SIGNATURE.encode(), 0
-    for field, tensors in (("inputs", inputs), ("outputs", outputs)):
-        entries = []
-        for name, place in tensors.items():
-            entry = schema.TensorMapT()
-            entry.name, entry.tensorIndex = name.encode(), place
-            entries.append(entry)
-        setattr(signature, field, entries)
-    return signature
+    entries = (
+        [schema.TensorMapT(name.encode(), place) for name, place in side.items()]
+        for side in (inputs, outputs)
+    )
+    return schema.SignatureDefT(*entries, signatureKey=SIGNATURE.encode())
 
 
 class _Builder:
@@ -122,74 +117,52 @@ class _Builder:
             kernel[np.arange(input.channels), 0, 0, places] = scale
             seen = self._tensor("normalised", shape) if nchw else network
             weights = [self._constant("normalise", kernel), self._constant("normalise_bias", offset)]
-            options = schema.Conv2DOptionsT()
-            options.padding, options.strideW, options.strideH = schema.Padding.VALID, 1, 1
-            options.dilationWFactor = options.dilationHFactor = 1
-            self.first.append(self._operator("CONV_2D", [image, *weights], seen, options, "Conv2DOptions"))
+            options = schema.Conv2DOptionsT(schema.Padding.VALID, strideW=1, strideH=1)
+            self.first.append(self._operator("CONV_2D", [image, *weights], seen, options))
         if nchw:
             order = self._constant("channels_first", np.array([0, 3, 1, 2], np.int32))
-            options = schema.TransposeOptionsT()
-            self.first.append(
-                self._operator("TRANSPOSE", [seen, order], network, options, "TransposeOptions")
-            )
+            turned = self._operator("TRANSPOSE", [seen, order], network, schema.TransposeOptionsT())
+            self.first.append(turned)
         return image
 
     def after(self, head: str, tensor: int, width: int, pieces: Any) -> int:
         if len(self.graph.tensors[tensor].shape) != 2:
             shape = self._constant(f"{head}_shape", np.array([1, width], np.int32))
-            options = schema.ReshapeOptionsT()
-            options.newShape = [1, width]
-            tensor = self._append(
-                "RESHAPE", [tensor, shape], f"{head}_values", width, options, "ReshapeOptions"
-            )
+            options = schema.ReshapeOptionsT([1, width])
+            tensor = self._append("RESHAPE", [tensor, shape], f"{head}_values", width, options)
         if pieces.activation == "softmax":
-            options = schema.SoftmaxOptionsT()
-            options.beta = 1.0
-            tensor = self._append("SOFTMAX", [tensor], f"{head}_softmax", width, options, "SoftmaxOptions")
+            options = schema.SoftmaxOptionsT(beta=1.0)
+            tensor = self._append("SOFTMAX", [tensor], f"{head}_softmax", width, options)
         elif pieces.activation == "sigmoid":
-            tensor = self._append("LOGISTIC", [tensor], f"{head}_sigmoid", width, None, "NONE")
+            tensor = self._append("LOGISTIC", [tensor], f"{head}_sigmoid", width)
         if pieces.kernel is None:
             return tensor
         kernel = self._constant(f"{head}_kernel", np.ascontiguousarray(pieces.kernel.T))
-        bias = self._constant(f"{head}_bias", pieces.bias)
-        options = schema.FullyConnectedOptionsT()
-        kind = "FullyConnectedOptions"
-        answers = pieces.kernel.shape[1]
-        return self._append(
-            "FULLY_CONNECTED", [tensor, kernel, bias], f"{head}_meaning", answers, options, kind
-        )
+        inputs = [tensor, kernel, self._constant(f"{head}_bias", pieces.bias)]
+        options, answers = schema.FullyConnectedOptionsT(), pieces.kernel.shape[1]
+        return self._append("FULLY_CONNECTED", inputs, f"{head}_meaning", answers, options)
 
-    def _append(
-        self, kind: str, inputs: Sequence[int], name: str, width: int, options: Any, type_name: str
-    ) -> int:
+    def _append(self, kind: str, inputs: Sequence[int], name: str, width: int, options: Any = None) -> int:
         output = self._tensor(name, (1, width))
-        self.last.append(self._operator(kind, inputs, output, options, type_name))
+        self.last.append(self._operator(kind, inputs, output, options))
         return output
 
     def _tensor(self, name: str, shape: Sequence[int], kind: int = FLOAT, buffer: int = 0) -> int:
-        tensor = schema.TensorT()
-        tensor.name, tensor.shape, tensor.type, tensor.buffer = name.encode(), list(shape), kind, buffer
-        self.graph.tensors.append(tensor)
+        self.graph.tensors.append(schema.TensorT(list(shape), kind, buffer, name.encode()))
         return len(self.graph.tensors) - 1
 
     def _constant(self, name: str, values: np.ndarray) -> int:
         values = values if values.dtype == np.int32 else values.astype(np.float32)
-        buffer = schema.BufferT()
-        buffer.data = np.frombuffer(values.tobytes(), np.uint8)
-        self.model.buffers.append(buffer)
+        self.model.buffers.append(schema.BufferT(np.frombuffer(values.tobytes(), np.uint8)))
         kind = schema.TensorType.INT32 if values.dtype == np.int32 else FLOAT
         return self._tensor(name, values.shape, kind, len(self.model.buffers) - 1)
 
-    def _operator(
-        self, kind: str, inputs: Sequence[int], output: int, options: Any, type_name: str
-    ) -> schema.OperatorT:
+    def _operator(self, kind: str, inputs: Sequence[int], output: int, options: Any) -> schema.OperatorT:
         code = getattr(schema.BuiltinOperator, kind)
         known = [max(each.builtinCode, each.deprecatedBuiltinCode) for each in self.model.operatorCodes]
         if code not in known:
             self.model.operatorCodes.append(schema.OperatorCodeT(code, None, 1, code))
             known.append(code)
-        operator = schema.OperatorT()
-        operator.opcodeIndex, operator.inputs, operator.outputs = known.index(code), list(inputs), [output]
-        operator.builtinOptionsType = getattr(schema.BuiltinOptions, type_name)
-        operator.builtinOptions = options
-        return operator
+        of = type(options).__name__.removesuffix("T") if options else "NONE"
+        about = {"builtinOptionsType": getattr(schema.BuiltinOptions, of), "builtinOptions": options}
+        return schema.OperatorT(known.index(code), list(inputs), [output], **about)
