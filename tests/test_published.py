@@ -181,13 +181,16 @@ def test_a_folder_that_is_too_large_is_refused_and_the_earlier_one_stays(outs: O
     assert (folder / "int8").exists()
 
 
-def test_the_default_models_are_the_published_ones_of_these_names(tmp_path: Path, colour_model) -> None:
+def test_the_default_models_are_the_published_ones_of_these_names(
+    tmp_path: Path, colour_model, monkeypatch
+) -> None:
+    monkeypatch.setattr(published, "folder", lambda: tmp_path)
     for name in ("facenet", "age_gender"):
         variant_folder(tmp_path / name / "int8", colour_model, level="int8")
     with pytest.raises(PocketfaceError, match=r"expression.int8: no published model there; say --model"):
-        published.default_models(tmp_path)
+        published.default_models()
     variant_folder(tmp_path / "expression/int8", colour_model, level="int8")
-    assert published.default_models(tmp_path) == [tmp_path / "age_gender/int8", tmp_path / "expression/int8"]
+    assert published.default_models() == [tmp_path / "age_gender/int8", tmp_path / "expression/int8"]
 
 
 def test_a_model_is_named_by_its_path_or_as_published(tmp_path: Path, colour_model, monkeypatch) -> None:
@@ -195,14 +198,15 @@ def test_a_model_is_named_by_its_path_or_as_published(tmp_path: Path, colour_mod
     for level in ("int8", "uint8_io"):
         variant_folder(tmp_path / f"weights/colour/{level}", colour_model, level=level)
     weights = tmp_path / "weights"
+    monkeypatch.setattr(published, "folder", lambda: weights)
 
     def opened(name: str) -> Path:
-        return published.named_variant(Path(name), weights)
+        return published.named_variant(Path(name))
 
     assert opened("colour") == weights / "colour/int8"
     assert opened("colour/uint8_io") == weights / "colour/uint8_io"
     assert opened("weights/colour") == Path("weights/colour/int8")
-    assert published.named(Path("colour"), weights) == weights / "colour"
+    assert published.named(Path("colour")) == weights / "colour"
     with pytest.raises(PocketfaceError, match=r"published are colour/int8, colour/uint8_io$"):
         opened("colour/int4")
     Path("colour").mkdir()

@@ -2,7 +2,7 @@
 
 A folder `weights/NAME` holds `card.json`, see `PublishedCard`; `model.weights.h5`, float, for studies that
 start from it; `seen.npy`, see `pocketface.faces.seen`; and the published variants, `LEVEL/model.tflite` and
-`LEVEL/card.json`. It ships with the package, without the float weights; `weights/WEIGHTS.md` has the terms.
+`LEVEL/card.json`. It ships with the package, without the float weights.
 """
 
 from pathlib import Path
@@ -89,10 +89,9 @@ def terms() -> str:
     )
 
 
-def default_models(root: Path | None = None) -> list[Path]:
+def default_models() -> list[Path]:
     """The published variants that answer age, gender and expression; a missing one is a `PocketfaceError`."""
-    root = root or folder()
-    wanted = [root / model / DEFAULT_LEVEL for model in DEFAULT_MODELS]
+    wanted = [folder() / model / DEFAULT_LEVEL for model in DEFAULT_MODELS]
     for variant in wanted:
         if not (variant / CARD).is_file():
             raise PocketfaceError(
@@ -102,11 +101,11 @@ def default_models(root: Path | None = None) -> list[Path]:
     return wanted
 
 
-def named(model: Path, root: Path | None = None) -> Path:
+def named(model: Path) -> Path:
     """What lies at that path, or is published as `NAME` or `NAME/LEVEL`; else a `PocketfaceError`."""
-    root = root or folder()
     if model.is_file() or (model / CARD).is_file():
         return model
+    root = folder()
     variants = {card.parent.relative_to(root): card.parent for card in sorted(root.glob(f"*/*/{CARD}"))}
     known = {place.parent: variants[place].parent for place in variants} | variants
     if model not in known and not model.exists():
@@ -117,9 +116,9 @@ def named(model: Path, root: Path | None = None) -> Path:
     return known.get(model, model)
 
 
-def named_variant(model: Path, root: Path | None = None) -> Path:
+def named_variant(model: Path) -> Path:
     """As `named`; of a published model's folder, the variant at `DEFAULT_LEVEL`."""
-    place = named(model, root)
+    place = named(model)
     default = place / DEFAULT_LEVEL
     return default if (default / CARD).is_file() and not (place / MODEL_FILE).exists() else place
 

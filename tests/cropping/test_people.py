@@ -6,7 +6,7 @@ from pydantic import ValidationError
 import drawn_datasets as drawn
 from pocketface.core.errors import PocketfaceError
 from pocketface.cropping.build import build
-from pocketface.cropping.people import LENGTH, persons
+from pocketface.cropping.people import persons
 from pocketface.datasets import celeba
 from pocketface.faces.index import BY_DESCRIPTOR, FaceSet
 from pocketface.faces.settings import Crop, Dataset
@@ -30,9 +30,9 @@ def other_photograph(jpeg: bytes) -> bytes:
 
 def test_descriptors_that_are_close_are_of_one_person():
     random = np.random.default_rng(0)
-    centres = random.normal(size=(5, LENGTH))
+    centres = random.normal(size=(5, 128))
     who = np.array([0, 1, 2, 3, 4, 0, 1, 0])
-    found = persons((centres[who] + random.normal(scale=0.01, size=(8, LENGTH))).astype(np.float32))
+    found = persons((centres[who] + random.normal(scale=0.01, size=(8, 128))).astype(np.float32))
     assert (found[:, None] == found).tolist() == (who[:, None] == who).tolist()
 
 

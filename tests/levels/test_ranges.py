@@ -40,7 +40,7 @@ def test_least_squares_keeps_all_where_nothing_lies_out() -> None:
     assert ranges._least_squares(np.ones(ranges.BINS), -1.0, 1.0) == (-1.0, 1.0)
 
 
-@pytest.mark.parametrize("method", ranges.METHODS)
+@pytest.mark.parametrize("method", ["minmax", "percentile", "mse"])
 def test_every_method_gives_every_tensor_a_range(colour_model, painted, method: str) -> None:
     found = ranges.measure(TFLiteFile.read(colour_model), painted, method)
     assert set(found) == set(ranges.measure(TFLiteFile.read(colour_model), painted))

@@ -1,7 +1,5 @@
 """Who is on more than one picture, where a dataset does not say: dlib's face descriptor.
 
-    group = persons(np.stack([descriptor(picture, face) for picture, face in found]))
-
 Two descriptors of one person are closer than 0.6 in 99.38% of LFW's pairs (dlib's own figure). Groups are
 made at 0.5, as dlib's example of clustering does: two persons are seldom joined, one is sometimes divided.
 """
@@ -15,8 +13,8 @@ from pocketface.cropping.detect import Face, model_file
 from pocketface.cropping.geometry import chip, cut
 
 NETWORK = "dlib_face_recognition_resnet_model_v1.dat"
-LENGTH, SIDE, MARGIN = 128, 150, 0.25
-"""Of a descriptor; of the chip that the network sees, in pixels and as `Crop.margin`."""
+SIDE, MARGIN = 150, 0.25
+"""Of the chip that the network sees, in pixels and as `Crop.margin`."""
 SAME = 0.5
 """Descriptors closer than that are linked."""
 

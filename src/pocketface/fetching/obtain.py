@@ -1,7 +1,5 @@
 """From a source to its archives on this disk.
 
-    archives = obtain_dataset("celeba", load_sources().dataset("celeba"))
-
 A file is looked for in `data/archives/`, then in the mirror that `POCKETFACE_MIRROR` names (a folder or an
 http address), then upstream. Whatever is found is checked before it is used, each time. People hold a dataset
 under other names, too, and packed otherwise: see `held`.
@@ -32,9 +30,7 @@ class Unavailable(PocketfaceError):
     """A file is in none of the places it could come from; what is wrong otherwise is a plain error."""
 
 
-def obtain_dataset(
-    name: str, source: Source, folder: Path = outs.ARCHIVES, patience: Patience | None = None
-) -> list[Archive]:
+def obtain_dataset(name: str, source: Source, folder: Path = outs.ARCHIVES) -> list[Archive]:
     """As `obtain`, but archives that are `held` in `folder` or in the mirror come first.
 
     A file that the source does not name has no checksum there: its SHA-256 is printed.
@@ -53,7 +49,7 @@ def obtain_dataset(
             return archives
         if any(present(part, place) for part in parts):
             break
-    return obtain(source, folder, patience)
+    return obtain(source, folder)
 
 
 def held(name: str, source: Source, place: Path) -> list[Archive]:
@@ -185,15 +181,10 @@ class _Wrong(PocketfaceError):
 
 
 def check(path: Path, copy: Copy, origin: str) -> None:
-    """Compares a file with what is known of it; where nothing is known, prints its SHA-256.
-
-    Args:
-        path: the file.
-        copy: size and checksums that it should have.
-        origin: where it came from, for the message.
+    """Compares a file with the size and checksums that are known of it; where none is, prints its SHA-256.
 
     Raises:
-        PocketfaceError: it is not that file.
+        PocketfaceError: it is not that file; the message names its `origin`.
     """
     known = {
         "bytes": (copy.size, lambda: path.stat().st_size),

@@ -23,7 +23,6 @@ class Row(NamedTuple):
     """
 
     dataset: str
-    title: str
     pictures: int | None
     labels: tuple[str, ...]
     licence: str
@@ -47,7 +46,6 @@ def _row(name: str, source: Source, archives: Path, raw: Path) -> Row:
     packed = raw / name / PACKED
     return Row(
         name,
-        source.title,
         source.pictures,
         source.labels,
         source.licence,

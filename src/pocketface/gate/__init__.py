@@ -1,9 +1,5 @@
 """The gate: a study's answers against those of its baseline, face by face.
 
-    verdict = check(study, root)               # baselines/STUDY.yaml and baselines/STUDY/MODEL.parquet
-    verdict.passed, verdict.text(), verdict.markdown(), verdict.junit()
-    update(study, root, print)                 # says what it accepts, and takes the answers of now over
-
 `answers` reads what variants answered, `baseline` keeps it, `compare` applies the rules, `verdict` says what
 was found.
 """
@@ -42,7 +38,7 @@ def _compared(study: Study, was: Baseline, now: Baseline) -> Verdict:
         raise Incomparable(f"{path}: {told}") from None
 
 
-def check_tables(baseline: Path, now: Path, rules: Rules | None = None) -> Verdict:
+def check_tables(baseline: Path, now: Path) -> Verdict:
     """Compares two tables of answers, of any origin; see `pocketface.gate.answers.read`.
 
     Raises:
@@ -50,17 +46,15 @@ def check_tables(baseline: Path, now: Path, rules: Rules | None = None) -> Verdi
     """
     was, is_ = answers.read(baseline), answers.read(now)
     try:
-        found = tuple(compare_tables(was, is_, rules or Rules()))
+        found = tuple(compare_tables(was, is_, Rules()))
     except Incomparable as error:
         raise Incomparable(f"{now}: {error} ({baseline})") from None
     return Verdict(now.stem, found, str(baseline), f"make {now.name} the baseline")
 
 
 def update(study: Study, root: Path = Path(), tell: Callable[[str], None] = print) -> Verdict:
-    """Takes the answers of now over into the baseline; its rules stay, or start with the defaults.
-
-    Args:
-        tell: is told what is accepted, in the words of `check`, before anything is written.
+    """Takes the answers of now over into the baseline; its rules stay, or start with the defaults. What is
+    accepted is told in the words of `check`, before anything is written.
 
     Returns:
         The findings of the limits, which it does not lift.

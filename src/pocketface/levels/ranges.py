@@ -1,8 +1,5 @@
 """The ranges of a model's activations, measured on calibration faces.
 
-    ranges = measure(float32, calibration.pixels, "percentile")
-    ranges["compact/re_lu/Relu"]           # (0.0, 6.13)
-
 `minmax` is the least and the greatest value seen, `percentile` what 99.99% lie within (Wu et al., "Integer
 Quantization for Deep Learning Inference", 2020), `mse` the one of 41 shrunken versions of `minmax` with the
 least squared error. The LiteRT quantizer's own calibration, a moving average of each face's extremes, clips
@@ -17,7 +14,6 @@ from ai_edge_litert.interpreter import OpResolverType
 from pocketface.core.errors import PocketfaceError
 from pocketface.tflite.file import Range, TFLiteFile
 
-METHODS = ("minmax", "percentile", "mse")
 PIXELS: Range = (0.0, 255.0)
 """The input's range is known, and makes its scale 1."""
 
@@ -32,7 +28,7 @@ def measure(float32: TFLiteFile, pixels: np.ndarray, method: str = "minmax") -> 
     Args:
         float32: the file of level float32.
         pixels: uint8 `[N, H, W, C]`, at least one face.
-        method: one of `METHODS`.
+        method: `minmax`, `percentile` or `mse`.
 
     Returns:
         Tensor name -> (least, greatest), 0 included.
@@ -93,6 +89,5 @@ def _least_squares(counts: np.ndarray, low: float, high: float) -> Range:
 
 
 def _quantized(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Values after 8 bits and back."""
     step = max(high - low, 1e-9) / 255
     return np.clip(np.rint((values - low) / step), 0, 255) * step + low
