@@ -1,8 +1,5 @@
 """`mixed_int8`: integers wherever answers stay within bounds, float elsewhere.
 
-    mixed = search(float32, level, ranges, True, faces.tuning(), card.outputs, {"age_mae": 0.05})
-    mixed.sensitivity[0]                   # the operator that hurts most when quantized
-
 Sensitivity is how far the answers change when an operator alone is quantized, in units of their spread. From
 plain int8 on, operators go back to float, the most sensitive first, until every metric is within its bound of
 float32's on train faces that no range was measured on; those not needed in float are quantized after all.
@@ -23,10 +20,12 @@ from pocketface.levels import Level
 from pocketface.levels.quantizer import quantize
 from pocketface.metrics.answers import decode
 from pocketface.metrics.measures import measure
+from pocketface.metrics.naming import loss, quantity_of
+from pocketface.metrics.settings import Margins
 from pocketface.tflite.file import Range, TFLiteFile
 from pocketface.tflite.run import Answers
 
-YEARS, SHARE = 0.05, 0.003
+ALLOWED = Margins(years=0.05, share=0.003)
 """How much worse a metric may be by default."""
 
 FACES = 200
@@ -69,11 +68,11 @@ def search(
     reference = metrics(expected)
     if not reference:
         raise PocketfaceError("the faces to search on have no label of any head")
-    bounds = {metric: max_drop.get(metric, _default(metric)) for metric in reference}
+    bounds = {metric: max_drop.get(metric, quantity_of(metric).margin(ALLOWED)) for metric in reference}
 
     def within(kept: Collection[str]) -> bool:
         found = metrics(make(kept).answers(faces.pixels))
-        return all(_worse(metric, found[metric], reference[metric]) <= bounds[metric] for metric in bounds)
+        return all(loss(metric, found[metric], reference[metric]) <= bounds[metric] for metric in bounds)
 
     found = sensitivities(make, float32, faces.pixels[:FACES])
     order = [row.operator for row in found]
@@ -115,14 +114,6 @@ def _metrics(found: Answers, labels: pd.DataFrame, outputs: Mapping[str, Output]
     values = measure(pd.concat([labels, decode(found, outputs)], axis=1)).values
     wanted = map(main_metric, outputs)
     return {metric: values[metric] for metric in wanted if metric in values}
-
-
-def _default(metric: str) -> float:
-    return YEARS if metric.endswith("_mae") else SHARE
-
-
-def _worse(metric: str, found: float, reference: float) -> float:
-    return found - reference if metric.endswith("_mae") else reference - found
 
 
 def _deviation(expected: Answers, found: Answers) -> float:
