@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from pocketface.core.errors import PocketfaceError
-from pocketface.core.files import written_whole
+from pocketface.core.files import write_text
 
 
 def write_section(page: Path, title: str, body: str) -> None:
@@ -13,8 +13,7 @@ def write_section(page: Path, title: str, body: str) -> None:
     found = re.search(rf"^## {re.escape(title)}\n.*?(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
     before, after = (text[: found.start()], text[found.end() :]) if found else (text, "")
     parts = [before.rstrip(), f"## {title}", body.strip(), after.strip()]
-    with written_whole(page) as partial:
-        partial.write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
+    write_text(page, "\n\n".join(part for part in parts if part) + "\n")
 
 
 def write_rows(page: Path, mark: str, head: list[str], rows: list[str], key: int = 2) -> None:
@@ -37,5 +36,4 @@ def write_rows(page: Path, mark: str, head: list[str], rows: list[str], key: int
     before, table, after = found.groups()
     lines = [line for line in table.splitlines() if line.startswith("|")][len(head) :] + rows
     merged = {tuple(line.split("|")[1 : key + 1]): line for line in lines}
-    with written_whole(page) as partial:
-        partial.write_text(before + "\n".join([*head, *merged.values()]) + "\n" + after, encoding="utf-8")
+    write_text(page, before + "\n".join([*head, *merged.values()]) + "\n" + after)

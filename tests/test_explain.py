@@ -7,7 +7,6 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import drawn_datasets as drawn
-from pocketface import explain
 from pocketface.cli import app
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.labels import Output
@@ -112,9 +111,3 @@ def test_the_command_tells_what_is_wrong(trained: Path, tmp_path: Path) -> None:
         assert result.exit_code == 2
         assert message in result.stderr
     assert not (tmp_path / "out.png").exists()
-
-
-def test_writing_into_a_folder_that_is_a_file_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(PocketfaceError, match="cannot be written"):
-        explain.write(tmp_path / "file/out.png", np.zeros((2, 2, 3), np.uint8))

@@ -148,7 +148,6 @@ def run(
 
 
 def _gate(study: "Study") -> int:
-    """Says what the gate says; the exit status."""
     from pocketface import gate
 
     try:
@@ -281,10 +280,7 @@ def evaluate(
     for note in _notes(found):
         typer.echo(f"note: {shown(note)}", err=True)
     if out is not None:
-        try:
-            write_json(out, found)
-        except OSError as error:
-            raise PocketfaceError(f"{out}: cannot be written ({error.strerror})") from None
+        write_json(out, found)
 
 
 @app.command()
@@ -312,11 +308,12 @@ def explain(
     card = model_card(folder)
     with _quietly():
         from pocketface import explain as explaining
+        from pocketface.evaluation.draw import write
         from pocketface.training.fit import load
 
         face = explaining.see(card, picture)
         outputs = explaining.layer_outputs(load(card, folder), face)
-    explaining.write(out, explaining.draw(outputs, card.outputs, maps))
+    write(out, explaining.draw(outputs, card.outputs, maps))
     typer.echo(f"wrote {shown(out)}: {len(outputs)} layers")
 
 
@@ -412,7 +409,7 @@ def check(
         pocketface check --baseline before.parquet --answers after.parquet
     """
     from pocketface import gate, lockfile
-    from pocketface.core.files import written_whole
+    from pocketface.core.files import write_text
     from pocketface.study import load_study
 
     if (baseline is None) != (answers is None):
@@ -432,11 +429,7 @@ def check(
         )
     for out, told in ((junit, verdict.junit), (markdown, verdict.markdown)):
         if out is not None:
-            try:
-                with written_whole(out) as partial:
-                    partial.write_text(told(), encoding="utf-8")
-            except OSError as error:
-                raise PocketfaceError(f"{out}: cannot be written ({error.strerror})") from None
+            write_text(out, told())
     if not update or not verdict.passed:
         typer.echo(verdict.text())
     if os.environ.get("GITHUB_ACTIONS") and not verdict.passed:
@@ -547,16 +540,12 @@ def export_c(
 
         pocketface export c variants/expression/int8_io --out model.h
     """
-    from pocketface.core.files import written_whole
+    from pocketface.core.files import write_text
     from pocketface.published import named_variant
     from pocketface.tflite.c_array import c_header
 
     text = c_header(named_variant(variant), npu)
-    try:
-        with written_whole(out) as partial:
-            partial.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise PocketfaceError(f"{out}: cannot be written ({error.strerror})") from None
+    write_text(out, text)
     typer.echo(f"wrote {shown(out)}: {len(text):,} characters")
 
 
@@ -812,7 +801,6 @@ def _models(named: Sequence[Path] | None) -> list[Path]:
 
 
 def _matching(name: Path) -> list[Path]:
-    """The folders of variants that a pattern names, but for those that could not be made."""
     from pocketface.cards import CARD, VariantCard, read_card
     from pocketface.published import named_variant
 
@@ -849,7 +837,6 @@ def _drawn(files: Sequence[Path], out: Path | None) -> list[Path]:
 
 
 def _draw(row: dict[str, Any], place: Path) -> None:
-    """Draws the answers of a picture that could be read."""
     if row["status"] not in ("ok", "no_face"):
         return
     from pocketface.cropping.picture import read
@@ -860,7 +847,6 @@ def _draw(row: dict[str, Any], place: Path) -> None:
 
 
 def _described(row: dict[str, Any]) -> list[str]:
-    """A picture's answers as lines for a person."""
     from pocketface.evaluation.face_search import REASONS
 
     if not row["faces"]:
@@ -879,7 +865,6 @@ def _face(face: dict[str, Any]) -> str:
 
 
 def _figures(found: dict[str, Any]) -> Sequence[str]:
-    """Figures as lines for a person: all pictures, and which have none and why."""
     lines = [f"{'pictures answered':28} {found['n']:>8}"]
     for reason in sorted({row["reason"] for row in found["rejected"]}):
         paths = [row["path"] for row in found["rejected"] if row["reason"] == reason]
@@ -893,7 +878,6 @@ def _figures(found: dict[str, Any]) -> Sequence[str]:
 
 
 def _notes(found: dict[str, Any]) -> Iterator[str]:
-    """What became of columns that are not measured."""
     from pocketface.evaluation.label_csv import hint
     from pocketface.evaluation.labelled import MOST_GROUPS
 

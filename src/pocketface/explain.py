@@ -1,9 +1,8 @@
 """What every layer of a model makes of one face: its feature maps, as one picture.
 
-From the input down, as the FaceNet report shows its network: a caption a layer, and below it small grey
-pictures, one a channel, each from black (its least value) to white (its greatest). A vector is a strip with
-one column a unit, and an answer is text. Layers that change nothing that could be seen are left out: dropout,
-flattening, padding, fixed scaling, the parts of an age head.
+A caption a layer, and below it small grey pictures, one a channel, each from black (its least value) to white
+(its greatest); a vector is a strip with one column a unit, and an answer is text. Layers that change nothing
+that could be seen are left out.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,6 @@ import numpy as np
 
 from pocketface.cards import ModelCard
 from pocketface.core.errors import PocketfaceError
-from pocketface.core.files import written_whole
 from pocketface.core.labels import Output
 from pocketface.evaluation.face_search import REASONS, Search, look
 
@@ -78,15 +76,6 @@ def draw(outputs: Sequence[LayerOutput], meanings: Mapping[str, Output], most: i
     return np.concatenate(rows)
 
 
-def write(path: Path, picture: np.ndarray) -> None:
-    """Writes a PNG; the same picture gives the same bytes."""
-    try:
-        with written_whole(path) as partial:
-            partial.write_bytes(cv2.imencode(".png", picture[:, :, ::-1])[1].tobytes())
-    except OSError as error:
-        raise PocketfaceError(f"{path}: cannot be written ({error.strerror})") from None
-
-
 WIDTH = WIDE * (TILE + GAP) + GAP
 
 
@@ -134,6 +123,5 @@ def _strip(values: np.ndarray) -> np.ndarray:
 
 
 def _grey(values: np.ndarray) -> np.ndarray:
-    """0..255 over the range of the values; black if they are all the same."""
     low, high = float(values.min()), float(values.max())
     return ((values - low) * (255 / max(high - low, 1e-12))).astype(np.uint8)

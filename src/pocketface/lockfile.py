@@ -1,21 +1,17 @@
 """dvc.lock, made good where a run was killed while DVC wrote it.
 
-    heal()      # before DVC reads it
-    keep()      # when DVC has ended well
-
 DVC empties the file and writes it anew after every stage. What is killed in these milliseconds leaves nothing
 of it, or a part that DVC refuses ever after. So the last good file is kept; what was made since it was kept
 comes out of DVC's cache. It writes its list of who reads and writes what in the same way, twice a stage.
 """
 
 import shutil
-import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
 
 from pocketface.core import outs
-from pocketface.core.files import parse_json, written_whole
+from pocketface.core.files import committed, parse_json, written_whole
 
 GOOD = outs.KEPT / "dvc.lock"
 END = b"\n"
@@ -84,15 +80,12 @@ def keep() -> None:
 
 
 def _take_back() -> None:
-    git = ["git", "show", f"HEAD:./{outs.LOCK}"]
+    content, whence = committed(outs.LOCK), "as committed"
     if GOOD.is_file():
         content, whence = GOOD.read_bytes(), "as it was kept before"
-    elif (shown := subprocess.run(git, capture_output=True, check=False)).returncode == 0:
-        content, whence = shown.stdout, "as committed"
-    else:
-        content, whence = None, "without it: every stage is looked at again"
     if content is None:
         outs.LOCK.unlink()
+        whence = "without it: every stage is looked at again"
     else:
         with written_whole(outs.LOCK) as partial:
             partial.write_bytes(content)

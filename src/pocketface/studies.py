@@ -1,19 +1,14 @@
-"""The ready studies: take one, and keep in git what its report says.
-
-use("utkface")         # params.yaml is studies/utkface.yaml now
-release("utkface")     # docs/results/utkface/: a screen a model, and a picture
-"""
+"""The ready studies: take one, and keep in git what its report says."""
 
 import difflib
 import hashlib
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 from pocketface.core import outs
 from pocketface.core.errors import PocketfaceError
-from pocketface.core.files import written_whole
+from pocketface.core.files import committed, write_text, written_whole
 
 TAKEN = outs.KEPT / "params.sha256"
 """What `use` wrote last, so that a study may be edited and taken again."""
@@ -68,8 +63,7 @@ def use(name: str) -> str:
     with written_whole(outs.PARAMS) as partial:
         partial.write_bytes(content)
     if outs.DVC.is_dir():
-        with written_whole(TAKEN) as partial:
-            partial.write_text(hashlib.sha256(content).hexdigest())
+        write_text(TAKEN, hashlib.sha256(content).hexdigest())
     return f"{outs.PARAMS}: study {name}, a copy of {source}"
 
 
@@ -79,11 +73,7 @@ def _kept(content: bytes) -> bool:
         return True
     if TAKEN.is_file() and TAKEN.read_text() == hashlib.sha256(content).hexdigest():
         return True
-    try:
-        shown = subprocess.run(["git", "show", f"HEAD:./{outs.PARAMS}"], capture_output=True, check=False)
-    except FileNotFoundError:
-        return False
-    return shown.returncode == 0 and shown.stdout == content
+    return committed(outs.PARAMS) == content
 
 
 def release(study: str) -> Path:
@@ -98,8 +88,7 @@ def release(study: str) -> Path:
     report, out = outs.REPORTS / study, outs.RELEASED / study
     if not (report / COMPARISON).is_file():
         raise PocketfaceError(f"{report / COMPARISON}: no such file; `dvc repro report` makes it")
-    with written_whole(out / COMPARISON) as partial:
-        partial.write_text(short_form((report / COMPARISON).read_text(encoding="utf-8")), encoding="utf-8")
+    write_text(out / COMPARISON, short_form((report / COMPARISON).read_text(encoding="utf-8")))
     for picture in (report / PLOTS).glob("*.png"):
         shutil.copyfile(picture, out / picture.name)
     return out / COMPARISON

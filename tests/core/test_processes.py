@@ -38,10 +38,11 @@ print(apart(os.getpid), flush=True)
 apart(time.sleep, 50)
 """
 RUN = """
-import subprocess, sys
-from pocketface.core.processes import ends_with_this
-code = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
-subprocess.run([sys.executable, "-c", code], preexec_fn=ends_with_this())
+import os, sys
+from pocketface.core.processes import run
+tell = "print(os.getpid(), file=open(int(sys.argv[1]), 'w'), flush=True)"
+out = os.dup(1)
+run([sys.executable, "-c", f"import os, sys, time; {tell}; time.sleep(60)", str(out)], 60, pass_fds=[out])
 """
 DVC = """
 import os, subprocess, sys

@@ -1,8 +1,5 @@
 """One's own pictures as a dataset: packed with their labels, and an entry in `data/sources.yaml`.
 
-    added = add("mine", labelled(Path("labels.csv")), Path("."))
-    print(added.stanza)                          # for params.yaml
-
 Splits: a column `split`, where there is one; by person, where a column `person` or `identity` names them;
 else by the content of the picture.
 """
@@ -19,7 +16,7 @@ import yaml
 
 from pocketface import datasets
 from pocketface.core.errors import PocketfaceError
-from pocketface.core.files import sha256, written_whole
+from pocketface.core.files import sha256, write_text, written_whole
 from pocketface.core.hashing import hashed_split
 from pocketface.core.labels import CELEBA_ATTRIBUTES
 from pocketface.core.outs import ARCHIVES, SOURCES
@@ -48,11 +45,8 @@ class Added:
 
 
 def labelled(source: Path, column: str = CLASS) -> tuple[pd.DataFrame, Path]:
-    """The pictures of a csv, or of a folder with a folder a class, and what their paths are relative to.
-
-    Args:
-        source: the csv or the folder.
-        column: what the classes of folders answer, e.g. `mask`.
+    """The pictures of a csv, or of a folder with a folder a class, and what their paths are relative to;
+    `column`: what the classes of folders answer, e.g. `mask`.
 
     Raises:
         PocketfaceError: it is neither, or there is no picture.
@@ -176,6 +170,5 @@ def _insert(path: Path, entry: str) -> None:
     if not found or (before and not before.endswith("\n")):
         raise PocketfaceError(f"{path}: has no line `datasets:` to put the entry below")
     indented = "".join(f"  {line}\n" for line in entry.splitlines())
-    with written_whole(path) as partial:
-        partial.write_text(f"{before}{found}{indented}\n{after}", encoding="utf-8")
+    write_text(path, f"{before}{found}{indented}\n{after}")
     load_sources(path)

@@ -81,10 +81,33 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file whole, as UTF-8; where it cannot be written, that is a `PocketfaceError`."""
+    try:
+        with written_whole(path) as partial:
+            partial.write_text(text, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise PocketfaceError(f"{path}: cannot be written ({error.strerror})") from None
+
+
 def write_json(path: Path, content: Any) -> None:
-    """Writes JSON with sorted keys and floats of six significant digits."""
-    with written_whole(path) as partial:
-        partial.write_text(json.dumps(rounded(content), indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    """As `write_text`, JSON with sorted keys and floats of six significant digits."""
+    write_text(path, json.dumps(rounded(content), indent=2, sort_keys=True) + "\n")
+
+
+@contextmanager
+def made_by(stage: str, path: Path, what: str = "") -> Iterator[None]:
+    """Turns what the reading of an out raises into a `PocketfaceError` that names the stage that makes it,
+    and `what` the out should be, e.g. `a results table`.
+    """
+    remedy = f"make it with `dvc repro {stage}`"
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise PocketfaceError(f"{error.filename or path}: no such file; {remedy}") from None
+    except (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError) as error:
+        told = what or f"what `{stage}` writes"
+        raise PocketfaceError(f"{path}: not {told} ({error}); {remedy}") from None
 
 
 class NotRegular(PocketfaceError):
@@ -176,6 +199,14 @@ def digest(path: Path, algorithm: str = "sha256") -> str:
 def sha256(path: Path) -> str:
     """The SHA-256 of a file, in hex."""
     return digest(path)
+
+
+def committed(path: Path) -> bytes | None:
+    """What git's last commit has of a file, by its path from here; None where it has none."""
+    try:
+        return subprocess.run(["git", "show", f"HEAD:./{path}"], capture_output=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return None
 
 
 def git_revision(root: Path) -> str | None:

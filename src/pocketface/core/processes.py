@@ -3,12 +3,14 @@
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
 PR_SET_PDEATHSIG = 1
 LOOK_SECONDS = 0.2
@@ -16,11 +18,8 @@ LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def end_with(parent: int) -> None:
-    """Has this process killed when its parent ends, however that ends: on Linux by the kernel, elsewhere by a
-    thread that looks.
-
-    Args:
-        parent: the parent's number, which is not this process's parent any more if it has ended already.
+    """Has this process killed when its parent, of that number, ends or has ended already, however that ends:
+    on Linux by the kernel, elsewhere by a thread that looks.
     """
     if LIBC is not None:
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -36,9 +35,16 @@ def look_after(parent: int) -> None:
         threading.Thread(target=_look, args=(parent,), daemon=True).start()
 
 
-def ends_with_this() -> Callable[[], None] | None:
-    """The `preexec_fn` of a `subprocess.run` whose process ends with this one, on Linux."""
-    return partial(end_with, os.getpid()) if LIBC is not None else None
+def run(command: Sequence[str], seconds: float, **options: Any) -> subprocess.CompletedProcess:
+    """Runs a program that may crash or hang, and keeps what it prints; on Linux it ends with this process.
+
+    Raises:
+        subprocess.TimeoutExpired: it took longer, and was killed.
+    """
+    with_this = partial(end_with, os.getpid()) if LIBC is not None else None
+    return subprocess.run(
+        command, capture_output=True, timeout=seconds, check=False, preexec_fn=with_this, **options
+    )
 
 
 def _look(parent: int) -> None:

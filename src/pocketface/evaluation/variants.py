@@ -1,8 +1,5 @@
 """Opening a model for use: the file, and what goes in and comes out.
 
-    variant = open_variant(Path("variants/age_gender/int8"))
-    variant.decode(variant.runner(pixels))
-
 A model is a variant's folder, its `model.tflite` with the card beside it, or a bare `.tflite` file, which is
 understood by its metadata (`pocketface.tflite.meaning`) or else by its signature: the size of the faces and
 the names `age`, `gender` and `expression`; the crop is then the default, and the variant is `unchecked`.
@@ -17,7 +14,7 @@ import numpy as np
 
 from pocketface import published
 from pocketface.cards import CARD, MODEL_FILE, VariantCard, read_card
-from pocketface.core.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError, located
 from pocketface.core.labels import EXPRESSIONS, GENDERS, Output
 from pocketface.faces.settings import Crop, Input
 from pocketface.metrics import answers
@@ -69,18 +66,12 @@ class Variant:
         Raises:
             PocketfaceError: the outputs are not what the card says.
         """
-        try:
+        with located(self.runner.path):
             return answers.columns(outputs, self.outputs)
-        except PocketfaceError as error:
-            raise PocketfaceError(f"{self.runner.path}: {error}") from None
 
 
 def open_variant(path: Path, threads: int = 1) -> Variant:
-    """Opens one model.
-
-    Args:
-        path: a folder with `model.tflite` and `card.json`, or a `.tflite` file.
-        threads: CPU threads that it may use.
+    """Opens a folder with `model.tflite` and `card.json`, or a `.tflite` file, for so many CPU threads.
 
     Raises:
         PocketfaceError: there is no such model, the file is damaged or is not the one that its card

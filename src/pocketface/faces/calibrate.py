@@ -1,8 +1,7 @@
 """The faces that conversion may see: which, and why those.
 
 Integer levels measure the range of every activation on the `first` ones; `mixed_int8` and `qat_int8` look at
-further ones, for `tuning`. All are *train* faces: the first by a hash of the name, the same on every machine,
-and a smaller number is a prefix of a larger one.
+further ones, for `tuning`. All are *train* faces, chosen by a hash of the name.
 """
 
 import hashlib
@@ -13,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import made_by
 from pocketface.core.hashing import unit_hash
 from pocketface.faces.index import FaceSet
 from pocketface.faces.settings import Input
@@ -67,14 +67,10 @@ def save(calibration: Calibration, folder: Path) -> None:
 
 def load(folder: Path) -> Calibration:
     """Reads what `save` wrote; a missing, damaged or empty file is a `PocketfaceError`."""
-    try:
+    with made_by(f"select_faces@{folder.name}", folder, "calibration faces"):
         pixels = np.load(folder / FACES, allow_pickle=False)
         images = (folder / LIST).read_text(encoding="utf-8").splitlines()
         labels = pd.read_parquet(folder / LABELS)
-    except (OSError, ValueError) as error:
-        raise PocketfaceError(
-            f"{folder}: no calibration faces ({error}); run `dvc repro select_faces@{folder.name}`"
-        ) from None
     if len(pixels) == 0 or not len(pixels) == len(images) == len(labels):
         raise PocketfaceError(f"{folder}: {len(pixels)} calibration faces for {len(images)} names")
     return Calibration(pixels, images, labels)

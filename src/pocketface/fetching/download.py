@@ -1,7 +1,5 @@
 """Downloading one file over HTTP: resumed, retried, checked.
 
-    download("https://example.org/faces.tar.xz", Path("data/archives/faces.tar.xz"), sha256="…")
-
 Bytes go to `NAME.part` beside the target, and what identifies the server's version of the file (its ETag or
 date) to `NAME.part.version`. A download that was cut, stalled or killed goes on from there; if the server
 cannot tell that it still has the same version, and no checksum would show it, it starts again.
@@ -21,7 +19,7 @@ import urllib3
 from tqdm import tqdm
 
 from pocketface.core.errors import PocketfaceError
-from pocketface.core.files import remove, told_when_full, written_whole
+from pocketface.core.files import remove, told_when_full, write_text
 
 BLOCK = 2**16
 LARGEST = 2**36
@@ -182,8 +180,7 @@ def _start_again(part: Path, answer: requests.Response) -> None:
     """Empties `part` first, then notes the version: killed in between, no bytes belong to a wrong version."""
     part.write_bytes(b"")
     etag = answer.headers.get("ETag", "")
-    with written_whole(_version(part)) as partial:
-        partial.write_text(etag if etag.startswith('"') else answer.headers.get("Last-Modified", ""), "utf-8")
+    write_text(_version(part), etag if etag.startswith('"') else answer.headers.get("Last-Modified", ""))
 
 
 def _append(url: str, part: Path, answer: requests.Response, size: int | None) -> None:

@@ -20,8 +20,8 @@ from pydantic import Field, ValidationError
 
 from pocketface.cards import VariantCard, read_card
 from pocketface.core import outs, params
-from pocketface.core.errors import PocketfaceError
-from pocketface.core.files import rounded, sha256, written_whole
+from pocketface.core.errors import PocketfaceError, first_line
+from pocketface.core.files import rounded, sha256, write_text, written_whole
 from pocketface.core.settings import Strict
 from pocketface.gate import answers
 from pocketface.metrics.settings import Margins
@@ -192,14 +192,11 @@ class Baseline:
         earlier = path.read_text(encoding="utf-8") if path.is_file() else ""
         head = earlier.partition("\nvariants:\n")[0] + "\n"
         if "\nvariants:\n" not in earlier:
-            told = self.rules.model_dump(exclude_defaults=True)
-            head = HEADER.format(study=study) + yaml.safe_dump({"rules": told}, sort_keys=False)
+            rules = self.rules.model_dump(exclude_defaults=True)
+            head = HEADER.format(study=study) + yaml.safe_dump({"rules": rules}, sort_keys=False)
         facts = {name: facts.model_dump(exclude_defaults=True) for name, facts in self.variants.items()}
-        with written_whole(path) as partial:
-            text = yaml.safe_dump(
-                {"variants": rounded(facts)}, sort_keys=False, default_flow_style=None, width=110
-            )
-            partial.write_text(head + text, encoding="utf-8")
+        kept = {"variants": rounded(facts)}
+        write_text(path, head + yaml.safe_dump(kept, sort_keys=False, default_flow_style=None, width=110))
         with written_whole(path.with_suffix("")) as folder:
             folder.mkdir(parents=True)
             for model, own in self.answers.groupby("model"):
@@ -207,13 +204,12 @@ class Baseline:
 
 
 def _told(path: Path) -> dict[str, Any]:
-    """What a baseline's file says; one that is no mapping is a `PocketfaceError`."""
     try:
         told = params.parse(path.read_text(encoding="utf-8")) or {}
         if not isinstance(told, dict):
             raise ValueError("not a mapping of rules and variants")
     except ValueError as error:
-        raise PocketfaceError(f"{path}: not a baseline ({str(error).splitlines()[0]})") from None
+        raise PocketfaceError(f"{path}: not a baseline ({first_line(error)})") from None
     return {name: value for name, value in told.items() if value is not None}
 
 

@@ -1,22 +1,19 @@
 """The whole way of published weights: obtain, check, import, and say in a card what they are.
 
-    card = fetch(study, "dlib_age", Path("models/dlib_age"))
-
-What comes of it is what training leaves, `model.weights.h5`, `card.json` and `seen.npy`, so everything
-downstream treats both alike. Where the file cannot be had, the card says so and how to place it by hand, and
-the pipeline goes on: every variant of that model is then a row that says `unavailable`.
+What comes of it is what training leaves, so everything downstream treats both alike. Where the file cannot be
+had, the card says so and how to place it by hand, and the pipeline goes on: every variant of that model is
+then a row that says `unavailable`.
 """
 
 import sys
 from pathlib import Path
 
 import keras
-import numpy as np
 
 from pocketface import models, published
 from pocketface.cards import ModelCard, write_card
 from pocketface.core import outs
-from pocketface.core.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError, located
 from pocketface.core.files import written_whole
 from pocketface.faces import seen
 from pocketface.fetching.obtain import Unavailable, obtain
@@ -24,20 +21,13 @@ from pocketface.fetching.sources import Source, Sources
 from pocketface.importing import hdf5, onnx_graph, own
 from pocketface.importing.layers import assign
 from pocketface.layers.heads import meaning
-from pocketface.layers.macs import macs
+from pocketface.layers.macs import counted
 from pocketface.training.fit import WEIGHTS, load
 from pocketface.training.settings import Model, Plan
 
 
 def fetch(study: Plan, name: str, sources: Sources, out: Path, archives: Path = outs.ARCHIVES) -> ModelCard:
-    """Fetches the weights of a model of the study.
-
-    Args:
-        study: the params.
-        name: a model under `fetched`.
-        sources: `data/sources.yaml`.
-        out: folder to write.
-        archives: where downloaded files are kept.
+    """Fetches the weights of a model under `fetched` of the study, and writes the folder `out`.
 
     Returns:
         The card, with status `ok` or `unavailable`.
@@ -65,11 +55,9 @@ def fetch(study: Plan, name: str, sources: Sources, out: Path, archives: Path = 
             "crop": crop,
             "input": stanza.input,
             "outputs": {head: meaning(head) for head in stanza.heads},
-            "parameters": model.count_params(),
-            "trainable_parameters": sum(int(np.prod(weight.shape)) for weight in model.trainable_weights),
-            "macs": macs(model),
             "training": {"weights": stanza.weights},
         }
+        | counted(model)
         | about
     )
     with written_whole(out) as partial:
@@ -87,7 +75,7 @@ def read_into(model: keras.Model, path: Path, source: Source) -> None:
     Raises:
         PocketfaceError: it is neither, damaged, not to be trusted, or of another network.
     """
-    try:
+    with located(path):
         if path.suffix == ".onnx":
             assign(model, onnx_graph.read_layers(path), source.answers)
         elif path.suffix in (".h5", ".hdf5"):
@@ -95,9 +83,6 @@ def read_into(model: keras.Model, path: Path, source: Source) -> None:
                 assign(model, layers, source.answers)
         else:
             raise PocketfaceError("neither .h5, .hdf5 nor .onnx")
-    except PocketfaceError as error:
-        text = str(error)
-        raise PocketfaceError(text if text.startswith(str(path)) else f"{path}: {text}") from None
 
 
 def _of_others(

@@ -1,11 +1,7 @@
 """The weights in an HDF5 file of Keras 2, `save_weights` or `save`, with models nested in it or not.
 
-    with open_layers(Path("age_model_weights.h5")) as layers:
-        assign(model, layers)
-
 `layer_names` of the file, or of its group `model_weights`, lists a group per layer (a nested model is one),
-`weight_names` of that its datasets. Nothing else is read: code could hide in `model_config`. Links are
-refused.
+`weight_names` of that its datasets. Nothing else is read: code could hide in `model_config`.
 """
 
 from collections.abc import Iterator
@@ -14,7 +10,7 @@ from pathlib import Path
 
 import h5py
 
-from pocketface.core.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError, located
 from pocketface.importing.layers import Learned, Stored
 
 MOST_NAMES = 10_000
@@ -30,11 +26,9 @@ def open_layers(path: Path) -> Iterator[list[Learned]]:
         PocketfaceError: it is not HDF5, not in that layout, or not to be trusted.
     """
     try:
-        with h5py.File(path, "r") as file:
+        with located(path), h5py.File(path, "r") as file:
             root = _member(file, "model_weights", h5py.Group) if "model_weights" in file else file
             yield _layers(root)
-    except PocketfaceError as error:
-        raise PocketfaceError(f"{path}: {error}") from None
     except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
         raise PocketfaceError(f"{path}: not readable as HDF5 weights of Keras ({error})") from None
 

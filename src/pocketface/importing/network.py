@@ -1,13 +1,10 @@
 """A network from somebody's file, whatever made the file.
 
-    network = read(Path("mine.keras"))
-    network.shape, network.channels_first, network.outputs     # (112, 112, 3), False, {'probs': 2}
-
 `.keras` files, and `.h5` of Keras 2 with the architecture, are built again from their checked JSON; `.onnx`
 is read by `onnx_network`; the folder of a SavedModel becomes a `.tflite`, once all its operators are on the
 list below; float32 `.tflite` stays as it is. Files are not trusted: code of their own (a Lambda, custom
-layers, operators that read or write files) is refused; the message names the layer. Each file is opened, and
-its network run once, in another process with a budget, `pocketface.core.budget.MODEL`.
+layers, operators that read or write files) is refused. Each file is opened, and its network run once, in
+another process with a budget, `pocketface.core.budget.MODEL`.
 """
 
 import hashlib
@@ -27,7 +24,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from tensorflow.core.protobuf import saved_model_pb2
 
 from pocketface.core.budget import MODEL, Apart
-from pocketface.core.errors import PocketfaceError, shown
+from pocketface.core.errors import PocketfaceError, first_line, located, shown
 from pocketface.core.files import sha256, told_when_full
 from pocketface.fetching.archives import DAMAGED
 from pocketface.importing import hdf5, onnx_network
@@ -130,15 +127,13 @@ def read(path: Path, side: int = SIDE) -> Network:
     if size > LARGEST:
         raise PocketfaceError(f"{path}: {size:,} bytes are more than the {LARGEST:,} that are read")
     try:
-        opened = _apart(_opened, path.absolute(), side)
-        if isinstance(opened, bytes):
-            return _of_file(path, opened)
-        model = keras.models.model_from_json(opened[0], OWN_LAYERS)
-        model.set_weights(opened[1])
-        return of_keras(path, model)
-    except PocketfaceError as error:
-        text = str(error)
-        raise PocketfaceError(text if text.startswith(str(path)) else f"{path}: {text}") from None
+        with located(path):
+            opened = _apart(_opened, path.absolute(), side)
+            if isinstance(opened, bytes):
+                return _of_file(path, opened)
+            model = keras.models.model_from_json(opened[0], OWN_LAYERS)
+            model.set_weights(opened[1])
+            return of_keras(path, model)
     except TimeoutError:
         told = f"timeout: to open it and run it once takes over {MODEL.seconds:.0f} s"
     except MemoryError:
@@ -230,7 +225,6 @@ def _hdf5(path: Path) -> keras.Model:
 
 
 def _built(path: Path, config: Any) -> keras.Model:
-    """Builds a checked configuration, and loads the file's weights."""
     model = from_config(config)
     try:
         model.load_weights(path)
@@ -373,7 +367,6 @@ def _saved_model(path: Path, side: int) -> TFLiteFile:
 
 
 def _check_graph(path: Path) -> None:
-    """Refuses a SavedModel with an operator that is not on the list."""
     file = path / "saved_model.pb"
     if not file.is_file():
         raise PocketfaceError(f"a folder without {file.name} is no SavedModel")
@@ -413,7 +406,6 @@ def _of_file(path: Path, file: bytes) -> Network:
 
 
 def _picture(shape: Any) -> tuple[tuple[int | None, int | None, int], bool]:
-    """Height, width and channels of an input, and whether the channels come first."""
     sides = tuple(shape)
     if len(sides) == 3 and sides[2] in (1, 3):
         return (sides[0], sides[1], sides[2]), False
@@ -429,7 +421,7 @@ def _width(name: str, shape: Any) -> int:
 
 
 def _line(error: Exception) -> str:
-    return shown(str(error).strip().partition("\n")[0])[:300]
+    return shown(first_line(error))[:300]
 
 
 READERS: dict[str, Callable[[Path], keras.Model | TFLiteFile]] = {

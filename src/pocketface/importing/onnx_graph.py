@@ -1,7 +1,5 @@
 """The weights in an ONNX graph, as layers of Keras, in the order of computation.
 
-    assign(model, read_layers(Path("age-v1.onnx")))
-
 For feed-forward networks of convolutions and dense layers, as dlib's. A factor and an offset per channel
 after a layer (a batch normalisation in use) go into its kernel and bias, a plain factor before a dense layer
 into its kernel; rows of a dense layer behind a flattened map `[C, H, W]` are put into the order of `[H, W,
@@ -14,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pocketface.core.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError, located
 from pocketface.importing.layers import Learned
 
 LARGEST = 2**30
@@ -26,22 +24,21 @@ def read_layers(path: Path) -> list[Learned]:
     """The convolutions and dense layers, kernels `[H, W, in, out]` and `[in, out]`, each with a bias.
 
     Raises:
-        PocketfaceError: `onnx` is not installed, the file is not ONNX, or holds what is not understood.
+        PocketfaceError: the file is not ONNX, or holds what is not understood.
     """
-    try:
-        import onnx
-    except ImportError:
-        raise PocketfaceError(f"{path}: reading it needs `pip install 'pocketface[pipeline]'`") from None
+    import onnx
+
     if path.stat().st_size > LARGEST:
         raise PocketfaceError(f"{path}: {path.stat().st_size} bytes are too many for the weights of a model")
-    try:
-        graph = onnx.load(str(path), format="protobuf", load_external_data=False).graph
-        arrays = {tensor.name: _array(onnx, tensor) for tensor in graph.initializer}
-        return _Reader(arrays).read(onnx, graph.node)
-    except PocketfaceError as error:
-        raise PocketfaceError(f"{path}: {error}") from None
-    except Exception as error:  # protobuf's own errors differ between its versions
-        raise PocketfaceError(f"{path}: not readable as ONNX ({error})") from None
+    with located(path):
+        try:
+            graph = onnx.load(str(path), format="protobuf", load_external_data=False).graph
+            arrays = {tensor.name: _array(onnx, tensor) for tensor in graph.initializer}
+            return _Reader(arrays).read(onnx, graph.node)
+        except PocketfaceError:
+            raise
+        except Exception as error:  # protobuf's own errors differ between its versions
+            raise PocketfaceError(f"not readable as ONNX ({error})") from None
 
 
 def _array(onnx: Any, tensor: Any) -> np.ndarray:

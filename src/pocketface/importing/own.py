@@ -1,10 +1,8 @@
 """Somebody's own network, from its file to what training leaves: a card and weights.
 
-    card = bring("mine", study.models["mine"], crop, Path("models/mine"))
-
-What Keras can build again is kept as `architecture.json` and `model.weights.h5`, and every level can be made
-of it. What it cannot (a SavedModel, a `.tflite`) is kept as the float32 `model.tflite`, from which those
-levels are made that need no model of Keras.
+What Keras can build again is kept as `architecture.json` and `model.weights.h5`. What it cannot (a
+SavedModel, a `.tflite`) is kept as the float32 `model.tflite`, from which those levels are made that need no
+model of Keras.
 """
 
 import json
@@ -14,18 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from pocketface.cards import MODEL_FILE, ModelCard, write_card
-from pocketface.core.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError, located
 from pocketface.core.files import written_whole
 from pocketface.faces import seen
 from pocketface.faces.settings import Crop
 from pocketface.importing import network
 from pocketface.importing.network import Network
-from pocketface.layers.macs import macs
+from pocketface.layers.macs import counted
 from pocketface.layers.own import around
 from pocketface.models import CONFIG, OWN
+from pocketface.tflite import around as operators
+from pocketface.tflite.file import TFLiteFile
 from pocketface.training.fit import WEIGHTS
 from pocketface.training.settings import Model
 
@@ -72,10 +71,8 @@ def place(name: str, read: Network, stanza: Model, crop: Crop, out: Path) -> Mod
     nchw = read.channels_first if stanza.preprocess.layout is None else stanza.preprocess.layout == "nchw"
     with written_whole(out) as partial:
         partial.mkdir(parents=True)
-        try:
+        with located(read.path):
             facts = _write(read, stanza, nchw, partial)
-        except PocketfaceError as error:
-            raise PocketfaceError(f"{read.path}: {error}") from None
         card = _card(name, stanza, crop, facts)
         seen.save(seen.fingerprints([]), partial)
         write_card(partial, card)
@@ -85,29 +82,18 @@ def place(name: str, read: Network, stanza: Model, crop: Crop, out: Path) -> Mod
 def _write(read: Network, stanza: Model, nchw: bool, folder: Path) -> dict[str, Any]:
     keras.utils.clear_session(free_memory=False)
     if read.file is not None:
-        from pocketface.tflite import around as operators
-
-        file = operators.around(read.file, stanza.input, stanza.preprocess, stanza.own_heads, nchw)
-        return _write_file(file, folder)
+        file = TFLiteFile(
+            operators.around(read.file, stanza.input, stanza.preprocess, stanza.own_heads, nchw)
+        )
+        (folder / MODEL_FILE).write_bytes(file.content)
+        weights = file.weight_dtypes.get("FLOAT32", 0)
+        return {"parameters": weights, "trainable_parameters": weights, "macs": file.macs}
     assert read.call is not None
     model = around(read.call, stanza.input, stanza.preprocess, stanza.own_heads, nchw)
     config = json.dumps(json.loads(model.to_json()), sort_keys=True)
     (folder / CONFIG).write_text(config, encoding="utf-8")
     model.save_weights(folder / WEIGHTS)
-    return {
-        "parameters": model.count_params(),
-        "trainable_parameters": sum(int(np.prod(weight.shape)) for weight in model.trainable_weights),
-        "macs": macs(model),
-    }
-
-
-def _write_file(file: bytes, folder: Path) -> dict[str, Any]:
-    from pocketface.tflite.file import TFLiteFile
-
-    (folder / MODEL_FILE).write_bytes(file)
-    held = TFLiteFile(file)
-    weights = held.weight_dtypes.get("FLOAT32", 0)
-    return {"parameters": weights, "trainable_parameters": weights, "macs": held.macs}
+    return counted(model)
 
 
 def _card(name: str, stanza: Model, crop: Crop, facts: Mapping[str, Any]) -> ModelCard:

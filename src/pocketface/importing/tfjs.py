@@ -1,7 +1,5 @@
 """The weights in a graph model of TensorFlow.js: a JSON file with the graph, and the bytes it lists.
 
-    layers = read_layers(Path("faceres.json"), Path("faceres.bin"))
-
 For feed-forward networks of convolutions and dense layers. A batch normalisation, which the converter leaves
 as a factor and an offset per channel, goes into kernel and bias of the layer before it. Other operators,
 weights that are neither float32 nor float16, and a wrong number of bytes are refused.
@@ -15,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pocketface.core.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError, located
 from pocketface.importing.layers import Learned
 
 LARGEST = 2**28
@@ -30,10 +28,6 @@ NUMBERS = ("float32", "float16")
 def read_layers(graph: Path, content: Path) -> list[Learned]:
     """The layers in the order of computation, each with a bias.
 
-    Args:
-        graph: the JSON.
-        content: the bytes of all weights, one file.
-
     Returns:
         Kernels `[H, W, in, out]`, of depthwise convolutions `[H, W, in, 1]`, of dense layers `[in, out]`.
 
@@ -45,18 +39,16 @@ def read_layers(graph: Path, content: Path) -> list[Learned]:
             raise PocketfaceError(
                 f"{path}: {path.stat().st_size} bytes are too many for the weights of a model"
             )
+    layers: list[_Layer] = []
+    made: dict[str, _Layer | None] = {}
     try:
-        about = json.loads(graph.read_bytes())
-        nodes = about["modelTopology"]["node"]
-        listed = [weight for group in about["weightsManifest"] for weight in group["weights"]]
-        arrays = _arrays(listed, content.read_bytes())
-        layers: list[_Layer] = []
-        made: dict[str, _Layer | None] = {}
-        for node in nodes:
-            if node["op"] != "Const":
-                made[node["name"]] = _read(node, arrays, made, layers)
-    except PocketfaceError as error:
-        raise PocketfaceError(f"{graph}: {error}") from None
+        with located(graph):
+            about = json.loads(graph.read_bytes())
+            listed = [weight for group in about["weightsManifest"] for weight in group["weights"]]
+            arrays = _arrays(listed, content.read_bytes())
+            for node in about["modelTopology"]["node"]:
+                if node["op"] != "Const":
+                    made[node["name"]] = _read(node, arrays, made, layers)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise PocketfaceError(f"{graph}: not readable as a graph model of TensorFlow.js ({error})") from None
     return [Learned(layer.name, {"kernel": layer.kernel, "bias": layer.bias}) for layer in layers]

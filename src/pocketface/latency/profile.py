@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pocketface.core.errors import PocketfaceError
-from pocketface.core.processes import ends_with_this
+from pocketface.core.processes import run
 
 PROGRAM = Path(__file__).with_name("profile_run.py")
 SECONDS = 600
@@ -34,9 +34,7 @@ def profile(file: Path, runs: int) -> list[dict[str, Any]]:
     """
     command = [sys.executable, "-P", str(PROGRAM), str(file), str(runs)]
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=SECONDS, check=False, preexec_fn=ends_with_this()
-        )
+        done = run(command, SECONDS, text=True)
     except subprocess.TimeoutExpired:
         raise PocketfaceError(f"{file}: the profiler took more than {SECONDS} seconds") from None
     table = done.stdout.partition("Top by Computation Time")[0]

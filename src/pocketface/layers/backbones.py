@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 from keras import layers
 
-from pocketface.core.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError, first_line
 
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_DEVIATION = (58.395, 57.12, 57.375)
@@ -126,6 +126,6 @@ def load(backbone: keras.Model, fresh: keras.Model, path: Path) -> None:
     try:
         fresh.load_weights(path)
     except (OSError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise PocketfaceError(f"{path}: not the weights of this {backbone.name} ({reason})") from None
     backbone.set_weights(fresh.get_weights())

@@ -1,7 +1,4 @@
-"""An exported model to one level, audited before anyone may call it that.
-
-card = convert(Path("exported/age_gender"), Path("data/views/age_gender"), "int8", settings, out)
-"""
+"""An exported model to one level, audited before anyone may call it that."""
 
 from hashlib import sha256
 from pathlib import Path
@@ -10,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pocketface.cards import MODEL_FILE, ModelCard, Parity, VariantCard, read_card, write_card
-from pocketface.core.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError, first_line
 from pocketface.core.files import written_whole
 from pocketface.core.labels import Output
 from pocketface.levels import LEVELS, Level
@@ -25,13 +22,9 @@ def convert(
 ) -> VariantCard:
     """Makes one variant of an exported model: `out/model.tflite` and `out/card.json`.
 
-    A level that cannot be made, does not hold what its name says, or does not run, leaves a card with
-    status `failed` and the reason, and no file; what could not be fetched or exported stays so.
-
-    Args:
-        exported, views, threads: see `Source.load`.
-        level, settings: a name in `LEVELS`, and its stanza in params.
-        out: folder to write.
+    A level that cannot be made, does not hold what its name says, or does not run, leaves a card with status
+    `failed` and the reason, and no file; what could not be fetched or exported stays so. For `exported`,
+    `views` and `threads` see `Source.load`.
 
     Raises:
         PocketfaceError: the exported model or the calibration faces cannot be loaded; the disk is full.
@@ -50,7 +43,7 @@ def convert(
                 facts["size_ratio"] = len(file.content) / len(meaning.bound(source.float32, card).content)
                 (partial / MODEL_FILE).write_bytes(file.content)
             except PocketfaceError as error:
-                facts = {"status": "failed", "reason": str(error).splitlines()[0]}
+                facts = {"status": "failed", "reason": first_line(error)}
         variant = VariantCard.model_validate(card.model_dump() | {"level": level} | facts)
         write_card(partial, variant)
     return variant
@@ -81,7 +74,6 @@ def parity(output: Output, expected: np.ndarray, actual: np.ndarray) -> Parity:
 def _checked(
     card: ModelCard, level: Level, file: TFLiteFile, source: Source, expected: dict[str, np.ndarray]
 ) -> dict[str, Any]:
-    """Audits a file and runs it; the facts for its card."""
     level.check(file)
     seen = source.faces.first(len(next(iter(expected.values())))).pixels
     actual = file.answers(seen)

@@ -1,7 +1,4 @@
-"""TensorFlow's converter: from a Keras model to a `.tflite` file.
-
-float32 = to_tflite(model)
-"""
+"""TensorFlow's converter: from a Keras model to a `.tflite` file."""
 
 import tempfile
 
@@ -10,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.lite.python.convert import ConverterError
 
-from pocketface.core.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError, first_line
 from pocketface.levels import LEVELS, Level
 from pocketface.tflite.file import TFLiteFile
 
@@ -57,7 +54,7 @@ def to_tflite(
         try:
             file = TFLiteFile(converter.convert())
         except (ConverterError, RuntimeError, ValueError) as error:
-            raise PocketfaceError(f"not convertible to {level.name}: {str(error).splitlines()[0]}") from None
+            raise PocketfaceError(f"not convertible to {level.name}: {first_line(error)}") from None
     return TFLiteFile.write(file.copy()) if file.understated else file
 
 

@@ -1,7 +1,5 @@
 """From a trained model to its float32 file, once: all levels are made from what stands here.
 
-    export(Path("models/age_gender"), Path("data/views/age_gender"), Path("exported/age_gender"))
-
 Beside the file stand the Keras model's answers to the parity faces, and the model itself as data (its layers
 as JSON, its weights) for the levels that TensorFlow makes.
 """
@@ -12,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pocketface.cards import MODEL_FILE, ModelCard, read_card, write_card
-from pocketface.core.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError, first_line
 from pocketface.core.files import written_whole
 from pocketface.faces import calibrate
 from pocketface.levels.converter import to_tflite
@@ -26,14 +24,10 @@ PARITY_FACES = 200
 
 
 def export(trained: Path, views: Path, out: Path) -> ModelCard:
-    """Exports a trained or fetched model.
+    """Exports a trained or fetched model from the folder with its weights and card, and that of its faces.
 
     A model that cannot be converted leaves a card with the status `failed`, one that could not be fetched
     `unavailable`; neither has a file.
-
-    Args:
-        trained, views: folders with the weights and the card, and with the calibration faces.
-        out: folder to write.
 
     Raises:
         PocketfaceError: the trained model or the calibration faces cannot be loaded; the disk is full.
@@ -57,7 +51,7 @@ def export(trained: Path, views: Path, out: Path) -> ModelCard:
                 (partial / NETWORK).write_text(model.to_json(), encoding="utf-8")
                 shutil.copyfile(trained / WEIGHTS, partial / WEIGHTS)
             except PocketfaceError as error:
-                reason = str(error).splitlines()[0]
+                reason = first_line(error)
                 card = card.model_copy(update={"status": "failed", "reason": reason})
         write_card(partial, card)
     return card

@@ -1,8 +1,4 @@
-"""What a level is made from: `exported/MODEL`, written by `pocketface.levels.export`.
-
-source = Source.load(Path("exported/age_gender"), Path("data/views/age_gender"))
-source.float32.answers(source.faces.first(10).pixels)
-"""
+"""What a level is made from: `exported/MODEL`, written by `pocketface.levels.export`."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pocketface.cards import ModelCard, read_card
 from pocketface.core.errors import PocketfaceError
-from pocketface.core.files import read_text
+from pocketface.core.files import made_by, read_text
 from pocketface.core.labels import Output
 from pocketface.faces import calibrate
 from pocketface.faces.calibrate import Calibration
@@ -90,12 +86,7 @@ def network(exported: Path, threads: int | None = None) -> "Model":
     if threads is not None:
         limit_threads(threads)
     keras.utils.clear_session(free_memory=False)
-    try:
+    with made_by(f"export@{exported.name}", exported / WEIGHTS, f"the weights of {NETWORK}"):
         model = keras.models.model_from_json(read_text(exported / NETWORK), OWN_LAYERS)
         model.load_weights(exported / WEIGHTS)
-    except (OSError, ValueError, KeyError) as error:
-        raise PocketfaceError(
-            f"{exported / WEIGHTS}: not the weights of {NETWORK} ({error}); "
-            f"run `dvc repro export@{exported.name}`"
-        ) from None
     return model

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from pocketface.cards import Port, Runtime
-from pocketface.core.processes import ends_with_this
+from pocketface.core.processes import run
 from pocketface.tflite.file import TFLiteFile
-from pocketface.tflite.run import Kernels, Runner, dequantized, quantized
+from pocketface.tflite.run import Runner, dequantized, quantized
 from pocketface.tflite.runtimes import compared
 
 NO_MICRO = "tflite-micro is not installed"
@@ -24,13 +24,9 @@ RUN = Path(__file__).with_name("interpreter_run.py")
 SECONDS = 600
 
 
-def micro(path: Path, faces: np.ndarray, kernels: Kernels = "reference") -> Runtime:
-    """Runs a file in a process of its own, which may crash, and whose error stream tells the arena.
-
-    Args:
-        path: of the file.
-        faces: uint8 `[N, H, W, C]`.
-        kernels: those of LiteRT that it is compared with.
+def micro(path: Path, faces: np.ndarray) -> Runtime:
+    """Runs a file for faces uint8 `[N, H, W, C]` in a process of its own, which may crash, and whose error
+    stream tells the arena.
     """
     if find_spec("tflite_micro") is None:
         return Runtime(runs=False, reason=NO_MICRO)
@@ -38,14 +34,7 @@ def micro(path: Path, faces: np.ndarray, kernels: Kernels = "reference") -> Runt
     np.save(given, quantized(faces, _details(file.inputs["image"])))
     command = [sys.executable, "-P", str(RUN), str(path), str(len(file.outputs))]
     try:
-        done = subprocess.run(
-            command,
-            input=given.getvalue(),
-            capture_output=True,
-            timeout=SECONDS,
-            check=False,
-            preexec_fn=ends_with_this(),
-        )
+        done = run(command, SECONDS, input=given.getvalue())
     except subprocess.TimeoutExpired:
         return Runtime(runs=False, reason=f"no answer within {SECONDS} seconds")
     printed = done.stderr.decode(errors="replace")
@@ -57,7 +46,7 @@ def micro(path: Path, faces: np.ndarray, kernels: Kernels = "reference") -> Runt
             head: dequantized(stored[f"arr_{place}"], _details(file.outputs[head]))
             for head, place in file.places.items()
         }
-    found = compared(answers, Runner(file, kernels=kernels)(faces))
+    found = compared(answers, Runner(file, kernels="reference")(faces))
     return found.model_copy(update={"arena_bytes": int(arena[1]) if arena else None})
 
 
@@ -69,5 +58,4 @@ def _complaint(printed: str, status: int) -> str:
 
 
 def _details(port: Port) -> dict:
-    """A port as LiteRT tells of it."""
     return {"dtype": np.dtype(port.dtype.lower()), "quantization": (port.scale, port.zero_point)}

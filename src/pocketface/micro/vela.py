@@ -1,8 +1,5 @@
 """What Arm's compiler Vela makes of a variant for an Ethos-U NPU, as on i.MX 93.
 
-    npu = compile_for(Path("variants/expression/int8/model.tflite"))
-    npu.file                               # 'ethos-u65-256.tflite', beside model.tflite, and a .csv
-
 Needs the package `ethos-u-vela` (`pip install 'pocketface[micro]'`). Cycles and memory are Vela's estimates
 for its default system (a client-server Ethos-U65 with 384 kB of SRAM), not measurements.
 """
@@ -19,7 +16,7 @@ from pathlib import Path
 from pocketface.cards import Npu
 from pocketface.core.errors import FULL
 from pocketface.core.files import sha256
-from pocketface.core.processes import ends_with_this
+from pocketface.core.processes import run
 from pocketface.tflite.file import TFLiteFile
 
 U65 = "ethos-u65-256"
@@ -47,14 +44,7 @@ def compile_for(file: Path, accelerator: str = U65) -> Npu | None:
         command = [sys.executable, "-P", "-c", VELA, str(file), "--accelerator-config", accelerator]
         command += ["--output-dir", folder, "--show-cpu-operations"]
         try:
-            done = subprocess.run(
-                command,
-                capture_output=True,
-                text=True,
-                timeout=SECONDS,
-                check=False,
-                preexec_fn=ends_with_this(),
-            )
+            done = run(command, SECONDS, text=True)
         except subprocess.TimeoutExpired:
             return Npu(accelerator=accelerator, reason=f"Vela took more than {SECONDS} seconds")
         summaries = sorted(Path(folder).glob("*_summary_*.csv"))

@@ -1,23 +1,17 @@
-"""Everything that the pipeline made and measured for one study, read back from its outs.
+"""Everything that the pipeline made and measured for one study, read back from its outs."""
 
-results = Results.load(study, root)
-for variant in results.of("age_gender"):
-    variant.level, variant.reason, variant.value("utkface.age_mae")
-"""
-
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from pocketface.cards import VariantCard, read_card, variant_folder
 from pocketface.core import outs
 from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import made_by
 from pocketface.faces.index import INDEX, OK
 from pocketface.fetching.sources import Source, load_sources
 from pocketface.results.table import FACES, FLOAT32, LATENCY, RESULTS, Row, Table
@@ -25,8 +19,6 @@ from pocketface.study import Study
 
 NO_SPLIT = "none"
 """What stands for the split of pictures that were not read, where it goes by their content."""
-
-T = TypeVar("T", bound=BaseModel)
 
 
 class Latency(BaseModel):
@@ -142,12 +134,16 @@ class Results:
         variants = tuple(
             read_variant(root, table, model, level) for model in study.models for level in study.levels
         )
-        faces = {name: _read_index(root / outs.FACES / name) for name in study.datasets}
-        histories = {
-            model: _read_history(path)
-            for model in study.models
-            if (path := root / outs.MODELS / model / "history.csv").is_file()
-        }
+        faces, histories = {}, {}
+        for name in study.datasets:
+            path = root / outs.FACES / name / INDEX
+            with made_by(f"crop_faces@{name}", path, "a face index"):
+                index = pd.read_parquet(path)
+            faces[name] = index[[one for one in ("split", "status", "same_as", "identity") if one in index]]
+        for model in study.models:
+            if (path := root / outs.MODELS / model / "history.csv").is_file():
+                with made_by(f"train@{model}", path, "a training history"):
+                    histories[model] = pd.read_csv(path)
         known = load_sources(root / outs.SOURCES)
         sources = {name: known.dataset(name) for name in study.datasets}
         return cls(study, table, variants, faces, histories, sources)
@@ -192,15 +188,12 @@ def read_variant(root: Path, table: Table, model: str, level: str) -> Variant:
     Raises:
         PocketfaceError: its card or its timing is missing or damaged.
     """
-    folder, timing = variant_folder(root, model, level), root / outs.TIMINGS / model / f"{level}.json"
-    return Variant(
-        model=model,
-        level=level,
-        folder=folder,
-        card=read_card(folder, VariantCard),
-        table=table,
-        timing=_read(timing, Timing, f"benchmark@{model}") if timing.is_file() else None,
-    )
+    folder, path = variant_folder(root, model, level), root / outs.TIMINGS / model / f"{level}.json"
+    timing = None
+    if path.is_file():
+        with made_by(f"benchmark@{model}", path):
+            timing = Timing.model_validate_json(path.read_bytes())
+    return Variant(model, level, folder, read_card(folder, VariantCard), table, timing)
 
 
 def reject_counts(index: pd.DataFrame) -> pd.DataFrame:
@@ -211,29 +204,3 @@ def reject_counts(index: pd.DataFrame) -> pd.DataFrame:
     counts = counts.reindex(index=order, columns=[OK, *rejected], fill_value=0)
     counts.loc["all"] = counts.sum()
     return counts
-
-
-def _read(path: Path, kind: type[T], stage: str) -> T:
-    try:
-        return kind.model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise PocketfaceError(f"{path}: no such file; make it with `dvc repro {stage}`") from None
-    except (ValidationError, ValueError) as error:
-        raise PocketfaceError(f"{path}: not what `{stage}` writes: {error}") from None
-
-
-def _read_index(folder: Path) -> pd.DataFrame:
-    try:
-        index = pd.read_parquet(folder / INDEX)
-        return index[[one for one in ("split", "status", "same_as", "identity") if one in index]]
-    except (OSError, ValueError) as error:
-        raise PocketfaceError(
-            f"{folder / INDEX}: not a face index ({error}); make it with `dvc repro crop_faces@{folder.name}`"
-        ) from None
-
-
-def _read_history(path: Path) -> pd.DataFrame:
-    try:
-        return pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise PocketfaceError(f"{path}: not a training history ({error})") from None

@@ -1,7 +1,4 @@
-"""What the published models reach and under which terms they are: all of it from their cards.
-
-write(Path("weights"))      # README.md and WEIGHTS.md
-"""
+"""What the published models reach and under which terms they are: all of it from their cards."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -10,7 +7,7 @@ from textwrap import fill
 from typing import Any
 
 from pocketface.cards import CARD
-from pocketface.core.files import written_whole
+from pocketface.core.files import write_text
 from pocketface.core.labels import main_metric
 from pocketface.metrics.groups import CROSSED, GROUPINGS
 from pocketface.metrics.naming import MISSING, change, label_of, shown, size
@@ -64,17 +61,12 @@ Written by `pocketface publish` from the `card.json` of every folder.
 
 def write(weights: Path) -> None:
     """Writes both pages into the folder of published models; raises as they do."""
-    for name, text in (("README.md", overview(weights)), (NOTICE, notice(weights))):
-        with written_whole(weights / name) as partial:
-            partial.write_text(text, encoding="utf-8", newline="\n")
+    write_text(weights / "README.md", overview(weights))
+    write_text(weights / NOTICE, notice(weights))
 
 
 def notice(weights: Path) -> str:
-    """What every published network learned from, the face generator included, and the terms of each source.
-
-    Args:
-        weights: the folder of published models.
-    """
+    """What every published network learned from, the face generator too, and the terms of each source."""
     cards = {
         card.parent.name: json.loads(card.read_text(encoding="utf-8"))
         for card in sorted(weights.glob(f"*/{CARD}"))
@@ -94,13 +86,8 @@ def notice(weights: Path) -> str:
 
 
 def overview(weights: Path) -> str:
-    """A table of all models, and for each what its int8 file reaches per group.
-
-    Args:
-        weights: the folder of published models.
-
-    Raises:
-        PocketfaceError: a card cannot be read.
+    """A table of all models, and for each what its int8 file reaches per group; raises where a card is
+    damaged.
     """
     models = [card.parent for card in sorted(weights.glob(f"*/{CARD}")) if _answers(card.parent)]
     cards = {model.name: read(model) for model in models}
@@ -143,7 +130,6 @@ def _models(cards: dict[str, PublishedCard]) -> Table:
 
 
 def _main_metrics(card: PublishedCard) -> Table:
-    """The main metrics, a row a dataset and level, with their changes against float32."""
     levels, metrics = card.levels, _metrics(card)
     rows: list[Row] = []
     for dataset in _own_first(card, levels[DEFAULT_LEVEL].metrics):
@@ -167,7 +153,6 @@ def _before(card: PublishedCard) -> Table:
 
 
 def _tested(card: PublishedCard) -> Table:
-    """The main metrics of the int8 file on the reserved test parts."""
     metrics, test = _metrics(card), card.levels[DEFAULT_LEVEL].test
     rows: list[Row] = [[dataset, *_shown(metrics, test[dataset])] for dataset in _own_first(card, test)]
     return Table(["reserved part of", *map(label_of, metrics)], rows, text_columns=1)
@@ -181,7 +166,6 @@ def _cell(metric: str, own: dict[str, float], reference: dict[str, float] | None
 
 
 def _groups(card: PublishedCard, dataset: str) -> Table:
-    """What the int8 file reaches on each group of the faces of a dataset."""
     found = card.levels[DEFAULT_LEVEL].groups[dataset]
     metrics = [metric for metric in _metrics(card) if metric in card.levels[DEFAULT_LEVEL].metrics[dataset]]
     rows: list[Row] = [
@@ -193,7 +177,6 @@ def _groups(card: PublishedCard, dataset: str) -> Table:
 
 
 def _members(groups: dict[str, dict[str, Any]]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """(grouping, group, values), in the groupings' own order."""
     for grouping, names in GROUPINGS.items():
         for name in names if CROSSED not in grouping else ():  # these are in the card
             if name in groups.get(grouping, {}):

@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from pocketface.choosing.answer import advice
 from pocketface.choosing.rule import Pick, pick
 from pocketface.core import outs
-from pocketface.core.files import write_json, written_whole
+from pocketface.core.files import write_json, write_text, written_whole
 from pocketface.metrics.groups import CROSSED
 from pocketface.metrics.measures import Comparison, comparisons, reliability
 from pocketface.metrics.naming import label_of, title_of
@@ -46,12 +46,8 @@ Answers = dict[tuple[str, str, str], pd.DataFrame]
 
 
 def write_report(study: Study, root: Path = Path(), first: Section | None = None) -> Path:
-    """Reads the outs below `root` and writes the study's report.
-
-    Args:
-        study: what was run.
-        root: of the repository.
-        first: what stands below the table that says what to take.
+    """Reads the outs below `root` and writes the study's report, with `first` below the table of what to
+    take.
 
     Returns:
         The folder `reports/STUDY`.
@@ -72,10 +68,8 @@ def write_report(study: Study, root: Path = Path(), first: Section | None = None
             plots.save(figure, partial / f"{name}.png")
     answers = _answers(results, compared)
     _write_answers(folder / "confusion", answers)
-    with written_whole(folder / "comparison.md") as partial:
-        partial.write_text(comparison(results, picks, drawn, first), encoding="utf-8")
-    with written_whole(folder / "index.html") as partial:
-        partial.write_text(page.render(results, picks, drawn, answers, root, first), encoding="utf-8")
+    write_text(folder / "comparison.md", comparison(results, picks, drawn, first))
+    write_text(folder / "index.html", page.render(results, picks, drawn, answers, root, first))
     return folder
 
 
@@ -167,7 +161,6 @@ def _folded(title: str, *parts: str) -> str:
 
 
 def _own(results: Results, variant: Variant, root: Path) -> pd.DataFrame:
-    """A variant's answers on its model's own datasets."""
     rows = read_answers(root, variant.model, variant.level).predictions
     return rows[rows["dataset"].isin(results.study.trained_on(variant.model))]
 
@@ -264,7 +257,6 @@ def _by_group(results: Results, variant: Variant, name: str, grouping: str) -> d
 
 
 def _margins(results: Results) -> dict[str, float]:
-    """Main metric -> the margin within which a change is equivalent."""
     names = [name for model in results.study.models for name in results.main_metrics(model)]
     margins = {name.partition(".")[2]: metric_of(name) for name in names}
     return {name: metric.margin(results.study.margins) for name, metric in margins.items() if metric}

@@ -1,7 +1,5 @@
 """Measuring a study: from every variant's answers to the results table.
 
-    measure(own, levels, margins, root).write(root / RESULTS)
-
 Every metric is taken once, with its interval and its change against float32 on the same faces; the verdicts
 of a model's levels on a dataset are corrected together.
 """
@@ -18,6 +16,7 @@ import pandas as pd
 from pocketface.cards import VariantCard, read_card, variant_folder
 from pocketface.core import outs
 from pocketface.core.errors import PocketfaceError
+from pocketface.core.files import made_by
 from pocketface.core.labels import main_metric
 from pocketface.metrics.confidence import (
     Change,
@@ -141,19 +140,12 @@ def read_answers(root: Path, model: str, level: str) -> Answered:
     Raises:
         PocketfaceError: it is missing or damaged.
     """
-    folder, stage = root / outs.EVALUATION / model / level, f"dvc repro evaluate@{model}"
-    path = folder / RUN
-    try:
-        run = json.loads(path.read_text(encoding="utf-8"))
+    folder, stage = root / outs.EVALUATION / model / level, f"evaluate@{model}"
+    with made_by(stage, folder / RUN):
+        run = json.loads((folder / RUN).read_text(encoding="utf-8"))
         status, reason, kernels = str(run["status"]), run["reason"], run["kernels"]
-        path = folder / PREDICTIONS
-        return Answered(status, reason, kernels, pd.read_parquet(path))
-    except FileNotFoundError:
-        raise PocketfaceError(f"{path}: no such file; make it with `{stage}`") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise PocketfaceError(
-            f"{path}: not what `evaluate` writes ({error}); make it with `{stage}`"
-        ) from None
+    with made_by(stage, folder / PREDICTIONS):
+        return Answered(status, reason, kernels, pd.read_parquet(folder / PREDICTIONS))
 
 
 def measured(
@@ -164,14 +156,8 @@ def measured(
     margins: Margins,
     by: Sequence[str] = (),
 ) -> Iterator[Row]:
-    """The rows of one model.
-
-    Args:
-        model: its name.
-        own: the datasets that it learnt from or stands for, the main one first.
-        cards, answered: level -> its card, and what it answered.
-        margins: within which a change is equivalent.
-        by: label columns to group by, besides the usual ones.
+    """The rows of one model, which stands for its `own` datasets, the main one first; `cards`, `answered`:
+    level -> its card, and what it answered; `by`: label columns to group by, besides the usual ones.
     """
     by_dataset: dict[str, dict[str, pd.DataFrame]] = {}
     for level, one in answered.items():
@@ -334,7 +320,6 @@ def _changes(
 def _rows(
     about: Row, measured: Measured, sample: Estimates, changes: Mapping[str, Change], main: Sequence[str]
 ) -> Iterator[Row]:
-    """A row a metric, with interval and change where the sample has it."""
     for metric, value in measured.values.items():
         row = replace(about, metric=metric, value=value, n=measured.counts[metric], main=metric in main)
         if metric in sample.values:

@@ -1,9 +1,5 @@
 """The results table: one row a metric, for report, gate, `choose` and `track` alike.
 
-    table = Table.load(root)                                # results/results.parquet and the timings
-    row = table.get("age_gender", "int8", "age_mae", "utkface")
-    row.value, row.low, row.high, row.change, row.verdict
-
 A row is about all faces of a dataset, or about a group of them (`grouping`, `group`), or a `GAP` between
 groups. What is no metric of faces is a row without a dataset: `status` (`ok`, `failed`, `unavailable`; the
 reason in `text`), `size_bytes` and `sha256` of the file, the `kernels` it ran on, `latency_ms` and
@@ -21,8 +17,7 @@ from typing import Any
 import pandas as pd
 
 from pocketface.core import outs
-from pocketface.core.errors import PocketfaceError
-from pocketface.core.files import written_whole
+from pocketface.core.files import made_by, written_whole
 
 RESULTS = outs.RESULTS
 """Below the repository's root."""
@@ -115,19 +110,12 @@ class Table:
         Raises:
             PocketfaceError: there is none, or it is not one.
         """
-        try:
+        with made_by("results", path, "a results table"):
             frame = pd.read_parquet(path)
             frame["n"] = frame["n"].astype("Int64")
             columns = frame.astype(object).where(frame.notna(), None).to_dict("list")
-            return cls(
-                tuple(Row(*values) for values in zip(*(columns[c.name] for c in fields(Row)), strict=True))
-            )
-        except FileNotFoundError:
-            raise PocketfaceError(f"{path}: no such file; make it with `dvc repro results`") from None
-        except (OSError, ValueError, KeyError) as error:
-            raise PocketfaceError(
-                f"{path}: not a results table ({error}); make it with `dvc repro results`"
-            ) from None
+            ordered = [columns[field.name] for field in fields(Row)]
+        return cls(tuple(Row(*values) for values in zip(*ordered, strict=True)))
 
     def write(self, path: Path) -> None:
         """Writes the table's file, whose bytes repeat."""
@@ -206,9 +194,6 @@ def latencies(model: str, level: str, timed: Mapping[str, Any]) -> Iterator[Row]
 def _timings(root: Path, variants: Iterable[tuple[str, str]]) -> Iterator[Row]:
     for model, level in variants:
         path = root / outs.TIMINGS / model / f"{level}.json"
-        try:
-            yield from latencies(model, level, json.loads(path.read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            continue
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise PocketfaceError(f"{path}: not what `benchmark@{model}` writes ({error})") from None
+        if path.is_file():
+            with made_by(f"benchmark@{model}", path):
+                yield from latencies(model, level, json.loads(path.read_text(encoding="utf-8")))

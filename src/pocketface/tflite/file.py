@@ -24,7 +24,7 @@ from ai_edge_litert.tools import flatbuffer_utils
 
 from pocketface.cards import Port
 from pocketface.core.budget import MODEL
-from pocketface.core.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError, first_line
 from pocketface.core.files import read_bytes
 from pocketface.tflite import sound, versions
 from pocketface.tflite.sound import IDENTIFIER, LIMITS, OPERATORS, TYPES, WEIGHTED
@@ -124,9 +124,7 @@ class TFLiteFile:
         try:
             self.interpreter()
         except (ValueError, RuntimeError) as error:
-            raise PocketfaceError(
-                f"not a TFLite file, or a damaged one: {str(error).splitlines()[0]}"
-            ) from None
+            raise PocketfaceError(f"not a TFLite file, or a damaged one: {first_line(error)}") from None
 
     def metadata(self, name: bytes) -> bytes | None:
         """What stands in the file under a name, if anything."""
@@ -421,7 +419,6 @@ def _need(model: schema.ModelT, graph: schema.SubGraphT, operator: schema.Operat
 
 
 def _per_channel(kind: str, weights: schema.TensorT) -> bool:
-    """Whether each output channel has its own scale."""
     channels = weights.shape[3 if kind == "DEPTHWISE_CONV_2D" else 0]
     scale = None if weights.quantization is None else weights.quantization.scale
     return scale is not None and len(scale) == channels

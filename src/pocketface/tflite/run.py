@@ -1,8 +1,5 @@
 """Running a `.tflite` file with LiteRT, on its default CPU kernels (XNNPACK).
 
-    runner = Runner(Path("variants/expression/int8/model.tflite"), threads=2)
-    answers = runner(pixels)               # {'expression': float32 [N, 7]}
-
 A file may take and give integers: `Runner` applies the scale and zero point that the file declares, so that
 pixels go in and meaning comes out at every level.
 """
@@ -19,7 +16,7 @@ import pocketface
 from pocketface.cards import Port
 from pocketface.core import outs
 from pocketface.core.budget import MODEL, Apart
-from pocketface.core.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError, first_line, located
 from pocketface.tflite.file import TFLiteFile
 from pocketface.tflite.sound import LIMITS
 
@@ -84,7 +81,7 @@ def once(file: TFLiteFile) -> None:
             interpreter.set_tensor(port["index"], _zeros(port))
         interpreter.invoke()
     except (ValueError, RuntimeError) as error:
-        raise PocketfaceError(f"not a runnable TFLite model ({_first_line(error)})") from None
+        raise PocketfaceError(f"not a runnable TFLite model ({first_line(error)})") from None
 
 
 def _zeros(port: dict[str, Any]) -> np.ndarray:
@@ -133,12 +130,11 @@ class Runner:
         path = self.path = Path("model.tflite") if isinstance(file, TFLiteFile) else Path(file)
         self.file = file if isinstance(file, TFLiteFile) else TFLiteFile.read(path)
         try:
-            self._interpreter = loaded(self.file, threads, kernels)
+            with located(path):
+                self._interpreter = loaded(self.file, threads, kernels)
             self._signature = self._interpreter.get_signature_runner()
-        except PocketfaceError as error:
-            raise PocketfaceError(f"{path}: {error}") from None
         except (ValueError, RuntimeError) as error:
-            raise PocketfaceError(f"{path}: not a runnable TFLite model ({_first_line(error)})") from None
+            raise PocketfaceError(f"{path}: not a runnable TFLite model ({first_line(error)})") from None
         details = self._signature.get_input_details()
         if list(details) != ["image"]:
             raise PocketfaceError(f"{path}: its inputs are {sorted(details)}, not ['image']")
@@ -160,7 +156,7 @@ class Runner:
         try:
             answers = self._signature(image=quantized(image[None], self.port))
         except (ValueError, RuntimeError) as error:
-            raise PocketfaceError(f"{self.path}: cannot be run ({_first_line(error)})") from None
+            raise PocketfaceError(f"{self.path}: cannot be run ({first_line(error)})") from None
         return {name: dequantized(answer[0], self._outputs[name]) for name, answer in answers.items()}
 
     def __call__(self, images: np.ndarray, progress: str | None = None) -> dict[str, np.ndarray]:
@@ -183,10 +179,6 @@ class Runner:
             for name, answer in self.one(image).items():
                 answers[name][i] = answer
         return answers
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
 
 
 def _shapes(interpreter: Interpreter) -> dict[int, tuple[int, ...]]:

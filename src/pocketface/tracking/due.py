@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 from pocketface.core import outs
-from pocketface.core.files import written_whole
+from pocketface.core.files import write_text
 from pocketface.tracking.store import DATABASE, address_of
 
 PUBLISHED = outs.KEPT / "published.sha256"
@@ -19,8 +19,7 @@ def due() -> bool:
 def done() -> None:
     """Remembers that everything is published."""
     if outs.LOCK.is_file():
-        with written_whole(PUBLISHED) as partial:
-            partial.write_text(_state())
+        write_text(PUBLISHED, _state())
 
 
 def _state() -> str:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from pocketface.core.addresses import address_in, without_secrets
-from pocketface.core.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError, first_line
 from pocketface.core.files import git_revision
 from pocketface.training.settings import Plan
 
@@ -140,7 +140,7 @@ def failures_told(uri: str) -> Iterator[None]:
         root: BaseException = error  # `Connection refused`, not the layers around it
         while cause := root.__cause__ or root.__context__:
             root = cause
-        why = (str(root).strip() or type(error).__name__).splitlines()[0]
+        why = first_line(root)
         raise PocketfaceError(
             f"{uri}: the MLflow store cannot be used ({why}). Start it, or name another with "
             f"{URI_VARIABLE}; nothing is lost, `pocketface track` publishes it all when the store is back"

@@ -20,7 +20,7 @@ from pocketface.core.files import written_whole
 from pocketface.faces import seen
 from pocketface.faces.index import OK, FaceSet
 from pocketface.layers.heads import meaning, training_model, training_outputs
-from pocketface.layers.macs import macs
+from pocketface.layers.macs import counted
 from pocketface.training import age, losses, priors, runtime
 from pocketface.training.batches import Batches
 from pocketface.training.callbacks import Curves, Keep, Steer, StopAtNaN
@@ -105,9 +105,7 @@ def fit(
         crop=sets[0].crop,
         input=stanza.input,
         outputs={head: meaning(head) for head in stanza.heads},
-        parameters=model.count_params(),
-        trainable_parameters=sum(int(np.prod(w.shape)) for w in model.trainable_weights),
-        macs=macs(model),
+        **counted(model),
         training=stanza.recipe.model_dump(mode="json")
         | facts
         | {"faces": learned.faces, "left_out": {faces.dataset: left_out(faces) for faces in sets}},
@@ -260,7 +258,6 @@ def _digest(paths: Sequence[Path]) -> str:
 def _batches(
     sets: Sequence[FaceSet], rows: pd.DataFrame, stanza: Model, outputs: list[str], *learning: Any
 ) -> Batches:
-    """Batches to measure on, or to learn from."""
     return Batches(sets, rows, stanza.input, outputs, stanza.recipe.batch_size, *learning)
 
 
