@@ -30,11 +30,11 @@ from pocketface.results.table import LATENCY, LATENCY_RATIO
 from pocketface.study import Study
 from pocketface.tracking import run_data, view
 from pocketface.tracking.champion import ALIAS, crown
-from pocketface.tracking.folds import publish_folds
 from pocketface.tracking.live import MODEL_KEY, WEIGHTS, log_history, model_params, model_tags
 from pocketface.tracking.packing import log_model
 from pocketface.tracking.store import (
     NOTE_TAG,
+    PARENT_TAG,
     Store,
     address_of,
     default_store,
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 FORM = "2"
 """Of a variant's run; a store that was written in an earlier form is published to anew."""
 CONTENT_KEY, TIMING_KEY, FILES_KEY, MODEL_ID = "content_key", "timing_key", "files_key", "model_id"
+FOLD_KEY = "fold_key"
 TIMED = (LATENCY, LATENCY_RATIO)
 REPORT = ("index.html", "comparison.md", "plots/overview.png")
 
@@ -141,7 +142,7 @@ class _Publishing:
         """Publishes a model, its folds and its variants."""
         run, levels = self._model_run(model), tables.levels(self.results, model, self.picks[model])
         self._refresh(run, levels.markdown(), sorted((self.report / "plots" / model).glob("*.png")), "plots")
-        publish_folds(self.store, self.runs, self.study, model, run, self.root)
+        self._folds(model, run)
         for variant in self.results.of(model):
             self._variant(variant)
 
@@ -215,6 +216,28 @@ class _Publishing:
         store.log(run_id, tags=identity)
         store.client.set_terminated(run_id)
         return run_id
+
+    def _folds(self, model: str, parent: str) -> None:
+        """Publishes what `cross_validate` left of a model, if anything, a run a fold below the model's."""
+        store, folder = self.store, self.root / outs.FOLDS / model
+        if not (folder / "folds.csv").is_file():
+            return
+        scores, history = pd.read_csv(folder / "folds.csv"), pd.read_csv(folder / "history.csv")
+        content = sha256(folder / "folds.csv")[:16] + sha256(folder / "history.csv")[:16]
+        for fold, own in scores.groupby("fold"):
+            key = f"{content}-{fold}"
+            known = [run for run in self.runs if run.data.tags.get(FOLD_KEY) == key]
+            if any(r.info.status == "FINISHED" and r.data.tags.get(PARENT_TAG) == parent for r in known):
+                continue
+            for run in known:  # broken off, or below a model that was trained again
+                store.delete(run.info.run_id)
+            tags = {"kind": "fold", "fold": str(fold), FOLD_KEY: key, PARENT_TAG: parent}
+            run_id = store.create(f"{model}/fold-{fold}", model_tags(self.study, model) | tags)
+            store.log(run_id, params=model_params(self.study, model) | {"fold": fold})
+            log_history(store, run_id, history[history["fold"] == fold].drop(columns="fold"))
+            names = own["estimator"] + "/" + own["metric"]
+            store.log(run_id, metrics=dict(zip(names, own["value"].astype(float), strict=True)))
+            store.client.set_terminated(run_id)
 
     def _find(self, runs: list["Run"], tag: str, key: str) -> "Run | None":
         """The run with this key, a complete one if there is; doubles of a broken attempt are deleted."""
