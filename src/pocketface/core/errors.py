@@ -10,6 +10,7 @@ import io
 import os
 import re
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import requires
@@ -46,8 +47,8 @@ def shown(text: object) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """Of what a library says, which may go on for pages."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    """Of what a library says, which may go on for pages, or hand on what a server said; at most 300 letters."""
+    return textwrap.shorten((str(error).strip() or type(error).__name__).splitlines()[0], 300)
 
 
 @contextmanager
