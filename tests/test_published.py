@@ -1,4 +1,5 @@
 import json
+import time
 from functools import partial
 from pathlib import Path
 
@@ -93,6 +94,19 @@ def test_kernels_at_half_precision_load_as_they_are(outs: Outs) -> None:
         assert kinds >= {(True, "float16")} and not kinds & {(True, "float32"), (False, "float16")}
         for array, kept in pairs:
             np.testing.assert_allclose(kept[()], array[()], rtol=1e-3, atol=1e-6)
+
+
+def test_weights_are_the_same_bytes_at_another_time(tmp_path: Path) -> None:
+    """HDF5 notes when a group was made, in seconds."""
+    trained, packed = tmp_path / "trained.h5", tmp_path / "packed.h5"
+    with h5py.File(trained, "w") as file:
+        file.create_dataset("layers/dense/vars/0", data=np.arange(6, dtype=np.float32))
+    found = set()
+    for _ in range(2):
+        publishing._pack(trained, packed)
+        found.add(packed.read_bytes())
+        time.sleep(1.1)
+    assert len(found) == 1
 
 
 def test_published_weights_are_the_trained_ones_in_fewer_bytes(outs: Outs) -> None:

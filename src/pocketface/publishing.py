@@ -106,10 +106,20 @@ def publish(
 
 
 def _pack(source: Path, target: Path, half: bool = False) -> None:
-    """Copies HDF5 weights, compressed, without the optimizer's; with `half`, kernels as float16."""
-    import h5py
+    """Copies HDF5 weights, compressed, without the optimizer's; with `half`, kernels as float16.
 
-    with h5py.File(source) as old, h5py.File(target, "w", libver="latest") as new:
+    The newest format is the smallest, and notes when a group was made unless told not to.
+    """
+    import h5py
+    from h5py import h5f, h5g, h5p
+
+    access, timeless = h5p.create(h5p.FILE_ACCESS), h5p.create(h5p.FILE_CREATE)
+    access.set_libver_bounds(h5f.LIBVER_LATEST, h5f.LIBVER_LATEST)
+    timeless.set_obj_track_times(False)
+    group = h5p.create(h5p.GROUP_CREATE)
+    group.set_obj_track_times(False)
+    made = h5f.create(str(target).encode(), h5f.ACC_TRUNC, timeless, access)
+    with h5py.File(source) as old, h5py.File(made) as new:
 
         def copy(name: str, item: h5py.Group | h5py.Dataset) -> None:
             if name.partition("/")[0] == OPTIMIZER:
@@ -121,7 +131,7 @@ def _pack(source: Path, target: Path, half: bool = False) -> None:
                     numbers = numbers.astype(np.float16)
                 copied = new.create_dataset(name, data=numbers, **packed)
             else:
-                copied = new.require_group(name)
+                copied = h5py.Group(h5g.create(new.id, name.encode(), gcpl=group))
             copied.attrs.update(item.attrs)
 
         new.attrs.update(old.attrs)

@@ -47,7 +47,7 @@ def shown(text: object) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """Of what a library says, which may go on for pages, or hand on what a server said; at most 300 letters."""
+    """At most 300 letters of what a library says: it may go on for pages, or hand on those of a server."""
     return textwrap.shorten((str(error).strip() or type(error).__name__).splitlines()[0], 300)
 
 
