@@ -86,7 +86,7 @@ def main() -> None:
     which = parser.add_subparsers(dest="which", required=True)
     cross = which.add_parser("folds")
     for name in REPORT:
-        cross.add_argument("--" + name.partition(",")[0].replace(" ", "-"), type=Path, dest=name)
+        cross.add_argument("--" + name.partition(",")[0].replace(" ", "-").lower(), type=Path, dest=name)
     which.add_parser("grid").add_argument("files", type=Path, nargs=len(GRID))
     args = vars(parser.parse_args())
     told = {name: args[name] for name in REPORT if args.get(name)}
