@@ -118,7 +118,11 @@ class TFLiteFile:
     def copy(self) -> schema.ModelT:
         """The parsed file, to be changed."""
         self._verify()
-        return flatbuffer_utils.read_model_from_bytearray(bytearray(self.content))
+        model = flatbuffer_utils.read_model_from_bytearray(bytearray(self.content))
+        for buffer in model.buffers:
+            if isinstance(buffer.data, bytearray):  # which would be written byte by byte
+                buffer.data = np.frombuffer(buffer.data, np.uint8)
+        return model
 
     def _verify(self) -> None:
         try:
