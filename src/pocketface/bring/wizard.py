@@ -35,7 +35,7 @@ from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import write_json, written_whole
 from pocketface.core.hashing import unit_hash
 from pocketface.core.labels import NUMBERS
-from pocketface.evaluation.evaluate import evaluate_variant
+from pocketface.evaluation.evaluate import evaluate_variants
 from pocketface.evaluation.face_search import REASONS, Detect, Search, look_at
 from pocketface.evaluation.label_csv import PATH
 from pocketface.evaluation.predict import files_in
@@ -281,10 +281,11 @@ def _make(
         save(faces, views)
         export(brought, views, exported)
         settings = LevelSettings(calibration=min(CALIBRATION, len(faces.calibration.images)))
+        runs = evaluate_variants([out / level for level in levels], views)
         for _, part in groupby(levels, key=SLOW.__contains__):
             for level in tqdm(list(part), desc="levels", disable=None, leave=False):
                 cards[level] = convert(exported, views, level, settings, out / level)
-                run, predictions = evaluate_variant(out / level, views)
+                run, predictions = next(runs)
                 answered[level] = Answered(run["status"], run["reason"], run["kernels"], predictions)
             yield _compared(name, cards, answered, out)
 
