@@ -14,6 +14,8 @@ from unittest import mock
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image, TiffImagePlugin
 from pillow_heif import from_pillow
 
@@ -466,3 +468,38 @@ class TestIsPicture:
     def test_avif_and_heic_in_a_general_container(self) -> None:
         assert decode(AVIF.replace(b"ftypavif", b"ftypmif1", 1)).shape == RGB.shape
         assert decode(HEIC.replace(b"ftypheic", b"ftypmif1", 1)).shape == RGB.shape
+
+
+GOOD = [JPEG, PROGRESSIVE, PNG, GIF, WEBP, BMP, TIFF, PPM, turned(6), frames("MPO"), frames("GIF")]
+GOOD += [AVIF, HEIC, frames("AVIF")]
+
+
+class TestAnyBytes:
+    """`decode` answers with a picture or a reason, whatever it is given."""
+
+    @staticmethod
+    def _decode(data: bytes) -> None:
+        with mock.patch.object(picture, "MAX_PIXELS", 10**6):
+            try:
+                pixels = decode(data)
+            except Rejected as rejected:
+                assert rejected.reason in REASONS
+            else:
+                assert pixels.dtype == np.uint8
+                assert pixels.ndim == 3
+                assert pixels.shape[2] == 3
+
+    @settings(max_examples=100, deadline=None)
+    @given(start=st.sampled_from([good[:12] for good in GOOD] + [b""]), rest=st.binary(max_size=300))
+    def test_random_bytes(self, start: bytes, rest: bytes) -> None:
+        self._decode(start + rest)
+
+    @settings(max_examples=200, deadline=None)
+    @given(good=st.sampled_from(GOOD), data=st.data())
+    def test_damaged_pictures(self, good: bytes, data: st.DataObject) -> None:
+        damaged = bytearray(good)
+        places = st.one_of(st.integers(0, 60), st.integers(0, len(good) - 1))
+        for place, value in data.draw(st.lists(st.tuples(places, st.integers(0, 255)), max_size=8)):
+            damaged[place] = value
+        end = data.draw(st.integers(1, len(good)))
+        self._decode(bytes(damaged[:end]))

@@ -39,6 +39,23 @@ def test_a_bare_file_with_other_outputs_needs_a_card(odd_model):
 
 
 @pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "not a TFLite file"),
+        (b"\x1c\0\0\0TFL3", "not a runnable TFLite model"),
+        (b"x" * 4000, "not a TFLite file"),
+        ("half", "not a runnable TFLite model"),
+    ],
+)
+def test_a_damaged_file(colour_model, tmp_path, content, message):
+    file = tmp_path / "damaged.tflite"
+    whole = colour_model.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2] if content == "half" else content)
+    with pytest.raises(PocketfaceError, match=f"damaged.tflite: {message}"):
+        open_variant(file)
+
+
+@pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"sha256": "0" * 64}, "not the file that card.json describes"),

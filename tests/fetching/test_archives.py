@@ -8,11 +8,11 @@ import sys
 import tarfile
 import unicodedata
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pocketface.core.errors import PocketfaceError
@@ -468,6 +468,32 @@ def test_two_names_that_one_file_system_takes_for_the_same_are_refused(tmp_path:
     pack([written(tmp_path, kind, make({f"x/{first}": b"1", f"y/{second}": b"2"}))], tmp_path / "files.zip")
 
 
+@settings(max_examples=150, deadline=None)
+@given(data=st.data(), kind=st.sampled_from(["x.tar", "x.tar.gz", "x.tar.xz", "x.zip", "x.inner.zip"]))
+def test_a_damaged_archive_never_ends_in_a_traceback(tmp_path_factory, data, kind: str):
+    whole = {
+        "x.tar": tar(),
+        "x.tar.gz": gzip.compress(tar(), mtime=0),
+        "x.tar.xz": lzma.compress(tar()),
+        "x.zip": zipped(),
+        "x.inner.zip": zipped({"a": b"1", "in.tar": tar({"b": b"2"})}, compression=zipfile.ZIP_STORED),
+    }[kind]
+    places = st.integers(0, len(whole) - 1)
+    content = bytearray(whole)
+    for place, value in data.draw(st.lists(st.tuples(places, st.integers(0, 255)), min_size=1, max_size=4)):
+        content[place] = value
+    content = content[: data.draw(st.one_of(st.just(len(whole)), places))]
+    folder = tmp_path_factory.mktemp("damaged")
+    target = folder / "files.zip"
+    try:
+        pack([written(folder, kind, bytes(content))], target, LIMITS)
+    except PocketfaceError as error:
+        assert "x." in str(error)
+        assert not target.exists()
+    else:
+        assert zipfile.ZipFile(target).testzip() is None
+
+
 def test_a_folder_is_packed_sorted_and_its_links_refused(tmp_path: Path):
     folder = tmp_path / "downloaded"
     for name, content in MEMBERS.items():
@@ -495,11 +521,37 @@ def pack_apart(archive: Path, target: Path, largest_file: int = -1) -> subproces
     return subprocess.run([sys.executable, "-c", PACK, *arguments], capture_output=True, text=True)
 
 
+def assert_told_when_full(done: subprocess.CompletedProcess[str], target: Path) -> None:
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith(f"error: {target}: no room to write it")
+    assert done.stderr.count("\n") == 1
+    assert list(target.parent.iterdir()) == []
+
+
 def test_a_full_disk_is_told_in_one_line_and_leaves_nothing(tmp_path: Path):
     archive = written(tmp_path, "x.tar", tar({"a": bytes(300_000), "b": bytes(300_000)})).parts[0]
     target = tmp_path / "raw" / "files.zip"
-    full = pack_apart(archive, target, largest_file=400_000)
-    assert full.returncode == 2, full.stderr
-    assert full.stderr.startswith(f"error: {target}: no room to write it") and full.stderr.count("\n") == 1
-    assert list(target.parent.iterdir()) == []
+    assert_told_when_full(pack_apart(archive, target, largest_file=400_000), target)
     assert pack_apart(archive, target).returncode == 0
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 256 KiB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    try:
+        command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
+        mounted = subprocess.run(command, capture_output=True).returncode == 0
+    except FileNotFoundError:
+        mounted = False
+    if not mounted:
+        pytest.skip("mounting a tmpfs is not permitted here")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_file_system_is_told_in_one_line_and_leaves_nothing(tmp_path: Path, small_disk: Path):
+    archive = written(tmp_path, "x.tar", tar({"a": bytes(300_000)})).parts[0]
+    target = small_disk / "raw" / "files.zip"
+    assert_told_when_full(pack_apart(archive, target), target)

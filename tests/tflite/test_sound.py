@@ -2,7 +2,10 @@
 
 import dataclasses
 import json
+import random
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -203,6 +206,46 @@ def test_special_and_huge_files_are_no_models(tmp_path) -> None:
 def test_published_files_are_sound(file: Path) -> None:
     sound.begins(file.read_bytes())
     sound.check(file.read_bytes())
+
+
+MUTATED = """
+import sys
+from pathlib import Path
+import numpy as np
+from pocketface.core.budget import MODEL
+from pocketface.core.errors import PocketfaceError
+from pocketface.tflite.meaning import read
+from pocketface.tflite.run import Runner
+answered = 0
+for path in map(Path, sys.argv[1:]):
+    try:
+        runner = Runner(path)
+        read(runner)
+        runner(np.zeros((1, *runner.input_shape), np.uint8))
+        answered += 1
+        runner.file.operators
+    except PocketfaceError as error:
+        assert str(error), path
+print(answered)
+"""
+
+
+def test_mutated_files_are_refused_or_answer(tmp_path) -> None:
+    """In a process of its own: a crash by signal is a failure, too."""
+    chance, whole = random.Random(25), SMALLEST.read_bytes()
+    paths = []
+    for number in range(120):
+        content = bytearray(whole)
+        for _ in range(chance.choice((1, 1, 2, 4, 8))):
+            place, size = chance.randrange(len(content) - 4), chance.choice((1, 4))
+            content[place : place + size] = chance.choice((bytes(4), b"\xff" * 4, chance.randbytes(4)))[:size]
+        paths.append(tmp_path / f"{number}.tflite")
+        paths[-1].write_bytes(content)
+    done = subprocess.run(
+        [sys.executable, "-c", MUTATED, *paths], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert 10 < int(done.stdout) < len(paths) - 10
 
 
 def test_every_operator_that_levels_may_have_is_run() -> None:
