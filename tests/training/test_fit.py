@@ -115,11 +115,23 @@ def test_a_training_starts_from_a_published_model(tmp_path: Path, monkeypatch: p
         fit(study(**still), "small", [face_set()], "research only")
 
 
+def test_a_head_that_the_start_lacks_starts_anew(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    there = publish(Path("weights/first"), 7, ("gender",))
+    still = {"epochs": 1, "learning_rate": 1e-12, "weight_decay": 0.0, "start": "weights/first"}
+    model = fit(study(**still), "small", [face_set()], "research only").model
+    for name in ("gender", "conv2d_1"):
+        kernel = there.get_layer(name).get_weights()[0]
+        np.testing.assert_allclose(model.get_layer(name).get_weights()[0], kernel, atol=1e-6)
+
+
 def test_it_starts_from_a_model_that_has_all_of_its_layers(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     publish(Path("weights/first"), 7, ("gender",))
-    with pytest.raises(PocketfaceError, match=r"weights.first: .* it has no layer age_dense to start"):
-        fit(study(start="weights/first"), "small", [face_set()], "research only")
+    deeper = study(start="weights/first")
+    deeper.models["small"].options["depths"] = [1, 2]
+    with pytest.raises(PocketfaceError, match=r"weights.first: .* it has no layer conv2d_2 to start"):
+        fit(deeper, "small", [face_set()], "research only")
 
 
 def test_half_precision_is_enough_to_start(tmp_path: Path, monkeypatch) -> None:

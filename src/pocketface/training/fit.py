@@ -143,7 +143,7 @@ def learn(
         stanza.architecture, stanza.input, stanza.heads, stanza.options, pretrained=recipe.start is None
     )
     if recipe.start:
-        start_from(Path(recipe.start), model)
+        start_from(Path(recipe.start), model, stanza.heads)
     outputs = [*stanza.heads, *training_outputs(model)]
     watched = None
     if recipe.watch:
@@ -178,15 +178,19 @@ def learn(
     return Learned(model, history, len(train))
 
 
-def start_from(folder: Path, model: keras.Model) -> None:
+def start_from(folder: Path, model: keras.Model, heads: Sequence[str]) -> None:
     """Gives the layers of a model the weights that layers of these names have in a published one.
 
-    That may have more layers. One that is missing, or lacks a layer, is a `PocketfaceError`.
+    That may have more layers, and lack some of `heads`, which then start anew. One that is missing, or lacks
+    another layer, is a `PocketfaceError`.
     """
     card = published.read(folder)
     published.check(folder, card)
     there = {layer.name: layer.get_weights() for layer in load(card, folder).layers}
+    anew = tuple(f"{head}_" for head in heads if head not in card.outputs)
     for layer in model.layers:
+        if f"{layer.name}_".startswith(anew):
+            continue
         theirs = there.get(layer.name, [])
         if [weight.shape for weight in layer.weights] != [weight.shape for weight in theirs]:
             raise PocketfaceError(

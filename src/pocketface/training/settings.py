@@ -157,7 +157,8 @@ class Training(Strict):
             have rates of their own.
         augment: random changes of the faces.
         teachers: models to learn classes from.
-        start: a published model whose weights this training starts from; it has all layers of this one.
+        start: a published model whose weights this training starts from; it has all layers of this one, but
+            for heads, which may start anew.
     """
 
     epochs: Count
