@@ -883,6 +883,8 @@ def _notes(found: dict[str, Any]) -> Iterator[str]:
 
     if found["unanswered"]:
         yield f"none of the models answers {', '.join(found['unanswered'])}"
+    for name in found["idle"]:
+        yield f"{name} is not run: it answers none of the labels"
     for name, heads in found["second"].items():
         yield f"{name} is not measured on {', '.join(heads)}: a model named before it answers that"
     for column in found["further"]:

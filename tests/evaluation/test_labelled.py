@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -36,3 +37,12 @@ def test_none_answered_is_an_error_with_the_most_frequent_reason(colour_model, t
     labels = write(tmp_path, path=["a.png", "b.png", "c.png"], gender=["male"] * 3)
     with pytest.raises(PocketfaceError, match=r"none of its 3 .* 2 times .* no such file, as of .*b\.png"):
         evaluate_pictures(open_variants([colour_model]), labels, Search())
+
+
+def test_a_model_that_answers_no_label_is_not_run(colour_model, tmp_path):
+    paint(tmp_path / "a.png", 51, 0, 0)
+    whole = open_variants([colour_model])[0]
+    other = replace(whole, name="other", outputs={"expression": whole.outputs["expression"]}, runner=None)
+    labels = write(tmp_path, path=["a.png"], gender=["male"])
+    found = evaluate_pictures([other, whole], labels, Search())
+    assert found["idle"] == ["other"] and list(found["models"]) == [whole.name]

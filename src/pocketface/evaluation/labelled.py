@@ -27,7 +27,8 @@ def evaluate_pictures(
     """Measures models on labelled pictures.
 
     Args:
-        variants: of those that answer the same, the first one is measured.
+        variants: of those that answer the same, the first one is measured; one that answers no label is not
+            run.
         labels: a csv, see `pocketface.evaluation.label_csv`; its paths are relative to its folder.
         search: where the face is.
         workers: processes that search for faces, see `pocketface.evaluation.face_search.look_at`.
@@ -37,14 +38,17 @@ def evaluate_pictures(
         `metrics`, `intervals`, `metric_n`, `baseline`, `by_group` as `summary`
         gives them, `varies` (whether the answers differ between pictures at all), `unanswered` (label
         columns that no model answers), `second` (model -> heads that it is not measured on, since one before
-        it answers them), `further` (the columns besides that are groupings) and `ignored`
-        (those of more than `MOST_GROUPS` words, which are not).
+        it answers them), `idle` (models that were not run), `further` (the columns besides that are
+        groupings) and `ignored` (those of more than `MOST_GROUPS` words, which are not).
 
     Raises:
         PocketfaceError: something in the csv is not understood, none of its pictures shows a face, or a model
             fails.
     """
     table = read_labels(labels)
+    able = [variant for variant in variants if set(answerable(variant.outputs)) & set(table.columns)]
+    idle = [variant.name for variant in variants if able and variant not in able]
+    variants = able or variants
     wanted = [(variant.crop, variant.input) for variant in variants]
     rejected, answered = [], []
     outputs: list[dict[str, list[np.ndarray]]] = [
@@ -72,6 +76,7 @@ def evaluate_pictures(
     return summary(known, table[grouped]) | {
         "models": {v.name: sorted(set(v.outputs) - heads) for v, heads in zip(variants, second, strict=True)},
         "second": {v.name: sorted(heads) for v, heads in zip(variants, second, strict=True) if heads},
+        "idle": idle,
         "rejected": rejected,
         "varies": all(map(varies, stacks)),
         "unanswered": unanswered(variants, table.columns),
