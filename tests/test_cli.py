@@ -286,7 +286,7 @@ def test_predict_counts_what_it_skipped_of_a_folder(colour, tmp_path, monkeypatc
 
 def test_predict_draws_boxes_into_a_reduced_picture(colour_model, tmp_path, monkeypatch):
     (tmp_path / "ann.jpg").write_bytes(drawn.jpeg(drawn.scene(ANN)))
-    monkeypatch.setattr("pocketface.cropping.picture.MAX_PIXELS", 480 * 360 - 1)
+    monkeypatch.setattr("pocketface.cropping.picture.DECODED_SIDE", 240)
     result = run(
         "predict", tmp_path / "ann.jpg", "--model", colour_model, "--json", "--draw", tmp_path / "out.png"
     )

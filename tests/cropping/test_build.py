@@ -137,7 +137,7 @@ def test_a_box_in_a_reduced_picture_is_in_the_files_own_pixels(
 ) -> None:
     image = "UTKFace/30_0_0_20170109000000000.jpg.chip.jpg"
     archive = drawn.make_raw(tmp_path / "files.zip", {image: drawn.jpeg(drawn.scene())})
-    monkeypatch.setattr("pocketface.cropping.picture.MAX_PIXELS", 480 * 360 - 1)
+    monkeypatch.setattr("pocketface.cropping.picture.DECODED_SIDE", 240)
     index = build("utkface", archive, AS_IS, tmp_path / "out", workers=1)
     assert index["box"].tolist() == [[60, 0, 420, 360]], "its middle square"
 

@@ -396,7 +396,7 @@ class TestRejected:
 
 
 class TestDecodeReduced:
-    """A JPEG above the limit is read at half its size, and says so."""
+    """A large JPEG is read at a part of its size, and says so."""
 
     LARGE = IMAGE.resize((203, 121), Image.Resampling.BICUBIC)
 
@@ -404,6 +404,7 @@ class TestDecodeReduced:
     def _low_limits(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(picture, "MAX_PIXELS", 20_000)
         monkeypatch.setattr(picture, "MAX_JPEG_PIXELS", 40_000)
+        monkeypatch.setattr(picture, "DECODED_SIDE", 101)
 
     @pytest.mark.parametrize(
         "data",
@@ -424,8 +425,19 @@ class TestDecodeReduced:
         assert np.abs(pixels.astype(int) - np.array(shrunk)).mean() < 4
 
     def test_as_it_is_up_to_the_limit(self) -> None:
-        pixels, reduction = decode_reduced(saved(self.LARGE.crop((0, 0, 200, 100)), "JPEG"))
-        assert (pixels.shape, reduction) == ((100, 200, 3), 1)
+        pixels, reduction = decode_reduced(saved(self.LARGE.crop((0, 0, 201, 100)), "JPEG"))
+        assert (pixels.shape, reduction) == ((100, 201, 3), 1)
+
+    @pytest.mark.parametrize(("side", "by"), [(26, 4), (25, 8), (13, 8)])
+    def test_by_a_quarter_and_an_eighth(self, side: int, by: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(picture, "DECODED_SIDE", side)
+        monkeypatch.setattr(picture, "MIN_SIDE", 15)
+        pixels, reduction = decode_reduced(saved(self.LARGE, "JPEG"))
+        assert (pixels.shape, reduction) == ((-(-121 // by), -(-203 // by), 3), by)
+
+    def test_the_shorter_side_keeps_what_a_picture_needs(self) -> None:
+        pixels, reduction = decode_reduced(saved(self.LARGE.crop((0, 0, 203, 31)), "JPEG"))
+        assert (pixels.shape, reduction) == ((31, 203, 3), 1)
 
     @pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
     def test_other_formats_are_too_large(self, kind: str) -> None:
@@ -443,7 +455,7 @@ def test_108_megapixels_take_less_than_half_a_gigabyte(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from pocketface.cropping.picture import decode_reduced\n"
         "pixels, reduction = decode_reduced(Path(sys.argv[1]).read_bytes())\n"
-        "assert pixels.shape == (4500, 6000, 3) and reduction == 2 and (pixels == 128).all()\n"
+        "assert pixels.shape == (2250, 3000, 3) and reduction == 4 and (pixels == 128).all()\n"
         "print(Path('/proc/self/status').read_text())"
     )
     told = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, check=True)

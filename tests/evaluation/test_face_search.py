@@ -72,7 +72,7 @@ def test_auto_takes_small_pictures_as_faces_and_searches_others():
 def test_boxes_of_a_reduced_picture_are_in_the_files_own_pixels(two_people, monkeypatch):
     searched = [(CHIP, SMALL)], Search(every=True, detect="hog")
     whole = look(two_people, *searched)
-    monkeypatch.setattr("pocketface.cropping.picture.MAX_PIXELS", 480 * 360 - 1)
+    monkeypatch.setattr("pocketface.cropping.picture.DECODED_SIDE", 240)
     halved = look(two_people, *searched)
     assert decode_reduced(two_people.read_bytes())[1] == 2
     np.testing.assert_allclose(halved.boxes, whole.boxes, atol=16)

@@ -54,7 +54,10 @@ MIN_SIDE = 16
 """Pixels. The smallest faces of any dataset here are 20 pixels wide."""
 MAX_PIXELS = PICTURE.pixels
 MAX_JPEG_PIXELS = 2 * MAX_PIXELS
-"""Phones have up to 200 megapixels. A JPEG above `MAX_PIXELS` is decoded at half its size."""
+"""Phones have up to 200 megapixels, which a JPEG need not be decoded to."""
+DECODED_SIDE = 2000
+"""Pixels. A JPEG is decoded at a half, a quarter or an eighth of its size while its longer side has as many:
+twice what is searched for faces, the smallest of which then have 80, as many as models look at."""
 MAX_SCANNED = 25 * MAX_PIXELS
 """Pixels of a JPEG times its scans: each refines all of them, and may be a few bytes. Usual are up to 12."""
 LONGEST_HEADER = 4096
@@ -158,9 +161,9 @@ def decode_reduced(data: bytes) -> tuple[np.ndarray, int]:
         data: the file's content.
 
     Returns:
-        uint8 `[H, W, 3]`, RGB, writable; and the pixels of the file that a side of one of them stands for: 2
-        in a JPEG of more than `MAX_PIXELS`, which is reduced while it is decoded, else 1. A place in
-        the picture times this is the place in the file's own pixels.
+        uint8 `[H, W, 3]`, RGB, writable; and the pixels of the file that a side of one of them stands for: 2,
+        4 or 8 in a JPEG that is reduced while it is decoded, see `DECODED_SIDE`, else 1. A place in the
+        picture times this is the place in the file's own pixels.
 
     Raises:
         Rejected: for one of `REASONS`.
@@ -186,9 +189,9 @@ def _decoded(data: bytes, kind: str) -> tuple[np.ndarray, int]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd metadata; the size is checked below
             with _open(data, kind) as image:
-                reduction = _reduce(image)
                 _check(image)
                 _check_work(image, data)
+                reduction = _reduce(image)
                 image.load()
                 _check_end(image, data)
                 return _upright_rgb(image), reduction
@@ -233,18 +236,21 @@ def _open(data: bytes, kind: str) -> ImageFile:
 
 
 def _reduce(image: ImageFile) -> int:
-    """Has a JPEG of more than `MAX_PIXELS` decoded at half its size; by what its sides are divided."""
+    """Has a large JPEG decoded at a part of its size, see `DECODED_SIDE`; by what its sides are divided."""
+    if image.format not in ("JPEG", "MPO"):
+        return 1
     width, height = image.size
-    if image.format in ("JPEG", "MPO") and MAX_PIXELS < width * height <= MAX_JPEG_PIXELS:
-        image.draft(None, (width // 2, height // 2))
-        return 2
+    for by in (8, 4, 2):
+        if max(width, height) >= by * DECODED_SIDE and min(width, height) >= by * MIN_SIDE:
+            image.draft(None, (width // by, height // by))
+            return by
     return 1
 
 
 def _check(image: ImageFile) -> None:
     """Rejects by what the header says, before any pixel is decoded."""
     width, height = image.size
-    if width * height > MAX_PIXELS:
+    if width * height > (MAX_JPEG_PIXELS if image.format in ("JPEG", "MPO") else MAX_PIXELS):
         raise Rejected("too_large", f"{width}x{height}")
     if min(width, height) < MIN_SIDE:
         raise Rejected("too_small", f"{width}x{height}")
