@@ -1,6 +1,4 @@
-import signal
-import subprocess
-import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +10,7 @@ from colour_variants import png
 from pocketface.core.budget import PICTURE
 from pocketface.core.errors import PocketfaceError
 from pocketface.cropping.picture import decode_reduced
-from pocketface.evaluation import face_search
-from pocketface.evaluation.face_search import REASONS, Search, aligned, find, look, look_at
+from pocketface.evaluation.face_search import REASONS, Search, aligned, each, find, look, look_at
 from pocketface.faces.settings import Crop, Input
 from pocketface.faces.view import view, window
 
@@ -121,49 +118,28 @@ def test_an_address_is_no_file(address):
     assert look(Path("C:/me.jpg"), [(CHIP, SMALL)], Search()).reason == "no_such_file"
 
 
-def test_processes_find_the_same_in_the_same_order(two_people, tmp_path, monkeypatch):
-    monkeypatch.setattr(face_search, "TRIED", 0)
-    monkeypatch.setattr(face_search, "WORTH_A_POOL", -1)
+def test_threads_find_the_same_in_the_same_order(two_people, tmp_path):
     (tmp_path / "one.jpg").write_bytes(drawn.jpeg(drawn.scene(BOB)))
-    files = [two_people, tmp_path / "none.jpg", tmp_path / "one.jpg"]
-    one, many = (list(look_at(files, [(CHIP, SMALL)], Search(), workers=n)) for n in (1, 2))
-    assert [looked.reason for looked in many] == [None, "no_such_file", None]
+    files = [two_people, tmp_path / "none.jpg", tmp_path / "one.jpg"] * 2
+    one, many = (list(look_at(files, [(CHIP, SMALL)], Search(), workers=n)) for n in (1, 3))
+    assert [looked.reason for looked in many] == [None, "no_such_file", None] * 2
     for here, there in zip(one, many, strict=True):
         assert (here.path, here.boxes) == (there.path, there.boxes)
         np.testing.assert_array_equal(here.faces, there.faces)
 
 
-UNGUARDED = """
-import sys
-from dataclasses import replace
-from pathlib import Path
-from pocketface.evaluation import face_search
-files = [Path("none.jpg")] * 99
-face_search.WORTH_A_POOL = -1
-print(len(list(face_search.look_at(files, [], face_search.Search(), *map(int, sys.argv[1:])))))
-"""
+def test_what_fails_ends_the_others():
+    done = []
 
+    def one(file: Path) -> Path:
+        done.append(file)
+        if file.name == "3":
+            raise PocketfaceError("the third one")
+        time.sleep(0.01)
+        return file
 
-def test_a_plain_script_needs_no_guard_unless_it_asks_for_workers(tmp_path):
-    script = tmp_path / "script.py"
-    script.write_text(UNGUARDED)
-    alone, shared = (
-        subprocess.run([sys.executable, script, *workers], capture_output=True, text=True)
-        for workers in ([], ["2"])
-    )
-    assert (alone.returncode, alone.stdout) == (0, "99\n"), alone.stderr
-    assert shared.returncode == 1
-    told = shared.stderr.splitlines()[-1]
-    assert "ended with exit code 1" in told and 'if __name__ == "__main__":' in told
-
-
-def killed(path: Path, **_: object) -> None:
-    signal.raise_signal(signal.SIGKILL)
-
-
-def test_a_killed_worker_is_told_as_it_was(monkeypatch):
-    monkeypatch.setattr(face_search, "TRIED", 0)
-    monkeypatch.setattr(face_search, "WORTH_A_POOL", -1)
-    monkeypatch.setattr(face_search, "look", killed)
-    with pytest.raises(PocketfaceError, match="killed by SIGKILL, as the system does when memory runs out"):
-        list(look_at([Path("a.jpg")] * 2, [], Search(), workers=2))
+    found = each(one, [Path(str(i)) for i in range(500)], workers=2)
+    assert [next(found).name for _ in range(3)] == ["0", "1", "2"]
+    with pytest.raises(PocketfaceError, match="the third one"):
+        next(found)
+    assert len(done) < 500

@@ -106,7 +106,7 @@ def quantize(
         levels: which; by default all.
         size: side of what a network sees that takes any size.
         detect: where the face is, see `pocketface.evaluation.face_search.Search`.
-        workers: processes that search for faces.
+        workers: threads that search for faces.
         say: told a line at a time.
 
     Raises:

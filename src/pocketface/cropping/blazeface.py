@@ -5,7 +5,6 @@ smaller faces. Both are Google's (Apache-2.0), from PyPI's `face-detection-tflit
 "BlazeFace: Sub-millisecond Neural Face Detection on Mobile GPUs", 2019.
 """
 
-import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from pocketface.core.errors import PocketfaceError
+from pocketface.core.threads import per_thread
 
 Found = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Scores `[N]`, the surest first; boxes `[N, 4]`, brows to chin; points `[N, 6, 2]`: see `POINTS`."""
@@ -96,8 +96,8 @@ class Network:
         return score, box / scale + np.tile(corner, 2), points / scale + corner
 
 
-network = functools.cache(Network)
-"""`Network`, loaded once a process, and for one thread."""
+network = per_thread(Network)
+"""`Network`, loaded once a thread."""
 
 
 def find(picture: np.ndarray, smallest: float) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Finding faces in a picture, with dlib or BlazeFace.
 
 dlib's models are those of the installed package `face_recognition_models` (CC0); its HOG detector it has
-itself. Models load once a process, and a process may use them from one thread.
+itself. Detectors load once a thread.
 """
 
 import functools
@@ -16,6 +16,7 @@ import numpy as np
 
 from pocketface.core.budget import PICTURE
 from pocketface.core.errors import PocketfaceError
+from pocketface.core.threads import per_thread
 from pocketface.cropping.picture import Rejected
 from pocketface.faces.settings import Detector
 
@@ -170,12 +171,12 @@ def _moved(box: Box, by: int) -> Box:
     return left, top, right, bottom
 
 
-@functools.cache
+@per_thread
 def _hog_detector() -> dlib.fhog_object_detector:
     return dlib.get_frontal_face_detector()
 
 
-@functools.cache
+@per_thread
 def _cnn_detector() -> dlib.cnn_face_detection_model_v1:
     return dlib.cnn_face_detection_model_v1(model_file("mmod_human_face_detector.dat"))
 

@@ -26,6 +26,9 @@ try:
 except ImportError:  # the extra `heif`
     pillow_heif = None  # type: ignore[assignment]
 
+# Of odd metadata; a picture's size is checked here.
+warnings.filterwarnings("ignore", module=r"(PIL|pillow_heif)\b")
+
 RAW = "RAW"
 SIGNATURES = {
     "JPEG": rb"\xff\xd8\xff",
@@ -186,15 +189,13 @@ _apart = Apart(PICTURE.seconds, PICTURE.memory)
 
 def _decoded(data: bytes, kind: str) -> tuple[np.ndarray, int]:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd metadata; the size is checked below
-            with _open(data, kind) as image:
-                _check(image)
-                _check_work(image, data)
-                reduction = _reduce(image)
-                image.load()
-                _check_end(image, data)
-                return _upright_rgb(image), reduction
+        with _open(data, kind) as image:
+            _check(image)
+            _check_work(image, data)
+            reduction = _reduce(image)
+            image.load()
+            _check_end(image, data)
+            return _upright_rgb(image), reduction
     except TimeoutError:  # an OSError, too
         raise
     except TooMuch as error:

@@ -4,25 +4,17 @@ A picture is decoded and searched once, however many models look at it; each mod
 as its own training faces were.
 """
 
-import multiprocessing
-import os
 import re
-import signal
-import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from tqdm import tqdm
 
-from pocketface.core.errors import PocketfaceError
-from pocketface.core.processes import end_with
 from pocketface.cropping import picture as pictures
 from pocketface.cropping.crop import crop_picture, cut_face
 from pocketface.cropping.detect import Box, Face, detect, scaled
@@ -36,10 +28,6 @@ DETECTOR: Detector = "blazeface"
 SMALLEST_SEARCHED = 80
 """Pixels. A smaller picture has no room for a face that is seen well, so `auto` takes it as a face crop."""
 
-TRIED, WORTH_A_POOL = 8, 4.0
-"""Pictures that one process looks at in any case; seconds that it would take for the rest, from which
-worker processes, which take one to two to start, are worth it."""
-
 NO_FACE = "no_face"
 REASONS = pictures.REASONS | {
     NO_FACE: "no face was found",
@@ -49,6 +37,7 @@ REASONS = pictures.REASONS | {
 }
 """Why a picture gave no face -> the same for a person."""
 
+T = TypeVar("T")
 Detect = Literal["auto", Detector, "none"]
 Wanted = tuple[Crop, Input]
 """How a model's training faces were cut out, and its window of them."""
@@ -99,56 +88,19 @@ def look_at(
         files: picture files; one that cannot be read gives its reason.
         wanted: of each model.
         search: which faces.
-        workers: more than one shares the files, if they are `WORTH_A_POOL`, among so many processes that it
-            starts; a script that asks for it must do its work below `if __name__ == "__main__":`.
-
-    Raises:
-        PocketfaceError: a worker process ended before its work was done.
+        workers: threads that share the files: decoding, BlazeFace and HOG let others run meanwhile.
     """
-    one = partial(look, wanted=tuple(wanted), search=search)
-    with tqdm(total=len(files), desc="pictures", unit="picture", disable=None, leave=False) as bar:
-        for looked in _shared(one, files, workers):
-            yield looked
-            bar.update()
+    return each(partial(look, wanted=tuple(wanted), search=search), files, workers)
 
 
-def _shared(one: Callable[[Path], Looked], files: Sequence[Path], workers: int) -> Iterator[Looked]:
-    """`one` of each file, in order; by worker processes once those before tell that it is worth it."""
-    done, seconds = 0, 0.0
-    while workers == 1 or done < TRIED or seconds / max(done, 1) * (len(files) - done) < WORTH_A_POOL:
-        if done == len(files):
-            return
-        start = time.perf_counter()
-        looked = one(files[done])
-        seconds += time.perf_counter() - start if done else 0.0  # the first one loads the networks
-        done += 1
-        yield looked
-    others, started = multiprocessing.active_children(), []
+def each(one: Callable[[Path], T], files: Sequence[Path], workers: int) -> Iterator[T]:
+    """`one` of each file, in order, by so many threads."""
+    pool = ThreadPoolExecutor(workers)
+    found = pool.map(one, files) if min(workers, len(files)) > 1 else map(one, files)
     try:
-        # Spawned, not forked: the parent may already run the threads of LiteRT or TensorFlow.
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, context, end_with, (os.getpid(),)) as pool:
-            found = pool.map(one, files[done:], chunksize=8)
-            started = [child for child in multiprocessing.active_children() if child not in others]
-            yield from found
-    except BrokenProcessPool:
-        raise PocketfaceError(_ended(started)) from None
-
-
-def _ended(workers: Sequence[BaseProcess]) -> str:
-    """What is known of a worker that ended early: the pool then terminates the others."""
-    codes = {worker.exitcode for worker in workers if worker.exitcode}
-    if not codes:
-        return "a worker process ended before its work was done"
-    code = max(codes - {-signal.SIGTERM} or codes)
-    if code > 0:
-        return (
-            f"a worker process ended with exit code {code}; what it wrote stands above. Each worker imports "
-            'the script that asks for workers: its work must stand below `if __name__ == "__main__":`'
-        )
-    killer = signal.Signals(-code).name
-    memory = ", as the system does when memory runs out: free some, or ask for fewer workers"
-    return f"a worker process was killed by {killer}{memory if killer == 'SIGKILL' else ''}"
+        yield from tqdm(found, desc="pictures", total=len(files), unit="picture", disable=None, leave=False)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def look(path: Path, wanted: Sequence[Wanted], search: Search) -> Looked:

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from pocketface.core.errors import PocketfaceError
-from pocketface.evaluation.face_search import REASONS, Search, look_at
+from pocketface.evaluation.face_search import REASONS, Search
 from pocketface.evaluation.label_csv import COLUMNS, PATH, read_labels
+from pocketface.evaluation.predict import answered
 from pocketface.evaluation.variants import Variant, second_to
 from pocketface.metrics.answers import answerable, varies
 from pocketface.metrics.confidence import intervals
@@ -31,7 +32,7 @@ def evaluate_pictures(
             run.
         labels: a csv, see `pocketface.evaluation.label_csv`; its paths are relative to its folder.
         search: where the face is.
-        workers: processes that search for faces, see `pocketface.evaluation.face_search.look_at`.
+        workers: threads that share the pictures.
 
     Returns:
         `models` (name -> heads), `n` (pictures answered), `rejected` (a list of `path` and `reason`),
@@ -49,25 +50,22 @@ def evaluate_pictures(
     able = [variant for variant in variants if set(answerable(variant.outputs)) & set(table.columns)]
     idle = [variant.name for variant in variants if able and variant not in able]
     variants = able or variants
-    wanted = [(variant.crop, variant.input) for variant in variants]
-    rejected, answered = [], []
-    outputs: list[dict[str, list[np.ndarray]]] = [
-        {head: [] for head in variant.runner.outputs} for variant in variants
-    ]
     files = [labels.parent / path for path in table[PATH]]
-    for row, looked in enumerate(look_at(files, wanted, search, workers)):
+    rejected, rows, faces = [], [], []
+    for row, (looked, outputs) in enumerate(answered(variants, files, search, workers)):
         if looked.reason is not None:
             rejected.append({"path": table[PATH][row], "reason": looked.reason})
-            continue
-        answered.append(row)
-        for variant, pixels, collected in zip(variants, looked.faces[0], outputs, strict=True):
-            for head, output in variant.runner.one(pixels).items():
-                collected[head].append(output)
-    if not answered:
+        else:
+            rows.append(row)
+            faces.append(outputs[0])
+    if not faces:
         raise PocketfaceError(_nothing_answered(labels, rejected))
-    stacks = [{head: np.stack(rows) for head, rows in collected.items()} for collected in outputs]
+    stacks = [
+        {head: np.stack([output[head] for output in model]) for head in model[0]}
+        for model in zip(*faces, strict=True)
+    ]
     answers = [variant.decode(stack) for variant, stack in zip(variants, stacks, strict=True)]
-    table = table.iloc[answered].reset_index(drop=True)
+    table = table.iloc[rows].reset_index(drop=True)
     grouped, ignored = further(table)
     heads = [head for variant in variants for head in variant.outputs]
     known = pd.concat([table[[column for column in table if column in (*COLUMNS, *heads)]], *answers], axis=1)

@@ -5,12 +5,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pocketface.core.errors import PocketfaceError
 from pocketface.cropping.picture import SIGNATURE_BYTES, is_picture
 from pocketface.datasets import PICTURE_SUFFIXES
-from pocketface.evaluation.face_search import DETECTOR, NO_FACE, REASONS, Search, look_at
+from pocketface.evaluation.face_search import DETECTOR, NO_FACE, REASONS, Looked, Search, each, look
 from pocketface.evaluation.variants import Variant, second_to
 from pocketface.faces.settings import Detector
+
+Outputs = dict[str, np.ndarray]
 
 OTHER = "not a picture, or of a kind that is not read"
 
@@ -59,7 +63,7 @@ def predict(
     Args:
         variants: the models.
         files: picture files.
-        workers: processes that search for faces, see `pocketface.evaluation.face_search.look_at`.
+        workers: threads that share the files.
         detector: what finds the faces.
 
     Yields:
@@ -71,17 +75,32 @@ def predict(
         one, `model` and its answers. Of a picture that could not be read `detail` says what was found, and
         the remedy.
     """
-    wanted = [(variant.crop, variant.input) for variant in variants]
     second = second_to(variants)
-    for looked in look_at(files, wanted, Search(every=True, detect=detector), workers):
+    for looked, raw in answered(variants, files, Search(every=True, detect=detector), workers):
         faces = []
-        for box, seen in zip(looked.boxes, looked.faces, strict=True):
+        for box, outputs in zip(looked.boxes, raw, strict=True):
             face: dict[str, Any] = {"box": list(box)}
-            for variant, pixels, others in zip(variants, seen, second, strict=True):
-                _add(face, variant.name, _answers(variant, pixels), others)
+            for variant, output, others in zip(variants, outputs, second, strict=True):
+                _add(face, variant.name, _answers(variant, output), others)
             faces.append(face)
         detail = {"detail": looked.detail} if looked.detail else {}
         yield {"path": str(looked.path), "status": looked.reason or "ok", **detail, "faces": faces}
+
+
+def answered(
+    variants: Sequence[Variant], files: Sequence[Path], search: Search, workers: int
+) -> Iterator[tuple[Looked, list[list[Outputs]]]]:
+    """What was found in every file, in order, and per face and per model its raw outputs, head -> `[K]`."""
+    wanted = [(variant.crop, variant.input) for variant in variants]
+
+    def one(file: Path) -> tuple[Looked, list[list[Outputs]]]:
+        looked = look(file, wanted, search)
+        return looked, [
+            [variant.runner.one(pixels) for variant, pixels in zip(variants, face, strict=True)]
+            for face in looked.faces
+        ]
+
+    return each(one, files, workers)
 
 
 def _add(face: dict[str, Any], model: str, answers: dict[str, Any], second: set[str]) -> None:
@@ -95,8 +114,7 @@ def _head(name: str) -> str:
     return name.removesuffix("_probability").removesuffix("_error")
 
 
-def _answers(variant: Variant, pixels: Any) -> dict[str, Any]:
-    outputs = variant.runner.one(pixels)
+def _answers(variant: Variant, outputs: Outputs) -> dict[str, Any]:
     answers = variant.columns({head: output[None] for head, output in outputs.items()})
     face: dict[str, Any] = {}
     for head, meaning in variant.outputs.items():

@@ -17,6 +17,7 @@ from pocketface.cards import Port
 from pocketface.core import outs
 from pocketface.core.budget import MODEL, Apart
 from pocketface.core.errors import PocketfaceError, first_line, located
+from pocketface.core.threads import per_thread
 from pocketface.tflite.file import TFLiteFile
 from pocketface.tflite.sound import LIMITS
 
@@ -108,7 +109,7 @@ def loaded(file: TFLiteFile, threads: int = 1, kernels: Kernels = "xnnpack") -> 
 
 
 class Runner:
-    """One loaded model.
+    """One loaded model; each thread that runs it has an interpreter of its own.
 
     Args:
         file: a `.tflite` file with one named signature, input `image` `[1, H, W, C]`, or its path.
@@ -129,19 +130,19 @@ class Runner:
     def __init__(self, file: Path | TFLiteFile, threads: int = 1, kernels: Kernels = "xnnpack"):
         path = self.path = Path("model.tflite") if isinstance(file, TFLiteFile) else Path(file)
         self.file = file if isinstance(file, TFLiteFile) else TFLiteFile.read(path)
+        self._signature = per_thread(lambda: loaded(self.file, threads, kernels).get_signature_runner())
         try:
             with located(path):
-                self._interpreter = loaded(self.file, threads, kernels)
-            self._signature = self._interpreter.get_signature_runner()
+                signature = self._signature()
         except (ValueError, RuntimeError) as error:
             raise PocketfaceError(f"{path}: not a runnable TFLite model ({first_line(error)})") from None
-        details = self._signature.get_input_details()
+        details = signature.get_input_details()
         if list(details) != ["image"]:
             raise PocketfaceError(f"{path}: its inputs are {sorted(details)}, not ['image']")
         self.port = details["image"]
         self.input_shape: tuple[int, ...] = tuple(int(n) for n in self.port["shape"][1:])
         self.input_dtype = np.dtype(self.port["dtype"])
-        self._outputs = self._signature.get_output_details()
+        self._outputs = signature.get_output_details()
         self.outputs = {
             name: tuple(int(n) for n in output["shape"][1:]) for name, output in self._outputs.items()
         }
@@ -154,7 +155,7 @@ class Runner:
             PocketfaceError: an operator fails.
         """
         try:
-            answers = self._signature(image=quantized(image[None], self.port))
+            answers = self._signature()(image=quantized(image[None], self.port))
         except (ValueError, RuntimeError) as error:
             raise PocketfaceError(f"{self.path}: cannot be run ({first_line(error)})") from None
         return {name: dequantized(answer[0], self._outputs[name]) for name, answer in answers.items()}
