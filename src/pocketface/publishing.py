@@ -3,7 +3,7 @@
 import shlex
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -90,7 +90,7 @@ def publish(
     }
     with written_whole(out) as partial:
         partial.mkdir(parents=True)
-        _pack(weights, partial / WEIGHTS, half)
+        pack(weights, partial / WEIGHTS, lambda numbers: half and numbers.ndim > 1)
         facts |= {"weights_sha256": sha256(partial / WEIGHTS), "weights_dtype": f"float{16 if half else 32}"}
         write_card(partial, PublishedCard.model_validate(facts))
         seen.save(seen.load(root / outs.MODELS / model), partial)
@@ -105,8 +105,8 @@ def publish(
     return read_card(out, PublishedCard)
 
 
-def _pack(source: Path, target: Path, half: bool = False) -> None:
-    """Copies HDF5 weights, compressed, without the optimizer's; with `half`, kernels as float16.
+def pack(source: Path, target: Path, half: Callable[[np.ndarray], bool]) -> None:
+    """Copies HDF5 weights, compressed, without the optimizer's, and as float16 what `half` says.
 
     The newest format is the smallest, and notes when a group was made unless told not to.
     """
@@ -127,7 +127,7 @@ def _pack(source: Path, target: Path, half: bool = False) -> None:
             if isinstance(item, h5py.Dataset):
                 packed = {"compression": "gzip", "shuffle": True} if item.size >= SMALL else {}
                 numbers = item[()]
-                if half and numbers.dtype == np.float32 and numbers.ndim > 1:
+                if numbers.dtype == np.float32 and half(numbers):
                     numbers = numbers.astype(np.float16)
                 copied = new.create_dataset(name, data=numbers, **packed)
             else:

@@ -55,6 +55,8 @@ for research. Apache-2.0 is the licence of pocketface's code, not of these model
 
 {fill(LICENCE_NOTE, 110)}
 
+In the repository, `faceres/` holds weights of others, which some of these models started from.
+
 Written by `pocketface publish` from the `card.json` of every folder.
 """
 
