@@ -11,8 +11,10 @@ from pocketface.core.errors import PocketfaceError
 from pocketface.faces.settings import Input
 from pocketface.layers import backbones
 from pocketface.models.transfer import BACKBONES
+from pocketface.training.normalisation import is_passing
 
 MIRROR = os.environ.get("POCKETFACE_MIRROR", "")
+START = Path(__file__).parents[2] / "weights/faceres/faceres.weights.h5"
 SIZE = 32
 
 
@@ -86,6 +88,26 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path, content: bytes | st
         path.write_bytes(content)
     with pytest.raises(PocketfaceError, match=r"backbone\.weights\.h5: no"):
         plan(backbone="vgg16", weights=str(path)).build()
+
+
+def test_a_file_may_end_where_the_model_does_and_not_before(tmp_path: Path) -> None:
+    path, published = tmp_path / "backbone.weights.h5", fresh()
+    cut = keras.Model(published.input, published.get_layer("block_14_add").output)
+    cut.save_weights(path)
+    *loaded, _kernel, _bias = plan(weights=str(path), until="block_14_add").build().get_weights()
+    for ours, theirs in zip(loaded, cut.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    for more in ({"until": "block_15_add"}, {}):
+        with pytest.raises(PocketfaceError, match=r"backbone\.weights\.h5: not the .* name=block_15_expand"):
+            plan(weights=str(path), **more).build()
+
+
+def test_the_start_weights_in_the_repository_load_and_wait_for_statistics() -> None:
+    options = {"backbone": "mobilenet_v1", "alpha": 1.0, "weights": str(START), "until": "conv_pw_11_relu"}
+    model = plan(**options).build()
+    assert sum(map(is_passing, model.layers)) == 23
+    with pytest.raises(PocketfaceError, match=r"faceres\.weights\.h5: not the .* name=conv_dw_12"):
+        plan(**options | {"until": "conv_pw_12_relu"}).build()
 
 
 @pytest.mark.skipif(not MIRROR, reason="POCKETFACE_MIRROR is not set: no published weights here")

@@ -110,21 +110,26 @@ BACKBONES = {
 its ImageNet weights of Keras would want `signed` pixels."""
 
 
-def load(backbone: keras.Model, fresh: keras.Model, path: Path) -> None:
+def load(backbone: keras.Model, fresh: keras.Model, path: Path, until: str | None = None) -> None:
     """Loads published weights into a backbone.
 
     Args:
         backbone: built on a tensor of a model.
         fresh: the same backbone, built on an input of its own, as it was when the weights were saved.
-        path: `.weights.h5`, or Keras' older `.h5`; anything else is a `PocketfaceError`.
+        path: `.weights.h5`, or Keras' older `.h5`; anything else, or a layer that is not in it, is a
+            `PocketfaceError`.
+        until: the last layer that is used; a `.weights.h5` need not have those after it.
     """
     if not path.name.endswith(".h5") or not path.is_file():
         raise PocketfaceError(
             f"{path}: no such .h5 file of weights; data/sources.yaml says where they come from. "
             "Put them there or leave the option `weights` out"
         )
+    names = [layer.name for layer in fresh.layers]
+    unused = fresh.layers[names.index(until) + 1 :] if until else []
+    skipped = {"objects_to_skip": unused} if path.name.endswith(".weights.h5") else {}
     try:
-        fresh.load_weights(path)
+        fresh.load_weights(path, **skipped)
     except (OSError, ValueError, KeyError) as error:
         reason = first_line(error)
         raise PocketfaceError(f"{path}: not the weights of this {backbone.name} ({reason})") from None

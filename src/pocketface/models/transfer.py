@@ -37,8 +37,9 @@ def features(
         backbone: which.
         alpha: width multiplier of the MobileNets.
         until: the last layer to keep, for example `block_14_add`; the whole network without it.
-        weights: a file of pre-trained weights of that backbone and `alpha`, without its classifier; random
-            ones without it. It is read when a training starts, and not when a trained model is loaded.
+        weights: a file of pre-trained weights of that backbone and `alpha`, without its classifier, and
+            perhaps without the layers after `until`; random ones without it. It is read when a training
+            starts, and not when a trained model is loaded.
         freeze: `all` trains the heads only; `last_block` the last block and what follows it, too; `none`
             trains everything; the name of a layer freezes that one and all before it. A frozen batch
             normalisation does not update its moving averages.
@@ -51,14 +52,14 @@ def features(
     chosen = BACKBONES[backbone]
     coloured = image if image.shape[-1] == 3 else layers.Concatenate(name="grey_to_rgb")([image] * 3)
     network = chosen.build(chosen.normalise(coloured), alpha)
+    seen = network.output if until is None else network.layers[_place(network, until)].output
     if weights is not None:
-        load(network, chosen.build(keras.Input(coloured.shape[1:]), alpha), Path(weights))
+        load(network, chosen.build(keras.Input(coloured.shape[1:]), alpha), Path(weights), until)
     for layer in network.layers[: _frozen(network, freeze, chosen.last_block)]:
         layer.trainable = False
     for layer in network.layers:
         if isinstance(layer, layers.BatchNormalization):
             layer.momentum = MOMENTUM
-    seen = network.output if until is None else network.layers[_place(network, until)].output
     x = layers.GlobalAveragePooling2D(name="features")(seen)
     return layers.Dropout(dropout, name="dropout")(x)
 
