@@ -1,4 +1,4 @@
-"""Stage `learns_from@MODEL`: the faces and the published weights that a training uses, by their hashes.
+"""Stage `learns_from@MODEL`: the faces and the weights of weights/ that a training uses, by their hashes.
 
 A dependency cannot be a list in dvc.yaml, and what a model learns from is one: its dataset or those of a mix,
 the weights that it starts from, its teachers. So their hashes are written to `data/learns_from/MODEL.json`,
@@ -12,6 +12,8 @@ from pocketface.core import outs
 from pocketface.core.errors import PocketfaceError, exit_cleanly
 from pocketface.core.files import sha256, write_json
 from pocketface.core.params import part
+from pocketface.fetching.sources import load_sources
+from pocketface.models import PRETRAINED
 from pocketface.training.settings import Plan
 
 
@@ -28,6 +30,9 @@ def main() -> None:
     if missing := [str(folder) for folder in folders if not folder.is_dir()]:
         raise PocketfaceError(f"models.{name} learns from {', '.join(missing)}, which is not there")
     files = [path for folder in folders for path in sorted(folder.iterdir()) if path.is_file()]
+    start = load_sources().weights.get(str(plan.models[name].options.get(PRETRAINED)))
+    if start and start.kept:
+        files.append(Path(start.kept))
     write_json(outs.LEARNS_FROM / f"{name}.json", {str(path): sha256(path) for path in files})
 
 

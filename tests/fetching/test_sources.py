@@ -34,6 +34,7 @@ def test_the_sources_in_the_repository_are_complete():
         assert source.about, name
         assert source.home or source.rendered or name == "photos"
         assert all(file.upstream for file in source.files), f"{name}: no word on where it comes from"
+        assert source.kept is None or (REPOSITORY / source.kept).is_file()
     for name, source in sources.datasets.items():
         assert source.labels, name
         assert source.pictures, name
@@ -43,12 +44,12 @@ def test_the_sources_in_the_repository_are_complete():
 def test_a_dataset_is_fetched_or_rendered(tmp_path: Path):
     rendered = {"generator": "weights/faces-generator", "photographs": 10, "seed": 7}
     content = one(rendered=rendered)
-    with pytest.raises(PocketfaceError, match=r"datasets.x: .*either `files` to fetch or `rendered`"):
+    with pytest.raises(PocketfaceError, match=r"datasets.x: .*one of `files` to fetch, `kept`"):
         load_sources(saved(tmp_path, content))
     del content["datasets"]["x"]["files"]
     assert load_sources(saved(tmp_path, content)).dataset("x").rendered.photographs == 10
     del content["datasets"]["x"]["rendered"]
-    with pytest.raises(PocketfaceError, match="either `files` to fetch or `rendered`"):
+    with pytest.raises(PocketfaceError, match="one of `files` to fetch"):
         load_sources(saved(tmp_path, content))
 
 
@@ -81,7 +82,9 @@ HTTPS = {"kind": "https", "url": "https://x.org/x"}
         (one(pictures=10**30), "pictures"),
         (one(licence=None), "datasets.x.licence"),
         (one(licens="x"), "datasets.x.licens: Extra"),
-        (one(files=[]), "datasets.x: .*either `files`"),
+        (one(files=[]), "datasets.x: .*one of `files`"),
+        (one(kept="weights/x.h5"), "datasets.x: .*one of `files`"),
+        (one(kept="../x.h5"), "kept"),
         (one(file={"mirror": "../x.tar"}), "mirror"),
         (one(file={"mirror": "/x.tar"}), "mirror"),
         (one(file={"mirror": "x/./x.tar"}), "mirror"),

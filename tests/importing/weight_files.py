@@ -1,6 +1,5 @@
-"""Files of weights in the layouts that others publish, by hand: HDF5 of Keras 2, ONNX, TensorFlow.js."""
+"""Files of weights in the layouts that others publish, by hand: HDF5 of Keras 2, ONNX."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -133,60 +132,3 @@ def dlib_gender(path: Path) -> Path:
 def learned(layers: Layers) -> list[Learned]:
     """As a reader gives them."""
     return [Learned(name, own) for name, own in layers.items()]
-
-
-class TfjsGraph:
-    """A graph model of TensorFlow.js, node by node."""
-
-    def __init__(self, kind: str = "float32") -> None:
-        self.kind = kind
-        self.nodes: list[dict[str, Any]] = [{"name": "image", "op": "Placeholder"}]
-        self.listed: list[dict[str, Any]] = []
-        self.content = b""
-
-    def constant(self, array: np.ndarray, kind: str | None = None) -> str:
-        kind = kind or self.kind
-        name = f"const_{len(self.listed)}"
-        weight: dict[str, Any] = {"name": name, "shape": list(array.shape), "dtype": "float32"}
-        if kind == "int32":
-            weight["dtype"] = kind
-        elif kind != "float32":
-            weight["quantization"] = {"dtype": kind, "original_dtype": "float32"}
-        self.listed.append(weight)
-        self.nodes.insert(0, {"name": name, "op": "Const"})
-        self.content += array.astype(kind).tobytes()
-        return name
-
-    def node(self, op: str, *inputs: str) -> str:
-        self.nodes.append({"name": f"{op}_{len(self.nodes)}", "op": op, "input": list(inputs)})
-        return f"{op}_{len(self.nodes) - 1}"
-
-    def save(self, path: Path) -> tuple[Path, Path]:
-        """Writes `path`, the JSON, and the bytes beside it."""
-        manifest = [{"paths": [f"{path.stem}.bin"], "weights": self.listed}]
-        graph = {"format": "graph-model", "modelTopology": {"node": self.nodes}, "weightsManifest": manifest}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(graph))
-        path.with_suffix(".bin").write_bytes(self.content)
-        return path, path.with_suffix(".bin")
-
-
-def tfjs_of(network: keras.Model, kind: str = "float32") -> TfjsGraph:
-    """A MobileNet as the converter leaves it, its batch normalisations folded, with a dense layer on top."""
-    graph, source = TfjsGraph(kind), "image"
-    learned = [layer for layer in network.layers if layer.weights]
-    for layer, normalisation in zip(learned[::2], learned[1::2], strict=True):
-        [kernel] = layer.get_weights()
-        gamma, beta, mean, variance = normalisation.get_weights()
-        factor = gamma / np.sqrt(variance + normalisation.epsilon)
-        if isinstance(layer, keras.layers.DepthwiseConv2D):
-            source = graph.node("DepthwiseConv2dNative", source, graph.constant(kernel))
-            source = graph.node("Mul", source, graph.constant(factor))
-        else:
-            source = graph.node("Conv2D", source, graph.constant(kernel * factor))
-        source = graph.node("Relu", graph.node("Add", source, graph.constant(beta - mean * factor)))
-        source = graph.node("Minimum", source, graph.constant(np.array(6.0)))
-    source = graph.node("Mean", source, graph.constant(np.array([1, 2]), "int32"))
-    channels = network.output.shape[-1]
-    graph.node("_FusedMatMul", source, graph.constant(np.ones((channels, 2))), graph.constant(np.ones(2)))
-    return graph

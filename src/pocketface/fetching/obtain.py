@@ -95,6 +95,11 @@ def obtain(source: Source, folder: Path = outs.ARCHIVES, patience: Patience | No
     return archives
 
 
+def obtain_weights(source: Source, folder: Path = outs.ARCHIVES) -> Path:
+    """The file of weights: that in the repository, or obtained; raises as `obtain`."""
+    return Path(source.kept) if source.kept else obtain(source, folder)[0].parts[0]
+
+
 def present(file: File, folder: Path = outs.ARCHIVES) -> Path | None:
     """Where `file` lies in the archives folder (or in a mirror), unchecked; None if it does not."""
     paths = (folder / copy.path for copy in file.copies())

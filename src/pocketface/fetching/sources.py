@@ -187,7 +187,8 @@ class Source(Strict):
 
     Attributes:
         title: what people call it.
-        files: what is fetched; none of a dataset that is `rendered`.
+        files: what is fetched; none of what is `kept` or `rendered`.
+        kept: of weights: the file, if it stands in the repository.
         rendered: how a dataset is made that is not fetched.
         about: what it is, in a sentence or two.
         home: its page.
@@ -203,6 +204,7 @@ class Source(Strict):
     title: str
     licence: str
     files: tuple[File, ...] = ()
+    kept: RelativePath | None = None
     rendered: Rendered | None = None
     about: str = ""
     home: str | None = None
@@ -215,8 +217,8 @@ class Source(Strict):
 
     @model_validator(mode="after")
     def _is_had_in_one_way_under_different_names(self) -> "Source":
-        if bool(self.files) == bool(self.rendered):
-            raise ValueError("needs either `files` to fetch or `rendered`")
+        if sum(map(bool, (self.files, self.kept, self.rendered))) != 1:
+            raise ValueError("needs one of `files` to fetch, `kept` and `rendered`")
         paths = [copy.path for part in self.parts() for copy in part.copies()]
         if twice := sorted({path for path in paths if paths.count(path) > 1}):
             raise ValueError(f"two different copies are called {twice[0]}")

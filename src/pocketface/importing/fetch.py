@@ -16,7 +16,7 @@ from pocketface.core import outs
 from pocketface.core.errors import PocketfaceError, located
 from pocketface.core.files import written_whole
 from pocketface.faces import seen
-from pocketface.fetching.obtain import Unavailable, obtain
+from pocketface.fetching.obtain import Unavailable, obtain_weights
 from pocketface.fetching.sources import Source, Sources
 from pocketface.importing import hdf5, onnx_graph, own
 from pocketface.importing.layers import assign
@@ -94,7 +94,7 @@ def _of_others(
         "licence": source.licence,
     }
     try:
-        file = obtain(source, archives)[0].parts[0]
+        file = obtain_weights(source, archives)
     except Unavailable as error:
         print(f"{name}: unavailable\n{error}", file=sys.stderr)
         place = archives / source.files[0].mirror
