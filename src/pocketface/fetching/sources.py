@@ -88,14 +88,6 @@ class Pypi(Upstream):
     member: RelativePath
 
 
-class Npm(Upstream):
-    """A member of a package on npm."""
-
-    kind: Literal["npm"]
-    package: Annotated[str, StringConstraints(pattern=r"^(@[\w.-]+/)?[\w.-]+@[\w.-]+$")]
-    member: RelativePath
-
-
 class Manual(Upstream):
     """A person has to fetch it."""
 
@@ -103,7 +95,7 @@ class Manual(Upstream):
     instructions: Annotated[str, Field(min_length=1)]
 
 
-AnyUpstream = Annotated[Https | GoogleDrive | Kaggle | Pypi | Npm | Manual, Field(discriminator="kind")]
+AnyUpstream = Annotated[Https | GoogleDrive | Kaggle | Pypi | Manual, Field(discriminator="kind")]
 
 
 class File(Known):
