@@ -7,7 +7,7 @@ from pocketface.cards import ModelCard, read_card, write_card
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import sha256
 from pocketface.published import read
-from pocketface.publishing import _pack
+from pocketface.publishing import pack
 from pocketface.training.fit import HISTORY, fit, identity, load, save, training_key
 from tiny_training import face_set, out_of_bounds, publish, study
 
@@ -138,7 +138,7 @@ def test_half_precision_is_enough_to_start(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     there = publish(Path("weights/first"), 7, ("age", "gender"))
     path = Path("weights/first/model.weights.h5")
-    _pack(path, Path("half.h5"), half=True)
+    pack(path, Path("half.h5"), lambda numbers: numbers.ndim > 1)
     card = read(path.parent)
     Path("half.h5").replace(path)
     write_card(path.parent, card.model_copy(update={"weights_sha256": sha256(path)}))

@@ -25,14 +25,11 @@ from pocketface.training import age, losses, priors, runtime
 from pocketface.training.batches import Batches
 from pocketface.training.callbacks import Curves, Keep, Steer, StopAtNaN
 from pocketface.training.checkpoints import START, Checkpoints
-from pocketface.training.normalisation import settle
 from pocketface.training.schedules import learning_rate
 from pocketface.training.settings import Model, Plan
 from pocketface.training.splits import set_apart, together
 
 WEIGHTS, HISTORY = "model.weights.h5", "history.csv"
-SETTLED_ON = 16
-"""Batches that give a network published without batch normalisation its statistics."""
 PACKAGE = Path(pocketface.__file__).parent
 
 Teach = Callable[[pd.DataFrame], Mapping[str, np.ndarray]]
@@ -156,7 +153,6 @@ def learn(
     batches = _batches(sets, train, stanza, outputs, recipe.augment, study.seed, recipe.balanced)
     if recipe.teachers and teach:
         batches.teach(teach(train), recipe.teachers.share)
-    settle(model, (batches[i][0] for i in range(min(SETTLED_ON, len(batches)))))
     learner = training_model(model)
     measured = [head for head in stanza.heads if batches.labelled(head)]
     _compile(learner, stanza, training_outputs(model), measured, steps=len(batches))
