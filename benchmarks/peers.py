@@ -4,11 +4,12 @@
 
 The peer is installed into an environment of its own, in DIR or a temporary folder; where that fails, the
 reason is printed and nothing is measured. Both take turns on the same files in one run: pictures of UTKFace
-(200 pixels) that our models have not learned from, in one process and in two side by side, and photographs
-of 12 megapixels. Ours answers age, gender and expression, the peer age and gender. Besides: the first answer
-from the shell, the interpreter's start included; memory; accuracy on the pictures in which both found a face;
-the limit, which is what our networks and decoding the JPEG alone take. Ratios of CPU time hold on a busy
-machine, those of wall time on an idle one. Needs `dvc repro fetch_data@photos fetch_data@utkface`.
+(200 pixels) that our models have not learned from, in one process, by two threads of it where ours can, and
+in two processes side by side; and photographs of 12 megapixels. Ours answers age, gender and expression, the
+peer age and gender. Besides: the first answer from the shell, the interpreter's start included; memory;
+accuracy on the pictures in which both found a face; the limit, which is what our networks and decoding the
+JPEG alone take. Ratios of CPU time hold on a busy machine, those of wall time on an idle one. Needs
+`dvc repro fetch_data@photos fetch_data@utkface`.
 """
 
 import argparse
@@ -88,6 +89,9 @@ def measure(pythons: dict[str, Path], scratch: Path, crops: int, photographs: in
     one, answers = turns(pythons, files, workers=1)
     tell(f"{crops} crops of 200 px, one process, ms of wall time each", one, "seconds", 1e3 / crops)
     tell("the same, ms of CPU time", one, "cpu", 1e3 / crops)
+    threads, _ = turns({"threads": pythons["ours"], "peer": pythons["peer"]}, files, workers=1)
+    both = {"ours": threads["threads"], "peer": threads["peer"]}
+    tell("two threads of one process, the peer's one, ms of wall time", both, "seconds", 1e3 / crops)
     two, _ = turns(pythons, files, workers=2)
     tell("two processes side by side, ms of wall time", two, "seconds", 1e3 / crops)
     tell("memory of one process, MB", one, "memory_mb", 1)
