@@ -173,7 +173,7 @@ def predict(
         typer.Option(
             metavar="OUT.png",
             help="Write the picture with boxes in it and answers below it; of several, name a folder. "
-            "Of a JPEG above 100 megapixels half its size is written.",
+            "Of a JPEG of 4,000 pixels a side or more a half, a quarter or an eighth of its size is written.",
         ),
     ] = None,
     detect: Detectors = "blazeface",

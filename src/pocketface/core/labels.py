@@ -4,6 +4,7 @@ The order of each tuple is the order of a model's outputs. It is written into ev
 deployed model never has to guess it.
 """
 
+from bisect import bisect_right
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, StringConstraints, model_validator
@@ -86,7 +87,7 @@ def age_group(age: float) -> str:
 
 def age_band(age: float) -> str:
     """The FairFace band of an age in years."""
-    return AGE_BANDS[max(sum(age >= start for start in BAND_STARTS) - 1, 0)]
+    return AGE_BANDS[max(bisect_right(BAND_STARTS, age) - 1, 0)]
 
 
 def main_metric(head: str) -> str:
