@@ -49,6 +49,22 @@ def test_what_fills_the_picture_is_found_with_a_frame_around_it(monkeypatch):
     assert {side for side, _ in looks} == {128}
 
 
+def test_a_small_picture_is_first_seen_with_fewer_pixels(monkeypatch):
+    looks = []
+    look = blazeface.Network.look
+    monkeypatch.setattr(
+        blazeface.Network, "look", lambda *asked: (looks.append(asked[0].side), look(*asked))[1]
+    )
+    for person in PEOPLE:
+        large = drawn.scene(person)
+        small = cv2.resize(large, (240, 180), interpolation=cv2.INTER_AREA)
+        (box,), (same,) = find(large, 80), find(small, 80)
+        assert overlap(box, 2 * same) > 0.7
+    assert looks == [128, 96] * len(PEOPLE)
+    assert len(find(cv2.resize(drawn.scene(*PEOPLE, width=900), (300, 133)), 20)) == 3
+    assert 128 in looks[2 * len(PEOPLE) :], "too small for the first look"
+
+
 def test_a_doubtful_face_must_be_seen_from_close_by(monkeypatch):
     picture = drawn.scene(PEOPLE[0])
     monkeypatch.setattr(blazeface, "SURE", 1.1)

@@ -26,8 +26,11 @@ POINTS = ("eye_left", "eye_right", "nose", "mouth", "ear_left", "ear_right")
 """The six points in the networks' order; left and right are the picture's."""
 MIRROR = [1, 0, 2, 3, 5, 4]
 """The points in the order that a mirrored face has them."""
-GRIDS = {128: ((16, 2), (8, 6)), 192: ((48, 1),)}
+GRIDS = {96: ((12, 2), (6, 6)), 128: ((16, 2), (8, 6)), 192: ((48, 1),)}
 """Side of what a network sees -> `(n, k)`: k anchors at the centre of each of n x n cells, row by row."""
+COARSE, COARSE_UNTIL = 96, 300
+"""Side of the first look at a small picture, which takes three fifths of the time; longest side of such a
+picture. A face of 80 pixels has 25 then, from which the short range network finds 19 of 20."""
 SHORT, FULL = (Path(__file__).with_name(f"{name}_range.tflite") for name in ("short", "full"))
 
 MIN_SCORE = 0.5
@@ -60,15 +63,19 @@ class Network:
         file: the network.
         averaged: scale below which pixels are averaged before they are made fewer, which takes a fifth of the
             time of a look.
+        side: of what it sees, if not what the file says.
 
     Raises:
         PocketfaceError: the file is not such a network.
     """
 
-    def __init__(self, file: Path, averaged: float = 0.5):
+    def __init__(self, file: Path, averaged: float = 0.5, side: int | None = None):
         self._averaged = averaged
         try:
             self._interpreter = Interpreter(model_path=str(file), num_threads=1)
+            if side is not None:
+                place = self._interpreter.get_input_details()[0]["index"]
+                self._interpreter.resize_tensor_input(place, (1, side, side, 3))
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise PocketfaceError(f"{file}: not a runnable TFLite model ({error})") from None
@@ -103,7 +110,8 @@ network = per_thread(Network)
 def find(picture: np.ndarray, smallest: float) -> np.ndarray:
     """The faces in a picture, as boxes where dlib's HOG detector would see them.
 
-    The short range network looks at the whole, if it sees nothing with a frame around it; the full range one
+    The short range network looks at the whole, which is `COARSE` where it is small, and if it sees nothing
+    with a frame around it; the full range one
     at the whole and at overlapping tiles where still nothing is found, or where the smallest face that is
     wanted would be too small in the whole. Whoever is in doubt looks from close by.
 
@@ -116,7 +124,8 @@ def find(picture: np.ndarray, smallest: float) -> np.ndarray:
     """
     height, width = picture.shape[:2]
     short, frame = network(SHORT), round(FRAME * max(width, height))
-    found = _believed(picture, short, (0, 0, width, height), [])
+    first = network(SHORT, side=COARSE) if max(width, height) <= COARSE_UNTIL else short
+    found = _believed(picture, first, (0, 0, width, height), [])
     found = found or _believed(picture, short, (-frame, -frame, width + frame, height + frame), [])
     tile = round(smallest * max(GRIDS) / NEEDED)
     if not found or max(height, width) > tile:
