@@ -275,6 +275,7 @@ def _learn(student: keras.Model, teacher: keras.Model, settings: Settings, pixel
         loss=losses.losses(heads, recipe),
         loss_weights=losses.loss_weights(heads, recipe),
     )
+    runtime.make_variables(student, {head: answers[:1] for head, answers in goal.items()})
     history = student.fit(
         seen, goal, batch_size=BATCH, epochs=settings.epochs, shuffle=False, verbose=0
     ).history["loss"]

@@ -156,6 +156,7 @@ def learn(
     learner = training_model(model)
     measured = [head for head in stanza.heads if batches.labelled(head)]
     _compile(learner, stanza, training_outputs(model), measured, steps=len(batches))
+    runtime.make_variables(learner, *batches[0][1:])
     start.restore(learner)
     steer = Steer(recipe, outputs, watched, start) if watched else None
     keep = Keep(start, batches, checkpoints, steer, curves)

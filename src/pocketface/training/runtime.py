@@ -1,8 +1,10 @@
 """What the bytes of trained weights depend on besides data, recipe and seed."""
 
 import os
+from collections.abc import Mapping
 
 import keras
+import numpy as np
 
 
 def limit_threads(threads: int) -> None:
@@ -33,3 +35,17 @@ def seed_everything(seed: int) -> dict[str, object]:
         facts["onednn"] = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") == "1"
         facts["tensorflow"] = tf.__version__
     return facts
+
+
+def make_variables(
+    model: keras.Model, truth: Mapping[str, np.ndarray], weight: Mapping[str, np.ndarray] | None = None
+) -> None:
+    """Makes those of a compiled model's optimizer, loss and metrics, from any batch's targets and weights.
+
+    Keras would make them in the first step, and TensorFlow then trace that a second time.
+    """
+    model.optimizer.build(model.trainable_variables)
+    count = len(next(iter(truth.values())))
+    answers = {name: np.ones((count, *output.shape[1:]), np.float32) for name, output in model.output.items()}
+    model.compute_loss(y=truth, y_pred=answers, sample_weight=weight)
+    model.compute_metrics(None, truth, answers, weight)
