@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 import visit
 
+# Before NumPy is imported: threads that multiply small matrices mostly wait, and keep a core busy with it.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 SIZE = 48
 HEAVY = (
     "tests/pipeline/test_pipeline.py",

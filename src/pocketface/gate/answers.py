@@ -67,8 +67,9 @@ def checked(table: pd.DataFrame, path: Path) -> pd.DataFrame:
         raise PocketfaceError(f"{path}: has no column {missing[0]!r}; it needs {', '.join(NEEDED)}")
     table = table.assign(**{name: value for name, value in OPTIONAL.items() if name not in table})
     for name in TEXTS:
-        texts = table[name].astype(object).where(table[name].notna(), None)
-        table[name] = texts.map(_text, na_action="ignore")
+        if not isinstance(table[name].dtype, pd.StringDtype):
+            texts = table[name].astype(object).where(table[name].notna(), None)
+            table[name] = texts.map(_text, na_action="ignore")
     lost = table["answer"].isna() | table["answer"].str.lower().str.strip("+-").isin(
         ["nan", "inf", "infinity"]
     )
@@ -160,11 +161,11 @@ def of_predictions(model: str, level: str, predictions: pd.DataFrame) -> pd.Data
 
 
 def _groups(predictions: pd.DataFrame) -> pd.Series:
-    texts = pd.Series("", predictions.index)
+    texts = np.full(len(predictions), "", object)
     for (grouping, group), inside in members(predictions).items():
         if CROSSED not in grouping:
             texts[inside] += f"; {grouping}={group}"
-    return texts.str.removeprefix("; ")
+    return pd.Series(texts, predictions.index).str.removeprefix("; ")
 
 
 def named(image: str) -> str:

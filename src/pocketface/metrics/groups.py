@@ -173,5 +173,6 @@ def _words(table: pd.DataFrame, name: str) -> pd.Series | None:
 
 
 def _members(labels: pd.Series, known: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
-    for group in (*known, *sorted(set(labels.dropna()) - set(known))):
-        yield group, (labels == group).fillna(False).to_numpy(bool)
+    words = labels.astype(object).where(labels.notna(), None).to_numpy()
+    for group in (*known, *sorted(set(words) - {*known, None})):
+        yield group, words == group

@@ -117,13 +117,13 @@ def _against_best(table: Table, answers: Answers, margins: Margins) -> Iterator[
     for name in dict.fromkeys(row.name for row in float32):
         best = min((row for row in float32 if row.name == name), key=lambda row: loss(name, row.value or 0.0))
         reference = _on(answers[best.model, FLOAT32], best.dataset)
-        sample = resample(reference, [best.metric])
         others = [
             key for key in answers if key[0] != best.model and table.get(*key, best.metric, best.dataset)
         ]
+        sample = resample(reference, [best.metric]) if others else None
         for model, level in others:
             own = _on(answers[model, level], best.dataset)
-            if own["image"].equals(reference["image"]):
+            if sample and own["image"].equals(reference["image"]):
                 changes = against(sample, {level: resample(own, [best.metric])}, margins)[level]
                 row = Row(model, level, best.metric, best.dataset, AGAINST_BEST, best.model, n=best.n)
                 yield replace(row, **_changed(changes.get(best.metric)))
