@@ -26,11 +26,12 @@ def whole_outs(tmp_path, empty_database, monkeypatch) -> Outs:
 
 @pytest.fixture
 def outs(whole_outs, monkeypatch) -> Outs:
-    """The same, published without confusion matrices and with empty models: a tenth of the time."""
+    """The same, published without tables or confusion matrices, with empty models: a tenth of the time."""
 
     def log_model(store, run, variant):
         return store.client.create_logged_model(store.experiment, variant.level, run).model_id
 
     monkeypatch.setattr(publish, "log_model", log_model)
+    monkeypatch.setattr(run_data, "result_tables", lambda variant: {})
     monkeypatch.setattr(run_data, "confusions", lambda study, variant, root: ())
     return whole_outs

@@ -7,6 +7,7 @@ MLflow groups metrics by what stands before the last `/`: `age_mae/utkface`, and
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -122,7 +123,8 @@ def _in_words(row: Row) -> str:
 def result_tables(variant: Variant) -> dict[str, pd.DataFrame]:
     """The variant's rows of the results, of all faces and of groups, as far as there are any."""
     rows = [row for row in variant.table.of(variant.model, variant.level) if row.dataset]
-    frame = pd.DataFrame(rows, columns=[field.name for field in fields(Row)])
+    names = [field.name for field in fields(Row)]
+    frame = pd.DataFrame(map(attrgetter(*names), rows), columns=names)
     frame = frame.drop(columns=["model", "level", "text"])
     whole = frame["grouping"] == ""
     tables = {"results": frame[whole].drop(columns=["grouping", "group"]), "groups": frame[~whole]}
