@@ -22,7 +22,6 @@ from fake_outs import (
 from pocketface.cards import Npu, VariantCard, read_card, write_card
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import git_revision, sha256
-from pocketface.report.report import write_report
 from pocketface.results.table import Table
 from pocketface.study import Study
 from pocketface.tracking import live, store
@@ -184,7 +183,7 @@ def test_only_what_is_listed_is_uploaded(whole_outs):
     card = read_card(outs.root / written[0], VariantCard).model_copy(update={"npu": npu})
     write_card(outs.root / written[0], card)
     (outs.root / written[0] / npu.file).write_bytes(b"compiled")
-    write_report(outs.study, outs.root)
+    copy_report(outs)
     folders = ["models/age_gender", "data/faces/utkface", "reports/tiny", "reports/tiny/plots", *written]
     plant(*(outs.root / folder for folder in folders))
     track(outs.study, outs.root)
