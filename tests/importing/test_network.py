@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 import zipfile
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -67,10 +68,15 @@ BROUGHT = [
 """Each model and each format, and the rest of their pairs in slow tests."""
 
 
-@pytest.fixture(scope="module", params=OURS)
+@pytest.fixture(params=OURS)
 def ours(request):
-    """A published model, faces, and what its int8 file answers."""
-    folder = REPOSITORY / "weights" / request.param
+    """A published model, faces, and what its float32 and int8 files answer."""
+    return published_model(request.param)
+
+
+@cache
+def published_model(name):
+    folder = REPOSITORY / "weights" / name
     card = published.read(folder)
     model, faces = load(card, folder), synthetic_faces(FACES, card.input)
     float32 = to_tflite(model)

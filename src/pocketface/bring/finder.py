@@ -120,8 +120,9 @@ def runner(network: Network, shape: Sequence[int]) -> Callable[[np.ndarray], dic
 
         def of_keras(pictures: np.ndarray) -> dict[str, np.ndarray]:
             seen = pictures.transpose(0, 3, 1, 2) if network.channels_first else pictures
-            found = model.predict(seen, batch_size=BATCH, verbose=0)
-            return {name: np.asarray(values).reshape(len(pictures), -1) for name, values in found.items()}
+            parts = [model.predict_on_batch(seen[i : i + BATCH]) for i in range(0, len(seen), BATCH)]
+            found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+            return {name: values.reshape(len(pictures), -1) for name, values in found.items()}
 
         return of_keras
     assert network.file is not None
