@@ -88,7 +88,8 @@ def test_the_comparison_tells_all_that_it_should(reported):
     assert set(pictures) == {name for name in contents(folder) if name.endswith(".png")}
 
 
-def test_a_section_of_the_study_stands_first(tmp_path):
+def test_a_section_of_the_study_stands_first(tmp_path, monkeypatch):
+    monkeypatch.setattr("pocketface.report.report.all_plots", lambda results, picks, compared: {})
     outs, plot = write_outs(tmp_path, ONE), Figure()
     plot.subplots().plot([0, 1])
     table = Table(["what", "lost"], [["gender", "61"]])
