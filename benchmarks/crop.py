@@ -2,7 +2,7 @@
 
 python benchmarks/crop.py throughput        # UTKFace: this pipeline and a plain loop, pictures per second
 python benchmarks/crop.py large             # 12-megapixel photographs: the same, and faces found
-python benchmarks/crop.py growth            # cost per picture and memory of the parent, 1,000 to 20,000
+python benchmarks/crop.py growth            # cost per picture and memory of the parent, 1,000 to 200,000
 
 Needs `dvc repro fetch_data@utkface fetch_data@photos`. Ratios are between runs that take turns on the same
 machine; run it on an idle one. Prints the rows for benchmarks/README.md.
@@ -33,7 +33,7 @@ from pocketface.cropping.crop import crop_picture
 from pocketface.cropping.detect import Box
 from pocketface.cropping.picture import Rejected, decode
 from pocketface.faces.index import FACES
-from pocketface.faces.settings import Crop, Dataset
+from pocketface.faces.settings import Crop, Dataset, Detector
 
 UTKFACE = Path("data/raw/utkface/files.zip")
 PHOTOS = Path("data/raw/photos/files.zip")
@@ -52,30 +52,37 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--scheduler", help=argparse.SUPPRESS)
+    parser.add_argument("--archive", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.what == "throughput":
         throughput((args.pictures or [4000])[0], args.workers, args.rounds)
     elif args.what == "large":
         large((args.pictures or [18])[0], args.workers, args.rounds)
     elif args.what == "growth":
-        growth(args.pictures or [1000, 5000, 20000], args.workers)
+        growth(args.pictures or [1000, 20000, 200000], args.workers)
     else:
-        once(args.pictures[0], args.scheduler)
+        once(args.pictures[0], args.scheduler, args.archive)
 
 
 def throughput(pictures: int, workers: int, rounds: int) -> None:
-    """This pipeline against the plain loop that finds the same faces, and the one that looks once."""
-    settings = Dataset(sample=share(pictures), crop=CROP)
+    """This pipeline with either finder, the plain loop that finds the same faces, and one that looks once."""
+    sample = share(pictures)
     records = datasets.read("utkface", UTKFACE)
-    images = [r.image for r in records if r.problem is None and datasets.in_sample(r.image, settings.sample)]
+    images = [r.image for r in records if r.problem is None and datasets.in_sample(r.image, sample)]
 
-    def pipeline(folder: Path) -> int:
-        index = build("utkface", UTKFACE, settings, folder / "utkface", workers)
-        return int((index["status"] == "ok").sum())
+    def pipeline(detector: Detector) -> Callable[[Path], int]:
+        settings = Dataset(sample=sample, crop=CROP.model_copy(update={"detector": detector}))
+
+        def run(folder: Path) -> int:
+            index = build("utkface", UTKFACE, settings, folder / "utkface", workers)
+            return int((index["status"] == "ok").sum())
+
+        return run
 
     looks = first_look, second_look, last_look
     contenders: dict[str, Callable[[Path], int]] = {
-        f"pocketface, {workers} workers": pipeline,
+        f"pocketface, {workers} workers": pipeline("hog"),
+        "the same with BlazeFace": pipeline("blazeface"),
         "plain loop, same faces": lambda folder: plain_loop(images, folder, looks),
         "plain loop, one look": lambda folder: plain_loop(images, folder, (first_look,)),
     }
@@ -207,26 +214,41 @@ def overlap(one: Box, other: Box) -> float:
 
 
 def growth(sizes: Sequence[int], workers: int) -> None:
-    """Each size in a fresh process, on workers that are up already."""
+    """Each size in a fresh process, on workers that are up already, with BlazeFace."""
     print("| pictures | s | ms/picture | memory of the parent, MB |\n|---|---|---|---|")
-    with LocalCluster(workers, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster:
+    with (
+        LocalCluster(workers, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster,
+        tempfile.TemporaryDirectory(dir="data") as folder,
+    ):
         for size in [256, *sizes]:  # the first only warms the workers up
-            command = [sys.executable, __file__, "once", "--pictures", str(size)]
+            archive = repeated(size, Path(folder) / f"{size}.zip")
+            command = [sys.executable, __file__, "once", "--pictures", str(size), "--archive", str(archive)]
             ran = subprocess.run(
                 [*command, "--scheduler", cluster.scheduler_address], check=True, stdout=subprocess.PIPE
             )
+            archive.unlink()
             got = json.loads(ran.stdout.splitlines()[-1])
             if size in sizes:
                 each = 1000 * got["seconds"] / got["pictures"]
                 print(f"| {got['pictures']} | {got['seconds']:.1f} | {each:.2f} | {got['megabytes']:.0f} |")
 
 
-def once(pictures: int, scheduler: str) -> None:
+def repeated(pictures: int, target: Path) -> Path:
+    """An archive of so many pictures of UTKFace, each a few times over where there are fewer."""
+    with zipfile.ZipFile(UTKFACE) as archive, zipfile.ZipFile(target, "w") as copies:
+        names = [name for name in archive.namelist() if name.endswith(".jpg")]
+        for number in range(pictures):
+            copy, name = divmod(number, len(names))
+            copies.writestr(f"{copy}/{Path(names[name]).name}", archive.read(names[name]))
+    return target
+
+
+def once(pictures: int, scheduler: str, archive: Path) -> None:
     """One crop, measured from inside; prints JSON."""
     with tempfile.TemporaryDirectory(dir="data") as folder:
         start = time.perf_counter()
-        settings = Dataset(sample=share(pictures), crop=CROP)
-        index = build("utkface", UTKFACE, settings, Path(folder) / "utkface", scheduler=scheduler)
+        settings = Dataset(sample=1.0, crop=CROP.model_copy(update={"detector": "blazeface", "size": 48}))
+        index = build("utkface", archive, settings, Path(folder) / "utkface", scheduler=scheduler)
         seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"pictures": len(index), "seconds": seconds, "megabytes": peak}))
