@@ -6,7 +6,7 @@ as its own training faces were.
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Literal, TypeVar
 import numpy as np
 from tqdm import tqdm
 
+from pocketface.core.threads import in_order
 from pocketface.cropping import picture as pictures
 from pocketface.cropping.crop import crop_picture, cut_face
 from pocketface.cropping.detect import Box, Face, detect, scaled
@@ -95,12 +96,8 @@ def look_at(
 
 def each(one: Callable[[Path], T], files: Sequence[Path], workers: int) -> Iterator[T]:
     """`one` of each file, in order, by so many threads."""
-    pool = ThreadPoolExecutor(workers)
-    found = pool.map(one, files) if min(workers, len(files)) > 1 else map(one, files)
-    try:
+    with closing(in_order(one, files, min(workers, len(files)))) as found:
         yield from tqdm(found, desc="pictures", total=len(files), unit="picture", disable=None, leave=False)
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def look(path: Path, wanted: Sequence[Wanted], search: Search) -> Looked:

@@ -8,13 +8,15 @@ under other names, too, and packed otherwise: see `held`.
 import shutil
 import sys
 import urllib.parse
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from pocketface.core import outs
 from pocketface.core.addresses import address_in
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import alone, digest, written_whole
+from pocketface.core.threads import in_order
 from pocketface.fetching import clients
 from pocketface.fetching.archives import Archive, archives_of, is_archive
 from pocketface.fetching.download import NotThere, Patience, download
@@ -80,14 +82,9 @@ def obtain(source: Source, folder: Path = outs.ARCHIVES, patience: Patience | No
             each.
         PocketfaceError: a file is the wrong one; it is then moved aside.
     """
-    mirror = address_in(MIRROR)
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        waiting = [pool.submit(_obtain, part, folder, mirror, patience) for part in source.parts()]
-        try:
-            paths = iter([done.result() for done in waiting])
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    one = partial(_obtain, folder=folder, mirror=address_in(MIRROR), patience=patience)
+    with closing(in_order(one, source.parts(), AT_ONCE)) as obtained:
+        paths = iter(list(obtained))
     archives = []
     for file in source.files:
         found = tuple(next(paths) for _ in file.parts())

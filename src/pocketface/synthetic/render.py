@@ -8,10 +8,9 @@ import io
 import os
 import zipfile
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from functools import partial
 from itertools import chain
-from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -19,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from pocketface.core.files import written_whole
-from pocketface.core.processes import end_with
+from pocketface.core.threads import in_order
 from pocketface.fetching.archives import DATE
 from pocketface.synthetic import scenes
 from pocketface.synthetic.conditions import draw, encode
@@ -28,7 +27,7 @@ from pocketface.synthetic.decoder import Decoder
 KINDS = {"single": 0.96, "none": 0.01, "two": 0.02, "cut": 0.01}
 """What a photograph shows -> share of the photographs."""
 BLOCK = 250
-"""Photographs that a process makes at a time."""
+"""Photographs that a thread makes at a time."""
 
 
 def render(target: Path, photographs: int, seed: int, decoder: Path, workers: int | None = None) -> int:
@@ -38,16 +37,11 @@ def render(target: Path, photographs: int, seed: int, decoder: Path, workers: in
     Raises:
         PocketfaceError: the decoder is missing or damaged; the disk is full.
     """
-    Decoder(decoder)  # a missing file is an error here, not in a worker
-    block, numbers = partial(_block, seed, decoder), range(photographs)
+    numbers = range(photographs)
     blocks = [numbers[start : start + BLOCK] for start in range(0, photographs, BLOCK)]
-    workers = min(workers or os.cpu_count() or 1, len(blocks))
-    with written_whole(target) as path, zipfile.ZipFile(path, "w") as packed:
-        if workers <= 1:
-            _store(packed, map(block, blocks))
-        else:
-            with ProcessPoolExecutor(workers, get_context("spawn"), end_with, (os.getpid(),)) as pool:
-                _store(packed, pool.map(block, blocks))
+    made = in_order(partial(_block, seed, decoder), blocks, workers or os.cpu_count() or 1)
+    with written_whole(target) as path, zipfile.ZipFile(path, "w") as packed, closing(made):
+        _store(packed, made)
     return photographs
 
 
@@ -74,7 +68,7 @@ def kind_of(random: np.random.Generator) -> str:
 
 
 def _block(seed: int, folder: Path, numbers: range) -> list[tuple[str, bytes]]:
-    """Names and JPEGs of a run of photographs. Runs in a worker."""
+    """Names and JPEGs of a run of photographs."""
     cv2.setNumThreads(1)
     decoder, made = Decoder(folder), []
     for number in numbers:
