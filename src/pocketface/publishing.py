@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
+import h5py
 import numpy as np
+from h5py import h5f, h5g, h5p
 
 from pocketface import published
 from pocketface.cards import MODEL_FILE, ModelCard, VariantCard, read_card, variant_folder, write_card
@@ -110,9 +112,6 @@ def pack(source: Path, target: Path, half: Callable[[np.ndarray], bool]) -> None
 
     The newest format is the smallest, and notes when a group was made unless told not to.
     """
-    import h5py
-    from h5py import h5f, h5g, h5p
-
     access, timeless = h5p.create(h5p.FILE_ACCESS), h5p.create(h5p.FILE_CREATE)
     access.set_libver_bounds(h5f.LIBVER_LATEST, h5f.LIBVER_LATEST)
     timeless.set_obj_track_times(False)
