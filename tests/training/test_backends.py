@@ -21,7 +21,7 @@ sys.path.insert(0, sys.argv[1])
 import numpy as np
 from dataclasses import replace
 from tiny_training import face_set, study
-from pocketface.labels import age_band
+from pocketface.core.labels import age_band
 from pocketface.training.checkpoints import Checkpoints
 from pocketface.training.fit import fit, save
 out = Path(sys.argv[2])
