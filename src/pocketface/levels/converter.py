@@ -41,7 +41,7 @@ def to_tflite(
     spec = tf.TensorSpec((1, *model.inputs[0].shape[1:]), tf.float32, name="image")
     with tempfile.TemporaryDirectory() as folder:
         try:
-            model.export(folder, input_signature=[spec], verbose=False)
+            _save(model, spec, folder)
         except tf.errors.OpError as error:  # what TensorFlow has for an OSError
             raise OSError(str(error)) from error
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
@@ -56,6 +56,14 @@ def to_tflite(
         except (ConverterError, RuntimeError, ValueError) as error:
             raise PocketfaceError(f"not convertible to {level.name}: {first_line(error)}") from None
     return TFLiteFile.write(file.copy()) if file.understated else file
+
+
+def _save(model: keras.Model, spec: tf.TensorSpec, folder: str) -> None:
+    """What `model.export` writes, names included, without what it looks for besides: half of the time."""
+    module = tf.Module()
+    module.kept = [variable.value for variable in model.variables]
+    module.serve = tf.function(model.__call__, input_signature=[spec], autograph=False)
+    tf.saved_model.save(module, folder, signatures=dict.fromkeys(("serve", "serving_default"), module.serve))
 
 
 def _configure(converter: tf.lite.TFLiteConverter, level: Level) -> None:
