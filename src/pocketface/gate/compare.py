@@ -278,7 +278,8 @@ def _agreement(
     name: str, own: pd.DataFrame, float32: pd.DataFrame, allowed: Amount, stage: Stage
 ) -> Iterator[Finding]:
     """A level is no further from its float32 than it was."""
-    both = own.merge(float32, on=["dataset", "face", "head"], suffixes=("", "_32"))
+    key, said = ["dataset", "face", "head"], ["number_was", "number_is", "answer_was", "answer_is"]
+    both = own[[*key, "number", *said]].merge(float32[[*key, *said]], on=key, suffixes=("", "_32"))
     for when in ("was", "is"):
         apart = (both[f"number_{when}"] - both[f"number_{when}_32"]).abs()
         other = (both[f"answer_{when}"] != both[f"answer_{when}_32"]).astype(float)
@@ -300,13 +301,16 @@ def _agreement(
 def _metrics(name: str, own: pd.DataFrame, rules: Rules, stage: Stage) -> Iterator[Finding]:
     """The mean error or the accuracy on the same faces, per dataset, and of the group that lost most."""
     trained = stage == "train"
-    for (dataset, _), faces in own.dropna(subset=["error_was", "error_is"]).groupby(["dataset", "head"]):
+    used = own[["dataset", "head", "number", "groups_was", "error_was", "error_is"]]
+    for (dataset, _), faces in used.dropna(subset=["error_was", "error_is"]).groupby(["dataset", "head"]):
         metric = _metric(faces)
         label = f"{dataset} {metric}".strip()
         bound = getattr(rules.retrained if trained else rules.margins, quantity_of(metric).unit)
         ok, told = _lost(label, faces, bound, rules, trained)
         yield Finding(stage, name, label, ok, told)
-        groups = faces.assign(group=faces["groups_was"].fillna("").str.split("; ")).explode("group")
+        groups = faces.assign(group=faces["groups_was"].fillna("").str.split("; ", regex=False)).explode(
+            "group"
+        )
         judged = {str(g): own for g, own in groups.groupby("group") if g and LEAST <= len(own) < len(faces)}
         if judged:
             worst = max(judged, key=lambda group: _beyond_chance(judged[group], bound))
