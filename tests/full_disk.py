@@ -1,6 +1,7 @@
-"""A full disk, for tests."""
+"""A full disk and work without end, for tests; it imports nothing that starts slowly."""
 
 import resource
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,3 +15,8 @@ def largest_file(size: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def endless(*_: object) -> None:
+    """Waits for ever."""
+    time.sleep(1e6)

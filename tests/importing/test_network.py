@@ -18,7 +18,7 @@ import pytest
 import tensorflow as tf
 from onnx import TensorProto, helper, numpy_helper
 
-from full_disk import largest_file
+from full_disk import endless, largest_file
 from own_models import SIDE, onnx_file
 from pocketface import published
 from pocketface.cards import MODEL_FILE
@@ -246,6 +246,7 @@ def test_a_network_that_would_take_all_memory_is_ended(tmp_path, size, others):
 
 def test_one_that_never_answers_is_ended(tmp_path, monkeypatch):
     monkeypatch.setattr(network, "_apart", Apart(0.1, MODEL.memory))
+    monkeypatch.setattr(network, "_opened", endless)
     with pytest.raises(PocketfaceError, match=r"mine\.onnx: timeout: to open it and run it once takes over"):
         network.read(onnx_file(tmp_path / "mine.onnx"))
 
