@@ -369,15 +369,15 @@ def test_predict_tells_of_names_that_the_output_cannot_encode(colour_model, tmp_
     for path in paths:
         path.write_bytes(drawn.jpeg(drawn.scene(width=120, height=100)))
 
-    def told(*options: str) -> bytes:
-        command = [sys.executable, "-c", "from pocketface.cli import app; app()", "predict", *paths, *options]
-        windows = os.environ | {"PYTHONIOENCODING": "cp1252"}
-        done = subprocess.run([*command, "--model", colour_model], capture_output=True, env=windows)
-        assert done.returncode == 0, done.stderr.decode(errors="replace")
-        return done.stdout
-
-    assert [row["path"] for row in json.loads(told("--json").decode("ascii"))] == list(map(str, paths))
-    korean, broken = told().splitlines()
+    code = "import sys; from pocketface.cli import app\n"
+    code += "told = [app([*sys.argv[1:], *more], standalone_mode=False) for more in ([], ['--json'])]\n"
+    code += "sys.exit(any(told))"
+    command = [sys.executable, "-c", code, "predict", *paths, "--model", colour_model]
+    windows = os.environ | {"PYTHONIOENCODING": "cp1252"}
+    done = subprocess.run(command, capture_output=True, env=windows)
+    assert done.returncode == 0, done.stderr.decode(errors="replace")
+    korean, broken, found = done.stdout.split(b"\n", 2)
+    assert [row["path"] for row in json.loads(found.decode("ascii"))] == list(map(str, paths))
     assert korean.endswith(b"\\ud55c\\uad6d \\uc5bc\\uad74.jpg: no face was found")
     assert broken.endswith(b"\\udcff.jpg: no face was found")
 

@@ -67,7 +67,7 @@ def test_without_a_search_there_are_no_points_to_align_by():
 
 def test_without_a_face_there_is_nobody_to_tell_apart(tmp_path):
     members = {
-        name: drawn.jpeg(drawn.scene()) if name.endswith(".jpg") else content
+        name: drawn.jpeg(drawn.scene(width=120, height=100)) if name.endswith(".jpg") else content
         for name, content in drawn.celeba(2).items()
     }
     with pytest.raises(PocketfaceError, match="no face was accepted"):
