@@ -51,6 +51,7 @@ PRELOADED = (
     "pocketface.latency.benchmark",
     "pocketface.levels.convert",
     "pocketface.training.fit",
+    "pocketface.tracking.preloaded",
 )
 """What the stages import, and so all that these import."""
 IMPORTS = "imports"

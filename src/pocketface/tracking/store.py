@@ -130,7 +130,7 @@ def address_of(root: Path, uri: str | None = None) -> str:
 @contextmanager
 def failures_told(uri: str) -> Iterator[None]:
     """Turns whatever a store that is down, slow or refusing raises into a `PocketfaceError`."""
-    _prepare()
+    prepare()
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -170,7 +170,7 @@ def open_store(study: Plan, uri: str, root: Path = Path()) -> Store:
         PocketfaceError: the address is none, the experiment was deleted, or the database is in a folder that
             MLflow cannot use, or was moved without its artifacts.
     """
-    _prepare()
+    prepare()
     from mlflow import MlflowClient
 
     try:
@@ -212,7 +212,8 @@ def flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def _prepare() -> None:
+def prepare() -> None:
+    """Imports MLflow, which reads some settings just then: without telemetry, and with little patience."""
     for name, value in PATIENCE.items():
         os.environ.setdefault(name, value)
     import mlflow  # noqa: F401
