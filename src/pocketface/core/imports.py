@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 
@@ -18,25 +19,28 @@ def closure(script: Path, source: Path) -> list[Path]:
         file = todo.pop()
         if file not in done:
             done.add(file)
-            todo += [found for name in _imported(file) for found in _files(name, source)]
+            todo += [found for name in _imported(file.read_bytes()) for found in _files(name, source)]
     packages = {file.parent for file in done} - {script.parent, source}
     data = {file for package in packages for file in package.rglob("*") if _is_data(file)}
     return sorted(done | data)
 
 
-def _imported(file: Path) -> Iterator[str]:
+@cache
+def _imported(code: bytes) -> list[str]:
     """The dotted names that a file imports, not those for type checkers alone."""
-    nodes: list[ast.AST] = [ast.parse(file.read_bytes())]
+    names: list[str] = []
+    nodes: list[ast.AST] = [ast.parse(code)]
     while nodes:
         node = nodes.pop()
         if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
             nodes += node.orelse
             continue
-        nodes += ast.iter_child_nodes(node)
+        nodes += [child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.expr)]
         if isinstance(node, ast.Import):
-            yield from (name.name for name in node.names)
+            names += (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield from (f"{node.module}.{name.name}" for name in node.names)
+            names += (f"{node.module}.{name.name}" for name in node.names)
+    return names
 
 
 def _files(name: str, source: Path) -> Iterator[Path]:
