@@ -1,3 +1,6 @@
+from functools import cache
+
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -29,10 +32,18 @@ def odds(probabilities: np.ndarray) -> np.ndarray:
     return probabilities[:, 1] / probabilities[:, 0]
 
 
+@cache
+def built() -> tuple[keras.Model, list[np.ndarray]]:
+    """A model and its weights as it was made."""
+    model = build()
+    return model, model.get_weights()
+
+
 @settings(deadline=None, max_examples=20)
 @given(rate=st.floats(0.01, 0.99), having=st.integers(1, 19))
 def test_the_odds_change_by_the_ratio_of_the_odds(rate: float, having: int) -> None:
-    model = build()
+    model, weights = built()
+    model.set_weights(weights)
     before = odds(answers(model)["Bald"])
     correct(model, {"Bald": rate}, labelled(having), balanced=[])
     after = odds(answers(model)["Bald"])
