@@ -16,19 +16,22 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 SIZE = 48
 HEAVY = (
     "tests/pipeline/test_pipeline.py",
-    "tests/gate/test_gate.py",
-    "tests/importing/test_network.py",
     "tests/tracking/test_publish.py",
-    "tests/report/test_report.py",
+    "tests/gate/test_gate.py",
     "tests/levels/test_convert.py",
     "tests/training/test_checkpoints.py",
+    "tests/fuzz/test_fuzz.py",
+    "tests/report/test_report.py",
     "tests/models/test_transfer.py",
-    "tests/test_running.py",
+    "tests/test_cli.py",
+    "tests/cropping/test_build.py",
+    "tests/importing/test_network.py",
     "tests/test_lockfile.py",
     "tests/bring/test_pixel_finder.py",
-    "tests/models/test_levels.py",
-    "tests/training/test_age.py",
+    "tests/test_studies.py",
     "tests/docs/test_your_model.py",
+    "tests/bring/test_wizard.py",
+    "tests/test_running.py",
 )
 """Files that take longest, to be begun first: what is begun last decides when all are done."""
 

@@ -105,7 +105,8 @@ def test_what_is_exported_to_onnx_answers_as_before(ours, tmp_path):
 @pytest.mark.parametrize("age", KINDS["age"])
 def test_layers_of_ours_and_slices_of_channels_come_back_from_keras(age, tmp_path):
     if age == "expected":
-        architecture, options = "transfer", {"backbone": "mobilenet_v1", "alpha": 0.25}
+        architecture = "transfer"
+        options = {"backbone": "mobilenet_v1", "alpha": 0.25, "until": "conv_pw_1_relu"}
     else:
         architecture, options = "compact", {"widths": [8, 16], "depths": [1, 1]}
     model = build(architecture, Input(size=32, margin=0.2), ["age"], options | {"age": age})
