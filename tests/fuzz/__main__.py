@@ -1,12 +1,14 @@
 """Feeds what reads somebody else's files with damaged ones, by atheris (libFuzzer, guided by coverage).
 
     python tests/fuzz picture 3600       # seconds; or card, archive, tflite
+    python tests/fuzz picture,card 3600  # one after the other, each in a fork
     python tests/fuzz picture FILE       # one input again
 
 Any exception but ours, a crash, an answer that cannot be, 25 seconds or 3 GB for one input are findings: it
 ends with `Test unit written to FILE`. What reached new code stays in ~/.cache/pocketface-fuzz.
 """
 
+import os
 import random
 import sys
 import tempfile
@@ -49,5 +51,16 @@ def main(name: str, given: str) -> None:
         atheris.Fuzz()
 
 
+def each(names: str, given: str) -> int:
+    """Runs targets one after the other until one has a finding; its exit status."""
+    for name in names.split(","):
+        if not (child := os.fork()):
+            main(name, given)
+            os._exit(0)
+        if status := os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
+            return status
+    return 0
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    sys.exit(each(*sys.argv[1:]))

@@ -10,15 +10,14 @@ import pytest
 pytest.importorskip("atheris")
 
 
-@pytest.mark.parametrize("target", ["picture", "card", "archive", "tflite"])
-def test_no_input_is_a_finding(
-    target: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch
-) -> None:
+def test_no_input_is_a_finding(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch) -> None:
+    """Of any target; what is instrumented takes as long to import as it is fuzzed here."""
     monkeypatch.setenv("HOME", str(tmp_path))
-    seconds = request.config.getoption("--fuzz-seconds")
+    seconds, targets = request.config.getoption("--fuzz-seconds"), ["picture", "card", "archive", "tflite"]
     done = subprocess.run(
-        [sys.executable, Path(__file__).parent, target, str(seconds)],
-        **{"capture_output": True, "text": True, "timeout": 10 * seconds + 300},
+        [sys.executable, Path(__file__).parent, ",".join(targets), str(seconds)],
+        **{"capture_output": True, "text": True, "timeout": len(targets) * (10 * seconds + 300)},
     )
     assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-    assert int(re.search(r"Done (\d+) runs", done.stderr)[1])  # on a busy machine a few
+    runs = re.findall(r"Done (\d+) runs", done.stderr)
+    assert len(runs) == len(targets) and all(map(int, runs)), "on a busy machine a few"
