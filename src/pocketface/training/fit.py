@@ -25,7 +25,7 @@ from pocketface.training import age, losses, priors, runtime
 from pocketface.training.batches import Batches
 from pocketface.training.callbacks import Curves, Keep, Steer, StopAtNaN
 from pocketface.training.checkpoints import START, Checkpoints
-from pocketface.training.schedules import AdamW, learning_rate
+from pocketface.training.schedules import learning_rate
 from pocketface.training.settings import Model, Plan
 from pocketface.training.splits import set_apart, together
 
@@ -264,7 +264,7 @@ def _batches(
 
 def _compile(model: keras.Model, stanza: Model, extra: list[str], measured: list[str], steps: int) -> None:
     recipe, heads = stanza.recipe, stanza.heads
-    optimizer = AdamW(
+    optimizer = keras.optimizers.AdamW(
         learning_rate(recipe, steps),
         weight_decay=recipe.weight_decay,
         use_ema=recipe.average > 0,

@@ -1,29 +1,11 @@
 """The learning rate: from the step where the schedule is fixed, from the watched metric where it is not."""
 
 from collections.abc import Sequence
-from typing import Any
 
-import keras
 import numpy as np
 from keras.optimizers.schedules import CosineDecay, LearningRateSchedule, PiecewiseConstantDecay
 
 from pocketface.training.settings import Cosine, OneCycle, Piecewise, Plateau, Training
-
-
-class AdamW(keras.optimizers.AdamW):
-    """Keras', which asks the schedule once more for each variable that decays: seconds of a start."""
-
-    _rate: Any = None
-
-    def _get_current_learning_rate(self) -> Any:
-        return super()._get_current_learning_rate() if self._rate is None else self._rate
-
-    def _backend_apply_gradients(self, grads: Any, trainable_variables: Any) -> None:
-        self._rate = self.learning_rate
-        try:
-            super()._backend_apply_gradients(grads, trainable_variables)
-        finally:
-            self._rate = None
 
 
 def learning_rate(recipe: Training, steps: int) -> float | LearningRateSchedule:
