@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
 
+import cv2
 import numpy as np
 from tqdm import tqdm
 
@@ -96,6 +97,7 @@ def look_at(
 
 def each(one: Callable[[Path], T], files: Sequence[Path], workers: int) -> Iterator[T]:
     """`one` of each file, in order, by so many threads."""
+    cv2.setNumThreads(1)  # its own have too little to do with a face, and take a sixth of the time
     with closing(in_order(one, files, min(workers, len(files)))) as found:
         yield from tqdm(found, desc="pictures", total=len(files), unit="picture", disable=None, leave=False)
 
