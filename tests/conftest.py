@@ -36,6 +36,11 @@ HEAVY = (
 """Files that take longest, to be begun first: what is begun last decides when all are done."""
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: some tests wait for processes of their own."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks what drives Chromium; puts the heavy files first, pytest-xdist hands files out in this order."""
