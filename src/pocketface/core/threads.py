@@ -3,8 +3,9 @@
 import functools
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -14,8 +15,20 @@ Item = TypeVar("Item")
 
 def in_order(function: Callable[[Item], T], items: Iterable[Item], workers: int) -> Generator[T, None, None]:
     """`function` of each item, in order, by so many threads, which stay, with what they have loaded, for the
-    next call; none is begun after one failed or the end."""
-    yield from _pool(workers).map(function, items) if workers > 1 else map(function, items)
+    next call. After one has failed, or the end, none is begun and none still runs."""
+    if workers <= 1:
+        yield from map(function, items)
+        return
+    waiting = deque(_pool(workers).submit(function, item) for item in items)
+    try:
+        while waiting:
+            done = waiting[0].result()
+            waiting.popleft()
+            yield done
+    finally:
+        for future in waiting:
+            future.cancel()
+        wait(waiting)
 
 
 _pool = functools.cache(ThreadPoolExecutor)

@@ -110,10 +110,10 @@ network = per_thread(Network)
 def find(picture: np.ndarray, smallest: float) -> np.ndarray:
     """The faces in a picture, as boxes where dlib's HOG detector would see them.
 
-    The short range network looks at the whole, which is `COARSE` where it is small, and if it sees nothing
-    with a frame around it; the full range one
-    at the whole and at overlapping tiles where still nothing is found, or where the smallest face that is
-    wanted would be too small in the whole. Whoever is in doubt looks from close by.
+    The short range network looks at the whole, with `COARSE` pixels where that is small, and if it sees
+    nothing with a frame around it; the full range one at the whole and at overlapping tiles where still
+    nothing is found, or where the smallest face that is wanted would be too small in the whole. Whoever is in
+    doubt looks from close by.
 
     Args:
         picture: uint8 `[H, W, 3]`, RGB.

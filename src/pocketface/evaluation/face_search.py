@@ -98,7 +98,7 @@ def look_at(
 def each(one: Callable[[Path], T], files: Sequence[Path], workers: int) -> Iterator[T]:
     """`one` of each file, in order, by so many threads."""
     cv2.setNumThreads(1)  # its own have too little to do with a face, and take a sixth of the time
-    with closing(in_order(one, files, min(workers, len(files)))) as found:
+    with closing(in_order(one, files, workers if len(files) > 1 else 1)) as found:
         yield from tqdm(found, desc="pictures", total=len(files), unit="picture", disable=None, leave=False)
 
 
