@@ -89,7 +89,8 @@ def measure(pythons: dict[str, Path], scratch: Path, crops: int, photographs: in
     one, answers = turns(pythons, files, workers=1)
     tell(f"{crops} crops of 200 px, one process, ms of wall time each", one, "seconds", 1e3 / crops)
     tell("the same, ms of CPU time", one, "cpu", 1e3 / crops)
-    threads, _ = turns({"threads": pythons["ours"], "peer": pythons["peer"]}, files, workers=1)
+    # In few chunks: at the end of each a thread waits for the other.
+    threads, _ = turns({"threads": pythons["ours"], "peer": pythons["peer"]}, files, workers=1, chunks=2)
     both = {"ours": threads["threads"], "peer": threads["peer"]}
     tell("two threads of one process, the peer's one, ms of wall time", both, "seconds", 1e3 / crops)
     two, _ = turns(pythons, files, workers=2)
@@ -136,7 +137,7 @@ def turns(
         wall = files[0].with_name("wall.png")  # without a face: whatever looks at last is loaded, too
         Image.new("RGB", (200, 200), "grey").save(wall)
         for processes in running.values():
-            for warm in (files[:workers], [wall] * workers):
+            for warm in (files[: 8 * workers], [wall] * workers):  # two threads load what they need, too
                 asked(processes, warm)
         for chunk in np.array_split(np.array(files, dtype=object), chunks):
             for who, processes in running.items():

@@ -29,8 +29,8 @@ MIRROR = [1, 0, 2, 3, 5, 4]
 GRIDS = {96: ((12, 2), (6, 6)), 128: ((16, 2), (8, 6)), 192: ((48, 1),)}
 """Side of what a network sees -> `(n, k)`: k anchors at the centre of each of n x n cells, row by row."""
 COARSE, COARSE_UNTIL = 96, 300
-"""Side of the first look at a small picture, which takes three fifths of the time; longest side of such a
-picture. A face of 80 pixels has 25 then, from which the short range network finds 19 of 20."""
+"""Side of the first look at a small picture, which takes three quarters of the time; longest side of such a
+picture. A face of 80 pixels has 25 then, from which the short range network finds 49 of 50."""
 SHORT, FULL = (Path(__file__).with_name(f"{name}_range.tflite") for name in ("short", "full"))
 
 MIN_SCORE = 0.5
