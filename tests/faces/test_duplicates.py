@@ -14,6 +14,7 @@ from pocketface.faces.duplicates import (
     across,
     judge,
     least_correlation,
+    pairs,
     perceptual_hash,
     same_picture,
     thumbnail,
@@ -59,6 +60,18 @@ def test_a_changed_picture_is_the_same_and_others_are_not(change: str) -> None:
     found = groups([*faces, CHANGES[change](7)])
     assert found[-1] == found[7]
     assert len(set(found)) == 40
+
+
+@pytest.mark.parametrize("compared", [1, 7, 2**20])
+def test_the_same_pairs_are_found_however_many_are_compared_at_once(compared: int, monkeypatch) -> None:
+    few = np.random.default_rng(1).integers(0, 4, 30).astype(np.uint64)  # of 64 bits two may differ
+    looks = [np.random.default_rng(int(one)).normal(size=(20, 20)).astype(np.float32) for one in few]
+    monkeypatch.setattr("pocketface.faces.duplicates.COMPARED", compared)
+    same = [(i, j) for i in range(30) for j in range(i + 1, 30) if few[i] == few[j]]
+    assert list(pairs(few, few, looks.__getitem__, looks.__getitem__, 0.9)) == same
+    other = few[:12].copy()
+    across_both = [(i, j) for i in range(30) for j in range(12) if few[i] == few[j]]
+    assert list(pairs(few, other, looks.__getitem__, looks.__getitem__, 0.9)) == across_both
 
 
 def test_equal_files_are_the_same_whatever_they_look_like() -> None:
