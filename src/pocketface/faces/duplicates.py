@@ -63,8 +63,9 @@ def pairs(
     `left` and `right` are perceptual hashes, uint64 `[N]` and `[M]`; the same array for pairs within it, each
     once. Then come their thumbnails, and the least correlation.
     """
-    look_left, look_right = lru_cache(CACHED)(look_left), lru_cache(CACHED)(look_right)
     within = left is right
+    look_left = lru_cache(CACHED)(look_left)
+    look_right = look_left if within else lru_cache(CACHED)(look_right)
     block = max(COMPARED // max(len(right), 1), 1)
     for start in range(0, len(left), block):
         others = start if within else 0
@@ -85,11 +86,16 @@ def same_picture(hashes: np.ndarray, shas: Sequence[str], look: Look, least: flo
 
     if not len(shas):
         return np.empty(0, np.int64)
-    by_sha = pd.Series(range(len(shas))).groupby(np.asarray(shas)).transform("first")
-    edges = [*enumerate(by_sha), *pairs(hashes, hashes, look, look, least)]
-    rows, columns = np.array(edges, dtype=np.int64).reshape(-1, 2).T
-    graph = coo_array((np.ones(len(rows)), (rows, columns)), shape=(len(shas), len(shas)))
-    return connected_components(graph, directed=False)[1]
+    file, _ = pd.factorize(np.asarray(shas, object))
+    first = np.unique(file, return_index=True)[1]
+
+    def look_file(number: int) -> np.ndarray:
+        return look(int(first[number]))
+
+    own = hashes[first]
+    rows, columns = np.array([*pairs(own, own, look_file, look_file, least)], np.int64).reshape(-1, 2).T
+    graph = coo_array((np.ones(len(rows)), (rows, columns)), shape=(len(first), len(first)))
+    return connected_components(graph, directed=False)[1][file]
 
 
 def judge(rows: pd.DataFrame, group: np.ndarray, labels: Sequence[str], contradictory: bool) -> pd.DataFrame:
@@ -98,24 +104,18 @@ def judge(rows: pd.DataFrame, group: np.ndarray, labels: Sequence[str], contradi
     `rows` are N accepted ones of an index, `group` the number of the picture that each shows; if
     `contradictory`, copies with different labels count, each with its own.
     """
-    found = pd.DataFrame({"status": OK, "same_as": None}, index=rows.index)
-    several = pd.Series(group, index=rows.index).duplicated(keep=False)
-    for _, copies in rows[several].groupby(group[several.to_numpy()]):
-        found.loc[copies.index] = _judge(copies, list(labels), contradictory)
-    return found
-
-
-def _judge(copies: pd.DataFrame, labels: list[str], contradictory: bool) -> pd.DataFrame:
+    copies = rows.assign(group=group)
     order = copies["split"].map(EARLIER)
-    last = copies[order == order.max()]
-    counts = (last.drop_duplicates(labels) if contradictory else last.head(1))["image"]
-    status = pd.Series(MEASURED_TOO, index=copies.index)
+    last = copies[order == order.groupby(group).transform("max")]
+    counts = last.drop_duplicates(["group", *labels] if contradictory else "group")
+    status = pd.Series(MEASURED_TOO, index=rows.index)
     status[last.index] = DUPLICATE
-    if not contradictory and (copies[labels].nunique() > 1).any():
-        status[:] = CONTRADICTORY
-    else:
-        status[counts.index] = OK
-    return pd.DataFrame({"status": status, "same_as": [None if s == OK else counts.iloc[0] for s in status]})
+    status[counts.index] = OK
+    if not contradictory:
+        unlike = (copies.groupby("group")[list(labels)].nunique() > 1).any(axis=1)
+        status[copies["group"].map(unlike)] = CONTRADICTORY
+    kept = copies["group"].map(counts.drop_duplicates("group").set_index("group")["image"])
+    return pd.DataFrame({"status": status, "same_as": kept.where(status != OK, None)})
 
 
 def across(sets: Sequence[FaceSet]) -> list[FaceSet]:
