@@ -12,6 +12,8 @@ import visit
 
 # Before NumPy is imported: threads that multiply small matrices mostly wait, and keep a core busy with it.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# Each `dvc` would start another process that reports its use.
+os.environ["DVC_NO_ANALYTICS"] = "1"
 
 SIZE = 48
 HEAVY = (
