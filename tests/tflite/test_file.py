@@ -111,6 +111,18 @@ def test_what_is_written_again_holds_its_weights_inside(colour_model) -> None:
     assert TFLiteFile.write(again.copy()) == again
 
 
+def test_operators_of_an_old_converter_are_named_in_the_new_place(colour_model) -> None:
+    file = TFLiteFile.read(colour_model)
+    old = file.copy()
+    for code in old.operatorCodes:
+        code.builtinCode = 0
+    written = TFLiteFile.write(old)
+    assert [code.builtinCode for code in written.model.operatorCodes] == [
+        code.builtinCode for code in file.model.operatorCodes
+    ]
+    assert written.kinds == file.kinds
+
+
 @pytest.mark.parametrize("kind", ["INT4", "INT8", "INT32", "FLOAT32"])
 def test_values_are_stored_as_they_are_read(kind: str) -> None:
     numbers, tensor, model, buffer = [-7, 7, 1, -1, 3], schema.TensorT(), schema.ModelT(), schema.BufferT()

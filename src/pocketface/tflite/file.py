@@ -391,12 +391,15 @@ def _understated(model: schema.ModelT) -> Iterator[str]:
 
 
 def _declare(model: schema.ModelT) -> None:
-    """Raises what a model says of its versions to what its operators need."""
+    """Raises what a model says of its versions to what its operators need, and names the operators in both
+    places: the LiteRT quantizer reads the new one alone, which old converters leave at 0, `ADD`.
+    """
     runtime = _min_runtime(model)
     for graph, operator in _operators(model):
         need, code = _need(model, graph, operator), model.operatorCodes[operator.opcodeIndex]
         code.version = max(code.version, need.version)
-        code.deprecatedBuiltinCode = min(max(code.builtinCode, code.deprecatedBuiltinCode), 127)
+        code.builtinCode = max(code.builtinCode, code.deprecatedBuiltinCode)
+        code.deprecatedBuiltinCode = min(code.builtinCode, 127)
         runtime = max(runtime, need.runtime, key=versions.order)
         if need.guarded and not _guarded(model):
             name, version = versions.GUARD
