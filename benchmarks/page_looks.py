@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from pocketface.cropping.blazeface import (
@@ -49,7 +50,7 @@ class BlazeFace:
     """The detector, loaded."""
 
     def __init__(self, file: Path):
-        self._network = Network(file, averaged=1)
+        self._network = Network(file, sampling=cv2.INTER_AREA)
 
     def __call__(self, picture: np.ndarray) -> list[Found]:
         """The faces in a picture uint8 `[H, W, 3]`, RGB; of the whole picture first, the surest first."""

@@ -132,7 +132,7 @@ def test_a_region_over_the_edge_is_black_there():
     assert part.shape == (4, 4, 3)
     assert (part[:2, 1:] == 7).all()
     assert part[:, 0].max() == part[2:].max() == 0
-    assert blazeface.letterboxed(part, 128, 1)[0].shape == (128, 128, 3)
+    assert blazeface.letterboxed(part, 128, cv2.INTER_AREA)[0].shape == (128, 128, 3)
 
 
 def test_a_surer_face_drives_out_the_one_that_covers_it(monkeypatch):
