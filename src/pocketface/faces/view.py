@@ -4,6 +4,7 @@ A dataset stores a face with a generous margin; each model looks at a window of 
 window at random, evaluation and `pocketface predict` all come through `view`.
 """
 
+import functools
 from dataclasses import dataclass
 
 import cv2
@@ -94,6 +95,7 @@ def _seen(face: np.ndarray, window: tuple[float, float, float], size: int, jitte
     return seen.reshape(size, size, face.shape[2])
 
 
+@functools.lru_cache(maxsize=64)  # a still window is always the same
 def _to_face(
     shape: tuple[int, ...], window: tuple[float, float, float], size: int, jitter: Jitter
 ) -> np.ndarray:
