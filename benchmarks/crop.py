@@ -99,7 +99,7 @@ Look = Callable[[np.ndarray], Iterable[dlib.rectangle]]
 
 def plain_loop(images: Sequence[str], folder: Path, looks: Sequence[Look]) -> int:
     """What one writes with dlib's own examples at hand: decode, detect, landmarks, chip, save."""
-    landmarks = detecting._landmarks()
+    landmarks = detecting._shape_predictor()
     faces = []
     with zipfile.ZipFile(UTKFACE) as archive:
         for image in images:
@@ -173,7 +173,7 @@ def plain_crop(data: bytes) -> Box | None:
     if not boxes:
         return None
     box = max(boxes, key=lambda box: box.area())
-    points = detecting._landmarks()(picture, box)
+    points = detecting._shape_predictor()(picture, box)
     dlib.get_face_chip(picture, points, size=LARGE.size, padding=LARGE.margin)
     return detecting._box(box)
 

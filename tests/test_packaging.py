@@ -36,7 +36,7 @@ OUTS = """
 PACKAGE = (
     r"pocketface/(\w+/)*\w+\.py",
     r"pocketface/py\.typed",
-    r"pocketface/(app/alignment\.json|cropping/\w+_range\.tflite)",
+    r"pocketface/(app/alignment\.json|cropping/\w+\.tflite)",
     r"pocketface/app/page/(\w+\.(html|css|js|webmanifest)|icon-\w+\.png)",
     r"pocketface/report/template/page\.(css|js|html\.j2)",
 )

@@ -46,7 +46,7 @@ class TestChip:
             dlib.rectangle(0, 0, 9, 9), [dlib.point(int(x), int(y)) for x, y in whole]
         )
         theirs = dlib.get_face_chip_details(shape, size, margin)
-        ours = chip(Face(FRONTAL.box, whole), size, margin)
+        ours = chip(whole, size, margin)
         assert centre(ours) == pytest.approx(centre(theirs), abs=1e-6)
         assert side(ours) == pytest.approx(side(theirs), abs=1e-6)
         assert ours.angle == pytest.approx(theirs.angle, abs=1e-9)
@@ -57,17 +57,19 @@ class TestChip:
         self, found: np.ndarray, angle: float, scale: float, move: tuple[float, float]
     ) -> None:
         turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-        before = chip(Face(FRONTAL.box, found), 100, 0.3)
-        after = chip(Face(FRONTAL.box, found @ turn.T + move), 100, 0.3)
+        before = chip(found, 100, 0.3)
+        after = chip(found @ turn.T + move, 100, 0.3)
         assert centre(after) == pytest.approx(turn @ centre(before) + move, abs=1e-3 * scale + 1e-3)
         assert side(after) == pytest.approx(scale * side(before), rel=1e-4)
         turned = after.angle - before.angle - angle
         assert np.cos(turned) == pytest.approx(1, abs=1e-6)
 
     def test_spans_the_mean_face_and_the_margins(self) -> None:
-        assert side(chip(FRONTAL, 200, 0)) == pytest.approx(90, rel=1e-6)
-        assert side(chip(FRONTAL, 200, 0.25)) == pytest.approx(90 * 1.5, rel=1e-6)
-        assert centre(chip(FRONTAL, 200, 0.25)) == pytest.approx(centre(chip(FRONTAL, 200, 0)), abs=1e-6)
+        assert side(chip(FRONTAL.points, 200, 0)) == pytest.approx(90, rel=1e-6)
+        assert side(chip(FRONTAL.points, 200, 0.25)) == pytest.approx(90 * 1.5, rel=1e-6)
+        assert centre(chip(FRONTAL.points, 200, 0.25)) == pytest.approx(
+            centre(chip(FRONTAL.points, 200, 0)), abs=1e-6
+        )
 
     def test_sets_a_turned_face_upright(self) -> None:
         noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3)).astype(np.uint8)
@@ -75,8 +77,8 @@ class TestChip:
         about = cv2.getRotationMatrix2D((90, 90), 25, 1)
         turned = cv2.warpAffine(upright, about, (200, 200))
         moved = FRONTAL.points @ about[:, :2].T + about[:, 2]
-        expected = cut(upright, chip(FRONTAL, 64, 0)).astype(int)
-        assert np.abs(cut(turned, chip(Face(FRONTAL.box, moved), 64, 0)) - expected).mean() < 2
+        expected = cut(upright, chip(FRONTAL.points, 64, 0)).astype(int)
+        assert np.abs(cut(turned, chip(moved, 64, 0)) - expected).mean() < 2
 
 
 class TestTypeA:

@@ -38,7 +38,7 @@ from pocketface.core.hashing import hashed_split, reserved
 from pocketface.core.labels import CELEBA_ATTRIBUTES, CLASSES
 from pocketface.cropping import people
 from pocketface.cropping.crop import crop_picture
-from pocketface.cropping.detect import Box, scaled, with_points
+from pocketface.cropping.detect import Box, dlib_points, scaled
 from pocketface.cropping.picture import Rejected, decode_reduced, pillow_heif
 from pocketface.datasets import Record
 from pocketface.faces import duplicates
@@ -241,7 +241,7 @@ def _crop_one(data: bytes, shard: Shard) -> tuple[str, np.ndarray | None, Box | 
         face, box = crop_picture(picture, shard.crop)
     except Rejected as rejected:
         return rejected.reason, None, None, None, source_sha
-    known = people.descriptor(picture, with_points(picture, box)) if shard.people else None
+    known = people.descriptor(picture, dlib_points(picture, box)) if shard.people else None
     return OK, face, scaled(box, reduction), known, source_sha
 
 

@@ -69,8 +69,8 @@ def detect(picture: np.ndarray, detector: Detector = "hog", upsample: int = 0) -
     Where HOG sees nothing, it looks again for a face that fills the picture, with a frame around it and at
     half its size; at last the CNN looks, which finds turned, dark and half-covered faces. Both are asked
     at their usual thresholds, so that a picture without a face stays one. BlazeFace has looks of its own, see
-    `pocketface.cropping.blazeface`; where it sees nothing, the others look. dlib's points are found in its
-    boxes too, so crops are aligned alike.
+    `pocketface.cropping.blazeface`; where it sees nothing, the others look. The points in its boxes are those
+    of `pocketface.cropping.landmarks`, which has learned dlib's, so crops are aligned alike.
 
     Args:
         picture: uint8 `[H, W, 3]`, RGB.
@@ -90,7 +90,9 @@ def detect(picture: np.ndarray, detector: Detector = "hog", upsample: int = 0) -
     for look in looks[detector]:
         boxes = look(searched, upsample)
         if boxes:
-            faces = [with_points(picture, scaled(box, 1 / scale)) for box in boxes]
+            points = _blazeface_points if look is _blazeface else dlib_points
+            places = [scaled(box, 1 / scale) for box in boxes]
+            faces = [Face(box, points(picture, box)) for box in places]
             return sorted(faces, key=lambda face: (-face.side, face.box))
     return []
 
@@ -139,11 +141,17 @@ def _blazeface(picture: np.ndarray, upsample: int) -> list[Box]:
     return [scaled(tuple(box), 1) for box in blazeface.find(picture, SMALLEST_FACE / 2**upsample).tolist()]
 
 
-def with_points(picture: np.ndarray, box: Box) -> Face:
-    """The face in a box, with dlib's landmarks."""
+def _blazeface_points(picture: np.ndarray, box: Box) -> np.ndarray:
+    from pocketface.cropping import landmarks  # as in `_blazeface`
+
+    return landmarks.points(picture, box)
+
+
+def dlib_points(picture: np.ndarray, box: Box) -> np.ndarray:
+    """The points of the face in a box, by dlib's shape predictor: see `Face`."""
     left, top, right, bottom = box
-    found = _landmarks()(picture, dlib.rectangle(left, top, right - 1, bottom - 1))
-    return Face(box, np.array([(point.x, point.y) for point in found.parts()], np.float64))
+    found = _shape_predictor()(picture, dlib.rectangle(left, top, right - 1, bottom - 1))
+    return np.array([(point.x, point.y) for point in found.parts()], np.float64)
 
 
 def _reduced(picture: np.ndarray, side: int) -> tuple[np.ndarray, float]:
@@ -182,7 +190,7 @@ def _cnn_detector() -> dlib.cnn_face_detection_model_v1:
 
 
 @functools.cache
-def _landmarks() -> dlib.shape_predictor:
+def _shape_predictor() -> dlib.shape_predictor:
     return dlib.shape_predictor(model_file("shape_predictor_5_face_landmarks.dat"))
 
 

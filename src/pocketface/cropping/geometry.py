@@ -4,6 +4,8 @@ A window is a `dlib.chip_details`: a rectangle in picture pixels, an angle, a si
 outside the picture is black, as in dlib's own chips.
 """
 
+import functools
+
 import dlib
 import numpy as np
 
@@ -30,20 +32,24 @@ TYPE_B_BETA, TYPE_B_SHIFT = 0.9, 16
 def window(face: Face, shape: tuple[int, ...], crop: Crop) -> dlib.chip_details:
     """The window of `crop.geometry` for a face in a picture of `shape` `[H, W, ...]`."""
     if crop.geometry == "chip":
-        return chip(face, crop.size, crop.margin)
+        return chip(face.points, crop.size, crop.margin)
     if crop.geometry == "type_a":
         return type_a(face, shape, crop.size, crop.epsilon, crop.shift)
     return type_b(face, crop.size)
 
 
-def chip(face: Face, size: int, margin: float) -> dlib.chip_details:
-    """The aligned chip: turned and scaled so that the points lie on those of the mean face.
+def chip(points: np.ndarray, size: int, margin: float) -> dlib.chip_details:
+    """The aligned chip: turned and scaled so that a face's points `[5, 2]` lie on those of the mean face.
 
     It spans 1 + 2 `margin` mean faces about the mean face's centre. This is
     `dlib.get_face_chip_details(points, size, padding=margin)`, for points of any precision.
     """
-    wanted = (margin + MEAN_FACE) / (1 + 2 * margin) * size
-    return dlib.chip_details(_dpoints(wanted), _dpoints(face.points), dlib.chip_dims(size, size))
+    return dlib.chip_details(_wanted(size, margin), _dpoints(points), dlib.chip_dims(size, size))
+
+
+@functools.lru_cache(maxsize=64)
+def _wanted(size: int, margin: float) -> dlib.dpoints:
+    return _dpoints((margin + MEAN_FACE) / (1 + 2 * margin) * size)
 
 
 def type_a(face: Face, shape: tuple[int, ...], size: int, epsilon: float, shift: float) -> dlib.chip_details:
@@ -99,4 +105,4 @@ def _upright(left: float, top: float, right: float, bottom: float, size: int) ->
 
 
 def _dpoints(points: np.ndarray) -> dlib.dpoints:
-    return dlib.dpoints([dlib.dpoint(x, y) for x, y in points])
+    return dlib.dpoints([dlib.dpoint(x, y) for x, y in points.tolist()])

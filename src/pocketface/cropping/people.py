@@ -9,7 +9,7 @@ import functools
 import dlib
 import numpy as np
 
-from pocketface.cropping.detect import Face, model_file
+from pocketface.cropping.detect import model_file
 from pocketface.cropping.geometry import chip, cut
 
 NETWORK = "dlib_face_recognition_resnet_model_v1.dat"
@@ -19,9 +19,10 @@ SAME = 0.5
 """Descriptors closer than that are linked."""
 
 
-def descriptor(picture: np.ndarray, face: Face) -> np.ndarray:
-    """The descriptor of a face in a picture uint8 `[H, W, 3]`: float32 `[128]`. A tenth of a second."""
-    seen = cut(picture, chip(face, SIDE, MARGIN))
+def descriptor(picture: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """The descriptor of the face with these points of dlib's `[5, 2]` in a picture uint8 `[H, W, 3]`: float32
+    `[128]`. A tenth of a second."""
+    seen = cut(picture, chip(points, SIDE, MARGIN))
     return np.array(_network().compute_face_descriptor(seen), np.float32)
 
 
