@@ -137,7 +137,7 @@ def turns(
         wall = files[0].with_name("wall.png")  # without a face: whatever looks at last is loaded, too
         Image.new("RGB", (200, 200), "grey").save(wall)
         for processes in running.values():
-            for warm in (files[: 8 * workers], [wall] * workers):  # two threads load what they need, too
+            for warm in (files[: 8 * workers], [wall] * 2 * workers):  # two threads load what they need, too
                 asked(processes, warm)
         for chunk in np.array_split(np.array(files, dtype=object), chunks):
             for who, processes in running.items():
