@@ -1,6 +1,8 @@
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import drawn_datasets as drawn
 from pocketface.core.errors import PocketfaceError
@@ -133,6 +135,22 @@ def test_a_region_over_the_edge_is_black_there():
     assert (part[:2, 1:] == 7).all()
     assert part[:, 0].max() == part[2:].max() == 0
     assert blazeface.letterboxed(part, 128, cv2.INTER_AREA)[0].shape == (128, 128, 3)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 900), st.integers(1, 900), st.sampled_from([cv2.INTER_LINEAR, cv2.INTER_AREA]))
+def test_a_letterbox_holds_the_whole_picture(width, height, sampling):
+    halves = np.full((height, width, 3), 60, np.uint8)
+    halves[:, width // 2 :] = 120
+    square, scale, left, top = blazeface.letterboxed(halves, 96, sampling)
+    seen = square[:, :, 0]
+    assert scale == 96 / max(width, height)
+    assert (seen[:top] == 0).all() and (seen[:, :left] == 0).all()
+    shown = seen[seen > 0]
+    assert shown.min() >= 60 and shown.max() <= 120
+    if width >= 8 and scale * width >= 8:
+        edge = np.flatnonzero(seen[top] > 90)[0]
+        assert abs(edge - (left + scale * (width // 2))) <= 1.5
 
 
 def test_a_surer_face_drives_out_the_one_that_covers_it(monkeypatch):
