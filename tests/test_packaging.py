@@ -116,8 +116,8 @@ def test_a_wheel_is_the_same_from_the_clone_and_from_the_sdist(clone, sdist):
     assert b"private" not in wheels[0].values()
     code = {f"pocketface/{name}" for name in content(clone / "src/pocketface") if name.endswith(".py")}
     models = {f"pocketface/weights/{name}/int8/model.tflite" for name in ("age_gender", "expression")}
-    app = {"pocketface/app/page/index.html", "pocketface/cropping/short_range.tflite"}
-    assert code | models | app <= set(wheels[0])
+    models |= {f"pocketface/cropping/{name}.tflite" for name in ("short_range", "full_range", "landmarks")}
+    assert code | models | {"pocketface/app/page/index.html"} <= set(wheels[0])
     assert sum(len(data) for name, data in wheels[0].items() if "/page/" in name) < 100_000
     assert wheels[0]["pocketface/weights/WEIGHTS.md"] == (REPOSITORY / "weights/WEIGHTS.md").read_bytes()
     (metadata,) = (said.decode() for name, said in wheels[0].items() if name.endswith("/METADATA"))
