@@ -4,7 +4,7 @@ import pytest
 
 from drawn_datasets import Person, scene
 from pocketface.cropping.crop import crop_picture, cut_face
-from pocketface.cropping.detect import detect
+from pocketface.cropping.detect import Face, detect, dlib_points
 from pocketface.cropping.picture import Rejected
 from pocketface.faces.settings import Crop
 
@@ -21,6 +21,9 @@ def test_either_finder_gives_nearly_the_same_crop() -> None:
     picture = scene(Person(1))
     crops = [crop_picture(picture, Crop(detector=finder, size=96))[0] for finder in ("hog", "blazeface")]
     of_hog, of_blazeface = (crop.astype(int) for crop in crops)
+    (face,) = detect(picture, "blazeface")
+    by_dlib = cut_face(picture, Face(face.box, dlib_points(picture, face.box)), Crop(size=96))
+    assert np.abs(of_hog - by_dlib).mean() < 8
     two_pixels = np.abs(of_hog - np.roll(of_hog, 2, axis=1)).mean()
     assert np.abs(of_hog - of_blazeface).mean() < two_pixels
 
