@@ -10,6 +10,7 @@ from tensorflow.lite.python.convert import ConverterError
 from pocketface.core.errors import PocketfaceError, first_line
 from pocketface.levels import LEVELS, Level
 from pocketface.tflite.file import TFLiteFile
+from pocketface.tflite.pixels import merged
 
 INT16X8 = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
 
@@ -32,7 +33,8 @@ def to_tflite(
 
     Returns:
         The file as the converter wrote it, but for versions of operators that are below the true ones: it
-        understates those of int16 activations and of dense layers with a scale for each channel.
+        understates those of int16 activations and of dense layers with a scale for each channel. A float32
+        file begins with one convolution, see `pocketface.tflite.pixels`.
 
     Raises:
         PocketfaceError: the level lacks an operator of the model, or an operator's version is not known.
@@ -55,6 +57,7 @@ def to_tflite(
             file = TFLiteFile(converter.convert())
         except (ConverterError, RuntimeError, ValueError) as error:
             raise PocketfaceError(f"not convertible to {level.name}: {first_line(error)}") from None
+    file = merged(file) if level.weights == ("FLOAT32",) else file
     return TFLiteFile.write(file.copy()) if file.understated else file
 
 

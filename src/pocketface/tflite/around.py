@@ -1,7 +1,6 @@
 """Somebody's float32 `.tflite` file as a model of ours: raw pixels in, meaning out, by operators around it.
 
-What goes before the network is one 1x1 convolution: it swaps and scales the channels, and stays exact when
-its weights become int8, since each output channel has one weight.
+What goes before the network is one 1x1 convolution, see `pocketface.tflite.pixels`.
 """
 
 from collections.abc import Sequence
@@ -13,10 +12,10 @@ from ai_edge_litert import schema_py_generated as schema
 from pocketface.core.errors import PocketfaceError, shown
 from pocketface.faces.settings import Input
 from pocketface.layers.own import Heads, Preprocess, named_output
+from pocketface.tflite.builder import FLOAT, Builder
 from pocketface.tflite.file import TFLiteFile, elements, text
 from pocketface.tflite.sound import TYPES
 
-FLOAT = schema.TensorType.FLOAT32
 PLAIN = ("FLOAT32", "INT32", "INT64", "BOOL")
 """Types of tensors in a float32 file; the integers are shapes and axes."""
 SIGNATURE = "serving_default"
@@ -59,7 +58,7 @@ def around(file: bytes, input: Input, preprocess: Preprocess, heads: Heads, nchw
     if shape != sides:
         raise PocketfaceError(f"its input is {shape}, the stanza says {sides}")
     model = TFLiteFile(file).copy()
-    builder = _Builder(model)
+    builder = _Around(model)
     before, after = builder.before(input, preprocess, nchw), {}
     outputs = _outputs(model)
     for head, own in heads.items():
@@ -93,11 +92,11 @@ def _signature(inputs: dict[str, int], outputs: dict[str, int]) -> schema.Signat
     return schema.SignatureDefT(*entries, signatureKey=SIGNATURE.encode())
 
 
-class _Builder:
+class _Around(Builder):
     """Makes operators around the graph of a model."""
 
     def __init__(self, model: schema.ModelT) -> None:
-        self.model, self.graph = model, model.subgraphs[0]
+        super().__init__(model)
         self.first: list[schema.OperatorT] = []
         self.last: list[schema.OperatorT] = []
 
@@ -110,24 +109,22 @@ class _Builder:
             self.graph.tensors[network].name = b"image"
             return network
         shape = (1, input.size, input.size, input.channels)
-        image = self._tensor("image", shape)
+        image = self.tensor("image", shape)
         seen = image
         if not plain:
-            kernel = np.zeros((input.channels, 1, 1, input.channels), np.float32)
-            kernel[np.arange(input.channels), 0, 0, places] = scale
-            seen = self._tensor("normalised", shape) if nchw else network
-            weights = [self._constant("normalise", kernel), self._constant("normalise_bias", offset)]
-            options = schema.Conv2DOptionsT(schema.Padding.VALID, strideW=1, strideH=1)
-            self.first.append(self._operator("CONV_2D", [image, *weights], seen, options))
+            matrix = np.zeros((input.channels, input.channels))
+            matrix[np.arange(input.channels), places] = scale
+            seen = self.tensor("normalised", shape) if nchw else network
+            self.first.append(self.channels("normalise", image, matrix, offset, seen))
         if nchw:
-            order = self._constant("channels_first", np.array([0, 3, 1, 2], np.int32))
-            turned = self._operator("TRANSPOSE", [seen, order], network, schema.TransposeOptionsT())
+            order = self.constant("channels_first", np.array([0, 3, 1, 2], np.int32))
+            turned = self.operator("TRANSPOSE", [seen, order], network, schema.TransposeOptionsT())
             self.first.append(turned)
         return image
 
     def after(self, head: str, tensor: int, width: int, pieces: Any) -> int:
         if len(self.graph.tensors[tensor].shape) != 2:
-            shape = self._constant(f"{head}_shape", np.array([1, width], np.int32))
+            shape = self.constant(f"{head}_shape", np.array([1, width], np.int32))
             options = schema.ReshapeOptionsT([1, width])
             tensor = self._append("RESHAPE", [tensor, shape], f"{head}_values", width, options)
         if pieces.activation == "softmax":
@@ -137,32 +134,12 @@ class _Builder:
             tensor = self._append("LOGISTIC", [tensor], f"{head}_sigmoid", width)
         if pieces.kernel is None:
             return tensor
-        kernel = self._constant(f"{head}_kernel", np.ascontiguousarray(pieces.kernel.T))
-        inputs = [tensor, kernel, self._constant(f"{head}_bias", pieces.bias)]
+        kernel = self.constant(f"{head}_kernel", np.ascontiguousarray(pieces.kernel.T))
+        inputs = [tensor, kernel, self.constant(f"{head}_bias", pieces.bias)]
         options, answers = schema.FullyConnectedOptionsT(), pieces.kernel.shape[1]
         return self._append("FULLY_CONNECTED", inputs, f"{head}_meaning", answers, options)
 
     def _append(self, kind: str, inputs: Sequence[int], name: str, width: int, options: Any = None) -> int:
-        output = self._tensor(name, (1, width))
-        self.last.append(self._operator(kind, inputs, output, options))
+        output = self.tensor(name, (1, width))
+        self.last.append(self.operator(kind, inputs, output, options))
         return output
-
-    def _tensor(self, name: str, shape: Sequence[int], kind: int = FLOAT, buffer: int = 0) -> int:
-        self.graph.tensors.append(schema.TensorT(list(shape), kind, buffer, name.encode()))
-        return len(self.graph.tensors) - 1
-
-    def _constant(self, name: str, values: np.ndarray) -> int:
-        values = values if values.dtype == np.int32 else values.astype(np.float32)
-        self.model.buffers.append(schema.BufferT(np.frombuffer(values.tobytes(), np.uint8)))
-        kind = schema.TensorType.INT32 if values.dtype == np.int32 else FLOAT
-        return self._tensor(name, values.shape, kind, len(self.model.buffers) - 1)
-
-    def _operator(self, kind: str, inputs: Sequence[int], output: int, options: Any) -> schema.OperatorT:
-        code = getattr(schema.BuiltinOperator, kind)
-        known = [max(each.builtinCode, each.deprecatedBuiltinCode) for each in self.model.operatorCodes]
-        if code not in known:
-            self.model.operatorCodes.append(schema.OperatorCodeT(code, None, 1, code))
-            known.append(code)
-        of = type(options).__name__.removesuffix("T") if options else "NONE"
-        about = {"builtinOptionsType": getattr(schema.BuiltinOptions, of), "builtinOptions": options}
-        return schema.OperatorT(known.index(code), list(inputs), [output], **about)
