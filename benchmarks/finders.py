@@ -2,11 +2,11 @@
 
     python benchmarks/finders.py [--pictures 1000] [--json OUT.json]
 
-Both look at the photographs, and at validation pictures of UTKFace and CelebA that the models have not
-learned from, as `pocketface evaluate` does. The largest face of a picture is compared where both have found
-the same one; its metrics at int8 are compared face by face (`pocketface.metrics.confidence`). Times are
-means of runs that take turns, a picture each. Needs `dvc repro fetch_data@photos fetch_data@utkface
-fetch_data@celeba`.
+Both look at the photographs, and at validation pictures of UTKFace, CelebA and, where it is at hand, FairFace
+that the models have not learned from, as `pocketface evaluate` does. The largest face of a picture is
+compared where both have found the same one; its metrics at int8 are compared face by face
+(`pocketface.metrics.confidence`). Times are means of runs that take turns, a picture each. Needs
+`dvc repro fetch_data@photos fetch_data@utkface fetch_data@celeba`.
 """
 
 import argparse
@@ -38,7 +38,7 @@ from pocketface.metrics.confidence import paired, resample
 from pocketface.published import named_variant
 
 MODELS = ("age_gender", "expression", "attributes")
-DATASETS = {"photos": None, "utkface": "val", "celeba": "val"}
+DATASETS = {"photos": None, "utkface": "val", "celeba": "val", "fairface": "val"}
 """Name -> the split that is looked at; None: all of it."""
 FINDERS = ("hog", "blazeface")
 SAME_FACE = 0.3
@@ -56,7 +56,8 @@ def main() -> None:
     cv2.setNumThreads(1)
     variants = [open_variant(named_variant(Path(model))) for model in MODELS]
     learned = np.unique(np.concatenate([seen.load(named_variant(Path(model)).parent) for model in MODELS]))
-    found = {name: compare(pictures_with_labels(name, args.pictures, learned), variants) for name in DATASETS}
+    names = [name for name in DATASETS if name != "fairface" or Path("data/raw/fairface").is_dir()]
+    found = {name: compare(pictures_with_labels(name, args.pictures, learned), variants) for name in names}
     print(told(found))
     if args.json:
         write_json(args.json, found)
