@@ -5,6 +5,7 @@ smaller faces. Both are Google's (Apache-2.0), from PyPI's `face-detection-tflit
 "BlazeFace: Sub-millisecond Neural Face Detection on Mobile GPUs", 2019.
 """
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -224,13 +225,14 @@ def decoded(values: np.ndarray, scores: np.ndarray, anchors: np.ndarray) -> Foun
         scores: float `[A]`, before the logistic function.
         anchors: float `[A, 2]`.
     """
-    certain = 1 / (1 + np.exp(-scores.astype(float).clip(-80, 80)))
-    sure = np.flatnonzero(certain >= MIN_SCORE)
-    sure = sure[np.argsort(-certain[sure], kind="stable")]
+    sure = np.flatnonzero(scores >= math.log(MIN_SCORE / (1 - MIN_SCORE)))
+    certain = 1 / (1 + np.exp(-scores[sure].astype(float)))
+    order = np.argsort(-certain, kind="stable")
+    sure, certain = sure[order], certain[order]
     told = values[sure].astype(float)
     centre, half = anchors[sure] + told[:, :2], told[:, 2:4] / 2
     points = anchors[sure, None] + told[:, 4:].reshape(-1, len(POINTS), 2)
-    return certain[sure], np.concatenate([centre - half, centre + half], axis=1), points
+    return certain, np.concatenate([centre - half, centre + half], axis=1), points
 
 
 def merged(scores: np.ndarray, boxes: np.ndarray, points: np.ndarray) -> Found:
