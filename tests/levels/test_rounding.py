@@ -4,6 +4,7 @@ import pytest
 from keras import layers
 
 from pocketface.core.errors import PocketfaceError
+from pocketface.layers.backbones import to_bgr
 from pocketface.levels import LEVELS, rounding
 from pocketface.levels.converter import to_tflite
 from pocketface.levels.quantizer import quantize
@@ -42,6 +43,18 @@ def test_answers_are_nearer_to_those_of_float32(float32, faces) -> None:
     expected = float32.answers(unseen)["gender"]
     errors = [np.abs(file.answers(unseen)["gender"] - expected).mean() for file in (plain, refined)]
     assert errors[1] < 0.6 * errors[0]
+
+
+def test_a_file_of_the_converter_has_no_convolution_for_the_channels(faces) -> None:
+    keras.utils.set_random_seed(3)
+    image = keras.Input((16, 16, 3), name="image")
+    x = layers.Conv2D(8, 3, activation="relu")(to_bgr(image))
+    answer = layers.Dense(2, name="gender")(layers.GlobalAveragePooling2D()(x))
+    model = keras.Model(image, {"gender": answer})
+    float32, made = to_tflite(model), to_tflite(model, LEVELS["int16x8"], faces)
+    assert float32.operators[0].kind == "CONV_2D" != made.operators[0].kind
+    refined = rounding.refine(float32, made, faces)
+    np.testing.assert_allclose(refined.answers(faces)["gender"], float32.answers(faces)["gender"], atol=0.5)
 
 
 def biases(file: TFLiteFile) -> list[int]:

@@ -16,6 +16,7 @@ from scipy.linalg import lapack
 from pocketface.core.errors import PocketfaceError
 from pocketface.levels import ranges
 from pocketface.tflite.file import TFLiteFile, kind, own, store, text, values
+from pocketface.tflite.pixels import NAME as PIXELS
 
 DAMPING = 0.01
 """Share of the mean of H's diagonal that is added to it; GPTQ's default."""
@@ -104,7 +105,8 @@ def refine(float32: TFLiteFile, quantized: TFLiteFile, pixels: np.ndarray) -> TF
     """Rounds the weights of a quantized file anew.
 
     Args:
-        float32, quantized: the files; the second was made of the first, and its weights are symmetric.
+        float32, quantized: the files; the second was made of the first, or of the same Keras model, and its
+            weights are symmetric.
         pixels: uint8 `[N, H, W, C]`, faces whose answers are to change least.
 
     Returns:
@@ -117,6 +119,8 @@ def refine(float32: TFLiteFile, quantized: TFLiteFile, pixels: np.ndarray) -> TF
         raise PocketfaceError("no calibration faces to round the weights for")
     source, made = float32.model, quantized.copy()
     before, after = list(_weighted(source)), list(_weighted(made))
+    if len(before) == len(after) + 1 and text(_weights(source, before[0]).name) == PIXELS:
+        del before[0]  # the converter's file has other operators in its place
     if len(before) != len(after):
         raise PocketfaceError(f"{len(before)} layers became {len(after)}: which weights are whose?")
     pairs = [

@@ -12,6 +12,8 @@ from pocketface.tflite.file import TFLiteFile, is_constant, kind, values
 
 Affine = tuple[np.ndarray, np.ndarray]
 """What a tensor `[1, H, W, K]` is of the picture's C channels: a matrix `[K, C]` and an offset `[K]`."""
+NAME = "pixels"
+"""Of that convolution's weights."""
 
 
 def merged(float32: TFLiteFile) -> TFLiteFile:
@@ -30,9 +32,24 @@ def merged(float32: TFLiteFile) -> TFLiteFile:
         return float32
     first = graph.operators.index(inside[0])
     kept = [operator for operator in graph.operators if operator not in inside]
-    mixing = Builder(model).channels("pixels", image, *known[end], end)
+    mixing = Builder(model).channels(NAME, image, *known[end], end)
     graph.operators = [*kept[:first], mixing, *kept[first:]]
+    _drop_unused(model)
     return TFLiteFile.write(model)
+
+
+def _drop_unused(model: schema.ModelT) -> None:
+    """Takes out the tensors that no operator reads or writes any more: their types would count."""
+    graph = model.subgraphs[0]
+    holders = [(one, side) for one in (graph, *graph.operators) for side in ("inputs", "outputs")]
+    used = sorted({int(i) for one, side in holders for i in getattr(one, side) if i >= 0})
+    places = {old: new for new, old in enumerate(used)}
+    graph.tensors = [graph.tensors[old] for old in used]
+    for one, side in holders:
+        setattr(one, side, [places.get(int(i), -1) for i in getattr(one, side)])
+    for signature in model.signatureDefs or []:
+        for port in (*signature.inputs, *signature.outputs):
+            port.tensorIndex = places[port.tensorIndex]
 
 
 def _affine(model: schema.ModelT, image: int) -> dict[int, Affine]:
