@@ -98,12 +98,16 @@ def test_what_treats_all_channels_alike_stays(steps: list[tuple]) -> None:
     assert merged(file) is file
 
 
-def test_a_picture_that_is_read_twice_stays() -> None:
+def test_a_picture_that_is_seen_in_two_ways_stays() -> None:
     image = keras.Input((SIDE, SIDE, 3))
-    both = keras.layers.Conv2D(2, 1)(image) + keras.layers.Conv2D(2, 1)(image[..., ::-1] * 2.0)
-    pooled = keras.layers.GlobalAveragePooling2D()(both)
-    file = to_tflite(keras.Model(image, {"answer": pooled}))
+    ways = [keras.layers.Rescaling(scale)(image) for scale in ([1.0, 2.0, 3.0], [3.0, 2.0, 1.0])]
+    both = keras.layers.Conv2D(2, 1)(ways[0]) + keras.layers.Conv2D(2, 1)(ways[1])
+    model = keras.Model(image, {"answer": keras.layers.GlobalAveragePooling2D()(both)})
+    file = to_tflite(model)  # which merges
+    assert b"pixels" not in {tensor.name for tensor in file.model.subgraphs[0].tensors}
     assert merged(file) is file
+    expected = model.predict(PIXELS.astype(np.float32), verbose=0)["answer"]
+    np.testing.assert_allclose(file.answers(PIXELS)["answer"], expected, rtol=1e-4, atol=1e-2)
 
 
 def test_it_is_exact_as_int8() -> None:
