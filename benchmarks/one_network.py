@@ -53,7 +53,7 @@ def main() -> None:
     for other in two:
         for dataset in answers[one.name]["dataset"].unique():
             tables = [answers[each.name] for each in (one, other)]
-            tell(dataset, *(table[table["dataset"] == dataset] for table in tables), set(other.outputs))
+            tell(dataset, *(table[table["dataset"] == dataset] for table in tables), list(other.outputs))
     best = fastest(variants)
     both = sum(best[variant.name] for variant in two)
     print(f"\nthree answers: {best[one.name]:.2f} ms, {both:.2f} by two ({best[one.name] / both:.2f} of it)")
@@ -66,7 +66,7 @@ def answered(variant: Variant, faces: Evaluation) -> pd.DataFrame:
     return pd.concat([rows, variant.decode(variant.runner(pixels, progress=variant.name))], axis=1)
 
 
-def tell(dataset: str, one: pd.DataFrame, other: pd.DataFrame, heads: set[str]) -> None:
+def tell(dataset: str, one: pd.DataFrame, other: pd.DataFrame, heads: list[str]) -> None:
     """Rows of the table: what both answer of a dataset."""
     answers = [column for column in other if column.partition("_pred")[0].partition("_prob")[0] in heads]
     labels = [column for column in ("age", "age_band", *heads) if column in one and one[column].notna().any()]

@@ -1,6 +1,6 @@
 """Somebody's float32 `.tflite` file as a model of ours: raw pixels in, meaning out, by operators around it.
 
-What goes before the network is one 1x1 convolution, see `pocketface.tflite.pixels`.
+What goes before the network is one 1x1 convolution, see `Builder.channels`.
 """
 
 from collections.abc import Sequence
