@@ -18,7 +18,17 @@ from PIL import Image
 from full_disk import largest_file
 from pocketface.core import files
 from pocketface.core.errors import PocketfaceError
-from pocketface.core.files import alone, parse_json, read_text, rounded, sha256, write_json, written_whole
+from pocketface.core.files import (
+    TooLarge,
+    alone,
+    parse_json,
+    read_bytes,
+    read_text,
+    rounded,
+    sha256,
+    write_json,
+    written_whole,
+)
 
 
 def test_a_failed_write_leaves_the_earlier_file_and_nothing_else(tmp_path: Path) -> None:
@@ -29,6 +39,16 @@ def test_a_failed_write_leaves_the_earlier_file_and_nothing_else(tmp_path: Path)
         raise RuntimeError
     assert [p.name for p in tmp_path.iterdir()] == ["out.txt"]
     assert path.read_text() == "earlier"
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").is_file(), reason="no file here whose size is not known")
+def test_a_file_that_does_not_say_its_size_is_read_whole() -> None:
+    maps = Path("/proc/self/maps")
+    assert maps.stat().st_size == 0
+    content = read_bytes(maps, 10**8)
+    assert content.count(b"\n") > 20 and content.endswith(b"\n")
+    with pytest.raises(TooLarge, match="larger than 100 bytes"):
+        read_bytes(maps, 100)
 
 
 def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:

@@ -132,7 +132,9 @@ def read_bytes(path: Path, most: int) -> bytes:
         raise NotRegular(f"{path}: not a regular file")
     if about.st_size <= most:
         with path.open("rb") as file:
-            content = file.read(most + 1)
+            content = file.read(about.st_size + 1)  # so many bytes are set aside
+            if len(content) > about.st_size:  # it has grown meanwhile, or does not say its size
+                content += file.read(most + 1 - len(content))
         if len(content) <= most:
             return content
     raise TooLarge(f"{path}: larger than {most:,} bytes, which no such file needs")
