@@ -52,7 +52,7 @@ def main() -> None:
     plan = with_pretrained(plan, name, sources)
     stanza = plan.models[name]
     teachers = stanza.recipe.teachers
-    teach = asked(teachers.weights, sets, stanza.heads) if teachers else None
+    teach = asked(teachers.weights, sets, stanza.learned) if teachers else None
     save(fit(plan, name, sets, licence, curves, checkpoints, teach), out)
     checkpoints.clear()
     live.finish(weights_sha256=sha256(out / WEIGHTS))

@@ -88,19 +88,27 @@ def study(**changes: object) -> Study:
     )
 
 
-def publish(folder: Path, seed: int, heads: tuple[str, ...] = ("gender",), size: int = 16) -> keras.Model:
+def publish(
+    folder: Path,
+    seed: int,
+    heads: tuple[str, ...] = ("gender",),
+    size: int = 16,
+    architecture: str = "compact",
+    options: dict | None = None,
+) -> keras.Model:
     """Publishes a network that nobody has trained."""
     stanza = study().models["small"]
+    options = options or stanza.options
     seen = stanza.input.model_copy(update={"size": size})
     keras.utils.set_random_seed(seed)
-    model = models.build("compact", seen, list(heads), stanza.options)
+    model = models.build(architecture, seen, list(heads), options)
     folder.mkdir(parents=True)
     model.save_weights(folder / WEIGHTS)
     facts = {"dataset": "utkface", "licence": "research", "crop": CROP, "input": seen}
-    facts |= {"outputs": {head: meaning(head) for head in heads}, "options": stanza.options}
+    facts |= {"outputs": {head: meaning(head) for head in heads}, "options": options}
     facts |= {
         "model": "small",
-        "architecture": "compact",
+        "architecture": architecture,
         "parameters": 1,
         "trainable_parameters": 1,
         "macs": 1,

@@ -80,7 +80,8 @@ WIDTH = WIDE * (TILE + GAP) + GAP
 
 
 def _is_seen(layer: keras.Layer, model: keras.Model) -> bool:
-    of_a_head = any(layer.name == head or layer.name.startswith(f"{head}_") for head in model.output)
+    heads = tuple(f"{head}_" for head in model.output)
+    of_a_head = f"{layer.name}_".startswith(heads) and len(layer.output.shape) == 2
     return not of_a_head and type(layer).__name__ not in UNSEEN
 
 

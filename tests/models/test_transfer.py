@@ -1,4 +1,5 @@
 import os
+import re
 from pathlib import Path
 
 import keras
@@ -66,6 +67,51 @@ def test_a_layers_name_freezes_it_and_all_before_it() -> None:
     assert trained[:2] == ["conv_dw_4", "conv_dw_4_bn"]
     with pytest.raises(PocketfaceError, match=r"mobilenet.* has no layer 'conv_pw_99_relu'"):
         plan(freeze="conv_pw_99_relu").build()
+
+
+BRANCH = {"branch": "age", "branch_after": "conv_pw_2_relu", "branch_until": "conv_pw_4_relu"}
+
+
+def test_a_branch_has_layers_of_its_own_and_shares_those_before() -> None:
+    plain = Plan("transfer", SIZE, 3, ["age", "gender"], SMALLEST | {"until": "conv_pw_3_relu"}).build()
+    branched = Plan(
+        "transfer", SIZE, 3, ["age", "gender"], SMALLEST | {"until": "conv_pw_3_relu"} | BRANCH
+    ).build()
+    new = {layer.name for layer in branched.layers} - {layer.name for layer in plain.layers}
+    assert {name for name in new if "conv" in name} == {
+        f"age_{layer.name}"
+        for layer in plan(until="conv_pw_4_relu").build().layers
+        if re.search("_[34]", layer.name)
+    }
+    of_gender = keras.Model(branched.input, branched.output["gender"])
+    assert not new & {layer.name for layer in of_gender.layers}
+    # It works as those of the backbone do.
+    for name in ("conv_dw_3", "conv_dw_3_bn", "conv_pw_3", "conv_pw_3_bn"):
+        branched.get_layer(f"age_{name}").set_weights(branched.get_layer(name).get_weights())
+    both = keras.Model(
+        branched.input, [branched.get_layer(f"{prefix}conv_pw_3_relu").output for prefix in ("", "age_")]
+    )
+    shared, own = both(plan().faces(2).astype(np.float32))
+    np.testing.assert_array_equal(shared, own)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (BRANCH | {"branch": "smile"}, "no head .*smile.* to give layers of its own"),
+        (BRANCH | {"branch_until": None}, "needs `branch_after` and `branch_until`"),
+        (BRANCH | {"branch_after": "conv_pw_99_relu"}, "has no layer 'conv_pw_99_relu'"),
+        (
+            BRANCH
+            | {"backbone": "mobilenet_v2", "branch_after": "block_1_project_BN"}
+            | {"branch_until": "block_3_project_BN", "alpha": 0.35},
+            "is no chain of layers at 'block_2_add'",
+        ),
+    ],
+)
+def test_a_branch_that_cannot_be_is_refused(options: dict, message: str) -> None:
+    with pytest.raises(PocketfaceError, match=message):
+        plan(**options).build()
 
 
 def test_weights_start_a_training_and_are_not_asked_for_again(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import sha256
 from pocketface.published import read
 from pocketface.publishing import pack
-from pocketface.training.fit import HISTORY, fit, identity, load, save, training_key
+from pocketface.training.fit import HISTORY, fit, identity, load, save, start_from, training_key
 from tiny_training import face_set, out_of_bounds, publish, study
 
 
@@ -123,6 +123,55 @@ def test_a_head_that_the_start_lacks_starts_anew(tmp_path: Path, monkeypatch) ->
     for name in ("gender", "conv2d_1"):
         kernel = there.get_layer(name).get_weights()[0]
         np.testing.assert_allclose(model.get_layer(name).get_weights()[0], kernel, atol=1e-6)
+
+
+def test_only_some_heads_learn_and_the_others_answer_as_they_start(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    there = publish(Path("weights/first"), 7, ("age", "gender"))
+    result = fit(study(start="weights/first", only=["gender"]), "small", [face_set()], "research only")
+    pixels = np.random.default_rng(0).uniform(0, 255, (4, 16, 16, 3)).astype(np.float32)
+    before, after = there.predict(pixels, verbose=0), result.model.predict(pixels, verbose=0)
+    np.testing.assert_array_equal(before["age"], after["age"])
+    assert not np.allclose(before["gender"], after["gender"], atol=0.01)
+    assert {"val_accuracy", "val_loss"} <= set(result.history)
+    assert not [column for column in result.history if "age" in column]
+
+
+def test_a_branch_starts_from_another_published_model(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = {"backbone": "mobilenet_v1", "alpha": 0.25}
+    trunk, other = (
+        publish(Path(f"weights/{head}"), seed, (head,), 32, "transfer", options | {"until": until})
+        for head, seed, until in (("gender", 7, "conv_pw_3_relu"), ("expression", 8, "conv_pw_4_relu"))
+    )
+    branch = {"branch": "expression", "branch_after": "conv_pw_2_relu", "branch_until": "conv_pw_4_relu"}
+    plan = study(start=["weights/gender", "weights/expression"], learning_rate=1e-12, weight_decay=0.0)
+    small = plan.models["small"]
+    plan.models["small"] = small.model_copy(
+        update={
+            "architecture": "transfer",
+            "options": options | branch | {"until": "conv_pw_3_relu"},
+            "heads": ["gender", "expression"],
+            "input": small.input.model_copy(update={"size": 32}),
+        }
+    )
+    model = fit(plan, "small", [face_set()], "research only").model
+    for name, source in (
+        ("conv_pw_3", trunk),
+        ("expression_conv_pw_3", other),
+        ("expression_conv_pw_4", other),
+    ):
+        theirs = source.get_layer(name.removeprefix("expression_")).get_weights()[0]
+        np.testing.assert_allclose(model.get_layer(name).get_weights()[0], theirs, atol=1e-6)
+    with pytest.raises(PocketfaceError, match=r"weights.gender: .* no layer expression_conv_dw_3 to start"):
+        start_from([Path("weights/gender")], model, ["gender"])
+
+
+def test_heads_that_do_not_learn_need_a_start() -> None:
+    with pytest.raises(ValueError, match="name a `start` that has them"):
+        study(only=["gender"])
+    with pytest.raises(ValueError, match=r"models\.small\.training\.only: no head \['smile'\]"):
+        study(start="weights/first", only=["smile"])
 
 
 def test_it_starts_from_a_model_that_has_all_of_its_layers(tmp_path: Path, monkeypatch) -> None:

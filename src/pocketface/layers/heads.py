@@ -11,6 +11,7 @@ also learns from bands of ages, see `training_model` and `pocketface.training.ag
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -51,13 +52,29 @@ def split_options(options: Mapping[str, Any], heads: Sequence[str]) -> tuple[dic
     return kinds, {name: value for name, value in options.items() if name not in KINDS}
 
 
+@dataclass(frozen=True)
+class Branched:
+    """Features where heads have their own ones.
+
+    Attributes:
+        shared: of all other heads.
+        own: head -> features.
+    """
+
+    shared: keras.KerasTensor
+    own: Mapping[str, keras.KerasTensor]
+
+
 def attach(
-    features: keras.KerasTensor, heads: Sequence[str], kinds: Mapping[str, str] | None = None
+    features: keras.KerasTensor | Branched, heads: Sequence[str], kinds: Mapping[str, str] | None = None
 ) -> dict[str, keras.KerasTensor]:
     """Head -> its output `[N, 1]` or `[N, classes]`, of features `[N, D]`, or of a map `[N, H, W, D]`, of
     which a head is a 3x3 convolution and its mean. `kinds`: head -> kind, where it is not the default.
     """
-    return {head: _attach(features, head, (kinds or {}).get(head)) for head in heads}
+    given = features if isinstance(features, Branched) else Branched(features, {})
+    if unknown := sorted(set(given.own) - set(heads)):
+        raise PocketfaceError(f"no head {unknown} to give layers of its own; there are {list(heads)}")
+    return {head: _attach(given.own.get(head, given.shared), head, (kinds or {}).get(head)) for head in heads}
 
 
 def training_outputs(model: keras.Model) -> list[str]:
@@ -65,13 +82,19 @@ def training_outputs(model: keras.Model) -> list[str]:
     return [layer.name for layer in model.layers if layer.name in TRAINING_OUTPUTS]
 
 
-def training_model(model: keras.Model) -> keras.Model:
-    """The model to compile and fit: the layers and weights of `model`, and its training-only outputs."""
-    extra = training_outputs(model)
-    if not extra:
+def training_model(model: keras.Model, heads: Sequence[str] = ()) -> keras.Model:
+    """The model to compile and fit: the layers and weights of `model`, and its training-only outputs.
+
+    With `heads` it has no other ones.
+    """
+    learned = list(heads or model.output)
+    extra = [name for name in training_outputs(model) if TRAINING_OUTPUTS[name] in learned]
+    if not extra and learned == list(model.output):
         return model
-    outputs = model.output | {name: model.get_layer(name).output for name in extra}
-    return keras.Model(model.input, outputs, name=model.name)
+    outputs = {head: model.output[head] for head in learned}
+    return keras.Model(
+        model.input, outputs | {name: model.get_layer(name).output for name in extra}, name=model.name
+    )
 
 
 def _attach(features: keras.KerasTensor, head: str, kind: str | None) -> keras.KerasTensor:

@@ -13,6 +13,7 @@ from keras import layers
 
 from pocketface.core.errors import PocketfaceError
 from pocketface.layers.backbones import BACKBONES, load
+from pocketface.layers.heads import Branched
 
 MOMENTUM = 0.95
 """Of the moving averages of batch normalisation. With Keras' 0.999 they are still ImageNet's after a few
@@ -29,7 +30,10 @@ def features(
     weights: str | None = None,
     freeze: str = "none",
     dropout: float = 0.2,
-) -> keras.KerasTensor:
+    branch: str | None = None,
+    branch_after: str | None = None,
+    branch_until: str | None = None,
+) -> keras.KerasTensor | Branched:
     """Raw pixels `[N, H, W, C]` to features `[N, D]`; D is 512 for ResNet and VGG.
 
     Args:
@@ -44,6 +48,9 @@ def features(
             trains everything; the name of a layer freezes that one and all before it. A frozen batch
             normalisation does not update its moving averages.
         dropout: share of the features dropped in training.
+        branch: a head with layers of its own, for example `expression`. They are as those of the backbone
+            after `branch_after` up to `branch_until`, and are named `HEAD_LAYER`; `freeze` is not for them.
+            Only for a backbone that is a chain there: `mobilenet_v1`, `vgg16`.
 
     Unknown names and weights that do not fit are a `PocketfaceError`.
     """
@@ -60,8 +67,29 @@ def features(
     for layer in network.layers:
         if isinstance(layer, layers.BatchNormalization):
             layer.momentum = MOMENTUM
-    x = layers.GlobalAveragePooling2D(name="features")(seen)
-    return layers.Dropout(dropout, name="dropout")(x)
+    features = _pooled(seen, dropout)
+    if branch is None:
+        return features
+    own = _branch(network, branch, branch_after, branch_until)
+    return Branched(features, {branch: _pooled(own, dropout, f"{branch}_")})
+
+
+def _pooled(seen: keras.KerasTensor, dropout: float, prefix: str = "") -> keras.KerasTensor:
+    x = layers.GlobalAveragePooling2D(name=f"{prefix}features")(seen)
+    return layers.Dropout(dropout, name=f"{prefix}dropout")(x)
+
+
+def _branch(network: keras.Model, head: str, after: str | None, until: str | None) -> keras.KerasTensor:
+    """The map that new layers, as those of a network after one and up to another, make of its map there."""
+    if after is None or until is None:
+        raise PocketfaceError("transfer: a branch needs `branch_after` and `branch_until`, names of layers")
+    first, last = _place(network, after), _place(network, until)
+    x = network.layers[first].output
+    for before, layer in zip(network.layers[first:last], network.layers[first + 1 : last + 1], strict=True):
+        if layer.input is not before.output:
+            raise PocketfaceError(f"transfer: {network.name} is no chain of layers at {layer.name!r}")
+        x = type(layer).from_config(layer.get_config() | {"name": f"{head}_{layer.name}"})(x)
+    return x
 
 
 def _frozen(network: keras.Model, freeze: str, last_block: str) -> int:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -137,11 +137,13 @@ def learn(
     recipe = stanza.recipe
     start = (checkpoints and checkpoints.latest()) or START
     model = models.build(
-        stanza.architecture, stanza.input, stanza.heads, stanza.options, pretrained=recipe.start is None
+        stanza.architecture, stanza.input, stanza.heads, stanza.options, pretrained=not recipe.start
     )
     if recipe.start:
-        start_from(Path(recipe.start), model, stanza.heads)
-    outputs = [*stanza.heads, *training_outputs(model)]
+        start_from([Path(folder) for folder in recipe.start], model, stanza.heads)
+    hold(model, [head for head in stanza.heads if head not in stanza.learned])
+    learner = training_model(model, stanza.learned)
+    outputs = list(learner.output)
     watched = None
     if recipe.watch:
         train, apart = set_apart(train, recipe.watch.share)
@@ -153,9 +155,8 @@ def learn(
     batches = _batches(sets, train, stanza, outputs, recipe.augment, study.seed, recipe.balanced)
     if recipe.teachers and teach:
         batches.teach(teach(train), recipe.teachers.share)
-    learner = training_model(model)
-    measured = [head for head in stanza.heads if batches.labelled(head)]
-    _compile(learner, stanza, training_outputs(model), measured, steps=len(batches))
+    measured = [head for head in stanza.learned if batches.labelled(head)]
+    _compile(learner, stanza, measured, steps=len(batches))
     runtime.make_variables(learner, *batches[0][1:])
     start.restore(learner)
     steer = Steer(recipe, outputs, watched, start) if watched else None
@@ -175,27 +176,51 @@ def learn(
     return Learned(model, history, len(train))
 
 
-def start_from(folder: Path, model: keras.Model, heads: Sequence[str]) -> None:
-    """Gives the layers of a model the weights that layers of these names have in a published one.
+def start_from(folders: Sequence[Path], model: keras.Model, heads: Sequence[str]) -> None:
+    """Gives each layer of a model the weights of that layer in the first published one that has it.
 
-    That may have more layers, and lack some of `heads`, which then start anew. One that is missing, or lacks
-    another layer, is a `PocketfaceError`.
+    A layer `HEAD_LAYER` of a branch takes those of `LAYER` in one that answers the head. They may have more
+    layers, and lack some of `heads`, which then start anew. One that is missing, or another layer that none
+    has, is a `PocketfaceError`.
     """
-    card = published.read(folder)
-    published.check(folder, card)
-    there = {layer.name: layer.get_weights() for layer in load(card, folder).layers}
-    anew = tuple(f"{head}_" for head in heads if head not in card.outputs)
+    cards = {folder: published.read(folder) for folder in folders}
+    for folder, card in cards.items():
+        published.check(folder, card)
+    there = [(card, {layer.name: layer for layer in load(card, path).layers}) for path, card in cards.items()]
+    answered = {head for card in cards.values() for head in card.outputs}
+    anew = tuple(f"{head}_" for head in heads if head not in answered)
     for layer in model.layers:
-        if f"{layer.name}_".startswith(anew):
-            continue
-        theirs = there.get(layer.name, [])
-        if [weight.shape for weight in layer.weights] != [weight.shape for weight in theirs]:
-            raise PocketfaceError(
-                f"{folder}: a {card.architecture} with {dict(card.options)} that answers "
-                f"{', '.join(card.outputs)}; it has no layer {layer.name} to start from"
-            )
+        theirs = next(_fitting(layer, there), None)
         if theirs:
-            layer.set_weights(theirs)
+            layer.set_weights(theirs.get_weights())
+        elif not f"{layer.name}_".startswith(anew):
+            raise PocketfaceError(
+                "; ".join(
+                    f"{folder}: a {card.architecture} with {dict(card.options)} that answers "
+                    f"{', '.join(card.outputs)}"
+                    for folder, card in cards.items()
+                )
+                + f": it has no layer {layer.name} to start from"
+            )
+
+
+def _fitting(
+    layer: keras.Layer, there: Sequence[tuple[ModelCard, Mapping[str, keras.Layer]]]
+) -> Iterator[keras.Layer]:
+    """The layers of published models that have a layer's name, or that of its branch, and its shapes."""
+    if not layer.weights:
+        yield layer
+    for card, layers in there:
+        for name in (layer.name, *(layer.name.removeprefix(f"{head}_") for head in card.outputs)):
+            if name in layers and [w.shape for w in layers[name].weights] == [w.shape for w in layer.weights]:
+                yield layers[name]
+
+
+def hold(model: keras.Model, heads: Sequence[str]) -> None:
+    """Freezes all layers on which the answers of these heads depend."""
+    if heads:
+        for layer in keras.Model(model.input, [model.output[head] for head in heads]).layers:
+            layer.trainable = False
 
 
 def save(trained: Trained, folder: Path) -> None:
@@ -262,8 +287,8 @@ def _batches(
     return Batches(sets, rows, stanza.input, outputs, stanza.recipe.batch_size, *learning)
 
 
-def _compile(model: keras.Model, stanza: Model, extra: list[str], measured: list[str], steps: int) -> None:
-    recipe, heads = stanza.recipe, stanza.heads
+def _compile(model: keras.Model, stanza: Model, measured: list[str], steps: int) -> None:
+    recipe, heads, extra = stanza.recipe, stanza.learned, training_outputs(model)
     optimizer = keras.optimizers.AdamW(
         learning_rate(recipe, steps),
         weight_decay=recipe.weight_decay,

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.labels import CELEBA_ATTRIBUTES, HEADS, Head
@@ -23,6 +23,10 @@ from pocketface.models import OWN
 from pocketface.models import names as architecture_names
 
 Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def _listed(start: Any) -> Any:
+    return [start] if isinstance(start, str) else start or []
 
 
 class Augment(Strict):
@@ -157,8 +161,10 @@ class Training(Strict):
             have rates of their own.
         augment: random changes of the faces.
         teachers: models to learn classes from.
-        start: a published model whose weights this training starts from; it has all layers of this one, but
-            for heads, which may start anew.
+        start: a published model whose weights this training starts from, or several: each layer takes those
+            of the first one that has it. They have all layers of this one, but for heads, which may start
+            anew; see `pocketface.training.start`.
+        only: heads that learn; the others answer as they start.
     """
 
     epochs: Count
@@ -175,7 +181,8 @@ class Training(Strict):
     priors: dict[str, Annotated[float, Field(gt=0, lt=1)]] = {}
     augment: Augment = Augment()
     teachers: Teachers | None = None
-    start: PublishedFolder | None = None
+    start: Annotated[list[PublishedFolder], BeforeValidator(_listed)] = []
+    only: list[str] = []
 
     @model_validator(mode="after")
     def _what_is_steered_is_watched(self) -> "Training":
@@ -187,6 +194,8 @@ class Training(Strict):
             )
         if self.priors and self.teachers:
             raise ValueError("priors: teachers answer at the rates that they have; leave these out")
+        if self.only and not self.start:
+            raise ValueError("only: the other heads would answer at random; name a `start` that has them")
         if classless := sorted(set(self.priors) - set(CELEBA_ATTRIBUTES)):
             raise ValueError(f"priors: {', '.join(classless)} is no attribute with a `yes` and a `no`")
         return self
@@ -195,7 +204,7 @@ class Training(Strict):
     def published(self) -> list[str]:
         """The folders of published models that it starts or learns from."""
         taught = self.teachers.weights if self.teachers else []
-        return list(dict.fromkeys([*([self.start] if self.start else []), *taught]))
+        return list(dict.fromkeys([*self.start, *taught]))
 
 
 class Model(Strict):
@@ -255,6 +264,11 @@ class Model(Strict):
         if self.training is None:
             raise PocketfaceError(f"its weights are fetched ({self.weights}), it is not trained here")
         return self.training
+
+    @property
+    def learned(self) -> list[str]:
+        """The heads that it learns."""
+        return [head for head in self.heads if head in (self.recipe.only or self.heads)]
 
 
 MIX = "mix"
@@ -323,7 +337,7 @@ class Plan(Strict):
                     f"{name}: what has `training` stands under models, "
                     "what has `weights` or `file` under fetched"
                 )
-            for field in ("loss_weights", "balanced", "priors") if model.training else ():
+            for field in ("loss_weights", "balanced", "priors", "only") if model.training else ():
                 if unknown := sorted(set(getattr(model.training, field)) - set(model.heads)):
                     raise ValueError(f"models.{name}.training.{field}: no head {unknown}")
         return self
