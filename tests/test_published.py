@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from colour_variants import variant_folder
 from fake_outs import STUDY, Outs, write_publishable
 from pocketface import published, publishing
-from pocketface.cards import MODEL_FILE, VariantCard, read_card, write_card
+from pocketface.cards import MODEL_FILE, ModelCard, VariantCard, read_card, write_card
 from pocketface.cli import app
 from pocketface.core.errors import PocketfaceError
 from pocketface.faces.view import views
@@ -178,6 +178,19 @@ def test_the_reserved_part_of_a_release_is_read_once(outs: Outs, monkeypatch: py
     assert other.tested is None and other.levels["int8"].test == {}
 
 
+def test_what_a_model_was_measured_at_before_stays_until_it_is_trained_anew(outs: Outs) -> None:
+    folder, before = outs.root / "weights/pocket", {"utkface": {"age_mae": 6.0}}
+    publish = partial(publishing.publish, outs.study, "age_gender", folder, root=outs.root)
+    card = publish()
+    card.levels["int8"] = card.levels["int8"].model_copy(update={"before": before})
+    write_card(folder, card)
+    assert publish().levels["int8"].before == before
+    made = outs.root / "models/age_gender"
+    anew = read_card(made, ModelCard)
+    write_card(made, anew.model_copy(update={"training": anew.training | {"epochs": 99}}))
+    assert publish().levels["int8"].before is None
+
+
 def test_others_must_be_able_to_rebuild_it(tmp_path: Path) -> None:
     outs = write_publishable(tmp_path / "my faces")
     (outs.root / "studies/tiny.yaml").write_text(yaml.safe_dump(STUDY | {"seed": 2}))
@@ -199,6 +212,7 @@ def test_the_default_models_are_the_published_ones_of_these_names(
     tmp_path: Path, colour_model, monkeypatch
 ) -> None:
     monkeypatch.setattr(published, "folder", lambda: tmp_path)
+    monkeypatch.setattr(published, "DEFAULT_MODELS", ("age_gender", "expression"))
     for name in ("facenet", "age_gender"):
         variant_folder(tmp_path / name / "int8", colour_model, level="int8")
     with pytest.raises(PocketfaceError, match=r"expression.int8: no published model there; say --model"):

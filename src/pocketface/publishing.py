@@ -25,8 +25,8 @@ from pocketface.published import DEFAULT_LEVEL, WEIGHTS, LevelResult, PublishedC
 from pocketface.results.table import AGAINST_BEST, FACES, FLOAT32, RESULTS, Table
 from pocketface.study import Study, load_study
 
-LARGEST = 6_000_000
-"""Bytes of a published folder: it lives in git."""
+LARGEST = 8_000_000
+"""Bytes of a published folder: it lives in git. A network with a branch has the layers of two."""
 OPTIMIZER = "optimizer"
 """The part of Keras' weights that only a training needs: two numbers a weight."""
 SMALL = 256
@@ -74,7 +74,8 @@ def publish(
             raise PocketfaceError(
                 f"{outs.VARIANTS / model / level}: {made[level].status}: {made[level].reason}"
             )
-    day, tested = _tested_before(out, made)
+    earlier = _earlier(out)
+    day, tested = _tested_before(earlier, made)
     if test and day is None:
         day, tested = date.today().isoformat(), _tested(study, model, made, root)
     facts = {
@@ -85,7 +86,9 @@ def publish(
         "sources": sources or {},
         "tested": day,
         "levels": {
-            level: _measured(table, variant, level in levels, tested.get(level, {}))
+            level: _measured(table, variant, level in levels, tested.get(level, {})).model_copy(
+                update={"before": _before(earlier, card, level)}
+            )
             for level, variant in made.items()
             if variant.status == "ok"
         },
@@ -150,16 +153,29 @@ Tested = dict[str, dict[str, dict[str, float]]]
 """Level -> dataset -> metric -> value, on the reserved test parts."""
 
 
-def _tested_before(out: Path, made: Mapping[str, VariantCard]) -> tuple[str | None, Tested]:
-    """The day on which the same files were measured on the reserved parts, and what was found, if ever."""
+def _earlier(out: Path) -> PublishedCard | None:
+    """The card of what stands there."""
     try:
-        card = published.read(out)
+        return published.read(out)
     except PocketfaceError:
-        return None, {}
+        return None
+
+
+def _tested_before(
+    earlier: PublishedCard | None, made: Mapping[str, VariantCard]
+) -> tuple[str | None, Tested]:
+    """The day on which the same files were measured on the reserved parts, and what was found, if ever."""
     hashes = {level: card.sha256 for level, card in made.items() if card.status == "ok"}
-    if hashes != {level: result.sha256 for level, result in card.levels.items()}:
+    if earlier is None or hashes != {level: result.sha256 for level, result in earlier.levels.items()}:
         return None, {}
-    return card.tested, {level: result.test for level, result in card.levels.items()}
+    return earlier.tested, {level: result.test for level, result in earlier.levels.items()}
+
+
+def _before(earlier: PublishedCard | None, card: ModelCard, level: str) -> dict[str, dict[str, float]] | None:
+    """What the same training was measured at on faces among which copies of train faces were."""
+    if earlier is None or earlier.training != card.training or level not in earlier.levels:
+        return None
+    return earlier.levels[level].before
 
 
 def _tested(study: Study, model: str, made: Mapping[str, VariantCard], root: Path) -> Tested:
