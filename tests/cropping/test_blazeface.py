@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 import drawn_datasets as drawn
 from pocketface.core.errors import PocketfaceError
 from pocketface.cropping import blazeface
-from pocketface.cropping.blazeface import FULL, SHORT, anchors, find, network, overlap
+from pocketface.cropping.blazeface import FULL, QUICK, SHORT, anchors, find, network, overlap
 from pocketface.cropping.detect import detect
 
 ANCHORS = anchors(128)
@@ -86,7 +86,20 @@ def test_tiles_lie_in_the_picture_cover_it_and_overlap(size):
     assert list(blazeface.tiles(427, 100, 427)) == []
 
 
-@pytest.mark.parametrize("file", [SHORT, FULL])
+@pytest.mark.parametrize("side", [96, 128])
+def test_the_quantized_network_finds_faces_where_googles_does(side):
+    for person in PEOPLE:
+        picture = drawn.scene(person)
+        whole = (0, 0, picture.shape[1], picture.shape[0])
+        (score, box, points), (same, other, others) = (
+            [found[0] for found in network(file, side=side).look(picture, whole)] for file in (SHORT, QUICK)
+        )
+        pixel = picture.shape[1] / side
+        assert abs(score - same) < 0.05
+        assert abs(box - other).max() < 2 * pixel and abs(points - others).max() < 2 * pixel
+
+
+@pytest.mark.parametrize("file", [SHORT, QUICK, FULL])
 def test_a_mirrored_picture_gives_mirrored_points(file):
     picture = drawn.scene(PEOPLE[0])
     height, width = picture.shape[:2]

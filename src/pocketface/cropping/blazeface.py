@@ -32,7 +32,11 @@ GRIDS = {96: ((12, 2), (6, 6)), 128: ((16, 2), (8, 6)), 192: ((48, 1),)}
 COARSE, COARSE_UNTIL = 96, 300
 """Side of the first look at a small picture, which takes three quarters of the time; longest side of such a
 picture. A face of 80 pixels has 25 then, from which the short range network finds 49 of 50."""
-SHORT, FULL = (Path(__file__).with_name(f"{name}_range.tflite") for name in ("short", "full"))
+SHORT, FULL, QUICK = (
+    Path(__file__).with_name(f"{name}.tflite") for name in ("short_range", "full_range", "short_range_int8")
+)
+"""The two, and the first one quantized by `research/blazeface.py`, for first looks: three quarters of the
+time."""
 
 MIN_SCORE = 0.5
 SURE, CONFIRMED = 0.7, 0.76
@@ -58,7 +62,7 @@ numbers. `python benchmarks/align.py box` fits them on train faces of UTKFace an
 
 
 class Network:
-    """One of the two, loaded.
+    """One of them, loaded.
 
     Args:
         file: the network.
@@ -91,8 +95,10 @@ class Network:
     def look(self, picture: np.ndarray, region: Region, mirror: bool = False) -> Found:
         """The faces in a region of a picture uint8 `[H, W, 3]`, RGB; in pixels of the picture."""
         seen, scale, x, y = letterboxed(part(picture, region), self.side, self._sampling)
-        pixels = np.subtract(seen[:, ::-1] if mirror else seen, 127.5, dtype=np.float32)[None]
-        self._interpreter.set_tensor(self._input["index"], pixels / np.float32(127.5))
+        pixels = (seen[:, ::-1] if mirror else seen)[None]
+        if self._input["dtype"] == np.float32:
+            pixels = (pixels - np.float32(127.5)) / np.float32(127.5)
+        self._interpreter.set_tensor(self._input["index"], pixels)
         self._interpreter.invoke()
         values, scores = (self._interpreter.get_tensor(port)[0] for port in self._outputs)
         score, box, points = merged(*decoded(values, scores[:, 0], self.anchors))
@@ -110,10 +116,10 @@ network = per_thread(Network)
 def find(picture: np.ndarray, smallest: float) -> np.ndarray:
     """The faces in a picture, as boxes where dlib's HOG detector would see them.
 
-    The short range network looks at the whole, with `COARSE` pixels where that is small, and if it sees
-    nothing with a frame around it; the full range one at the whole and at overlapping tiles where still
-    nothing is found, or where the smallest face that is wanted would be too small in the whole. Whoever is in
-    doubt looks from close by.
+    The short range network looks at the whole, quantized and with `COARSE` pixels where that is small, and if
+    it sees nothing with a frame around it; the full range one at the whole and at overlapping tiles where
+    still nothing is found, or where the smallest face that is wanted would be too small in the whole. Whoever
+    is in doubt looks from close by.
 
     Args:
         picture: uint8 `[H, W, 3]`, RGB.
@@ -123,10 +129,10 @@ def find(picture: np.ndarray, smallest: float) -> np.ndarray:
         float64 `[N, 4]`, in pixels of the picture.
     """
     height, width = picture.shape[:2]
-    short, frame = network(SHORT), round(FRAME * max(width, height))
-    first = network(SHORT, side=COARSE) if max(width, height) <= COARSE_UNTIL else short
+    frame = round(FRAME * max(width, height))
+    first = network(QUICK, side=COARSE if max(width, height) <= COARSE_UNTIL else None)
     found = _believed(picture, first, (0, 0, width, height), [])
-    found = found or _believed(picture, short, (-frame, -frame, width + frame, height + frame), [])
+    found = found or _believed(picture, network(SHORT), (-frame, -frame, width + frame, height + frame), [])
     tile = round(smallest * max(GRIDS) / NEEDED)
     if not found or max(height, width) > tile:
         for region in ((0, 0, width, height), *tiles(width, height, tile)):
