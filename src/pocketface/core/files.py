@@ -131,10 +131,11 @@ def read_bytes(path: Path, most: int) -> bytes:
     if not stat.S_ISREG(about.st_mode):
         raise NotRegular(f"{path}: not a regular file")
     if about.st_size <= most:
-        with path.open("rb") as file:
+        with path.open("rb", buffering=0) as file:
             content = file.read(about.st_size + 1)  # so many bytes are set aside
-            if len(content) > about.st_size:  # it has grown meanwhile, or does not say its size
-                content += file.read(most + 1 - len(content))
+            # It has grown meanwhile, does not say its size, or comes in parts.
+            while len(content) != about.st_size and (more := file.read(most + 1 - len(content))):
+                content += more
         if len(content) <= most:
             return content
     raise TooLarge(f"{path}: larger than {most:,} bytes, which no such file needs")
