@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pocketface.published import DEFAULT_MODELS
 from private_files import plant, strangers
 
 REPOSITORY = Path(__file__).parents[1]
@@ -115,8 +116,9 @@ def test_a_wheel_is_the_same_from_the_clone_and_from_the_sdist(clone, sdist):
     assert not strangers(wheels[0], WHEEL)
     assert b"private" not in wheels[0].values()
     code = {f"pocketface/{name}" for name in content(clone / "src/pocketface") if name.endswith(".py")}
-    models = {f"pocketface/weights/{name}/int8/model.tflite" for name in ("age_gender", "expression")}
-    models |= {f"pocketface/cropping/{name}.tflite" for name in ("short_range", "full_range", "landmarks")}
+    models = {f"pocketface/weights/{name}/int8/model.tflite" for name in DEFAULT_MODELS}
+    finders = ("short_range", "short_range_int8", "full_range", "landmarks")
+    models |= {f"pocketface/cropping/{name}.tflite" for name in finders}
     assert code | models | {"pocketface/app/page/index.html"} <= set(wheels[0])
     assert sum(len(data) for name, data in wheels[0].items() if "/page/" in name) < 100_000
     assert wheels[0]["pocketface/weights/WEIGHTS.md"] == (REPOSITORY / "weights/WEIGHTS.md").read_bytes()

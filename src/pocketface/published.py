@@ -20,7 +20,7 @@ PREFIX = f"{outs.WEIGHTS}/"
 NOTICE = "WEIGHTS.md"
 WEIGHTS = "model.weights.h5"
 DEFAULT_LEVEL = "int8"
-DEFAULT_MODELS = ("age_gender", "expression")
+DEFAULT_MODELS = ("age_gender_expression",)
 """The folders whose models `pocketface predict` opens by default."""
 LICENCE_NOTE = (
     "The terms of the training data travel with these weights. The code that made them is Apache-2.0. "

@@ -69,6 +69,37 @@ def test_a_model_learns_what_its_teacher_says_and_not_the_labels() -> None:
     assert accuracy(contrary, 0.1) > 0.7
 
 
+def test_a_model_is_made_as_sure_as_its_teacher_on_faces_without_a_label() -> None:
+    faces = face_set(train=256)
+    without = faces.index.index[faces.index["split"] == "train"][::2]
+    faces.index.loc[without, "gender"] = None
+
+    def sure(rows) -> dict[str, np.ndarray]:
+        brighter = faces.pixels[rows["face"].astype(int), :, 12:].mean((1, 2, 3)) > 100
+        return {"gender": np.where(brighter[:, None], [0.1, 0.9], [0.9, 0.1]).astype(np.float32)}
+
+    def trained(as_sure: bool):
+        plan = study(teachers={"weights": ["weights/a"], "as_sure": as_sure}, label_smoothing=0.3)
+        return fit(plan, "small", [faces], "research", teach=sure).model
+
+    unsure, matched = trained(False), trained(True)
+    age, kernel = (
+        layer.get_weights()[0] for layer in (matched.get_layer("age_dense"), matched.get_layer("gender"))
+    )
+    np.testing.assert_array_equal(age, unsure.get_layer("age_dense").get_weights()[0])
+    ratio = unsure.get_layer("gender").get_weights()[0] / kernel
+    np.testing.assert_allclose(ratio, ratio.mean(), rtol=1e-4)
+    assert ratio.mean() < 0.95
+    with pytest.raises(PocketfaceError, match="every train face has a label of gender; mix in"):
+        fit(
+            study(epochs=1, teachers={"weights": ["weights/a"], "as_sure": True}),
+            "small",
+            [face_set()],
+            "research",
+            teach=lambda rows: {"gender": np.full((len(rows), 2), 0.5, np.float32)},
+        )
+
+
 def test_teachers_have_seen_the_faces_of_every_fold() -> None:
     params = taught(0.5).model_dump(mode="json")
     with pytest.raises(ValueError, match="learns from has seen the faces"):

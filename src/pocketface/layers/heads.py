@@ -97,6 +97,12 @@ def training_model(model: keras.Model, heads: Sequence[str] = ()) -> keras.Model
     )
 
 
+def logits(model: keras.Model, head: str) -> keras.Layer:
+    """The layer whose outputs, or their mean over a map, are the logits of a head of classes."""
+    names = {layer.name for layer in model.layers}
+    return model.get_layer(f"{head}_logits_map" if f"{head}_logits_map" in names else head)
+
+
 def _attach(features: keras.KerasTensor, head: str, kind: str | None) -> keras.KerasTensor:
     output = meaning(head)
     if output.kind == "classes":

@@ -21,7 +21,7 @@ from pocketface.faces import seen
 from pocketface.faces.index import OK, FaceSet
 from pocketface.layers.heads import meaning, training_model, training_outputs
 from pocketface.layers.macs import counted
-from pocketface.training import age, losses, priors, runtime
+from pocketface.training import age, losses, priors, runtime, temperature
 from pocketface.training.batches import Batches
 from pocketface.training.callbacks import Curves, Keep, Steer, StopAtNaN
 from pocketface.training.checkpoints import START, Checkpoints
@@ -93,6 +93,8 @@ def fit(
     learned = learn(study, name, sets, train, val, curves, checkpoints, teach)
     model = learned.model
     priors.correct(model, stanza.recipe.priors, train, stanza.recipe.balanced)
+    if teach and stanza.recipe.teachers and stanza.recipe.teachers.as_sure:
+        make_as_sure(model, stanza, sets, train, teach)
     card = ModelCard(
         model=name,
         architecture=stanza.architecture,
@@ -174,6 +176,24 @@ def learn(
         learner.set_weights(steer.best)
     history = pd.DataFrame(keep.history).rename_axis("epoch").reset_index()
     return Learned(model, history, len(train))
+
+
+def make_as_sure(
+    model: keras.Model, stanza: Model, sets: Sequence[FaceSet], train: pd.DataFrame, teach: Teach
+) -> None:
+    """Makes a model as sure as its teachers are, head by head; see `temperature`.
+
+    A head of which every train face has a label is a `PocketfaceError`.
+    """
+    for head in teach(train.iloc[:1]):
+        unlabelled = train[train[head].isna()] if head in train else train
+        if unlabelled.empty:
+            raise PocketfaceError(
+                f"training.teachers.as_sure: every train face has a label of {head}; mix in a dataset without"
+            )
+        rows = unlabelled.iloc[:: -(-len(unlabelled) // temperature.FACES)]
+        own = model.predict(_batches(sets, rows, stanza, []), verbose=0)
+        temperature.match(model, {head: own[head]}, teach(rows))
 
 
 def start_from(folders: Sequence[Path], model: keras.Model, heads: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from pocketface.core.errors import PocketfaceError
+from pocketface.layers.heads import logits
 
 
 def correct(model: keras.Model, rates: Mapping[str, float], train: pd.DataFrame, balanced: list[str]) -> None:
@@ -32,11 +33,5 @@ def correct(model: keras.Model, rates: Mapping[str, float], train: pd.DataFrame,
             raise PocketfaceError(
                 f"training.priors.{head}: {seen:.0%} of the train faces have it, so nothing was learned of it"
             )
-        bias = _logits(model, head).bias
+        bias = logits(model, head).bias
         bias.assign(np.asarray(bias) + np.log([(1 - rate) / (1 - seen), rate / seen]))
-
-
-def _logits(model: keras.Model, head: str) -> keras.Layer:
-    """The layer whose outputs, or their mean over a map, are the head's logits; see `models.heads`."""
-    names = {layer.name for layer in model.layers}
-    return model.get_layer(f"{head}_logits_map" if f"{head}_logits_map" in names else head)

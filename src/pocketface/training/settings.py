@@ -134,10 +134,13 @@ class Teachers(Strict):
         weights: folders that `pocketface publish` has made; what several answer is averaged.
         share: of a face's target that is theirs; the label has the rest. A face without the label learns from
             them alone.
+        as_sure: whether the model is made as sure as they are after training, on faces without the label, see
+            `pocketface.training.temperature`.
     """
 
     weights: Annotated[list[PublishedFolder], Field(min_length=1)]
     share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    as_sure: bool = False
 
 
 class Training(Strict):
