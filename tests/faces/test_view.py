@@ -22,6 +22,17 @@ def test_the_same_window_and_size_changes_no_pixel() -> None:
     np.testing.assert_array_equal(same, face)
 
 
+def test_a_window_of_whole_pixels_is_copied_and_the_same_as_a_warped_one(monkeypatch) -> None:
+    face = np.random.default_rng(0).integers(0, 256, (120, 120, 3), np.uint8)
+    looks = Crop(margin=0.25, size=120), Input(size=112, margin=0.2)
+    copied = view(face, *looks)
+    np.testing.assert_array_equal(copied, face[4:116, 4:116])
+    copied[:] = 0
+    assert face.any(), "the face itself is not handed out"
+    monkeypatch.setattr("pocketface.faces.view._corner", lambda *_: None)
+    np.testing.assert_array_equal(view(face, *looks), face[4:116, 4:116])
+
+
 def test_crops_taken_as_they_are_are_seen_whole() -> None:
     crop = Crop(policy="as_is", size=48, channels=1)
     assert window(crop, Input(size=48, channels=1, margin=0.24, shift=-0.13)) == (0, 0, 1)

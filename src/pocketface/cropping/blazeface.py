@@ -98,6 +98,8 @@ class Network:
         pixels = (seen[:, ::-1] if mirror else seen)[None]
         if self._input["dtype"] == np.float32:
             pixels = (pixels - np.float32(127.5)) / np.float32(127.5)
+        else:
+            pixels = (pixels ^ 128).view(np.int8)  # less 128
         self._interpreter.set_tensor(self._input["index"], pixels)
         self._interpreter.invoke()
         values, scores = (self._interpreter.get_tensor(port)[0] for port in self._outputs)

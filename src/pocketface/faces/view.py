@@ -85,6 +85,9 @@ def views(faces: np.ndarray, crop: Crop, model: Input, detail: int | None = None
 def _seen(face: np.ndarray, window: tuple[float, float, float], size: int, jitter: Jitter) -> np.ndarray:
     """A window of a face `[H, W, C]`, as `[size, size, C]`."""
     to_face = _to_face(face.shape, window, size, jitter)
+    if jitter == STILL and (corner := _corner(face.shape, window, size)) is not None:
+        left, top = corner
+        return face[top : top + size, left : left + size].copy()
     seen = cv2.warpAffine(
         _without_aliases(face, to_face),
         to_face,
@@ -93,6 +96,16 @@ def _seen(face: np.ndarray, window: tuple[float, float, float], size: int, jitte
         borderMode=cv2.BORDER_REPLICATE,
     )
     return seen.reshape(size, size, face.shape[2])
+
+
+@functools.lru_cache(maxsize=64)
+def _corner(shape: tuple[int, ...], window: tuple[float, float, float], size: int) -> tuple[int, int] | None:
+    """Left and top of a still window of whole pixels of the face; None where it is another."""
+    to_face = _to_face(shape, window, size, STILL)
+    corner = to_face[:, 2].round().astype(int)
+    whole = np.allclose(to_face, np.column_stack([np.eye(2), corner]), rtol=0, atol=1e-9)
+    inside = (corner >= 0).all() and (corner + size <= shape[1::-1]).all()
+    return (int(corner[0]), int(corner[1])) if whole and inside else None
 
 
 @functools.lru_cache(maxsize=64)  # a still window is always the same
