@@ -37,7 +37,7 @@ from pocketface.faces.view import view
 from pocketface.metrics.confidence import paired, resample
 from pocketface.published import named_variant
 
-MODELS = ("age_gender", "expression", "attributes")
+MODELS = ("age_gender_expression", "attributes")
 DATASETS = {"photos": None, "utkface": "val", "celeba": "val", "fairface": "val"}
 """Name -> the split that is looked at; None: all of it."""
 FINDERS = ("hog", "blazeface")

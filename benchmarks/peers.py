@@ -7,7 +7,7 @@ reason is printed and nothing is measured. Both take turns on the same files in 
 (200 pixels) that our models have not learned from, in one process, by two threads of it where ours can, and
 in two processes side by side; and photographs of 12 megapixels. Ours answers age, gender and expression, the
 peer age and gender. Besides: the first answer from the shell, the interpreter's start included; memory;
-accuracy on the pictures in which both found a face; the limit, which is what our networks and decoding the
+accuracy on the pictures in which both found a face; the limit, which is what our network and decoding the
 JPEG alone take. Ratios of CPU time hold on a busy machine, those of wall time on an idle one. Needs
 `dvc repro fetch_data@photos fetch_data@utkface`.
 """
@@ -95,6 +95,8 @@ def measure(pythons: dict[str, Path], scratch: Path, crops: int, photographs: in
     tell("two threads of one process, the peer's one, ms of wall time", both, "seconds", 1e3 / crops)
     two, _ = turns(pythons, files, workers=2)
     tell("two processes side by side, ms of wall time", two, "seconds", 1e3 / crops)
+    alone = {"ours": two["ours"], "peer": one["peer"]}
+    tell("our two processes, the peer's one, ms of wall time", alone, "seconds", 1e3 / crops)
     tell("memory of one process, MB", one, "memory_mb", 1)
     big, found = turns(pythons, large, workers=1, chunks=photographs)
     tell(f"{photographs} photographs of 12 megapixels, s of wall time", big, "seconds", 1 / photographs)
@@ -109,7 +111,7 @@ def measure(pythons: dict[str, Path], scratch: Path, crops: int, photographs: in
     starts = first_answers(pythons, files[0])
     tell(f"first answer from the shell, s, best of {STARTS}", starts, "seconds", 1)
     accuracy(answers, labels)
-    print(f"\nlimit on crops: {limit(files):.1f} ms of CPU: decoding, and our two networks at int8")
+    print(f"\nlimit on crops: {limit(files):.1f} ms of CPU: decoding, and our network at int8")
 
 
 def turns(
@@ -190,7 +192,7 @@ def accuracy(answers: dict[str, list[Any]], labels: list[dict[str, Any]]) -> Non
 
 
 def limit(files: Sequence[Path]) -> float:
-    """Milliseconds of CPU that decoding and the networks alone take for a picture with one face."""
+    """Milliseconds of CPU that decoding and the network alone take for a picture with one face."""
     variants = open_variants(default_models())
     inputs = [np.zeros(variant.runner.input_shape, np.uint8) for variant in variants]
     start = time.thread_time()
