@@ -71,9 +71,9 @@ def test_a_published_folder_says_what_it_is_and_how_to_rebuild_it(outs: Outs) ->
 @pytest.mark.parametrize("path", sorted(REPOSITORY.glob("weights/*/int8")), ids=lambda path: path.parent.name)
 def test_the_card_of_a_published_model_names_all_that_it_learned_from(path: Path) -> None:
     card = published.read(path.parent)
-    start, teachers = card.training.get("start"), card.training.get("teachers") or {}
+    start, teachers = card.training.get("start") or [], card.training.get("teachers") or {}
     backbones = [Path(file).name.partition(".")[0] for file in [card.options.get("weights")] if file]
-    models = [*([start] if start else []), *teachers.get("weights", [])]
+    models = [*([start] if isinstance(start, str) else start), *teachers.get("weights", [])]
     learned = {*card.dataset.split(", "), *backbones}
     learned |= {name for model in models for name in published.read(REPOSITORY / model).sources}
     assert set(card.sources) == learned

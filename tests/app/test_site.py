@@ -137,7 +137,7 @@ def test_the_published_models_come_first_and_a_studys_are_told_apart(made, tmp_p
     shutil.move("variants", "elsewhere")
     [(place, paths)] = site.models().items()
     assert place == "published"
-    assert [path.parent.name for path in paths[:3]] == ["age_gender", "expression", "age_gender_expression"]
+    assert [path.parent.name for path in paths[:3]] == ["age_gender_expression", "age_gender", "attributes"]
     shutil.move("elsewhere", "variants")
     (tmp_path / "params.yaml").write_text(json.dumps(STUDY))
     assert len(site.models()[f"study {STUDY['study']}"]) == len(made[0]["study tiny"])

@@ -35,8 +35,8 @@ picture. A face of 80 pixels has 25 then, from which the short range network fin
 SHORT, FULL, QUICK = (
     Path(__file__).with_name(f"{name}.tflite") for name in ("short_range", "full_range", "short_range_int8")
 )
-"""The two, and the first one quantized by `research/blazeface.py`, for first looks: three quarters of the
-time."""
+"""The two, and the first one quantized by `research/blazeface.py`, for first looks at small pictures: three
+quarters of the time."""
 
 MIN_SCORE = 0.5
 SURE, CONFIRMED = 0.7, 0.76
@@ -118,10 +118,10 @@ network = per_thread(Network)
 def find(picture: np.ndarray, smallest: float) -> np.ndarray:
     """The faces in a picture, as boxes where dlib's HOG detector would see them.
 
-    The short range network looks at the whole, quantized and with `COARSE` pixels where that is small, and if
-    it sees nothing with a frame around it; the full range one at the whole and at overlapping tiles where
-    still nothing is found, or where the smallest face that is wanted would be too small in the whole. Whoever
-    is in doubt looks from close by.
+    The short range network looks at the whole: the quantized one at `COARSE` pixels where that is small. If
+    it sees nothing, it looks with a frame around the whole. The full range one looks at the whole and at
+    overlapping tiles where still nothing is found, or where the smallest face that is wanted would be too
+    small in the whole. Whoever is in doubt looks from close by.
 
     Args:
         picture: uint8 `[H, W, 3]`, RGB.
@@ -132,7 +132,7 @@ def find(picture: np.ndarray, smallest: float) -> np.ndarray:
     """
     height, width = picture.shape[:2]
     frame = round(FRAME * max(width, height))
-    first = network(QUICK, side=COARSE if max(width, height) <= COARSE_UNTIL else None)
+    first = network(QUICK, side=COARSE) if max(width, height) <= COARSE_UNTIL else network(SHORT)
     found = _believed(picture, first, (0, 0, width, height), [])
     found = found or _believed(picture, network(SHORT), (-frame, -frame, width + frame, height + frame), [])
     tile = round(smallest * max(GRIDS) / NEEDED)
