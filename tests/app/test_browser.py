@@ -344,7 +344,7 @@ def test_the_published_models_answer_about_the_sample_and_the_studys_are_marked(
     faces = out_of_the_box["sample"]["faces"]
     assert len(faces) == len(site.SAMPLE)
     asked = {(opinion["from"], opinion["model"]) for opinion in faces[0]}
-    assert asked == {("published", name) for name in ("age_gender", "expression", "attributes")}
+    assert asked == {("published", name) for name in (*published.DEFAULT_MODELS, "attributes")}
     rows = {row["variant"] for row in out_of_the_box["compared"]}
     assert {"published/facenet/int8", "study tiny/expression/int8"} <= rows
     assert out_of_the_box["errors"] == []
