@@ -2,12 +2,12 @@
 
 python benchmarks/old_runtimes.py
 
-Runs every published file, and a small model at all levels, in every runtime, on drawn pictures, and prints
-a table. `oldest` is what the file itself says. A cell is the largest difference from the installed runtime,
-as a share of how far its answers are apart; `-` where the runtime refuses the file; `CRASH` or `WRONG`,
-which must not be and end in status 1. `uv` makes the environments, with Python 3.9 and numpy 1.23 for the old
-ones: ten minutes, and 400 MB of uv's cache. It finds pyenv's Pythons where `PYENV_VERSION` names them, for
-example `PYENV_VERSION=3.9.18:3.11.7`. See docs/deploy.md.
+Runs every published file on synthetic faces, and a small model at all levels on noise, in every runtime, and
+prints a table. `oldest` is what the file itself says. A cell is the largest difference from the installed
+runtime, as a share of how far its answers are apart; `-` where the runtime refuses the file; `CRASH` or
+`WRONG`, which must not be and end in status 1. `uv` makes the environments, with Python 3.9 and numpy 1.23
+for the old ones: ten minutes, and 400 MB of uv's cache. It finds pyenv's Pythons where `PYENV_VERSION` names
+them, for example `PYENV_VERSION=3.9.18:3.11.7`. See docs/deploy.md.
 """
 
 import subprocess
@@ -16,6 +16,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import cv2
 import keras
 import numpy as np
 import pandas as pd
@@ -30,6 +31,8 @@ from pocketface.levels import LEVELS
 from pocketface.levels.converter import to_tflite
 from pocketface.levels.settings import LevelSettings as Settings
 from pocketface.levels.source import Source
+from pocketface.synthetic.conditions import draw, encode
+from pocketface.synthetic.decoder import Decoder
 from pocketface.tflite.file import TFLiteFile
 from pocketface.tflite.run import Runner
 
@@ -38,7 +41,7 @@ OLD = ("2.7.0", "2.8.0", "2.9.1", "2.10.0", "2.11.0", "2.12.0", "2.13.0", "2.14.
 NEW = ("1.0.1", "1.1.0", "1.2.0", "1.3.0", "1.4.0", "2.0.3", "2.1.6", "2.2.0")
 """Of ai-edge-litert."""
 RUN = Path(__file__).with_name("old_runtimes_run.py")
-SIDE, FACES, PICTURES, SECONDS = 32, 200, 6, 300
+SIDE, FACES, PICTURES, SECONDS = 32, 200, 12, 300
 CLOSE = 0.25
 """Share of our answers' spread. Who says the same of every picture is half of it off, or more."""
 OUTPUTS = {"age": Output(kind="number", unit="years"), "gender": Output(kind="classes", labels=GENDERS)}
@@ -56,7 +59,8 @@ def main() -> None:
         print(f"| file | oldest | {' | '.join(runtimes)} |\n| :-- | --: |{' --: |' * len(runtimes)}")
         for name, file in files.items():
             pictures = Path(folder) / "pictures.npy"
-            np.save(pictures, drawn(PICTURES, Runner(file).input_shape))
+            see = noise if name in LEVELS else drawn
+            np.save(pictures, see(PICTURES, Runner(file).input_shape))
             ours = answers([sys.executable], file, pictures)
             jobs = [pool.submit(answers, command, file, pictures) for command in runtimes.values()]
             cells = [cell(ours, job.result()) for job in jobs]
@@ -87,7 +91,7 @@ def small(folder: Path) -> dict[str, Path]:
     x = layers.MaxPooling2D()(layers.DepthwiseConv2D(3, activation="relu")(x))
     x = layers.Dense(48, activation="relu")(layers.Flatten()(layers.Conv2D(32, 3)(x)))
     model = keras.Model(image, {"age": layers.Dense(1)(x), "gender": layers.Dense(2, "softmax")(x)})
-    faces = drawn(FACES, (SIDE, SIDE, 3))
+    faces = noise(FACES, (SIDE, SIDE, 3))
     labels = pd.DataFrame(
         {"age": np.linspace(1, 90, FACES), "gender": [GENDERS[i % 2] for i in range(FACES)]}
     )
@@ -102,10 +106,18 @@ def small(folder: Path) -> dict[str, Path]:
     return files
 
 
-def drawn(count: int, shape: tuple[int, ...]) -> np.ndarray:
-    """Noise, from dark to light: uint8 `[count, *shape]`."""
+def noise(count: int, shape: tuple[int, ...]) -> np.ndarray:
+    """From dark to light: uint8 `[count, *shape]`."""
     light = np.linspace(0.2, 1, count).reshape(-1, 1, 1, 1)
     return (np.random.default_rng(0).integers(0, 256, (count, *shape)) * light).astype(np.uint8)
+
+
+def drawn(count: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Synthetic faces of all kinds, about which answers differ: uint8 `[count, *shape]`."""
+    random, decoder = np.random.default_rng(0), Decoder(published.folder() / "faces-generator")
+    faces = decoder(random.standard_normal((count, decoder.latent)), encode(draw(count, random)))
+    sized = [cv2.resize(face, shape[1::-1], interpolation=cv2.INTER_AREA) for face in faces]
+    return np.stack(sized) if shape[2] == 3 else np.stack(sized).mean(-1, keepdims=True).astype(np.uint8)
 
 
 def answers(command: list[str], file: Path, pictures: Path) -> list[np.ndarray] | str:
