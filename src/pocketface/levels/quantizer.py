@@ -12,9 +12,12 @@ from litert_quantizer.quantizer import AlgorithmName, Quantizer
 
 from pocketface.core.errors import PocketfaceError, first_line
 from pocketface.levels import Level
-from pocketface.tflite.file import SMALL, Range, TFLiteFile, kind, own, store, values
+from pocketface.tflite.builder import Builder
+from pocketface.tflite.file import SMALL, Range, TFLiteFile, kind, own, store, text, values
 
 BITS = {"INT4": 4, "INT8": 8, "INT16": 16}
+BIAS = 2
+"""Its place among the inputs of what has weights."""
 TINY = 1e-6
 """A weight that makes no difference."""
 NAMES = qtyping.TFLOperationName
@@ -69,6 +72,8 @@ def quantize(
     except (ValueError, RuntimeError, KeyError) as error:
         raise PocketfaceError(f"not quantizable to {level.name}: {first_line(error)}") from None
     model = TFLiteFile(bytes(made)).copy()
+    if level.weights[0] == "FLOAT16":
+        _halve_biases(model)
     if level.input == "UINT8":
         _take_uint8(model)
     return TFLiteFile.write(model)
@@ -119,6 +124,25 @@ def _filled(float32: TFLiteFile) -> TFLiteFile:
             channels[~channels.reshape(len(channels), -1).any(axis=1)] = TINY
             store(model, tensor, weights)
     return TFLiteFile.write(model)
+
+
+def _halve_biases(model: schema.ModelT) -> None:
+    """Makes biases float16 where weights are: LiteRT 1.1 to 1.3 refuse a depthwise convolution of which only
+    the weights are.
+    """
+    graph, builder = model.subgraphs[0], Builder(model)
+    halved = {int(one.outputs[0]) for one in graph.operators if kind(model, one) == "DEQUANTIZE"}
+    operators = []
+    for operator in graph.operators:
+        if len(operator.inputs) > BIAS and int(operator.inputs[1]) in halved and operator.inputs[BIAS] >= 0:
+            bias = graph.tensors[operator.inputs[BIAS]]
+            name = f"{text(bias.name)}_half"
+            half = builder.constant(name, values(model, bias).astype(np.float16))
+            whole = builder.tensor(f"{name}_dequant", bias.shape)
+            operators.append(builder.operator("DEQUANTIZE", [half], whole))
+            operator.inputs = [*operator.inputs[:BIAS], whole, *operator.inputs[BIAS + 1 :]]
+        operators.append(operator)
+    graph.operators = operators
 
 
 def _take_uint8(model: schema.ModelT) -> None:

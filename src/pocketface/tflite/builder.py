@@ -21,10 +21,11 @@ class Builder:
         return len(self.graph.tensors) - 1
 
     def constant(self, name: str, values: np.ndarray) -> int:
-        """A tensor that holds values, int32 or else float32; its place."""
-        values = values if values.dtype == np.int32 else values.astype(np.float32)
+        """A tensor that holds values, int32, float16 or else float32; its place."""
+        kinds = {"int32": schema.TensorType.INT32, "float16": schema.TensorType.FLOAT16}
+        kind = kinds.get(values.dtype.name, FLOAT)
+        values = values.astype(np.float32) if kind == FLOAT else values
         self.model.buffers.append(schema.BufferT(np.frombuffer(values.tobytes(), np.uint8)))
-        kind = schema.TensorType.INT32 if values.dtype == np.int32 else FLOAT
         return self.tensor(name, values.shape, kind, len(self.model.buffers) - 1)
 
     def operator(
