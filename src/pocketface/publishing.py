@@ -86,8 +86,8 @@ def publish(
         "sources": sources or {},
         "tested": day,
         "levels": {
-            level: _measured(table, variant, level in levels, tested.get(level, {})).model_copy(
-                update={"before": _before(earlier, card, level)}
+            level: _measured(
+                table, variant, level in levels, tested.get(level, {}), _before(earlier, card, level)
             )
             for level, variant in made.items()
             if variant.status == "ok"
@@ -201,7 +201,11 @@ def _tested(study: Study, model: str, made: Mapping[str, VariantCard], root: Pat
 
 
 def _measured(
-    table: Table, variant: VariantCard, included: bool, test: dict[str, dict[str, float]]
+    table: Table,
+    variant: VariantCard,
+    included: bool,
+    test: dict[str, dict[str, float]],
+    before: dict[str, dict[str, float]] | None,
 ) -> LevelResult:
     metrics: dict[str, dict[str, float]] = {}
     groups: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
@@ -228,6 +232,7 @@ def _measured(
         groups=groups,
         faces=faces,
         test=test,
+        before=before,
     )
 
 

@@ -28,7 +28,7 @@ def test_the_logits_of_a_head_are_divided_and_its_answers_keep_their_order(archi
     keras.utils.set_random_seed(1)
     model = models.build(architecture, Input(size=36, channels=1), ["Bald", "Male"], {})
     before = {head: np.asarray(answer) for head, answer in model(FACES).items()}
-    match(model, {"Bald": before["Bald"]}, {"Bald": softmax(np.log(before["Bald"]) / 0.5)})
+    match(model, "Bald", before["Bald"], softmax(np.log(before["Bald"]) / 0.5))
     after = {head: np.asarray(answer) for head, answer in model(FACES).items()}
     np.testing.assert_allclose(after["Bald"], softmax(np.log(before["Bald"]) / 0.5), atol=1e-3)
     np.testing.assert_array_equal(after["Male"], before["Male"])

@@ -193,7 +193,7 @@ def make_as_sure(
             )
         rows = unlabelled.iloc[:: -(-len(unlabelled) // temperature.FACES)]
         own = model.predict(_batches(sets, rows, stanza, []), verbose=0)
-        temperature.match(model, {head: own[head]}, teach(rows))
+        temperature.match(model, head, own[head], teach(rows)[head])
 
 
 def start_from(folders: Sequence[Path], model: keras.Model, heads: Sequence[str]) -> None:

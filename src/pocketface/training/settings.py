@@ -166,7 +166,7 @@ class Training(Strict):
         teachers: models to learn classes from.
         start: a published model whose weights this training starts from, or several: each layer takes those
             of the first one that has it. They have all layers of this one, but for heads, which may start
-            anew; see `pocketface.training.start`.
+            anew; see `pocketface.training.fit.start_from`.
         only: heads that learn; the others answer as they start.
     """
 

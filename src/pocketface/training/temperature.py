@@ -6,8 +6,6 @@ by one number (temperature scaling: Guo, Pleiss, Sun, Weinberger, "On Calibratio
 model could not learn by heart.
 """
 
-from collections.abc import Mapping
-
 import keras
 import numpy as np
 
@@ -18,18 +16,18 @@ FACES = 2000
 """So many are enough to find one number."""
 
 
-def match(model: keras.Model, answers: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray]) -> None:
-    """Divides the logits of heads, in place.
+def match(model: keras.Model, head: str, own: np.ndarray, theirs: np.ndarray) -> None:
+    """Divides the logits of a head, in place.
 
     Args:
         model: trained, not yet exported.
-        answers: head of classes -> what it answers for some faces, `[N, classes]`.
+        head: of classes.
+        own: what it answers for some faces, `[N, classes]`.
         theirs: what its teachers answer for the same.
     """
-    for head, own in answers.items():
-        layer = logits(model, head)
-        for variable in (layer.kernel, layer.bias):
-            variable.assign(np.asarray(variable) / temperature(own, theirs[head]))
+    layer, by = logits(model, head), temperature(own, theirs)
+    for variable in (layer.kernel, layer.bias):
+        variable.assign(np.asarray(variable) / by)
 
 
 def temperature(own: np.ndarray, theirs: np.ndarray) -> float:
