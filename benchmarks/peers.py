@@ -4,12 +4,12 @@
 
 The peer is installed into an environment of its own, in DIR or a temporary folder; where that fails, the
 reason is printed and nothing is measured. Both take turns on the same files in one run: pictures of UTKFace
-(200 pixels) that our models have not learned from, in one process, by two threads of it where ours can, and
-in two processes side by side; and photographs of 12 megapixels. Ours answers age, gender and expression, the
-peer age and gender. Besides: the first answer from the shell, the interpreter's start included; memory;
-accuracy on the pictures in which both found a face; the limit, which is what our network and decoding the
-JPEG alone take. Ratios of CPU time hold on a busy machine, those of wall time on an idle one. Needs
-`dvc repro fetch_data@photos fetch_data@utkface`.
+(200 pixels) that our models have not learned from, in one process, and by two workers of one call of ours
+against one process of the peer, and two; and photographs of 12 megapixels. Ours answers age, gender and
+expression, the peer age and gender. Besides: the first answer from the shell, the interpreter's start
+included; memory; accuracy on the pictures in which both found a face; the limit, which is what our network
+and decoding the JPEG alone take. Ratios of CPU time hold on a busy machine, those of wall time on an idle
+one. Needs `dvc repro fetch_data@photos fetch_data@utkface`.
 """
 
 import argparse
@@ -86,19 +86,15 @@ def measure(pythons: dict[str, Path], scratch: Path, crops: int, photographs: in
         large[-1].write_bytes(data)
         faces.append(face)
     print("| what | ours | peer | peer / ours |\n|---|--:|--:|--:|")
-    one, answers = turns(pythons, files, workers=1)
+    one, answers = turns(pythons, files)
     tell(f"{crops} crops of 200 px, one process, ms of wall time each", one, "seconds", 1e3 / crops)
     tell("the same, ms of CPU time", one, "cpu", 1e3 / crops)
-    # In few chunks: at the end of each a thread waits for the other.
-    threads, _ = turns({"threads": pythons["ours"], "peer": pythons["peer"]}, files, workers=1, chunks=2)
-    both = {"ours": threads["threads"], "peer": threads["peer"]}
-    tell("two threads of one process, the peer's one, ms of wall time", both, "seconds", 1e3 / crops)
-    two, _ = turns(pythons, files, workers=2)
-    tell("two processes side by side, ms of wall time", two, "seconds", 1e3 / crops)
-    alone = {"ours": two["ours"], "peer": one["peer"]}
-    tell("our two processes, the peer's one, ms of wall time", alone, "seconds", 1e3 / crops)
+    for processes, whose in ((1, "one process"), (2, "two processes")):
+        # All in one chunk: a call of ours starts its workers.
+        two, _ = turns(pythons, files, chunks=1, workers=2, peers=processes)
+        tell(f"two workers, the peer's {whose}, ms of wall time", two, "seconds", 1e3 / crops)
     tell("memory of one process, MB", one, "memory_mb", 1)
-    big, found = turns(pythons, large, workers=1, chunks=photographs)
+    big, found = turns(pythons, large, chunks=photographs)
     tell(f"{photographs} photographs of 12 megapixels, s of wall time", big, "seconds", 1 / photographs)
     tell("the same, s of CPU time", big, "cpu", 1 / photographs)
     recall = {
@@ -115,9 +111,12 @@ def measure(pythons: dict[str, Path], scratch: Path, crops: int, photographs: in
 
 
 def turns(
-    pythons: dict[str, Path], files: Sequence[Path], workers: int, chunks: int = CHUNKS
+    pythons: dict[str, Path], files: Sequence[Path], chunks: int = CHUNKS, workers: int = 1, peers: int = 1
 ) -> tuple[dict[str, dict[str, float]], dict[str, list[Any]]]:
-    """Has each contender answer chunk after chunk in turn; its sums, and its answers in the files' order."""
+    """Has each contender answer chunk after chunk in turn; its sums, and its answers in the files' order.
+
+    Ours answers by so many `workers`, the peer in so many processes.
+    """
     sums = {who: {"seconds": 0.0, "cpu": 0.0, "memory_mb": 0.0} for who in pythons}
     answers: dict[str, list[Any]] = {who: [] for who in pythons}
     with contextlib.ExitStack() as stack:
@@ -125,21 +124,21 @@ def turns(
             who: [
                 stack.enter_context(
                     subprocess.Popen(
-                        [python, RUN, who],
+                        [pythons[who], RUN, who, str(workers)],
                         stdin=subprocess.PIPE,
                         stdout=subprocess.PIPE,
                         stderr=subprocess.DEVNULL,
                         text=True,
                     )
                 )
-                for _ in range(workers)
+                for _ in range(count)
             ]
-            for who, python in pythons.items()
+            for who, count in (("ours", 1), ("peer", peers))
         }
         wall = files[0].with_name("wall.png")  # without a face: whatever looks at last is loaded, too
         Image.new("RGB", (200, 200), "grey").save(wall)
         for processes in running.values():
-            for warm in (files[: 8 * workers], [wall] * 2 * workers):  # two threads load what they need, too
+            for warm in (files[: 8 * len(processes)], [wall] * 2 * len(processes)):
                 asked(processes, warm)
         for chunk in np.array_split(np.array(files, dtype=object), chunks):
             for who, processes in running.items():

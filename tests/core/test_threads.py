@@ -1,11 +1,18 @@
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
-from pocketface.core.threads import in_order, per_thread
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.processes import alive
+from pocketface.core.threads import CHUNK, forked, in_order, per_thread
+
+forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked on Linux")
 
 
 def slowly(begun: list[int], ended: list[int]) -> Callable[[int], int]:
@@ -53,3 +60,46 @@ def test_threads_stay_with_what_they_have_loaded() -> None:
     for _ in range(2):
         list(in_order(lambda _: (loaded("a"), time.sleep(0.005)), range(40), 2))
     assert len(made) == len(set(made)) == 2
+
+
+@forks
+def test_forks_answer_in_order_with_what_this_process_has_loaded() -> None:
+    loaded = object()
+    found = list(forked(lambda number: (number, id(loaded), os.getpid()), range(200), 2))
+    assert [number for number, *_ in found] == list(range(200))
+    assert {there for _, there, _ in found} == {id(loaded)}
+    assert os.getpid() not in {process for *_, process in found}
+
+
+@forks
+def test_a_failure_in_a_fork_comes_here_and_ends_the_others(tmp_path: Path) -> None:
+    def work(number: int) -> None:
+        (tmp_path / str(number)).touch()
+        time.sleep(0.002)
+        if number == 2 * CHUNK:
+            raise PocketfaceError("that one")
+
+    with pytest.raises(PocketfaceError, match="that one"):
+        list(forked(work, range(5000), 2))
+    count = len(list(tmp_path.iterdir()))
+    time.sleep(0.05)
+    assert len(list(tmp_path.iterdir())) == count < 5000
+
+
+@forks
+def test_a_fork_that_is_killed_is_told() -> None:
+    def work(number: int) -> int:
+        if number == 100:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return os.getpid()
+
+    with pytest.raises(PocketfaceError, match="worker process was killed"):
+        list(forked(work, range(200), 2))
+
+
+@forks
+def test_forks_end_with_whoever_stops_asking() -> None:
+    with closing(forked(lambda _: os.getpid(), range(500), 2)) as found:
+        process = next(found)
+        assert alive(process)
+    assert not alive(process)

@@ -1,3 +1,5 @@
+import os
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +12,7 @@ from colour_variants import png
 from pocketface.core.budget import PICTURE
 from pocketface.core.errors import PocketfaceError
 from pocketface.cropping.picture import decode_reduced
+from pocketface.evaluation import face_search
 from pocketface.evaluation.face_search import REASONS, Search, aligned, each, find, look, look_at
 from pocketface.faces.settings import Crop, Input
 from pocketface.faces.view import view, window
@@ -118,7 +121,9 @@ def test_an_address_is_no_file(address):
     assert look(Path("C:/me.jpg"), [(CHIP, SMALL)], Search()).reason == "no_such_file"
 
 
-def test_threads_find_the_same_in_the_same_order(two_people, tmp_path):
+@pytest.mark.parametrize("enough", [1, 1000], ids=["processes", "threads"])
+def test_workers_find_the_same_in_the_same_order(two_people, tmp_path, monkeypatch, enough):
+    monkeypatch.setattr(face_search, "ENOUGH", enough)
     (tmp_path / "one.jpg").write_bytes(drawn.jpeg(drawn.scene(BOB)))
     files = [two_people, tmp_path / "none.jpg", tmp_path / "one.jpg"] * 2
     one, many = (list(look_at(files, [(CHIP, SMALL)], Search(), workers=n)) for n in (1, 3))
@@ -128,7 +133,18 @@ def test_threads_find_the_same_in_the_same_order(two_people, tmp_path):
         np.testing.assert_array_equal(here.faces, there.faces)
 
 
-def test_what_fails_ends_the_others():
+def test_only_many_files_get_processes():
+    def one(file: Path) -> int:
+        return os.getpid()
+
+    files = [Path(str(i)) for i in range(2 * face_search.ENOUGH)]
+    assert set(each(one, files[1:], workers=2)) == {os.getpid()}
+    if sys.platform == "linux":
+        assert os.getpid() not in set(each(one, files, workers=2))
+
+
+def test_what_fails_ends_the_others(monkeypatch):
+    monkeypatch.setattr(face_search, "ENOUGH", 1000)
     done = []
 
     def one(file: Path) -> Path:

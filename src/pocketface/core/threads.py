@@ -1,16 +1,26 @@
-"""Sharing work among threads: most of it is done in libraries that let others run meanwhile."""
+"""Sharing work among threads, most of which is done in libraries that let others run meanwhile, and among
+forked processes, where it is so much that their start pays."""
 
 import functools
+import multiprocessing
 import os
+import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import ThreadPoolExecutor, wait
-from typing import ParamSpec, TypeVar
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, ParamSpec, TypeVar
+
+from pocketface.core.errors import PocketfaceError
+from pocketface.core.processes import end_with
 
 P = ParamSpec("P")
 T = TypeVar("T")
 Item = TypeVar("Item")
+
+CHUNK = 8
+"""Items that a process is given at a time."""
 
 
 def in_order(function: Callable[[Item], T], items: Iterable[Item], workers: int) -> Generator[T, None, None]:
@@ -31,6 +41,33 @@ def in_order(function: Callable[[Item], T], items: Iterable[Item], workers: int)
         wait(waiting)
 
 
+def forked(function: Callable[[Item], T], items: Sequence[Item], workers: int) -> Generator[T, None, None]:
+    """`function` of each item, in order, by so many forks of this process, which have all that it has loaded.
+
+    Raises:
+        PocketfaceError: one of them was killed.
+    """
+    context = multiprocessing.get_context("fork")
+    try:
+        with ProcessPoolExecutor(workers, context, _begin, (function, os.getpid())) as pool:
+            yield from pool.map(_call, items, chunksize=CHUNK)
+    except BrokenProcessPool:
+        raise PocketfaceError("a worker process was killed; out of memory? Try fewer files") from None
+
+
+def _begin(function: Callable[[Any], Any], parent: int) -> None:
+    """What a fork does first. An interrupt is for its parent, which ends it."""
+    global _function
+    _function = function
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with(parent)
+
+
+def _call(item: Any) -> Any:
+    return _function(item)
+
+
+_function: Callable[[Any], Any]
 _pool = functools.cache(ThreadPoolExecutor)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pool.cache_clear)  # threads are not forked

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from os import cpu_count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +28,8 @@ import imagehash
 import numpy as np
 import pandas as pd
 import PIL
+import pyarrow as pa
+import pyarrow.parquet as pq
 from tqdm import tqdm
 
 import pocketface
@@ -71,7 +73,7 @@ class Shard:
 
     Attributes:
         dataset, archive, crop: whose pictures, where, and how.
-        records: of the pictures; one with a problem is not opened.
+        pictures: their names, each with what is wrong with it, which is not opened then, or nothing.
         people: whether the faces get descriptors.
         file: where `crop_shard` puts an `.npz`: `faces`, uint8 `[accepted, H, W, C]`, if asked for their
             `descriptors`, float32 `[accepted, 128]`, and per picture `status`, `box` int32 `[4]` and `phash`
@@ -81,7 +83,7 @@ class Shard:
     dataset: str
     archive: Path
     crop: Crop
-    records: tuple[Record, ...]
+    pictures: tuple[tuple[str, str], ...]
     people: bool
     file: Path
 
@@ -108,34 +110,34 @@ def build(
             workers cannot be reached or keep dying.
     """
     archive, out = Path(archive).absolute(), Path(out).absolute()
-    all_records = datasets.read(dataset, archive)
-    records = [record for record in all_records if datasets.in_sample(record.image, settings.sample)]
-    if not records:
-        raise PocketfaceError(
-            f"{dataset}: no picture is in a sample of {settings.sample}; take a larger `sample`"
-        )
+    records = _records(dataset, archive, settings.sample)
+    pictures = list(zip(records["image"], records.pop("problem").fillna(""), strict=True))
     scratch = out.parent / SCRATCH / dataset
-    folder = scratch / _key(dataset, archive, records, settings)
+    folder = scratch / _key(dataset, archive, pictures, settings)
     shards = []
-    for start in range(0, len(records), SHARD):
-        part = tuple(records[start : start + SHARD])
-        name = hashlib.sha256("\n".join(record.image for record in part).encode()).hexdigest()[:16]
+    for start in range(0, len(pictures), SHARD):
+        part = tuple(pictures[start : start + SHARD])
+        name = hashlib.sha256("\n".join(image for image, _ in part).encode()).hexdigest()[:16]
         shards.append(
             Shard(dataset, archive, settings.crop, part, settings.people is not None, folder / f"{name}.npz")
         )
+    del pictures
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for stale in set(scratch.iterdir()) - {folder}:
             remove(stale)
         accepted = _crop_all(shards, workers or cpu_count() or 1, scheduler)
-        index = _index(records, shards, datasets.labels(dataset))
+        index = _index(records, shards)
         with written_whole(out) as partial:
             partial.mkdir()
             _join_faces(shards, accepted, partial / FACES)
             _settle(index, np.load(partial / FACES, mmap_mode="r"), settings)
             if settings.people and accepted and index.get("identity", pd.Series()).isna().all():
                 index["identity"] = _persons(index, shards)
-            index.to_parquet(partial / INDEX, index=False)
+            # In one piece: the bytes of the file do not tell of the shards.
+            pq.write_table(
+                pa.Table.from_pandas(index, preserve_index=False).combine_chunks(), partial / INDEX
+            )
             write_json(partial / CROP, {"dataset": dataset, "crop": settings.crop.model_dump(mode="json")})
     except OSError as error:
         raise PocketfaceError(
@@ -204,10 +206,10 @@ def crop_shard(shard: Shard) -> Counter[str]:
         cv2.setNumThreads(1)
         archive = _opened(shard.archive, shard.archive.stat().st_mtime_ns)
         results = [
-            (record.problem, None, None, None, "")
-            if record.problem
-            else _crop_one(datasets.open_picture(shard.dataset, archive, record.image), shard)
-            for record in shard.records
+            (problem, None, None, None, "")
+            if problem
+            else _crop_one(datasets.open_picture(shard.dataset, archive, image), shard)
+            for image, problem in shard.pictures
         ]
         statuses, faces, boxes, known, shas = zip(*results, strict=True)
         side, channels = shard.crop.size, shard.crop.channels
@@ -259,7 +261,7 @@ def _crop_all(shards: Sequence[Shard], workers: int, scheduler: str | None) -> i
     here = shards if alone else [shard for shard in shards if shard.file.exists()]
     done = chain(map(crop_shard, here), () if alone else _distribute(to_do, workers, scheduler))
     counts: Counter[str] = Counter()
-    pictures = sum(len(shard.records) for shard in shards)
+    pictures = sum(len(shard.pictures) for shard in shards)
     with tqdm(total=pictures, desc=f"crop {shards[0].dataset}", unit="picture", mininterval=1) as bar:
         for found in done:
             counts += found
@@ -281,8 +283,8 @@ def _distribute(shards: Sequence[Shard], workers: int, scheduler: str | None) ->
         except KilledWorker as error:
             shard = by_key[str(error.task)]
             raise PocketfaceError(
-                f"{shard.archive}: worker after worker died between {shard.records[0].image} and "
-                f"{shard.records[-1].image}; out of memory? Try fewer with --workers"
+                f"{shard.archive}: worker after worker died between {shard.pictures[0][0]} and "
+                f"{shard.pictures[-1][0]}; out of memory? Try fewer with --workers"
             ) from None
 
 
@@ -307,14 +309,14 @@ def _client(workers: int, scheduler: str | None) -> "Client":
     return client
 
 
-def _key(dataset: str, archive: Path, records: Iterable[Record], settings: Dataset) -> str:
+def _key(dataset: str, archive: Path, pictures: Sequence[tuple[str, str]], settings: Dataset) -> str:
     with zipfile.ZipFile(archive) as opened:
         members = [(member.filename, member.file_size, member.CRC) for member in opened.infolist()]
     code = sorted(path for part in CODE for path in (Path(pocketface.__file__).parent / part).glob("*.*"))
     decides = [
         dataset,
         members,
-        [(record.image, record.problem) for record in records],
+        pictures,
         settings.crop.model_dump(mode="json"),
         settings.people,
         [hashlib.sha256(path.read_bytes()).hexdigest() for path in code],
@@ -341,28 +343,55 @@ def _join_faces(shards: Sequence[Shard], accepted: int, path: Path) -> None:
                 file.write(done["faces"].data)
 
 
-def _index(records: Sequence[Record], shards: Sequence[Shard], labels: Sequence[str]) -> pd.DataFrame:
+def _records(dataset: str, archive: Path, sample: float) -> pd.DataFrame:
+    """The records of the pictures in a sample: `image`, `split`, `problem` and the labels.
+
+    They are put together part by part, since a `Record` takes four times the memory of its row.
+    """
+    found = (record for record in datasets.read(dataset, archive) if datasets.in_sample(record.image, sample))
+    parts = [_rows(part) for part in iter(lambda: list(islice(found, SHARD)), [])]
+    if not parts:
+        raise PocketfaceError(f"{dataset}: no picture is in a sample of {sample}; take a larger `sample`")
+    table = pd.concat(parts, ignore_index=True)
+    columns = dict.fromkeys(["image", "split", "problem", *LABELS, *datasets.labels(dataset), *table])
+    return _typed(table.reindex(columns=list(columns)))
+
+
+def _rows(records: Iterable[Record]) -> pd.DataFrame:
+    known = [
+        {"image": record.image, "split": record.split, "problem": record.problem, **record.labels}
+        for record in records
+    ]
+    return _typed(pd.DataFrame(known, dtype=object))
+
+
+def _typed(table: pd.DataFrame) -> pd.DataFrame:
+    years = {name for name in table if str(name).startswith("age") and name not in CLASSES}
+    dtypes = {
+        name: "Int8" if name in CELEBA_ATTRIBUTES else "float64" if name in years else "str" for name in table
+    }
+    return table.astype(dtypes)
+
+
+def _index(records: pd.DataFrame, shards: Sequence[Shard]) -> pd.DataFrame:
     """The index: one row a record, columns as `pocketface.faces.index` says."""
-    parts = []
-    for shard in shards:
-        with np.load(shard.file) as done:
-            parts.append([done[name] for name in ("status", "box", "phash", "source_sha")])
-    status, box, phash, source_sha = (np.concatenate(part) for part in zip(*parts, strict=True))
-    accepted = pd.Series(status == OK)
-    index = pd.DataFrame(
+    index = pd.concat([records, pd.concat(map(_cropped, shards), ignore_index=True)], axis=1)
+    accepted = index["status"] == OK
+    index["face"] = (accepted.cumsum() - 1).astype("Int64").where(accepted)
+    index["same_as"] = pd.Series(index=index.index, dtype="str")
+    return index[[*COLUMNS, *records.columns.difference(list(COLUMNS), sort=False)]]
+
+
+def _cropped(shard: Shard) -> pd.DataFrame:
+    """What became of a shard's pictures."""
+    with np.load(shard.file) as done:
+        status, box, phash, source_sha = (done[name] for name in ("status", "box", "phash", "source_sha"))
+    accepted = status == OK
+    return pd.DataFrame(
         {
-            "image": [record.image for record in records],
-            "split": pd.Series([record.split for record in records], dtype="str"),
             "status": status,
-            "face": (accepted.cumsum() - 1).astype("Int64").where(accepted),
             "box": [edges.tolist() if ok else None for edges, ok in zip(box, accepted, strict=True)],
             "source_sha": [digest or None for digest in source_sha.tolist()],
             "phash": pd.Series(phash, dtype="UInt64").where(accepted),
-            "same_as": pd.Series(index=range(len(records)), dtype="str"),
         }
-    )
-    for label in dict.fromkeys([*LABELS, *labels, *(label for record in records for label in record.labels)]):
-        years = label.startswith("age") and label not in CLASSES
-        dtype = "Int8" if label in CELEBA_ATTRIBUTES else "float64" if years else "str"
-        index[label] = pd.Series([record.labels.get(label) for record in records], dtype=dtype)
-    return index
+    ).astype({"box": object, "source_sha": "str"})

@@ -5,6 +5,7 @@ as its own training faces were.
 """
 
 import re
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from pocketface.core.threads import in_order
+from pocketface.core.threads import forked, in_order
 from pocketface.cropping import picture as pictures
 from pocketface.cropping.crop import crop_picture, cut_face
 from pocketface.cropping.detect import Box, Face, detect, scaled
@@ -29,6 +30,9 @@ DETECTOR: Detector = "blazeface"
 
 SMALLEST_SEARCHED = 80
 """Pixels. A smaller picture has no room for a face that is seen well, so `auto` takes it as a face crop."""
+
+ENOUGH = 50
+"""Files for each process: as many as pay for starting it. Elsewhere than on Linux a fork is not safe."""
 
 NO_FACE = "no_face"
 REASONS = pictures.REASONS | {
@@ -90,15 +94,17 @@ def look_at(
         files: picture files; one that cannot be read gives its reason.
         wanted: of each model.
         search: which faces.
-        workers: threads that share the files: decoding, BlazeFace and HOG let others run meanwhile.
+        workers: threads or processes that share the files, see `each`.
     """
     return each(partial(look, wanted=tuple(wanted), search=search), files, workers)
 
 
 def each(one: Callable[[Path], T], files: Sequence[Path], workers: int) -> Iterator[T]:
-    """`one` of each file, in order, by so many threads."""
+    """`one` of each file, in order, by so many processes if each gets `ENOUGH` files, else threads."""
     cv2.setNumThreads(1)  # its own have too little to do with a face, and take a sixth of the time
-    with closing(in_order(one, files, workers if len(files) > 1 else 1)) as found:
+    many = sys.platform == "linux" and workers > 1 and len(files) >= ENOUGH * workers
+    share = forked if many else in_order
+    with closing(share(one, files, workers if len(files) > 1 else 1)) as found:
         yield from tqdm(found, desc="pictures", total=len(files), unit="picture", disable=None, leave=False)
 
 

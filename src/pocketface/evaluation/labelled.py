@@ -32,7 +32,7 @@ def evaluate_pictures(
             run.
         labels: a csv, see `pocketface.evaluation.label_csv`; its paths are relative to its folder.
         search: where the face is.
-        workers: threads that share the pictures.
+        workers: threads or processes that share the pictures.
 
     Returns:
         `models` (name -> heads), `n` (pictures answered), `rejected` (a list of `path` and `reason`),

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def predict(
     Args:
         variants: the models.
         files: picture files.
-        workers: threads that share the files.
+        workers: threads or processes that share the files.
         detector: what finds the faces.
 
     Yields:
@@ -90,15 +91,19 @@ def predict(
 def answered(
     variants: Sequence[Variant], files: Sequence[Path], search: Search, workers: int
 ) -> Iterator[tuple[Looked, list[list[Outputs]]]]:
-    """What was found in every file, in order, and per face and per model its raw outputs, head -> `[K]`."""
+    """What was found in every file, in order, and per face and per model its raw outputs, head -> `[K]`.
+
+    The pixels of the faces are left out.
+    """
     wanted = [(variant.crop, variant.input) for variant in variants]
 
     def one(file: Path) -> tuple[Looked, list[list[Outputs]]]:
         looked = look(file, wanted, search)
-        return looked, [
+        outputs = [
             [variant.runner.one(pixels) for variant, pixels in zip(variants, face, strict=True)]
             for face in looked.faces
         ]
+        return replace(looked, faces=()), outputs
 
     return each(one, files, workers)
 
