@@ -1,9 +1,8 @@
 """Datasets: one module each, by its name in `params.yaml` and `data/sources.yaml`.
 
 A module has `LABELS`, the label columns it can fill; `read(archive)`, a `Record` for every picture, sorted by
-`image`; optionally `NAMES`, the file names that it reads, for messages, and, where pictures are not plain
-members of the archive, `picture(archive, image)`. A name without a module is a dataset of `pocketface data
-add`, which `labelled` reads.
+`image`; optionally `NAMES`, the file names that it reads, for messages, and, where pictures are not members
+of the archive, `picture(archive, image)`. A name without a module is one that `labelled` reads.
 """
 
 import csv
@@ -30,6 +29,8 @@ PICTURE_SUFFIXES = tuple(
 """How names of picture files end. Whether one can be read is judged by its content."""
 OLDEST = 122
 """Years. No older person is known; a label beyond it is a mistake."""
+Readers = Mapping[str, Callable[[str], float | str | None]]
+"""Label -> its value, from the part of a path that says it; None where that cannot be."""
 UNREADABLE = OSError, EOFError, zipfile.BadZipFile, zlib.error, csv.Error
 
 
@@ -59,7 +60,7 @@ def names() -> list[str]:
 
 def labels(name: str) -> tuple[str, ...]:
     """The label columns of dataset `name`."""
-    return cast(tuple[str, ...], _module(name).LABELS)
+    return tuple(_module(name).LABELS)
 
 
 def expected_names(name: str) -> str:
@@ -102,24 +103,21 @@ def pictures(archive: zipfile.ZipFile) -> list[str]:
     return sorted(name for name in named if not PurePosixPath(name).name.startswith("."))
 
 
-def from_names(
-    archive: zipfile.ZipFile,
-    pattern: re.Pattern[str],
-    labels: Callable[[re.Match[str]], Mapping[str, float | str | None]],
-) -> Iterator[Record]:
+def from_names(archive: zipfile.ZipFile, pattern: re.Pattern[str], labels: Readers) -> Iterator[Record]:
     """Records of a dataset whose labels stand in the paths of its pictures.
 
     Args:
         archive: the dataset's.
-        pattern: of a whole path; a picture that it does not match is `bad_name`.
-        labels: label -> value; one that is None, or an age that cannot be, makes the record `bad_label`. The
-            split goes by the `identity`, where there is one.
+        pattern: of a whole path; a picture that it does not match is `bad_name`. It has a group for every
+            label; one that takes no part is no label.
+        labels: a value that is None, or an age that cannot be, makes the record `bad_label`. The split goes
+            by the `identity`, where there is one.
     """
     for image in pictures(archive):
         if (name := pattern.fullmatch(image)) is None:
             yield Record(image, problem="bad_name")
             continue
-        given = labels(name)
+        given = {label: value(name[label]) for label, value in labels.items() if name[label] is not None}
         found = {label: value for label, value in given.items() if value is not None}
         split = hashed_split(str(found["identity"])) if "identity" in found else None
         if len(found) < len(given) or float(found.get("age", 0)) > OLDEST:
@@ -129,22 +127,20 @@ def from_names(
 
 
 def lines(archive: zipfile.ZipFile, *filenames: str) -> Iterator[str]:
-    """The lines of the first of `filenames` in the archive, in any folder; none is a `PocketfaceError`."""
-    members = {PurePosixPath(member).name: member for member in reversed(archive.namelist())}
-    for filename in filenames:
-        if filename in members:
-            with archive.open(members[filename]) as file:
-                for line in file:
-                    yield line.decode("utf-8-sig", errors="replace").rstrip("\r\n")
-            return
-    raise PocketfaceError(
-        f"{archive.filename}: has no {' or '.join(filenames)}; fetch it again, with all its files"
-    )
+    """The lines of `path_of(archive, *filenames)`; none is a `PocketfaceError`."""
+    if (path := path_of(archive, *filenames)) is None:
+        raise PocketfaceError(
+            f"{archive.filename}: has no {' or '.join(filenames)}; fetch it again, with all its files"
+        )
+    with archive.open(path) as file:
+        for line in file:
+            yield line.decode("utf-8-sig", errors="replace").rstrip("\r\n")
 
 
-def holds(archive: zipfile.ZipFile, *filenames: str) -> bool:
-    """Whether an archive has one of `filenames`, in whatever folder."""
-    return any(PurePosixPath(member).name in filenames for member in archive.namelist())
+def path_of(archive: zipfile.ZipFile, *filenames: str) -> str | None:
+    """The path of the first of `filenames` that the archive has, in any folder."""
+    paths = {PurePosixPath(path).name: path for path in reversed(archive.namelist())}
+    return next((paths[filename] for filename in filenames if filename in paths), None)
 
 
 def listed(names: Iterable[str], most: int = 12) -> str:

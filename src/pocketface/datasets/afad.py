@@ -13,11 +13,10 @@ import re
 import zipfile
 from collections.abc import Iterator
 
-from pocketface.datasets import Record, from_names
+from pocketface.datasets import Readers, Record, from_names
 
-LABELS = ("age", "gender", "identity")
+LABELS: Readers = {"age": float, "gender": {"111": "male", "112": "female"}.get, "identity": str}
 NAMES = "AGE/111 (male) or 112 (female)/MEMBER-NUMBER.jpg, e.g. AFAD-Full/25/111/638660-1.jpg"
-GENDERS = {"111": "male", "112": "female"}
 PATH = re.compile(
     r"(.*/)?(?P<age>\d{1,3})/(?P<gender>\d+)/(?P<identity>[^/-]+)(-[^/]*)?\.(jpe?g|png)", re.IGNORECASE
 )
@@ -25,9 +24,4 @@ PATH = re.compile(
 
 def read(archive: zipfile.ZipFile) -> Iterator[Record]:
     """Records with `age` in years, `gender`, and `identity`, the member's number."""
-    return from_names(archive, PATH, _labels)
-
-
-def _labels(path: re.Match[str]) -> dict[str, float | str | None]:
-    gender = GENDERS.get(path["gender"])
-    return {"age": float(path["age"]), "gender": gender, "identity": path["identity"]}
+    return from_names(archive, PATH, LABELS)

@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from pocketface.datasets import OLDEST, Record, holds, lines, pictures
+from pocketface.datasets import OLDEST, Record, lines, path_of, pictures
 
 LABELS = ("age", "age_real", "age_apparent")
 NAMES = (
@@ -56,7 +56,7 @@ def read(archive: zipfile.ZipFile) -> Iterator[Record]:
 
 def _truth(archive: zipfile.ZipFile) -> dict[str | None, Rows]:
     """Split -> what is said of its pictures; the split is None where the archive knows none."""
-    if holds(archive, WITHOUT_SPLIT) and not any(holds(archive, *lists) for lists in LISTS.values()):
+    if path_of(archive, WITHOUT_SPLIT) and not any(path_of(archive, *lists) for lists in LISTS.values()):
         return {None: _rows(archive, WITHOUT_SPLIT)}
     return {split: _rows(archive, *lists) for split, lists in LISTS.items()}
 

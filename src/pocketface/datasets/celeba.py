@@ -16,7 +16,7 @@ from pathlib import PurePosixPath
 
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.labels import CELEBA_ATTRIBUTES
-from pocketface.datasets import Record, holds, lines, pictures
+from pocketface.datasets import Record, lines, path_of, pictures
 
 LABELS = (*CELEBA_ATTRIBUTES, "gender", "identity")
 IDENTITIES = "identity_CelebA.txt"
@@ -31,7 +31,7 @@ def read(archive: zipfile.ZipFile) -> Iterator[Record]:
     wanted = {PurePosixPath(image).name for image in images}
     attributes = _attributes(archive, wanted)
     partition = _table(lines(archive, "list_eval_partition.txt", "list_eval_partition.csv"), wanted)
-    identities = _table(lines(archive, IDENTITIES), wanted) if holds(archive, IDENTITIES) else {}
+    identities = _table(lines(archive, IDENTITIES), wanted) if path_of(archive, IDENTITIES) else {}
     for image in images:
         filename = PurePosixPath(image).name
         split = SPLITS.get(" ".join(partition.get(filename, ())))

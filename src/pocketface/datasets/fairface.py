@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
 from pocketface.core.labels import AGE_BANDS, FAIRFACE_RACES, GENDERS
-from pocketface.datasets import Record, holds, lines, pictures
+from pocketface.datasets import Record, lines, path_of, pictures
 
 LABELS = ("age_band", "gender", "race")
 NAMES = "train/NUMBER.jpg or val/NUMBER.jpg as the csv has it, e.g. train/1.jpg"
@@ -29,7 +29,7 @@ DATES = {"3-sep": "3-9", "03-sep": "3-9", "9-mar": "3-9", "09-mar": "3-9", "oct-
 
 def read(archive: zipfile.ZipFile) -> Iterator[Record]:
     """Records with `age_band`, `gender` and `race`."""
-    lists = [name for name in LISTS if holds(archive, name)]
+    lists = [name for name in LISTS if path_of(archive, name)]
     rows = {
         row["file"].strip(): row
         for filename in lists or [LISTS[0]]

@@ -20,7 +20,7 @@ import numpy as np
 
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.labels import EXPRESSIONS
-from pocketface.datasets import Record, lines, listed, pictures
+from pocketface.datasets import Record, lines, listed, path_of, pictures
 
 LABELS = ("expression",)
 NAMES = (
@@ -44,8 +44,8 @@ WORDS = {**dict(zip(EXPRESSIONS, EXPRESSIONS, strict=True)), **dict(zip(_OTHERS,
 
 def read(archive: zipfile.ZipFile) -> Iterator[Record]:
     """Records with `expression`."""
-    member = _csv(archive)
-    yield from _from_pictures(archive) if member is None else _from_csv(archive, member)
+    csv = path_of(archive, *CSVS)
+    yield from _from_pictures(archive) if csv is None else _from_csv(archive, csv)
 
 
 def picture(archive: zipfile.ZipFile, image: str) -> bytes:
@@ -99,18 +99,13 @@ def _check_classes(archive: zipfile.ZipFile, found: Iterable[object], seen: str)
         )
 
 
-def _csv(archive: zipfile.ZipFile) -> str | None:
-    members = archive.namelist()
-    return next((name for csv in CSVS for name in members if PurePosixPath(name).name == csv), None)
-
-
-def _from_csv(archive: zipfile.ZipFile, member: str) -> Iterator[Record]:
-    rows = lines(archive, PurePosixPath(member).name)
-    columns = _columns(next(rows, "").split(","), member)
-    records = [_from_row(f"{member}:{number:05d}", row, columns) for number, row in enumerate(rows)]
+def _from_csv(archive: zipfile.ZipFile, csv: str) -> Iterator[Record]:
+    rows = lines(archive, PurePosixPath(csv).name)
+    columns = _columns(next(rows, "").split(","), csv)
+    records = [_from_row(f"{csv}:{number:05d}", row, columns) for number, row in enumerate(rows)]
     found = {str(record.labels["expression"]) for record in records if record.labels}
     if found:
-        _check_classes(archive, found, f"{member} has {listed(sorted(found))}")
+        _check_classes(archive, found, f"{csv} has {listed(sorted(found))}")
     yield from records
 
 

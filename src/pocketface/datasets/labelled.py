@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.labels import CELEBA_ATTRIBUTES
-from pocketface.datasets import SPLITS, Record, holds, lines, names
+from pocketface.datasets import SPLITS, Record, lines, names, path_of
 
 LABELS = ()
 LIST = "labels.csv"
@@ -18,7 +18,7 @@ LIST = "labels.csv"
 
 def read(archive: zipfile.ZipFile) -> Iterator[Record]:
     """Records with the labels of the list."""
-    if not holds(archive, LIST):
+    if path_of(archive, LIST) is None:
         raise PocketfaceError(
             f"{archive.filename}: has no {LIST}, as `pocketface data add` packs it, "
             f"and no reader has that name; there are {', '.join(names())}"

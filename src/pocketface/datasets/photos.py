@@ -9,21 +9,15 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 
-from pocketface.datasets import Record, from_names
+from pocketface.datasets import Readers, Record, from_names
 
-LABELS = ("age_group", "gender", "expression")
+LABELS: Readers = {"age_group": str, "gender": {"man": "male", "woman": "female"}.get, "expression": str}
 NAMES = "{young,elderly}_{man,woman}_{happy,sad}_NUMBER.jpg, e.g. elderly_woman_happy_1.jpg"
-GENDERS = {"man": "male", "woman": "female"}
 NAME = re.compile(
-    r"(.*/)?(?P<age_group>young|elderly)_(?P<who>man|woman)_(?P<expression>happy|sad)_\d+\.jpe?g"
+    r"(.*/)?(?P<age_group>young|elderly)_(?P<gender>man|woman)_(?P<expression>happy|sad)_\d+\.jpe?g"
 )
 
 
 def read(archive: zipfile.ZipFile) -> Iterator[Record]:
     """Records with `age_group`, `gender` and `expression`."""
-    return (replace(record, split="test") for record in from_names(archive, NAME, _labels))
-
-
-def _labels(name: re.Match[str]) -> dict[str, str]:
-    gender = GENDERS[name["who"]]
-    return {"age_group": name["age_group"], "gender": gender, "expression": name["expression"]}
+    return (replace(record, split="test") for record in from_names(archive, NAME, LABELS))

@@ -13,9 +13,9 @@ from pathlib import PurePosixPath
 
 from pocketface.core.hashing import hashed_split
 from pocketface.core.labels import EXPRESSIONS, GENDERS
-from pocketface.datasets import Record, from_names
+from pocketface.datasets import Readers, Record, from_names
 
-LABELS = ("age", "gender", "expression")
+LABELS: Readers = {"age": float, "gender": str, "expression": str}
 NAMES = "NUMBER_KIND_AGE_GENDER_EXPRESSION.jpg, e.g. 00017_single_34_female_happy.jpg"
 NAME = re.compile(
     r"(.*/)?\d+_((none|two)|(single|cut)_(?P<age>\d{1,3})"
@@ -25,11 +25,5 @@ NAME = re.compile(
 
 def read(archive: zipfile.ZipFile) -> Iterator[Record]:
     """Records with `age` in years, `gender` and `expression`."""
-    for record in from_names(archive, NAME, _labels):
+    for record in from_names(archive, NAME, LABELS):
         yield replace(record, split=hashed_split(PurePosixPath(record.image).name))
-
-
-def _labels(name: re.Match[str]) -> dict[str, float | str]:
-    if name["age"] is None:
-        return {}
-    return {"age": float(name["age"]), "gender": name["gender"], "expression": name["expression"]}

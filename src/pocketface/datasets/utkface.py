@@ -12,18 +12,17 @@ import zipfile
 from collections.abc import Iterator
 
 from pocketface.core.labels import GENDERS, RACES
-from pocketface.datasets import Record, from_names
+from pocketface.datasets import Readers, Record, from_names
 
-LABELS = ("age", "gender", "race")
+LABELS: Readers = {
+    "age": float,
+    "gender": lambda code: GENDERS[int(code)],
+    "race": lambda code: RACES[int(code)],
+}
 NAMES = "AGE_GENDER_RACE_TIME.jpg.chip.jpg, or .jpg in the wild, e.g. 26_1_3_20170104023102422.jpg.chip.jpg"
 NAME = re.compile(r"(.*/)?(?P<age>\d{1,3})_(?P<gender>[01])_(?P<race>[0-4])_\d+\.jpg(\.chip\.jpg)?")
 
 
 def read(archive: zipfile.ZipFile) -> Iterator[Record]:
     """Records with `age` in years, `gender` and `race`."""
-    return from_names(archive, NAME, _labels)
-
-
-def _labels(name: re.Match[str]) -> dict[str, float | str]:
-    gender, race = GENDERS[int(name["gender"])], RACES[int(name["race"])]
-    return {"age": float(name["age"]), "gender": gender, "race": race}
+    return from_names(archive, NAME, LABELS)
