@@ -19,12 +19,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from page_looks import BlazeFace
+from page_looks import MIRROR, BlazeFace
 from pydantic import Field
 
 import pocketface.app
 from pocketface.core.settings import Strict
-from pocketface.cropping.blazeface import MIRROR
 from pocketface.cropping.detect import Face
 from pocketface.cropping.geometry import MEAN_FACE
 

@@ -27,6 +27,8 @@ from pocketface.cropping.blazeface import (
     shared,
 )
 
+MIRROR = [1, 0, 2, 3, 5, 4]
+"""The points in the order that a mirrored face has them."""
 PART = 0.6
 """Side of a part that is looked at by itself, as a share of the picture's longer side."""
 
@@ -66,15 +68,24 @@ class BlazeFace:
 
     def _closer(self, picture: np.ndarray, face: Found) -> np.ndarray:
         """The points of a face, the mean of two closer looks; those it has where a closer look sees none."""
+        left, top, right, bottom = region = close_by(face.box)
+        width = picture.shape[1]
+        in_mirror = self._look(picture[:, ::-1].copy(), (width - right, top, width - left, bottom))
         looks = []
-        for mirror in (False, True):
-            close = self._look(picture, close_by(face.box), mirror)
+        for close in (self._look(picture, region), [mirrored(other, width) for other in in_mirror]):
             if nearby := [other for other in close if shared(other.box, face.box) > 0]:
                 looks.append(max(nearby, key=lambda other: overlap(other.box, face.box)).points)
         return np.mean(looks, axis=0) if looks else face.points
 
-    def _look(self, picture: np.ndarray, region: Region, mirror: bool = False) -> list[Found]:
-        return [Found(*face) for face in zip(*self._network.look(picture, region, mirror), strict=True)]
+    def _look(self, picture: np.ndarray, region: Region) -> list[Found]:
+        return [Found(*face) for face in zip(*self._network.look(picture, region), strict=True)]
+
+
+def mirrored(face: Found, width: int) -> Found:
+    """The face in the mirror of a picture that is so wide."""
+    left, top, right, bottom = face.box
+    box = np.array([width - right, top, width - left, bottom])
+    return Found(face.score, box, face.points[MIRROR] * (-1, 1) + (width, 0))
 
 
 def regions(width: int, height: int) -> Iterator[Region]:

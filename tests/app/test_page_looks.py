@@ -1,10 +1,10 @@
 import numpy as np
 import page_looks
 import pytest
-from page_looks import BlazeFace
+from page_looks import MIRROR, BlazeFace
 
 import drawn_datasets as drawn
-from pocketface.cropping.blazeface import MIRROR, SHORT, overlap
+from pocketface.cropping.blazeface import SHORT, overlap
 from pocketface.cropping.detect import detect
 
 

@@ -5,9 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import drawn_datasets as drawn
-from pocketface.core.errors import PocketfaceError
 from pocketface.cropping import blazeface
-from pocketface.cropping.blazeface import FULL, QUICK, SHORT, anchors, find, network, overlap
+from pocketface.cropping.blazeface import QUICK, SHORT, anchors, find, network, overlap
 from pocketface.cropping.detect import detect
 
 ANCHORS = anchors(128)
@@ -39,9 +38,9 @@ def test_what_fills_the_picture_is_found_with_a_frame_around_it(monkeypatch):
     looks = []
     look = blazeface.Network.look
 
-    def blind_to_the_whole(network, picture, region, mirror=False):
+    def blind_to_the_whole(network, picture, region):
         looks.append((network.side, region))
-        scores, boxes, points = look(network, picture, region, mirror)
+        scores, boxes, points = look(network, picture, region)
         return (scores, boxes, points) if min(region) < 0 else (scores[:0], boxes[:0], points[:0])
 
     monkeypatch.setattr(blazeface.Network, "look", blind_to_the_whole)
@@ -97,21 +96,6 @@ def test_the_quantized_network_finds_faces_where_googles_does(side):
         pixel = picture.shape[1] / side
         assert abs(score - same) < 0.05
         assert abs(box - other).max() < 2 * pixel and abs(points - others).max() < 2 * pixel
-
-
-@pytest.mark.parametrize("file", [SHORT, QUICK, FULL])
-def test_a_mirrored_picture_gives_mirrored_points(file):
-    picture = drawn.scene(PEOPLE[0])
-    height, width = picture.shape[:2]
-    _, boxes, points = network(file).look(picture, (0, 0, width, height))
-    _, same, others = network(file).look(np.ascontiguousarray(picture[:, ::-1]), (0, 0, width, height), True)
-    assert np.abs(others[0] * (-1, 1) + (width, 0) - points[0][blazeface.MIRROR]).max() < 1.5
-    assert np.abs(same[0][[2, 1, 0, 3]] * (-1, 1, -1, 1) + (width, 0, width, 0) - boxes[0]).max() < 1.5
-
-
-def test_another_network_is_refused(colour_model):
-    with pytest.raises(PocketfaceError, match="not a network of BlazeFace"):
-        blazeface.Network(colour_model)
 
 
 def test_a_score_below_the_limit_is_no_face():
@@ -173,8 +157,8 @@ def test_a_surer_face_drives_out_the_one_that_covers_it(monkeypatch):
     monkeypatch.setattr(blazeface, "_sure_from_close_by", lambda picture, box: True)
     look = blazeface.Network.look
 
-    def first_look_wrong(network, picture, region, mirror=False):
-        return doubtful if network.side == 128 else look(network, picture, region, mirror)
+    def first_look_wrong(network, picture, region):
+        return doubtful if network.side == 128 else look(network, picture, region)
 
     monkeypatch.setattr(blazeface.Network, "look", first_look_wrong)
     (box,) = find(picture, 20)

@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from pocketface.core.errors import PocketfaceError
 from pocketface.core.threads import per_thread
 
 Found = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -25,8 +24,6 @@ Region = tuple[int, int, int, int]
 
 POINTS = ("eye_left", "eye_right", "nose", "mouth", "ear_left", "ear_right")
 """The six points in the networks' order; left and right are the picture's."""
-MIRROR = [1, 0, 2, 3, 5, 4]
-"""The points in the order that a mirrored face has them."""
 GRIDS = {96: ((12, 2), (6, 6)), 128: ((16, 2), (8, 6)), 192: ((48, 1),)}
 """Side of what a network sees -> `(n, k)`: k anchors at the centre of each of n x n cells, row by row."""
 COARSE, COARSE_UNTIL = 96, 300
@@ -68,34 +65,25 @@ class Network:
         file: the network.
         side: of what it sees, if not what the file says.
         sampling: OpenCV's way to make a picture smaller that was halved before; averaging takes longer.
-
-    Raises:
-        PocketfaceError: the file is not such a network.
     """
 
     def __init__(self, file: Path, side: int | None = None, sampling: int = cv2.INTER_LINEAR):
         self._sampling = sampling
-        try:
-            self._interpreter = Interpreter(model_path=str(file), num_threads=1)
-            if side is not None:
-                place = self._interpreter.get_input_details()[0]["index"]
-                self._interpreter.resize_tensor_input(place, (1, side, side, 3))
-            self._interpreter.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
-            raise PocketfaceError(f"{file}: not a runnable TFLite model ({error})") from None
+        self._interpreter = Interpreter(model_path=str(file), num_threads=1)
+        if side is not None:
+            place = self._interpreter.get_input_details()[0]["index"]
+            self._interpreter.resize_tensor_input(place, (1, side, side, 3))
+        self._interpreter.allocate_tensors()
         self._input = self._interpreter.get_input_details()[0]
         self.side = int(self._input["shape"][1])
-        ports = {tuple(port["shape"]): port["index"] for port in self._interpreter.get_output_details()}
-        self.anchors = anchors(self.side) if self.side in GRIDS else np.empty((0, 2))
-        values, scores = (1, len(self.anchors), 4 + 2 * len(POINTS)), (1, len(self.anchors), 1)
-        if tuple(self._input["shape"]) != (1, self.side, self.side, 3) or not {values, scores} <= set(ports):
-            raise PocketfaceError(f"{file}: not a network of BlazeFace")
-        self._outputs = ports[values], ports[scores]
+        self.anchors = anchors(self.side)
+        ports = {port["shape"][-1]: port["index"] for port in self._interpreter.get_output_details()}
+        self._outputs = ports[4 + 2 * len(POINTS)], ports[1]
 
-    def look(self, picture: np.ndarray, region: Region, mirror: bool = False) -> Found:
+    def look(self, picture: np.ndarray, region: Region) -> Found:
         """The faces in a region of a picture uint8 `[H, W, 3]`, RGB; in pixels of the picture."""
         seen, scale, x, y = letterboxed(part(picture, region), self.side, self._sampling)
-        pixels = (seen[:, ::-1] if mirror else seen)[None]
+        pixels = seen[None]
         if self._input["dtype"] == np.float32:
             pixels = (pixels - np.float32(127.5)) / np.float32(127.5)
         else:
@@ -104,9 +92,6 @@ class Network:
         self._interpreter.invoke()
         values, scores = (self._interpreter.get_tensor(port)[0] for port in self._outputs)
         score, box, points = merged(*decoded(values, scores[:, 0], self.anchors))
-        if mirror:
-            box = np.array([self.side, 0, self.side, 0]) + box[:, [2, 1, 0, 3]] * (-1, 1, -1, 1)
-            points = points[:, MIRROR] * (-1, 1) + (self.side, 0)
         corner = np.array([region[0] - x / scale, region[1] - y / scale])
         return score, box / scale + np.tile(corner, 2), points / scale + corner
 
