@@ -12,6 +12,7 @@ import pytest
 from drawn_datasets import SIDE, Person, face, scene
 from pocketface.core.budget import PICTURE
 from pocketface.core.errors import PocketfaceError
+from pocketface.cropping import blazeface
 from pocketface.cropping import detect as detecting
 from pocketface.cropping.crop import crop_picture
 from pocketface.cropping.detect import SEARCHED_SIDE, Face, detect
@@ -23,11 +24,7 @@ MIRROR = os.environ.get("POCKETFACE_MIRROR", "")
 
 
 def overlap(one: Face, other: Face) -> float:
-    """Intersection over union of two boxes."""
-    a, b = np.array(one.box, float), np.array(other.box, float)
-    sides = np.clip(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0, None)
-    shared = sides.prod()
-    return float(shared / ((a[2:] - a[:2]).prod() + (b[2:] - b[:2]).prod() - shared))
+    return float(blazeface.overlap(np.array(one.box), np.array(other.box)))
 
 
 def turned(picture: np.ndarray, degrees: float) -> np.ndarray:

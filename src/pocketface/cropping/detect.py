@@ -1,12 +1,10 @@
 """Finding faces in a picture, with dlib or BlazeFace.
 
-dlib's models are those of the installed package `face_recognition_models` (CC0); its HOG detector it has
-itself. Detectors load once a thread.
+dlib's models are those of the installed package `face_recognition_models` (CC0), but for its HOG detector.
 """
 
 import functools
 import importlib.util
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +15,7 @@ import numpy as np
 from pocketface.core.budget import PICTURE
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.threads import per_thread
+from pocketface.cropping import blazeface, landmarks
 from pocketface.cropping.picture import Rejected
 from pocketface.faces.settings import Detector
 
@@ -75,13 +74,13 @@ def detect(picture: np.ndarray, detector: Detector = "hog", upsample: int = 0) -
     Args:
         picture: uint8 `[H, W, 3]`, RGB.
         detector: what looks first.
-        upsample: how often the searched picture is doubled before; finds faces from 80 pixels on at 0,
-            from 40 pixels on at 1.
+        upsample: how often the searched picture is doubled before; faces of 80 pixels are found at 0, of 40
+            at 1.
 
     Raises:
         Rejected: `too_large`, if it would take too long, see `pocketface.core.budget`.
     """
-    looks: dict[str, tuple[Callable[[np.ndarray, int], list[Box]], ...]] = {
+    looks = {
         "hog": (_hog, _hog_framed, _cnn_last),
         "cnn": (_cnn,),
         "blazeface": (_blazeface, _hog, _hog_framed, _cnn_last),
@@ -90,7 +89,7 @@ def detect(picture: np.ndarray, detector: Detector = "hog", upsample: int = 0) -
     for look in looks[detector]:
         boxes = look(searched, upsample)
         if boxes:
-            points = _blazeface_points if look is _blazeface else dlib_points
+            points = landmarks.points if look is _blazeface else dlib_points
             places = [scaled(box, 1 / scale) for box in boxes]
             faces = [Face(box, points(picture, box)) for box in places]
             return sorted(faces, key=lambda face: (-face.side, face.box))
@@ -108,7 +107,7 @@ def _hog_framed(picture: np.ndarray, upsample: int) -> list[Box]:
     frame = round(max(picture.shape[:2]) * SECOND_LOOK_FRAME)
     framed = cv2.copyMakeBorder(picture, frame, frame, frame, frame, cv2.BORDER_REPLICATE)
     small, scale = _reduced(framed, round(max(framed.shape[:2]) * HALF))
-    return [_moved(scaled(box, 1 / scale), -frame) for box in _hog(small, upsample)]
+    return [scaled(box, 1 / scale, -frame) for box in _hog(small, upsample)]
 
 
 def _cnn(picture: np.ndarray, upsample: int) -> list[Box]:
@@ -136,15 +135,7 @@ def _cnn_last(picture: np.ndarray, upsample: int) -> list[Box]:
 
 
 def _blazeface(picture: np.ndarray, upsample: int) -> list[Box]:
-    from pocketface.cropping import blazeface  # LiteRT, which dlib's detectors need not load
-
     return [scaled(tuple(box), 1) for box in blazeface.find(picture, SMALLEST_FACE / 2**upsample).tolist()]
-
-
-def _blazeface_points(picture: np.ndarray, box: Box) -> np.ndarray:
-    from pocketface.cropping import landmarks  # as in `_blazeface`
-
-    return landmarks.points(picture, box)
 
 
 def dlib_points(picture: np.ndarray, box: Box) -> np.ndarray:
@@ -168,14 +159,9 @@ def _box(found: dlib.rectangle) -> Box:
     return found.left(), found.top(), found.right() + 1, found.bottom() + 1
 
 
-def scaled(box: tuple[float, float, float, float], scale: float) -> Box:
-    """The box in a copy of the picture that is `scale` times as large."""
-    left, top, right, bottom = (round(edge * scale) for edge in box)
-    return left, top, right, bottom
-
-
-def _moved(box: Box, by: int) -> Box:
-    left, top, right, bottom = (edge + by for edge in box)
+def scaled(box: tuple[float, float, float, float], scale: float, moved: int = 0) -> Box:
+    """The box in a copy of the picture that is `scale` times as large, and `moved` right and down."""
+    left, top, right, bottom = (round(edge * scale) + moved for edge in box)
     return left, top, right, bottom
 
 
