@@ -3,12 +3,21 @@ import numpy as np
 import pytest
 
 from drawn_datasets import Person, scene
-from pocketface.cropping.crop import crop_picture, cut_face
+from pocketface.cropping.crop import choose, crop_picture, cut_face, share_outside
 from pocketface.cropping.detect import Face, detect, dlib_points
 from pocketface.cropping.picture import Rejected
 from pocketface.faces.settings import Crop
 
 COUPLE = scene(Person(1), Person(2, gender="female"))
+ONE, LARGEST = Crop(policy="one", size=120), Crop(policy="largest", size=120)
+PICTURE = (200, 300, 3)
+
+
+def found(*box: int) -> Face:
+    return Face(box, np.zeros((5, 2)))
+
+
+LARGE, SMALL = found(50, 50, 150, 150), found(200, 20, 260, 80)
 
 
 def test_a_face_is_cut_as_the_params_say() -> None:
@@ -46,9 +55,7 @@ def test_grey_is_the_grey_of_the_colours() -> None:
     np.testing.assert_array_equal(grey[:, :, 0], cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY))
 
 
-def test_two_people_are_too_many_for_one_and_no_matter_for_largest() -> None:
-    with pytest.raises(Rejected, match="many_faces"):
-        crop_picture(COUPLE, Crop(policy="one"))
+def test_two_people_are_no_matter_for_largest() -> None:
     _, box = crop_picture(COUPLE, Crop(policy="largest"))
     assert box == detect(COUPLE)[0].box
 
@@ -80,3 +87,45 @@ class TestAsIs:
         face, where = crop_picture(picture, Crop(policy="as_is", size=32))
         assert where == box
         assert (face == 90).all() and face.shape == (32, 32, 3)
+
+
+@pytest.mark.parametrize(
+    ("faces", "crop", "reason"),
+    [
+        ([], LARGEST, "no_face"),
+        ([], ONE, "no_face"),
+        ([LARGE, SMALL], ONE, "many_faces"),
+        ([found(10, 10, 39, 39)], ONE, "tiny_face"),
+        ([found(-60, 50, 60, 170)], ONE, "cut_face"),
+        ([found(250, -50, 350, 50)], ONE, "cut_face"),
+    ],
+)
+def test_a_policy_rejects_what_leaves_a_doubt(faces: list[Face], crop: Crop, reason: str) -> None:
+    with pytest.raises(Rejected) as rejected:
+        choose(faces, PICTURE, crop)
+    assert rejected.value.reason == reason
+
+
+@pytest.mark.parametrize("face", [LARGE, found(10, 10, 40, 40), found(-35, 50, 65, 150)])
+def test_one_is_lenient_up_to_its_limits(face: Face) -> None:
+    assert choose([face], PICTURE, ONE) is face
+
+
+def test_largest_takes_the_first_of_many_however_small() -> None:
+    tiny = found(-5, 0, 10, 15)
+    assert choose([LARGE, SMALL], PICTURE, LARGEST) is LARGE
+    assert choose([tiny], PICTURE, LARGEST) is tiny
+
+
+@pytest.mark.parametrize(
+    ("box", "share"),
+    [
+        ((0, 0, 300, 200), 0),
+        ((-50, 0, 50, 100), 0.5),
+        ((250, 150, 350, 250), 0.75),
+        ((400, 0, 500, 100), 1),
+        ((-300, -200, 600, 400), 8 / 9),
+    ],
+)
+def test_share_outside(box: tuple[int, int, int, int], share: float) -> None:
+    assert share_outside(box, PICTURE) == pytest.approx(share)
