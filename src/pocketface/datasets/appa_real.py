@@ -18,18 +18,18 @@ from pathlib import PurePosixPath
 
 from pocketface.datasets import OLDEST, Record, lines, path_of, pictures
 
-LABELS = ("age", "age_real", "age_apparent")
+LABELS = {
+    "age": ("real_age",),
+    "age_real": ("real_age",),
+    "age_apparent": ("apparent_age_avg", "apparent_age"),
+}
+"""Label -> the columns of which one says it."""
 NAMES = (
     "NUMBER.jpg or NUMBER.jpg_face.jpg as the csv has it, e.g. appa-real-release/train/000042.jpg_face.jpg"
 )
 FOLDERS = {"train": "train", "valid": "val", "test": "test"}
 LISTS = {split: (f"gt_avg_{folder}.csv", f"gt_{folder}.csv") for folder, split in FOLDERS.items()}
 WITHOUT_SPLIT = "labels.csv"
-COLUMNS = {
-    "age": ("real_age",),
-    "age_real": ("real_age",),
-    "age_apparent": ("apparent_age_avg", "apparent_age"),
-}
 CROP = "_face.jpg"
 
 Rows = Mapping[str, Sequence[Mapping[str, str]]]
@@ -71,7 +71,7 @@ def _rows(archive: zipfile.ZipFile, *filenames: str) -> Rows:
 def _record(image: str, split: str | None, rows: Sequence[Mapping[str, str]]) -> Record:
     given = {
         label: [row[column] for row in rows for column in columns if row.get(column)]
-        for label, columns in COLUMNS.items()
+        for label, columns in LABELS.items()
     }
     if not any(given.values()):
         return Record(image, split=split, problem="no_label")

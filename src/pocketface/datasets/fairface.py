@@ -16,13 +16,12 @@ from pathlib import PurePosixPath
 from pocketface.core.labels import AGE_BANDS, FAIRFACE_RACES, GENDERS
 from pocketface.datasets import Record, lines, path_of, pictures
 
-LABELS = ("age_band", "gender", "race")
+LABELS = {"age_band": ("age", AGE_BANDS), "gender": ("gender", GENDERS), "race": ("race", FAIRFACE_RACES)}
+"""Label -> its column, and the words that may stand there."""
 NAMES = "train/NUMBER.jpg or val/NUMBER.jpg as the csv has it, e.g. train/1.jpg"
 LISTS = ("fairface_label_train.csv", "fairface_label_val.csv")
 SPLITS = {"val": "test"}
 """Folder -> split; what is in no such folder is split by content."""
-WORDS = {"age_band": AGE_BANDS, "gender": GENDERS, "race": FAIRFACE_RACES}
-COLUMNS = {"age_band": "age", "gender": "gender", "race": "race"}
 DATES = {"3-sep": "3-9", "03-sep": "3-9", "9-mar": "3-9", "09-mar": "3-9", "oct-19": "10-19"}
 """What a spreadsheet makes of a band, by the order of day and month -> the band."""
 
@@ -42,10 +41,10 @@ def read(archive: zipfile.ZipFile) -> Iterator[Record]:
 
 
 def _record(image: str, split: str | None, row: Mapping[str, str | None]) -> Record:
-    given = {label: (row.get(column) or "").strip().lower() for label, column in COLUMNS.items()}
+    given = {label: (row.get(column) or "").strip().lower() for label, (column, _) in LABELS.items()}
     labels = {label: DATES.get(word, word) for label, word in given.items() if word}
     if not labels:
         return Record(image, split=split, problem="no_label")
-    if any(word not in WORDS[label] for label, word in labels.items()):
+    if any(word not in LABELS[label][1] for label, word in labels.items()):
         return Record(image, split=split, problem="bad_label")
     return Record(image, labels, split)

@@ -7,7 +7,6 @@ edge: their names say so, see `pocketface.datasets.starter`.
 import io
 import os
 import zipfile
-from collections.abc import Iterable
 from contextlib import closing
 from functools import partial
 from itertools import chain
@@ -31,8 +30,10 @@ BLOCK = 250
 
 
 def render(target: Path, photographs: int, seed: int, decoder: Path, workers: int | None = None) -> int:
-    """Writes a zip of so many photographs whole; returns their number. The `decoder` is in a published
-    folder.
+    """Writes a zip of so many photographs whole; returns their number.
+
+    Args:
+        decoder: the published folder that it is in.
 
     Raises:
         PocketfaceError: the decoder is missing or damaged; the disk is full.
@@ -41,7 +42,11 @@ def render(target: Path, photographs: int, seed: int, decoder: Path, workers: in
     blocks = [numbers[start : start + BLOCK] for start in range(0, photographs, BLOCK)]
     made = in_order(partial(_block, seed, decoder), blocks, workers or os.cpu_count() or 1)
     with written_whole(target) as path, zipfile.ZipFile(path, "w") as packed, closing(made):
-        _store(packed, made)
+        for name, data in chain.from_iterable(made):
+            info = zipfile.ZipInfo(name, DATE)
+            info.create_system = 3
+            info.external_attr = 0o644 << 16
+            packed.writestr(info, data)
     return photographs
 
 
@@ -77,11 +82,3 @@ def _block(seed: int, folder: Path, numbers: range) -> list[tuple[str, bytes]]:
         Image.fromarray(pixels).save(file, "JPEG", quality=75 + number % 21)
         made.append((name, file.getvalue()))
     return made
-
-
-def _store(packed: zipfile.ZipFile, blocks: Iterable[list[tuple[str, bytes]]]) -> None:
-    for name, data in chain.from_iterable(blocks):
-        info = zipfile.ZipInfo(name, DATE)
-        info.create_system = 3
-        info.external_attr = 0o644 << 16
-        packed.writestr(info, data)
