@@ -132,50 +132,44 @@ def written_tiff(tags: dict[int, int], long: int = 0) -> bytes:
     return b"II*\0\x08\0\0\0" + struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4 + long)
 
 
-FLOAT_TIFF = saved(Image.fromarray(GREY.astype(np.float32)), "TIFF")
+LOSSLESS = {
+    "png": PNG,
+    "webp": saved(IMAGE, "WEBP", lossless=True),
+    "bmp": BMP,
+    "tiff": TIFF,
+    "ppm": PPM,
+    "lzw": saved(IMAGE, "TIFF", compression="tiff_lzw"),
+}
+LOSSY = {
+    "jpeg": JPEG,
+    "jpeg, progressive": PROGRESSIVE,
+    "jpeg, cmyk": saved(IMAGE.convert("CMYK"), "JPEG"),  # and not its negative
+    "jpeg, damaged exif": saved(IMAGE, "JPEG", exif=b"Exif\0\0MM\0*\0\0\xff\xff garbage"),
+    "jpeg, a thumbnail before it and something behind": THUMBNAILED + b"a film clip",
+    "webp": WEBP,
+    "mpo": frames("MPO"),
+    "avif": AVIF,
+    "avif in a general container": AVIF.replace(b"ftypavif", b"ftypmif1", 1),
+    "heic": HEIC,
+    "heic in a general container": HEIC.replace(b"ftypheic", b"ftypmif1", 1),
+    "heic of two": heic(IMAGE.rotate(180), IMAGE, primary_index=1),
+    "gif": GIF,
+    "palette": saved(IMAGE.quantize(64), "PNG"),
+    "16-bit": png16(RGB[..., ::-1]),
+}
 
 
 class TestDecode:
-    @pytest.mark.parametrize(
-        "data",
-        [
-            PNG,
-            saved(IMAGE, "WEBP", lossless=True),
-            BMP,
-            TIFF,
-            PPM,
-            saved(IMAGE, "TIFF", compression="tiff_lzw"),
-        ],
-        ids=["png", "webp", "bmp", "tiff", "ppm", "lzw"],
-    )
-    def test_lossless_formats_give_back_every_pixel(self, data: bytes) -> None:
-        assert np.array_equal(decode(data), RGB)
+    @pytest.mark.parametrize("kind", LOSSLESS)
+    def test_lossless_formats_give_back_every_pixel(self, kind: str) -> None:
+        assert np.array_equal(decode(LOSSLESS[kind]), RGB)
 
-    @pytest.mark.parametrize(
-        "data",
-        [
-            JPEG,
-            PROGRESSIVE,
-            WEBP,
-            frames("MPO"),
-            AVIF,
-            HEIC,
-            heic(IMAGE.rotate(180), IMAGE, primary_index=1),
-            GIF,
-            saved(IMAGE.quantize(64), "PNG"),
-            png16(RGB[..., ::-1]),
-        ],
-        ids=["jpeg", "progressive", "webp", "mpo", "avif", "heic", "heic of two", "gif", "palette", "16-bit"],
-    )
-    def test_lossy_formats_come_close(self, data: bytes) -> None:
-        pixels = decode(data)
+    @pytest.mark.parametrize("kind", LOSSY)
+    def test_lossy_formats_come_close(self, kind: str) -> None:
+        pixels = decode(LOSSY[kind])
         assert pixels.shape == RGB.shape
         assert pixels.dtype == np.uint8
         assert pixels.flags.writeable
-        assert np.abs(pixels.astype(int) - RGB).mean() < 8
-
-    def test_cmyk_becomes_rgb_and_not_its_negative(self) -> None:
-        pixels = decode(saved(IMAGE.convert("CMYK"), "JPEG"))
         assert np.abs(pixels.astype(int) - RGB).mean() < 8
 
     @pytest.mark.parametrize(
@@ -218,6 +212,7 @@ class TestDecode:
             6: np.rot90(RGB, -1),
             7: RGB.transpose(1, 0, 2)[::-1, ::-1],
             8: np.rot90(RGB),
+            99: RGB,
         }
         for orientation, expected in upright.items():
             assert np.array_equal(decode(turned(orientation)), expected), orientation
@@ -227,16 +222,6 @@ class TestDecode:
         pixels = decode(turned(6, kind))
         assert pixels.shape == (WIDTH, HEIGHT, 3)
         assert np.abs(pixels.astype(int) - np.rot90(RGB, -1)).mean() < 8
-
-    def test_an_orientation_that_does_not_exist_is_ignored(self) -> None:
-        assert np.array_equal(decode(turned(99)), RGB)
-
-    def test_damaged_exif_does_not_cost_the_picture(self) -> None:
-        data = saved(IMAGE, "JPEG", exif=b"Exif\0\0MM\0*\0\0\xff\xff garbage")
-        assert decode(data).shape == RGB.shape
-
-    def test_a_whole_picture_with_a_thumbnail_and_something_behind_it(self) -> None:
-        assert decode(THUMBNAILED + b"a film clip").shape == RGB.shape
 
 
 BAD = {
@@ -261,7 +246,7 @@ BAD = {
     "zip": (b"PK\x03\x04" + bytes(100), "unsupported"),
     "wave sound": (b"RIFF\x24\0\0\0WAVEfmt ", "unsupported"),
     "numpy array": (b"\x93NUMPY\x01\0", "unsupported"),
-    "float tiff": (FLOAT_TIFF, "unsupported"),
+    "float tiff": (saved(Image.fromarray(GREY.astype(np.float32)), "TIFF"), "unsupported"),
     "pgm, 16 bits": (PGM16, "unsupported"),
     "jpeg, three bytes": (JPEG[:3], "unreadable"),
     "jpeg, header only": (JPEG[:SCAN], "unreadable"),
@@ -397,11 +382,8 @@ class TestRejected:
 
     def test_survives_the_way_between_processes(self) -> None:
         returned = pickle.loads(pickle.dumps(Rejected("animated", "2 frames")))
-        assert (returned.reason, returned.detail, str(returned)) == (
-            "animated",
-            "2 frames",
-            "animated: 2 frames",
-        )
+        assert (returned.reason, returned.detail) == ("animated", "2 frames")
+        assert str(returned) == "animated: 2 frames"
 
 
 class TestDecodeReduced:
@@ -485,10 +467,6 @@ class TestIsPicture:
     )
     def test_text_is_none(self, text: bytes) -> None:
         assert not is_picture(text)
-
-    def test_avif_and_heic_in_a_general_container(self) -> None:
-        assert decode(AVIF.replace(b"ftypavif", b"ftypmif1", 1)).shape == RGB.shape
-        assert decode(HEIC.replace(b"ftypheic", b"ftypmif1", 1)).shape == RGB.shape
 
 
 GOOD = [JPEG, PROGRESSIVE, PNG, GIF, WEBP, BMP, TIFF, PPM, turned(6), frames("MPO"), frames("GIF")]
