@@ -16,7 +16,7 @@ import io
 import lzma
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -230,6 +230,22 @@ def tar(members: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
+def tar_xz(members: Mapping[str, bytes]) -> bytes:
+    """A tar, quickly compressed."""
+    return lzma.compress(tar(members), preset=0)
+
+
+def tar_gz(members: Mapping[str, bytes]) -> bytes:
+    """A tar, quickly compressed."""
+    return gzip.compress(tar(members), 1, mtime=0)
+
+
+def pieces(name: str, content: bytes, suffixes: Iterable[str] = ("aa", "ab", "ac")) -> Members:
+    """A file in three pieces, as `split` names them."""
+    third = len(content) // 3 + 1
+    return {f"{name}{suffix}": content[i * third : (i + 1) * third] for i, suffix in enumerate(suffixes)}
+
+
 def zipped(members: Mapping[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
     """A zip."""
     buffer = io.BytesIO()
@@ -250,9 +266,9 @@ UTKFACE_BAD_NAMES = (
 )
 
 
-def utkface(count: int = 12, seed: int = 0) -> Members:
+def utkface(count: int = 12) -> Members:
     """`count` well-named pictures, and the five names that are malformed upstream."""
-    persons = people(count, seed)
+    persons = people(count)
     names = [
         f"{person.age}_{GENDERS.index(person.gender)}_{i % len(RACES)}_20170109{person.seed:09d}.jpg.chip.jpg"
         for i, person in enumerate(persons)
@@ -264,21 +280,24 @@ def utkface(count: int = 12, seed: int = 0) -> Members:
 FER2013_USAGES = ("Training", "Training", "Training", "PublicTest", "PrivateTest")
 
 
-def fer2013(count: int = 35, seed: int = 0) -> Members:
+def _with_usage(count: int) -> Iterator[tuple[Person, str]]:
+    for i, person in enumerate(people(count)):
+        yield person, FER2013_USAGES[i // len(EXPRESSIONS) % 5]
+
+
+def fer2013(count: int = 35) -> Members:
     """Kaggle's pictures, 48x48 grey; three fifths for training, and so on."""
     members = {}
-    for i, person in enumerate(people(count, seed)):
-        usage = FER2013_USAGES[i // len(EXPRESSIONS) % 5]
+    for person, usage in _with_usage(count):
         folder = "train" if usage == "Training" else "test"
         members[f"{folder}/{person.expression}/{usage}_{10000000 + person.seed}.jpg"] = jpeg(_grey48(person))
     return dict(sorted(members.items()))
 
 
-def fer2013_csv(count: int = 35, seed: int = 0) -> Members:
+def fer2013_csv(count: int = 35) -> Members:
     """The original csv of the same faces."""
     lines = ["emotion,pixels,Usage"]
-    for i, person in enumerate(people(count, seed)):
-        usage = FER2013_USAGES[i // len(EXPRESSIONS) % 5]
+    for person, usage in _with_usage(count):
         pixels = " ".join(map(str, _grey48(person).ravel()))
         lines.append(f"{EXPRESSIONS.index(person.expression)},{pixels},{usage}")
     return {"fer2013/README": b"The data consists of 48x48 pixel\n", "fer2013/fer2013.csv": _text(lines)}
@@ -292,10 +311,10 @@ def _grey48(person: Person) -> np.ndarray:
     )
 
 
-def celeba(count: int = 12, seed: int = 0) -> Members:
+def celeba(count: int = 12) -> Members:
     """`count` pictures, 178x218; the lists go on for three more, as where only a part is at hand."""
     pictures, attributes, partition = {}, [str(count + 3), " ".join(CELEBA_ATTRIBUTES) + " "], []
-    for i, person in enumerate(people(count + 3, seed)):
+    for i, person in enumerate(people(count + 3)):
         name = f"{i + 1:06d}.jpg"
         values = (f"{1 if _has(person, attribute) else -1:2d}" for attribute in CELEBA_ATTRIBUTES)
         attributes.append(f"{name} {' '.join(values)}")
@@ -320,34 +339,34 @@ def _has(person: Person, attribute: str) -> bool:
     return shown.get(attribute, False)
 
 
-def photos(count: int = 8, seed: int = 0) -> Members:
+def photos(count: int = 8) -> Members:
     """Photographs 480x360 of one young or elderly, happy or sad person each; every third is a `.jpeg`."""
     members = {}
     for i in range(count):
         age, gender, expression = i % 2, i // 2 % 2, i // 4 % 2
-        person = Person(seed + i, (25, 80)[age], GENDERS[gender], ("happy", "sad")[expression])
+        person = Person(i, (25, 80)[age], GENDERS[gender], ("happy", "sad")[expression])
         words = ("young", "elderly")[age], ("man", "woman")[gender], person.expression, str(i // 8 + 1)
         members[f"photos/{'_'.join(words)}.{'jpeg' if i % 3 == 2 else 'jpg'}"] = jpeg(scene(person))
     return dict(sorted(members.items()))
 
 
-def starter(count: int = 12, seed: int = 0) -> Members:
+def starter(count: int = 12) -> Members:
     """Photographs 480x360 of one person each, named as rendered ones are."""
     members = {}
-    for i, person in enumerate(people(count, seed)):
+    for i, person in enumerate(people(count)):
         words = f"{person.age:.0f}_{person.gender}_{person.expression}"
         members[f"starter/{i:05}_single_{words}.jpg"] = jpeg(scene(person))
     return members
 
 
-def appa_real(count: int = 10, seed: int = 0) -> Members:
+def appa_real(count: int = 10) -> Members:
     """Full pictures with a second person in every one, face crops, their `.mat` files, and the csv files."""
     root = "appa-real-release"
     members: Members = {f"{root}/README.txt": b"===== APPA-REAL DATABASE =====\n"}
     folders = ("train", "train", "train", "valid", "test")
     header = "file_name,num_ratings,apparent_age_avg,apparent_age_std,real_age"
     rows: dict[str, list[str]] = {folder: [header] for folder in folders}
-    for i, person in enumerate(people(count, seed)):
+    for i, person in enumerate(people(count)):
         folder, name = folders[i % 5], f"{i:06d}.jpg"
         members[f"{root}/{folder}/{name}"] = jpeg(scene(person, Person(person.seed + 1000)))
         members[f"{root}/{folder}/{name}_face.jpg"] = jpeg(face(person))
@@ -366,31 +385,31 @@ CACD_NAMES = (
 )
 
 
-def cacd(count: int = 12, seed: int = 0) -> Members:
+def cacd(count: int = 12) -> Members:
     """Invented celebrities, two of whose names are awkward."""
     members = {}
-    for i, person in enumerate(people(count, seed)):
+    for i, person in enumerate(people(count)):
         name = CACD_NAMES[i % len(CACD_NAMES)]
         picture = cv2.resize(face(person), (250, 250), interpolation=cv2.INTER_LINEAR)
         members[f"CACD2000/{14 + person.age % 49}_{name}_{i // len(CACD_NAMES) + 1:04d}.jpg"] = jpeg(picture)
     return dict(sorted(members.items()))
 
 
-def afad(count: int = 12, seed: int = 0) -> Members:
+def afad(count: int = 12) -> Members:
     """Small pictures, two of every member, among `Thumbs.db` files and a list."""
     members = {"AFAD-Full/AFAD-Full.txt": b"./15/111/638660-1.jpg\n"}
-    for i, person in enumerate(people(count, seed)):
+    for i, person in enumerate(people(count)):
         folder = f"AFAD-Full/{15 + person.age % 58}/{'111' if person.gender == 'male' else '112'}"
         members[f"{folder}/{638660 + i // 2}-{i % 2}.jpg"] = jpeg(tight(person, 120))
         members[f"{folder}/Thumbs.db"] = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
     return dict(sorted(members.items()))
 
 
-def fairface(count: int = 14, seed: int = 0) -> Members:
+def fairface(count: int = 14) -> Members:
     """Pictures 224x224, every fifth for validation, and both csv files, which go on for one more."""
     members: Members = {}
     rows: dict[str, list[str]] = {part: ["file,age,gender,race,service_test"] for part in ("train", "val")}
-    for i, person in enumerate(people(count + 1, seed)):
+    for i, person in enumerate(people(count + 1)):
         part = "val" if i % 5 == 4 else "train"
         name = f"{part}/{len(rows[part])}.jpg"
         race = FAIRFACE_RACES[i % len(FAIRFACE_RACES)].title()
@@ -418,41 +437,34 @@ def make_mirror(mirror: Path, datasets: Mapping[str, Members]) -> dict[str, dict
     """Writes each dataset's archives below `mirror`; the entries for `datasets:` of `data/sources.yaml`."""
     entries = {}
     for name, members in datasets.items():
-        contents = archives(name, members)
-        for path, content in contents.items():
-            (mirror / path).parent.mkdir(parents=True, exist_ok=True)
-            (mirror / path).write_bytes(content)
-        entries[name] = {"title": name, "licence": "drawn by the tests", "files": _files(contents)}
+        files = []
+        for file, content in released(name, members).items():
+            (mirror / name).mkdir(parents=True, exist_ok=True)
+            (mirror / name / file).write_bytes(content)
+            digest = hashlib.sha256(content).hexdigest()
+            files.append({"mirror": f"{name}/{file}", "size": len(content), "sha256": digest})
+        if name == "afad":
+            split = {file["mirror"][-2:]: file["sha256"] for file in files}
+            files = [{"mirror": files[0]["mirror"][:-2], "pieces": split}]
+        entries[name] = {"title": name, "licence": "drawn by the tests", "files": files}
     return entries
 
 
-def archives(name: str, members: Members) -> Members:
-    """The files that a dataset is released as, `{path in the mirror: bytes}`."""
+def released(name: str, members: Members) -> Members:
+    """The files that a dataset is released as."""
     if name == "celeba":
         lists = {member: members[member] for member in members if member.endswith(".txt")}
         pictures = {member: members[member] for member in members if member not in lists}
         attributes, partition = lists
         return {
-            "celeba/img_align_celeba.tar.xz": lzma.compress(tar(pictures)),
-            "celeba/list_attr_celeba.zip": zipped({attributes: lists[attributes]}),
-            f"celeba/{partition}.xz": lzma.compress(lists[partition]),
+            "img_align_celeba.tar.xz": tar_xz(pictures),
+            "list_attr_celeba.zip": zipped({attributes: lists[attributes]}),
+            f"{partition}.xz": lzma.compress(lists[partition]),
         }
     if name == "afad":
-        whole = lzma.compress(tar(members))
-        third = len(whole) // 3 + 1
-        pieces = {"aa": whole[:third], "ab": whole[third : 2 * third], "ac": whole[2 * third :]}
-        return {f"afad/AFAD-Full.tar.xz{suffix}": piece for suffix, piece in pieces.items()}
+        return pieces("AFAD-Full.tar.xz", tar_xz(members))
     if name == "appa_real":
-        return {"appa_real/appa-real-release.zip": zipped(members)}
+        return {"appa-real-release.zip": zipped(members)}
     if name == "cacd":
-        return {"cacd/CACD2000.tar.gz": gzip.compress(tar(members), mtime=0)}
-    folder = {"utkface": "UTKFace"}.get(name, name)
-    return {f"{name}/{folder}.tar.xz": lzma.compress(tar(members))}
-
-
-def _files(contents: Members) -> list[dict[str, Any]]:
-    sums = {path: hashlib.sha256(content).hexdigest() for path, content in contents.items()}
-    pieces = {path[-2:]: digest for path, digest in sums.items() if path[:-2].endswith(".tar.xz")}
-    if pieces:
-        return [{"mirror": next(iter(sums))[:-2], "pieces": pieces}]
-    return [{"mirror": path, "size": len(contents[path]), "sha256": digest} for path, digest in sums.items()]
+        return {"CACD2000.tar.gz": tar_gz(members)}
+    return {f"{'UTKFace' if name == 'utkface' else name}.tar.xz": tar_xz(members)}

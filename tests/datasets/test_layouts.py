@@ -1,7 +1,5 @@
 """Archives as people hold them, under the names that they have, from `data/archives/` to records."""
 
-import gzip
-import lzma
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -10,7 +8,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 import drawn_datasets as drawn
-from drawn_datasets import Members, Reader
+from drawn_datasets import Members, Reader, pieces, tar_gz, tar_xz
 from pocketface.core.errors import PocketfaceError
 from pocketface.cropping.picture import decode
 from pocketface.datasets import Record, open_picture, read
@@ -23,19 +21,6 @@ SOURCES = Path(__file__).parents[2] / "data/sources.yaml"
 
 def moved(members: Mapping[str, bytes], place: Callable[[PurePosixPath], str]) -> Members:
     return {place(PurePosixPath(name)): content for name, content in members.items()}
-
-
-def tar_xz(members: Members) -> bytes:
-    return lzma.compress(drawn.tar(members), preset=0)
-
-
-def tar_gz(members: Members) -> bytes:
-    return gzip.compress(drawn.tar(members), 1)
-
-
-def pieces(name: str, content: bytes, suffixes: Iterable[str] = ("aa", "ab", "ac")) -> Members:
-    third = len(content) // 3 + 1
-    return {f"{name}{suffix}": content[i * third : (i + 1) * third] for i, suffix in enumerate(suffixes)}
 
 
 def wild() -> Members:
