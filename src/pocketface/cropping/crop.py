@@ -16,6 +16,7 @@ from pocketface.cropping import geometry
 from pocketface.cropping.detect import Box, Face, detect
 from pocketface.cropping.picture import Rejected
 from pocketface.faces.settings import Crop
+from pocketface.faces.view import with_channels
 
 TINY = 1 / 4
 """A face whose box is smaller than this share of the stored crop would be mostly interpolation."""
@@ -47,7 +48,7 @@ def crop_picture(picture: np.ndarray, crop: Crop) -> tuple[np.ndarray, Box]:
 
 def cut_face(picture: np.ndarray, face: Face, crop: Crop) -> np.ndarray:
     """The crop of a face that was found, uint8 `[crop.size, crop.size, crop.channels]`."""
-    return _coloured(geometry.cut(picture, geometry.window(face, picture.shape, crop)), crop)
+    return with_channels(geometry.cut(picture, geometry.window(face, picture.shape, crop)), crop.channels)
 
 
 def _centre(picture: np.ndarray, crop: Crop) -> tuple[np.ndarray, Box]:
@@ -56,15 +57,9 @@ def _centre(picture: np.ndarray, crop: Crop) -> tuple[np.ndarray, Box]:
     left, top = (width - side) // 2, (height - side) // 2
     square = picture[top : top + side, left : left + side]
     if side != crop.size:
-        shrinks = side > crop.size
-        square = cv2.resize(
-            square, (crop.size, crop.size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        )
-    return _coloured(square, crop), (left, top, left + side, top + side)
-
-
-def _coloured(face: np.ndarray, crop: Crop) -> np.ndarray:
-    return face if crop.channels == 3 else cv2.cvtColor(face, cv2.COLOR_RGB2GRAY)[:, :, None]
+        way = cv2.INTER_AREA if side > crop.size else cv2.INTER_LINEAR
+        square = cv2.resize(square, (crop.size, crop.size), interpolation=way)
+    return with_channels(square, crop.channels), (left, top, left + side, top + side)
 
 
 def choose(faces: Sequence[Face], shape: tuple[int, ...], crop: Crop) -> Face:

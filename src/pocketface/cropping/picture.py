@@ -8,9 +8,7 @@ is not read). What is not one whole still picture of a usable size is `Rejected`
 
 import io
 import re
-import struct
 import warnings
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -87,21 +85,6 @@ REASONS = {
 }
 """Reason -> what it means, and the remedy where there is one."""
 
-# What Pillow's decoders raise on damaged files, beside its own errors, which are OSErrors.
-_DAMAGED = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    LookupError,
-    EOFError,
-    ArithmeticError,
-    MemoryError,
-    RuntimeError,
-    struct.error,
-    zlib.error,
-)
-
 
 class Rejected(Exception):
     """A picture that cannot be used.
@@ -160,9 +143,6 @@ def decode_reduced(data: bytes) -> tuple[np.ndarray, int]:
     multi-page files are rejected, for nothing says which frame was labelled. Wrong bytes inside a JPEG that
     is otherwise whole cannot be told from a picture.
 
-    Args:
-        data: the file's content.
-
     Returns:
         uint8 `[H, W, 3]`, RGB, writable; and the pixels of the file that a side of one of them stands for: 2,
         4 or 8 in a JPEG that is reduced while it is decoded, see `DECODED_SIDE`, else 1. A place in the
@@ -196,13 +176,13 @@ def _decoded(data: bytes, kind: str) -> tuple[np.ndarray, int]:
             image.load()
             _check_end(image, data)
             return _upright_rgb(image), reduction
-    except TimeoutError:  # an OSError, too
+    except (Rejected, TimeoutError):
         raise
     except TooMuch as error:
         raise Rejected("too_large", str(error)) from None
     except Image.DecompressionBombError:  # a frame that is larger than the header says
         raise Rejected("too_large") from None
-    except _DAMAGED as error:
+    except Exception as error:  # of a damaged file Pillow's decoders raise more than errors of their own
         cut = re.search("truncated|end of file", str(error), re.IGNORECASE) or isinstance(error, EOFError)
         raise Rejected("truncated" if cut else "unreadable", str(error)) from None
 

@@ -12,6 +12,7 @@ from pocketface import datasets
 from pocketface.core.files import written_whole
 from pocketface.cropping.picture import Rejected, decode
 from pocketface.faces.index import OK, FaceSet
+from pocketface.faces.view import with_channels
 
 T = TypeVar("T")
 
@@ -59,8 +60,7 @@ def _page(pictures: Sequence[tuple[np.ndarray, str]]) -> Image.Image:
     draw = ImageDraw.Draw(page)
     for i, (pixels, title) in enumerate(pictures):
         left, top = i % COLUMNS * TILE, i // COLUMNS * TILE
-        picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).convert("RGB")
-        page.paste(ImageOps.contain(picture, (TILE, TILE)), (left, top))
+        page.paste(ImageOps.contain(Image.fromarray(with_channels(pixels, 3)), (TILE, TILE)), (left, top))
         if title:
             draw.rectangle((left, top + TILE - 16, left + TILE - 1, top + TILE - 1), "black")
             draw.text((left + 3, top + TILE - 14), title)

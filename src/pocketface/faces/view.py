@@ -67,7 +67,7 @@ def view(
         uint8 `[model.size, model.size, model.channels]`. Parts of the window that lie outside the crop repeat
         its edge.
     """
-    face = _with_channels(face, model.channels)
+    face = with_channels(face, model.channels)
     square = window(crop, model)
     if detail is not None and detail < min(model.size, square[2] * face.shape[1]):
         face, square, jitter = _seen(face, square, detail, jitter), WHOLE, STILL
@@ -134,7 +134,8 @@ def _without_aliases(face: np.ndarray, to_face: np.ndarray) -> np.ndarray:
     return cv2.GaussianBlur(face, (0, 0), 0.5 * np.sqrt(shrink**2 - 1) + 1e-6)
 
 
-def _with_channels(face: np.ndarray, channels: int) -> np.ndarray:
+def with_channels(face: np.ndarray, channels: int) -> np.ndarray:
+    """A face `[H, W, C]`, RGB or grey, as the other."""
     if face.shape[2] == channels:
         return face
     code = cv2.COLOR_RGB2GRAY if channels == 1 else cv2.COLOR_GRAY2RGB
