@@ -2,9 +2,6 @@
 
 The policy says which of the faces that were found is the one the labels are about, if any: `one` follows the
 preprocessing of CACD; `largest` suits photographs of one person with others behind.
-
-face, box = crop_picture(picture, crop)    # the one face that a dataset's labels are about
-pixels = cut_face(picture, found, crop)    # one that was found in any photograph
 """
 
 from collections.abc import Sequence

@@ -63,14 +63,8 @@ def type_a(face: Face, shape: tuple[int, ...], size: int, epsilon: float, shift:
 
         x_nose -/+ 0.4 e W,    y_nose - (0.4 e + shift) H ... y_nose + (0.4 e - shift) H
 
-    It is meant for aligned pictures such as CelebA's, where shares of the picture are shares of the face.
-
-    Args:
-        face: whose nose.
-        shape: of the picture, `[H, W, ...]`.
-        size: of the crop to store, in pixels; the window is stretched to a square, as the report's is.
-        epsilon: scales the window; 0.5 as in the report.
-        shift: how far it is moved up, as a share of H; 0.2 as in the report.
+    It is meant for aligned pictures such as CelebA's, where shares of the picture, of `shape` `[H, W, ...]`,
+    are shares of the face; `shift` is 0.2 in the report. The window is stretched to a square, as there.
     """
     height, width = shape[:2]
     x, y = face.points[NOSE]

@@ -66,7 +66,6 @@ def select(
         also: the other datasets of a mix, for evaluation.
         learned_from: fingerprints of the pictures that the model has seen, see `pocketface.faces.seen`; it is
             not measured on them.
-
         test: whether to measure on the reserved part instead, see `evaluation_split`.
 
     Raises:
