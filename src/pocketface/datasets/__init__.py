@@ -103,27 +103,37 @@ def pictures(archive: zipfile.ZipFile) -> list[str]:
     return sorted(name for name in named if not PurePosixPath(name).name.startswith("."))
 
 
-def from_names(archive: zipfile.ZipFile, pattern: re.Pattern[str], labels: Readers) -> Iterator[Record]:
+def from_names(
+    archive: zipfile.ZipFile,
+    pattern: re.Pattern[str],
+    labels: Readers,
+    split: Callable[[str], str] | None = None,
+) -> Iterator[Record]:
     """Records of a dataset whose labels stand in the paths of its pictures.
 
     Args:
         archive: the dataset's.
         pattern: of a whole path; a picture that it does not match is `bad_name`. It has a group for every
             label; one that takes no part is no label.
-        labels: a value that is None, or an age that cannot be, makes the record `bad_label`. The split goes
-            by the `identity`, where there is one.
+        labels: a value that is None, or an age that cannot be, makes the record `bad_label`.
+        split: of a path; by default it goes by the `identity`, where there is one.
     """
     for image in pictures(archive):
-        if (name := pattern.fullmatch(image)) is None:
-            yield Record(image, problem="bad_name")
-            continue
-        given = {label: value(name[label]) for label, value in labels.items() if name[label] is not None}
+        name = pattern.fullmatch(image)
+        said = name.groupdict() if name else {}
+        given = {label: value(said[label]) for label, value in labels.items() if said.get(label) is not None}
         found = {label: value for label, value in given.items() if value is not None}
-        split = hashed_split(str(found["identity"])) if "identity" in found else None
-        if len(found) < len(given) or float(found.get("age", 0)) > OLDEST:
-            yield Record(image, split=split, problem="bad_label")
+        own = None
+        if split:
+            own = split(image)
+        elif "identity" in found:
+            own = hashed_split(str(found["identity"]))
+        if name is None:
+            yield Record(image, split=own, problem="bad_name")
+        elif len(found) < len(given) or float(found.get("age", 0)) > OLDEST:
+            yield Record(image, split=own, problem="bad_label")
         else:
-            yield Record(image, found, split)
+            yield Record(image, found, own)
 
 
 def lines(archive: zipfile.ZipFile, *filenames: str) -> Iterator[str]:

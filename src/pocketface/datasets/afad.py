@@ -10,10 +10,9 @@ Niu, Zhou, Wang, Gao, Hua: Ordinal Regression with Multiple Output CNN for Age E
 """
 
 import re
-import zipfile
-from collections.abc import Iterator
+from functools import partial
 
-from pocketface.datasets import Readers, Record, from_names
+from pocketface.datasets import Readers, from_names
 
 LABELS: Readers = {"age": float, "gender": {"111": "male", "112": "female"}.get, "identity": str}
 NAMES = "AGE/111 (male) or 112 (female)/MEMBER-NUMBER.jpg, e.g. AFAD-Full/25/111/638660-1.jpg"
@@ -21,7 +20,4 @@ PATH = re.compile(
     r"(.*/)?(?P<age>\d{1,3})/(?P<gender>\d+)/(?P<identity>[^/-]+)(-[^/]*)?\.(jpe?g|png)", re.IGNORECASE
 )
 
-
-def read(archive: zipfile.ZipFile) -> Iterator[Record]:
-    """Records with `age` in years, `gender`, and `identity`, the member's number."""
-    return from_names(archive, PATH, LABELS)
+read = partial(from_names, pattern=PATH, labels=LABELS)

@@ -8,18 +8,13 @@ Chen, Chen, Hsu: Cross-Age Reference Coding for Age-Invariant Face Recognition a
 
 import re
 import unicodedata
-import zipfile
-from collections.abc import Iterator
 from functools import partial
 
-from pocketface.datasets import Readers, Record, from_names
+from pocketface.datasets import Readers, from_names
 
 # An accent is one character or two, depending on the system that packed the archive.
 LABELS: Readers = {"age": float, "identity": partial(unicodedata.normalize, "NFC")}
 NAMES = "AGE_CELEBRITY_NUMBER.jpg, e.g. 14_Aaron_Johnson_0001.jpg"
 NAME = re.compile(r"(.*/)?(?P<age>\d{1,3})_(?P<identity>[^/]+)_\d+\.jpg")
 
-
-def read(archive: zipfile.ZipFile) -> Iterator[Record]:
-    """Records with `age` in years and `identity`, the celebrity's name as in the file name."""
-    return from_names(archive, NAME, LABELS)
+read = partial(from_names, pattern=NAME, labels=LABELS)

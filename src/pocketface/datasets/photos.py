@@ -5,11 +5,9 @@ on), and happy or sad only. All of them are `test`; nothing is trained or calibr
 """
 
 import re
-import zipfile
-from collections.abc import Iterator
-from dataclasses import replace
+from functools import partial
 
-from pocketface.datasets import Readers, Record, from_names
+from pocketface.datasets import Readers, from_names
 
 LABELS: Readers = {"age_group": str, "gender": {"man": "male", "woman": "female"}.get, "expression": str}
 NAMES = "{young,elderly}_{man,woman}_{happy,sad}_NUMBER.jpg, e.g. elderly_woman_happy_1.jpg"
@@ -17,7 +15,4 @@ NAME = re.compile(
     r"(.*/)?(?P<age_group>young|elderly)_(?P<gender>man|woman)_(?P<expression>happy|sad)_\d+\.jpe?g"
 )
 
-
-def read(archive: zipfile.ZipFile) -> Iterator[Record]:
-    """Records with `age_group`, `gender` and `expression`."""
-    return (replace(record, split="test") for record in from_names(archive, NAME, LABELS))
+read = partial(from_names, pattern=NAME, labels=LABELS, split=lambda path: "test")

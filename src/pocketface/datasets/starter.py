@@ -6,14 +6,12 @@ of the file name, because the bytes of a rendered picture depend on the processo
 """
 
 import re
-import zipfile
-from collections.abc import Iterator
-from dataclasses import replace
+from functools import partial
 from pathlib import PurePosixPath
 
 from pocketface.core.hashing import hashed_split
 from pocketface.core.labels import EXPRESSIONS, GENDERS
-from pocketface.datasets import Readers, Record, from_names
+from pocketface.datasets import Readers, from_names
 
 LABELS: Readers = {"age": float, "gender": str, "expression": str}
 NAMES = "NUMBER_KIND_AGE_GENDER_EXPRESSION.jpg, e.g. 00017_single_34_female_happy.jpg"
@@ -22,8 +20,6 @@ NAME = re.compile(
     rf"_(?P<gender>{'|'.join(GENDERS)})_(?P<expression>{'|'.join(EXPRESSIONS)}))\.jpg"
 )
 
-
-def read(archive: zipfile.ZipFile) -> Iterator[Record]:
-    """Records with `age` in years, `gender` and `expression`."""
-    for record in from_names(archive, NAME, LABELS):
-        yield replace(record, split=hashed_split(PurePosixPath(record.image).name))
+read = partial(
+    from_names, pattern=NAME, labels=LABELS, split=lambda path: hashed_split(PurePosixPath(path).name)
+)

@@ -8,11 +8,10 @@ Zhang, Song, Qi: Age Progression/Regression by Conditional Adversarial Autoencod
 """
 
 import re
-import zipfile
-from collections.abc import Iterator
+from functools import partial
 
 from pocketface.core.labels import GENDERS, RACES
-from pocketface.datasets import Readers, Record, from_names
+from pocketface.datasets import Readers, from_names
 
 LABELS: Readers = {
     "age": float,
@@ -22,7 +21,4 @@ LABELS: Readers = {
 NAMES = "AGE_GENDER_RACE_TIME.jpg.chip.jpg, or .jpg in the wild, e.g. 26_1_3_20170104023102422.jpg.chip.jpg"
 NAME = re.compile(r"(.*/)?(?P<age>\d{1,3})_(?P<gender>[01])_(?P<race>[0-4])_\d+\.jpg(\.chip\.jpg)?")
 
-
-def read(archive: zipfile.ZipFile) -> Iterator[Record]:
-    """Records with `age` in years, `gender` and `race`."""
-    return from_names(archive, NAME, LABELS)
+read = partial(from_names, pattern=NAME, labels=LABELS)
