@@ -31,14 +31,19 @@ def crop_picture(picture: np.ndarray, crop: Crop) -> tuple[np.ndarray, Box]:
         crop: which face, and how it is cut out.
 
     Returns:
-        The face, uint8 `[crop.size, crop.size, crop.channels]`, and its box. Under the policy `as_is` the box
-        is the largest square in the middle of the picture.
+        The face, uint8 `[crop.size, crop.size, crop.channels]`, and its box; under the policy `as_is` that of
+        `central_square`.
 
     Raises:
         Rejected: see `choose`.
     """
     if crop.policy == "as_is":
-        return _centre(picture, crop)
+        left, top, right, bottom = box = central_square(picture.shape)
+        square = picture[top:bottom, left:right]
+        if len(square) != crop.size:
+            way = cv2.INTER_AREA if len(square) > crop.size else cv2.INTER_LINEAR
+            square = cv2.resize(square, (crop.size, crop.size), interpolation=way)
+        return with_channels(square, crop.channels), box
     face = choose(detect(picture, crop.detector, crop.upsample), picture.shape, crop)
     return cut_face(picture, face, crop), face.box
 
@@ -48,15 +53,12 @@ def cut_face(picture: np.ndarray, face: Face, crop: Crop) -> np.ndarray:
     return with_channels(geometry.cut(picture, geometry.window(face, picture.shape, crop)), crop.channels)
 
 
-def _centre(picture: np.ndarray, crop: Crop) -> tuple[np.ndarray, Box]:
-    height, width = picture.shape[:2]
+def central_square(shape: tuple[int, ...]) -> Box:
+    """The largest square in the middle of a picture of `shape` `[H, W, ...]`."""
+    height, width = shape[:2]
     side = min(height, width)
     left, top = (width - side) // 2, (height - side) // 2
-    square = picture[top : top + side, left : left + side]
-    if side != crop.size:
-        way = cv2.INTER_AREA if side > crop.size else cv2.INTER_LINEAR
-        square = cv2.resize(square, (crop.size, crop.size), interpolation=way)
-    return with_channels(square, crop.channels), (left, top, left + side, top + side)
+    return left, top, left + side, top + side
 
 
 def choose(faces: Sequence[Face], shape: tuple[int, ...], crop: Crop) -> Face:

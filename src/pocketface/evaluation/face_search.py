@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from pocketface.core.threads import forked, in_order
 from pocketface.cropping import picture as pictures
-from pocketface.cropping.crop import crop_picture, cut_face
+from pocketface.cropping.crop import central_square, crop_picture, cut_face
 from pocketface.cropping.detect import Box, Face, detect, scaled
 from pocketface.cropping.picture import Rejected
 from pocketface.faces.settings import Crop, Detector, Input
@@ -121,7 +121,7 @@ def look(path: Path, wanted: Sequence[Wanted], search: Search) -> Looked:
         return Looked(path, rejected.reason, detail=rejected.told)
     if not found:
         return Looked(path, NO_FACE)
-    boxes = (_central_square(picture) if face is None else face.box for face in found)
+    boxes = (central_square(picture.shape) if face is None else face.box for face in found)
     faces = tuple(tuple(_seen(picture, face, *model) for model in wanted) for face in found)
     return Looked(path, None, tuple(scaled(box, reduction) for box in boxes), faces)
 
@@ -163,8 +163,3 @@ def _seen(picture: np.ndarray, face: Face | None, crop: Crop, model: Input) -> n
         crop = aligned(crop, model)
         stored = cut_face(picture, face, crop)
     return view(stored, crop, model)
-
-
-def _central_square(picture: np.ndarray) -> Box:
-    _, box = crop_picture(picture, Crop(policy="as_is", size=16))
-    return box
