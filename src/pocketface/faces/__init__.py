@@ -1,1 +1,1 @@
-"""Faces: decode a picture, find the face, cut it out, keep what is known of it."""
+"""Faces that were cropped: their index, copies among them, what a model sees of them and is measured on."""
