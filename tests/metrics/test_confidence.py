@@ -11,8 +11,7 @@ from pocketface.core.errors import PocketfaceError
 from pocketface.metrics.confidence import (
     RESAMPLES,
     Change,
-    adjusted,
-    against,
+    corrected,
     holm,
     mcnemar,
     paired,
@@ -136,7 +135,7 @@ def test_other_faces_cannot_be_paired(ages):
 
 
 def test_nothing_measured_has_no_intervals():
-    assert resample(pd.DataFrame({"age": [], "age_pred": []}, dtype=float)).intervals == {}
+    assert resample(pd.DataFrame({"age": [], "age_pred": []}, dtype=float)).values == {}
 
 
 def answered(n: int, seed: int, noise: float = 0.05) -> pd.DataFrame:
@@ -228,14 +227,18 @@ def test_few_one_way_faces_are_no_finding_in_any_metric(faces, p):
 def test_holm_counts_variants_that_answer_alike_once():
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([]) == []
-    family = {
-        level: Change(-0.1, -0.2, 0.0, p, loss=0.1) for level, p in zip("abc", (0.03, 0.03, 0.2), strict=True)
-    }
-    assert adjusted(family, {"a": 1, "b": 2, "c": 3})["a"].verdict == "cannot tell"
-    found = adjusted(family, {"a": 1, "b": 1, "c": 3})
-    assert found["a"].p_holm == found["b"].p_holm == pytest.approx(0.06)
-    same = adjusted({"a": family["a"], "b": family["b"]}, {"a": 1, "b": 1})
-    assert same["b"].p_holm == 0.03 and same["b"].verdict == "worse"
+
+    def found(*told: tuple[float, int]) -> list[Change]:
+        """Of levels with these p-values and answers."""
+        family = {i: {"m": Change(-0.1, -0.2, 0.0, p, loss=0.1)} for i, (p, _) in enumerate(told)}
+        answers = {i: {"m": answer} for i, (_, answer) in enumerate(told)}
+        return [own["m"] for own in corrected(family, answers).values()]
+
+    assert found((0.03, 1), (0.03, 2), (0.2, 3))[0].verdict == "cannot tell"
+    one, twin, _ = found((0.03, 1), (0.03, 1), (0.2, 3))
+    assert one.p_holm == twin.p_holm == pytest.approx(0.06)
+    _, same = found((0.03, 1), (0.03, 1))
+    assert same.p_holm == 0.03 and same.verdict == "worse"
 
 
 def test_variants_are_corrected_together(ages):
@@ -246,7 +249,10 @@ def test_variants_are_corrected_together(ages):
     off = ages["age"] + 1.25 * (ages["age_pred"] - ages["age"])
     samples = {"int8": resample(ages.assign(age_pred=off)), "int8_io": resample(ages.assign(age_pred=off))}
     samples |= {name: resample(table[["age", "age_pred"]]) for name, table in tables.items()}
-    found = against(float32, samples)
+    found = corrected(
+        {level: paired(sample, float32) for level, sample in samples.items()},
+        {level: sample.answers for level, sample in samples.items()},
+    )
     assert found["int8"]["age_mae"].verdict == found["int8_io"]["age_mae"].verdict == "worse"
     assert found["int8"]["age_mae"].p_holm == pytest.approx(2 * found["int8"]["age_mae"].p)
     assert found["level1"]["age_mae"].p_holm == 1

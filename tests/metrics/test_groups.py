@@ -92,12 +92,11 @@ def test_standardised_rates_do_not_differ_where_only_ages_do():
     table = confounded()
     races = {group: (table["race"] == group).to_numpy() for group in ("asian", "black")}
     crude = samples(table, races)
-    now, covered = age_standardised(table, "race", ["gender_accuracy", "age_bias"])
+    now = age_standardised(table, "race", ["gender_accuracy", "age_bias"])
     plain, fair = gap(crude, "gender_accuracy"), gap(now, "gender_accuracy")
     assert plain is not None and fair is not None
     assert (plain.best, plain.worst) == ("black", "asian") and plain.low > 0.03
     assert fair.low == 0 and fair.value < 0.03
-    assert covered == 1.0
     shares = table["age"].eq(5).mean()
     for group, one in now.items():
         rows = table[table["race"] == group]
@@ -111,12 +110,11 @@ def test_standardised_rates_do_not_differ_where_only_ages_do():
 def test_bands_that_one_group_lacks_are_not_standardised_over():
     table = confounded()
     table = table[(table["race"] == "asian") | (table["age"] == 30)].reset_index(drop=True)
-    found, covered = age_standardised(table, "race", ["gender_accuracy"])
-    assert covered == pytest.approx((table["age"] == 30).mean())
+    found = age_standardised(table, "race", ["gender_accuracy"])
     adults = table[(table["race"] == "asian") & (table["age"] == 30)]
     right = (adults["gender"] == adults["gender_pred"]).mean()
     assert found["asian"].values["gender_accuracy"] == pytest.approx(right)
-    assert age_standardised(table.drop(columns="age"), "race") == ({}, 0.0)
+    assert age_standardised(table.drop(columns="age"), "race") == {}
 
 
 def test_groups_by_two_labels_need_thirty_faces():
@@ -131,7 +129,7 @@ def test_any_label_column_can_group():
     found = members(table, by=["Eyeglasses", "shop", "missing"])
     assert found["Eyeglasses", "yes"].sum() == 50
     assert [group for grouping, group in found if grouping == "shop"] == ["a"]
-    assert set(age_standardised(table, "Eyeglasses", ["age_mae"])[0]) == {"no", "yes"}
+    assert set(age_standardised(table, "Eyeglasses", ["age_mae"])) == {"no", "yes"}
 
 
 def test_a_gap_between_like_groups_is_not_made_of_chance():

@@ -1,7 +1,7 @@
 """Measuring models on a person's own labelled pictures."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from pocketface.evaluation.label_csv import COLUMNS, PATH, read_labels
 from pocketface.evaluation.predict import answered
 from pocketface.evaluation.variants import Variant, second_to
 from pocketface.metrics.answers import answerable, varies
-from pocketface.metrics.confidence import intervals
+from pocketface.metrics.confidence import resample
 from pocketface.metrics.groups import by_group
 from pocketface.metrics.measures import best_constant, comparisons, score, tallies
 
@@ -35,12 +35,13 @@ def evaluate_pictures(
         workers: threads or processes that share the pictures.
 
     Returns:
-        `models` (name -> heads), `n` (pictures answered), `rejected` (a list of `path` and `reason`),
-        `metrics`, `intervals`, `metric_n`, `baseline`, `by_group` as `summary`
-        gives them, `varies` (whether the answers differ between pictures at all), `unanswered` (label
-        columns that no model answers), `second` (model -> heads that it is not measured on, since one before
-        it answers them), `idle` (models that were not run), `further` (the columns besides that are
-        groupings) and `ignored` (those of more than `MOST_GROUPS` words, which are not).
+        `n` (pictures answered), `rejected` (a list of `path` and `reason`), `metrics`, `intervals` (the 95%
+        interval of each), `metric_n` (how many of the faces have the label), `baseline` (the metrics of the
+        best constant answer), `by_group`, `varies` (whether the answers differ between pictures at all),
+        `models` (name -> heads), `second` (model -> heads that it is not measured on, since one before it
+        answers them), `idle` (models that were not run), `unanswered` (label columns that no model answers;
+        race is only ever a grouping), `further` (the columns besides that are groupings) and `ignored` (those
+        of more than `MOST_GROUPS` words, which are not).
 
     Raises:
         PocketfaceError: something in the csv is not understood, none of its pictures shows a face, or a model
@@ -66,59 +67,31 @@ def evaluate_pictures(
     ]
     answers = [variant.decode(stack) for variant, stack in zip(variants, stacks, strict=True)]
     table = table.iloc[rows].reset_index(drop=True)
-    grouped, ignored = further(table)
+    words = {str(column): table[column].nunique() for column in table if column not in COLUMNS}
+    further = [column for column, count in words.items() if count <= MOST_GROUPS]
     heads = [head for variant in variants for head in variant.outputs]
+    told = (PATH, "race", *answerable(heads))
     known = pd.concat([table[[column for column in table if column in (*COLUMNS, *heads)]], *answers], axis=1)
     known = known.loc[:, ~known.columns.duplicated()]
+    sample = resample(known)
+    measured = score(sample.parts)
     second = second_to(variants)
-    return summary(known, table[grouped]) | {
+    return {
+        "n": len(known),
+        "metrics": measured.values,
+        "intervals": {metric: sample.interval(metric) for metric in measured.values},
+        "metric_n": measured.counts,
+        "baseline": score(tallies(best_constant(comparisons(known)))).values,
+        "by_group": by_group(known, table[further]),
         "models": {v.name: sorted(set(v.outputs) - heads) for v, heads in zip(variants, second, strict=True)},
         "second": {v.name: sorted(heads) for v, heads in zip(variants, second, strict=True) if heads},
         "idle": idle,
         "rejected": rejected,
         "varies": all(map(varies, stacks)),
-        "unanswered": unanswered(variants, table.columns),
-        "further": grouped,
-        "ignored": ignored,
+        "unanswered": [name for name in table if name in COLUMNS and name not in told],
+        "further": further,
+        "ignored": [column for column in words if column not in further],
     }
-
-
-def summary(table: pd.DataFrame, further: pd.DataFrame | None = None) -> dict[str, Any]:
-    """The metrics of a table of labels and answers, see `pocketface.metrics.measures`.
-
-    Args:
-        table: one row a face.
-        further: groupings besides those of the labels, see `pocketface.metrics.groups.by_group`.
-
-    Returns:
-        `n` faces; `metrics`; `intervals`, the 95% interval of each, see `pocketface.metrics.confidence`;
-        `metric_n`, how many of the faces have the label; `baseline`, the same metrics for the best constant
-        answer; `by_group`.
-    """
-    found = comparisons(table)
-    parts = tallies(found)
-    measured = score(parts)
-    return {
-        "n": len(table),
-        "metrics": measured.values,
-        "intervals": intervals(parts, table),
-        "metric_n": measured.counts,
-        "baseline": score(tallies(best_constant(found))).values,
-        "by_group": by_group(table, further),
-    }
-
-
-def unanswered(variants: Sequence[Variant], labels: Iterable[str]) -> list[str]:
-    """The label columns that none of the models answers (race is only ever a grouping)."""
-    heads = [head for variant in variants for head in variant.outputs]
-    return [label for label in labels if label in COLUMNS and label not in (PATH, "race", *answerable(heads))]
-
-
-def further(table: pd.DataFrame) -> tuple[list[str], list[str]]:
-    """The columns that are no labels: those that are groupings, and those of too many words."""
-    words = {str(column): table[column].nunique() for column in table if column not in COLUMNS}
-    grouped = [column for column, count in words.items() if count <= MOST_GROUPS]
-    return grouped, [column for column in words if column not in grouped]
 
 
 def _nothing_answered(labels: Path, rejected: Sequence[dict[str, str]]) -> str:

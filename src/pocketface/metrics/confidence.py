@@ -1,17 +1,14 @@
 """How sure a metric is, and whether two variants differ in it.
 
-Intervals are bootstrap intervals of 95% (Efron 1979): the faces of a table are drawn again, with replacement,
-`RESAMPLES` times, and every metric is taken of every draw. Which faces a draw holds depends on their number
-alone, so two variants that answered the same faces are drawn alike, and the difference of their draws is a
-*paired* bootstrap: what both variants find hard cancels out.
+Intervals are bootstrap intervals of 95%: the faces of a table are drawn again, with replacement, `RESAMPLES`
+times. Which faces a draw holds depends on their number alone, so two variants that answered the same faces
+are drawn alike, and the difference of their draws is a *paired* bootstrap: what both find hard cancels out.
 
-The p-value of a change is that of a sign-flip permutation test over the faces (Fisher 1935): were the two
-variants alike, each face's two answers could be swapped. Of shares of right answers this is McNemar's exact
-test. Where a table has a column `identity`, whole persons are drawn and swapped. What the verdicts mean is in
-`docs/statistics.md`.
+The p-value of a change is that of a sign-flip permutation test over the faces, of shares of right answers
+McNemar's. Where a table has a column `identity`, whole persons are drawn and swapped. `docs/statistics.md`
+has the sources of the methods, and what the verdicts mean.
 """
 
-import hashlib
 from collections.abc import Container, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -22,6 +19,7 @@ import pandas as pd
 from scipy import special
 
 from pocketface.core.errors import PocketfaceError
+from pocketface.core.hashing import fingerprint
 from pocketface.metrics.measures import Tally, comparisons, score, tallies
 from pocketface.metrics.settings import Margins
 
@@ -48,7 +46,7 @@ K = TypeVar("K", bound=Hashable)
 
 
 @dataclass(frozen=True)
-class Estimates:
+class Sample:
     """The metrics of some faces, and of draws from them.
 
     Attributes:
@@ -56,33 +54,15 @@ class Estimates:
         draws: metric -> its values `[RESAMPLES]`; not a number where a draw has no such face.
         n: number of faces.
         asked: metric -> the classes that were to choose from; unlike questions are not compared.
+        parts: what the faces add to the metrics, to compare them; none of metrics that are standardised.
+        people: a number `[N]` a face, the same for all of a person; None where nobody is known twice.
     """
 
     values: Mapping[str, float]
     draws: Mapping[str, np.ndarray]
     n: int
     asked: Mapping[str, tuple[str, ...]]
-
-    def interval(self, metric: str) -> Interval:
-        """The 95% interval of a metric."""
-        return middle(self.draws[metric])
-
-    @property
-    def intervals(self) -> dict[str, Interval]:
-        """Metric -> its 95% interval."""
-        return {metric: self.interval(metric) for metric in self.values}
-
-
-@dataclass(frozen=True)
-class Sample(Estimates):
-    """Estimates that can be compared with others of the same faces.
-
-    Attributes:
-        parts: what the faces add to the metrics.
-        people: a number `[N]` a face, the same for all of a person; None where nobody is known twice.
-    """
-
-    parts: Sequence[Tally]
+    parts: Sequence[Tally] = ()
     people: np.ndarray | None = None
 
     def interval(self, metric: str) -> Interval:
@@ -91,13 +71,13 @@ class Sample(Estimates):
         """
         part = next((part for part in self.parts if metric in part.hits), None)
         if part is None or self.people is not None:
-            return super().interval(metric)
+            return middle(self.draws[metric])
         return wilson(int(part.hits[metric].sum()), int(part.known.sum()))
 
     @property
     def answers(self) -> dict[str, str]:
         """Metric -> a fingerprint of what the faces add to it; variants with the same one answer alike."""
-        return {metric: fingerprint(part) for part in self.parts for metric in part.metrics}
+        return {metric: fingerprint(part.terms) for part in self.parts for metric in part.metrics}
 
 
 @dataclass(frozen=True)
@@ -113,7 +93,7 @@ class Change:
         loss: how much worse the one is; negative for a gain.
         equivalent: whether the 90% interval lies within the margin, which is the two one-sided tests
             of Schuirmann (1987) at 5%.
-        p_holm: p after Holm's correction for the other variants, see `adjusted`; None before.
+        p_holm: p after Holm's correction for the other variants, see `corrected`; None before.
     """
 
     change: float
@@ -135,38 +115,20 @@ class Change:
         return "worse" if self.loss > 0 else "better"
 
 
-def against(
-    reference: Sample, variants: Mapping[K, Sample], margins: Margins | None = None
-) -> dict[K, dict[str, Change]]:
-    """Variant -> metric -> its change from `reference`, on one dataset, with Holm's correction over the
-    variants.
-    """
-    changes = {key: paired(sample, reference, margins) for key, sample in variants.items()}
-    return corrected(changes, {key: sample.answers for key, sample in variants.items()})
-
-
 def corrected(
     changes: Mapping[K, Mapping[str, Change]], answers: Mapping[K, Mapping[str, Hashable]]
 ) -> dict[K, dict[str, Change]]:
-    """Key -> metric -> change, each metric's `adjusted` over the keys, which are looked at together."""
+    """Key -> metric -> change, with p-values corrected by Holm's method over the keys, which are looked at
+    together. `answers`: see `Sample.answers`: variants that answer alike are one hypothesis.
+    """
     found: dict[K, dict[str, Change]] = {key: {} for key in changes}
     for metric in {metric: None for own in changes.values() for metric in own}:
         family = {key: own[metric] for key, own in changes.items() if metric in own}
-        for key, change in adjusted(family, {key: answers[key][metric] for key in family}).items():
-            found[key][metric] = change
+        distinct = {answers[key][metric]: change.p for key, change in family.items()}
+        p_holm = dict(zip(distinct, holm(list(distinct.values())), strict=True))
+        for key, change in family.items():
+            found[key][metric] = replace(change, p_holm=p_holm[answers[key][metric]])
     return found
-
-
-def adjusted(family: Mapping[K, Change], answers: Mapping[K, Hashable]) -> dict[K, Change]:
-    """The changes with their p-values corrected by Holm's method.
-
-    Args:
-        family: the changes of one metric that are looked at together.
-        answers: see `Sample.answers`: variants that answer alike are one hypothesis.
-    """
-    distinct = {answers[key]: change.p for key, change in family.items()}
-    corrected = dict(zip(distinct, holm(list(distinct.values())), strict=True))
-    return {key: replace(change, p_holm=corrected[answers[key]]) for key, change in family.items()}
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -175,11 +137,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
     order = np.argsort(p, kind="stable")
     stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
     return [float(one) for one in np.minimum(stepped, 1)[np.argsort(order, kind="stable")]]
-
-
-def intervals(parts: Sequence[Tally], table: pd.DataFrame) -> dict[str, Interval]:
-    """Metric -> its 95% interval, over the faces of a table."""
-    return sampled(parts, len(table), people_of(table)).intervals
 
 
 def resample(table: pd.DataFrame, metrics: Container[str] | None = None) -> Sample:
@@ -205,13 +162,14 @@ def paired(
         for name, metric in part.metrics.items():
             if name in one.values and name in other.values:
                 value, reference = one.values[name], other.values[name]
-                draws = _widened(one.draws[name] - other.draws[name], value - reference, n)
+                centre = value - reference
+                draws = centre + (one.draws[name] - other.draws[name] - centre) * _wider(n)
                 (low, high), (inner_low, inner_high) = (
                     _reaching(draws, reach[name], covered) for covered in (1 - LEVEL, 1 - 2 * LEVEL)
                 )
                 margin, most = metric.margin(margins or Margins()), metric.most
                 found[name] = Change(
-                    change=value - reference,
+                    change=centre,
                     low=max(low, -most),
                     high=min(high, most),
                     p=p_values[name],
@@ -329,11 +287,6 @@ def sampled(
     return Sample(values, drawn, n, asked, parts, people)
 
 
-def fingerprint(part: Tally) -> str:
-    """The same for variants whose faces add the same."""
-    return hashlib.blake2b(np.ascontiguousarray(part.terms).tobytes(), digest_size=8).hexdigest()
-
-
 def people_of(table: pd.DataFrame) -> np.ndarray | None:
     """A number a person from 0 on, by the column `identity`; a face of nobody known is a person of its own.
 
@@ -355,13 +308,9 @@ def middle(values: np.ndarray, covered: float = 1 - LEVEL) -> Interval:
     return float(low), float(high)
 
 
-def _widened(draws: np.ndarray, centre: float, n: int) -> np.ndarray:
-    """Draws as far from the centre as Student's t has them, not the narrower ones of few faces."""
-    return centre + (draws - centre) * _wider(n)
-
-
 @lru_cache(maxsize=1000)
 def _wider(n: int) -> float:
+    """How much further from the centre Student's t has draws of `n` faces, which are too near."""
     return float(special.stdtrit(n - 1, 1 - LEVEL / 2) / Z * np.sqrt(n / (n - 1))) if n > 1 else 1.0
 
 

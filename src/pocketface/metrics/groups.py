@@ -1,11 +1,9 @@
 """The same metrics per group of people, because a good average may hide whom a model fails.
 
 Groups are by labels: gender, race, age band, gender and race within age bands, and any other label column
-that is asked for. A face without the label is in none of its groups.
-
-Groups differ in age (a third of UTKFace's Asian faces are under 10), and metrics depend on it. Rates that are
-standardised by age (direct standardisation) weigh the faces of every group so that its age bands have the
-shares that they have in the whole set.
+that is asked for. A face without the label is in none of its groups. Groups differ in age, on which
+metrics depend: rates that are standardised by age weigh the faces of every group so that its age bands have
+the shares that they have in the whole set.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,9 +14,10 @@ import numpy as np
 import pandas as pd
 
 from pocketface.core.labels import AGE_BANDS, CELEBA_ATTRIBUTES, CLASSES, NO_YES, age_band
-from pocketface.metrics.confidence import LEVEL, Estimates, blocks_of_draws, people_of
+from pocketface.metrics.confidence import LEVEL, Sample, blocks_of_draws, people_of
 from pocketface.metrics.measures import Tally, comparisons, score, tallies, with_ages_in
-from pocketface.metrics.registry import METRICS, divided, name_of
+from pocketface.metrics.naming import loss
+from pocketface.metrics.registry import divided
 
 CROSSED = " x "
 """Between the two labels of a grouping by both."""
@@ -94,7 +93,7 @@ class Gap:
     high: float
 
 
-def gap(groups: Mapping[str, Estimates], metric: str) -> Gap | None:
+def gap(groups: Mapping[str, Sample], metric: str) -> Gap | None:
     """The largest gap between groups of at least `FEWEST` faces.
 
     None where fewer than two have the metric, or where they were not asked the same question: one set's seven
@@ -104,7 +103,7 @@ def gap(groups: Mapping[str, Estimates], metric: str) -> Gap | None:
     if len(found) < 2 or len({one.asked.get(metric) for one in found.values()}) > 1:
         return None
     values = {name: one.values[metric] for name, one in found.items()}
-    ranked = sorted(values, key=lambda name: METRICS[str(name_of(metric))].loss(values[name]))
+    ranked = sorted(values, key=lambda name: loss(metric, values[name]))
     errors = np.ptp([one.draws[metric] - values[name] for name, one in found.items()], axis=0)
     value, error = max(values.values()) - min(values.values()), float(np.nanquantile(errors, 1 - LEVEL))
     return Gap(ranked[0], ranked[-1], value, max(value - error, 0), value + error)
@@ -112,8 +111,8 @@ def gap(groups: Mapping[str, Estimates], metric: str) -> Gap | None:
 
 def age_standardised(
     table: pd.DataFrame, groups: Mapping[str, np.ndarray], parts: Sequence[Tally]
-) -> tuple[dict[str, Estimates], float]:
-    """Group -> metrics with the age bands of the whole table, and the share of its faces in the bands used.
+) -> dict[str, Sample]:
+    """Group -> metrics with the age bands of the whole table.
 
     Bands are used in which every group has `FEWEST_IN_BAND` faces; groups of less than `FEWEST` are left out.
     No groups where no age is known or no band is common to all. A calibration error is not standardised.
@@ -126,27 +125,26 @@ def age_standardised(
     bands = with_ages_in(table, "age_band", age_band)
     masks = {group: inside for group, inside in groups.items() if inside.sum() >= FEWEST}
     if bands is None or len(masks) < 2:
-        return {}, 0.0
-    in_band = {band: (bands == band).to_numpy(bool) for band in AGE_BANDS}
-    shares = {
-        band: inside.sum() / bands.notna().sum()
-        for band, inside in in_band.items()
+        return {}
+    in_bands = [
+        inside
+        for inside in ((bands == band).to_numpy(bool) for band in AGE_BANDS)
         if all((mask & inside).sum() >= FEWEST_IN_BAND for mask in masks.values())
-    }
-    if not shares:
-        return {}, 0.0
+    ]
+    if not in_bands:
+        return {}
     parts = [part for part in parts if {one.family for one in part.metrics.values()} - {"bins"}]
     asked = {metric: part.asked for part in parts for metric in part.metrics}
     found, people = {}, people_of(table)
     for group, mask in masks.items():
         own = [part.take(mask) for part in parts]
-        cells = [(in_band[band][mask], share) for band, share in shares.items()]
+        cells = [(inside[mask], inside.sum() / bands.notna().sum()) for inside in in_bands]
         one = _standardised(own, cells, np.ones((1, int(mask.sum()))))
         values = {name: float(value[0]) for name, value in one.items() if not np.isnan(value[0])}
         draws = [_standardised(own, cells, times) for times in blocks_of_draws(len(table), people, mask)]
         drawn = {name: np.concatenate([block[name] for block in draws]) for name in values}
-        found[group] = Estimates(values, drawn, int(mask.sum()), asked)
-    return found, float(sum(shares.values()))
+        found[group] = Sample(values, drawn, int(mask.sum()), asked)
+    return found
 
 
 def _standardised(
@@ -161,7 +159,7 @@ def _standardised(
             drawn = times[:, inside]
             total = drawn.sum(axis=1, keepdims=True)
             weights[:, inside] = drawn * np.where(total > 0, divided(np.array(share), total), np.nan)
-        found |= part.of(weights, drawn=len(times) > 1)
+        found |= part.of(weights)
     return found
 
 

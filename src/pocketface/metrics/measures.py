@@ -1,11 +1,9 @@
 """Metrics: from a table of truths and answers to named numbers.
 
-    measured = measure(table)
-    measured.values["age_mae"], measured.counts["age_mae"]
+    measure(table).values["age_mae"]
 
-The table has one row a face: label columns (`age`, `gender`, ...; null where not labelled) beside the
-columns of `pocketface.metrics.answers`. A missing label leaves its face out of that metric; it never
-counts as wrong. A metric that is 0/0 is left out.
+The table has one row a face: label columns (`age`, `gender`, ...) beside the columns of
+`pocketface.metrics.answers`. A face without a label is left out of that metric, and so is a metric that is 0/0.
 
 | metric | of | meaning |
 |---|---|---|
@@ -19,11 +17,9 @@ counts as wrong. A metric that is 0/0 is left out.
 | `TASK_ece` | tasks with probabilities | calibration error: how far the probability of the answer is from the share of right answers, root mean square over 15 bins, debiased; from 200 faces on |
 
 The tasks of classes are `gender`, `expression`, the attributes, and from an answered age `age_group` (elderly
-from 65 on) and `age_band` (FairFace's), whose labels may also come from `age`. An answered age is put into its
-group and band as it is, not rounded: 64.7 is young. Where the truth knows only happy and sad, the answer is
-the more probable one of these two: another question than that of all seven, see `Comparison.asked`.
-
-Definitions are in `pocketface.metrics.registry`.
+from 65 on) and `age_band` (FairFace's), whose labels may also come from `age`. An answered age is not rounded
+for them: 64.7 is young. Where the truth knows only happy and sad, the answer is the more probable one of these
+two: another question than that of all seven. Definitions are in `pocketface.metrics.registry`.
 """  # noqa: E501 (the table)
 
 from abc import ABC, abstractmethod
@@ -42,10 +38,10 @@ CLOSE = 5.0
 """Years, of `age_cs5`."""
 
 TWO_WAY = ("happy", "sad")
+"""Where only these are labelled, the question is which of the two."""
 
 POSITIVE = {"Attractive": "no", "No_Beard": "no", "Young": "no"}
 """Attribute -> its positive class, the rarer one among CelebA's 202,599 pictures; `yes` of all others."""
-
 
 Values = dict[str, np.ndarray]
 """Metric -> values, not a number where it is 0/0."""
@@ -274,7 +270,7 @@ def comparisons(table: pd.DataFrame) -> dict[str, Comparison]:
     for task in ("gender", "expression"):
         if task in table and f"{task}_pred" in table:
             found[task] = _answered(table, task, table[task], CLASSES[task])
-    if "expression" in found and is_two_way(table["expression"]):
+    if "expression" in found and set() < set(table["expression"].dropna()) <= set(TWO_WAY):
         found["expression"] = _two_way(table)
     for task in CELEBA_ATTRIBUTES:
         if task in table and f"{task}_pred" in table:
@@ -355,12 +351,6 @@ def best_constant(found: Mapping[str, Comparison]) -> dict[str, Comparison]:
                 positive=None if comparison.positive is None else chance,
             )
     return constant
-
-
-def is_two_way(expressions: pd.Series) -> bool:
-    """Whether the labels are only happy and sad, so that the question is which of the two."""
-    words = set(expressions.dropna())
-    return bool(words) and words <= set(TWO_WAY)
 
 
 def with_ages_in(table: pd.DataFrame, task: str, group_of: Callable[[float], str]) -> pd.Series | None:

@@ -21,8 +21,6 @@ OTHERS = {  # what else a report counts
     "n": Quantity("faces", "", "same", digits=0),
     "size_bytes": Quantity("size", "bytes", "lower", digits=0),
 }
-UNITS = {"share": "%"}
-"""Unit -> as printed, where that is another."""
 
 
 def quantity_of(metric: str) -> Quantity:
@@ -42,7 +40,7 @@ def title_of(metric: str) -> str:
 def label_of(metric: str) -> str:
     """A metric in words with its unit, for an axis or a column."""
     unit = quantity_of(metric).unit
-    return f"{title_of(metric)} ({UNITS.get(unit, unit)})" if unit else title_of(metric)
+    return f"{title_of(metric)} ({'%' if unit == 'share' else unit})" if unit else title_of(metric)
 
 
 def shown(metric: str, value: float | None) -> str:

@@ -183,10 +183,6 @@ _MEANS = ("gender", "expression")
 _WEIGHTED = (*_MEANS, *CELEBA_ATTRIBUTES)
 
 
-def _positive_f1(sums: np.ndarray) -> np.ndarray:
-    return _f1(sums)[..., -1]
-
-
 def _cells(label: str, compute: Compute, tasks: tuple[str, ...] | None = None) -> Metric:
     return Metric(label, "share", "higher", family="cells", compute=compute, tasks=tasks)
 
@@ -208,7 +204,7 @@ METRICS: dict[str, Metric] = {
     "balanced_accuracy": _cells("balanced accuracy", _balanced),
     "macro_f1": _cells("macro F1", _macro_f1, _MEANS),
     "weighted_f1": _cells("weighted F1", _weighted_f1, _WEIGHTED),
-    "f1": _cells("F1", _positive_f1, CELEBA_ATTRIBUTES),
+    "f1": _cells("F1", lambda sums: _f1(sums)[..., -1], CELEBA_ATTRIBUTES),
     "auc": _ranks("AUC", 1),
     "average_precision": _ranks("average precision", 0),
     "ece": Metric(

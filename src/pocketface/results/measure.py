@@ -18,17 +18,7 @@ from pocketface.core import outs
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import made_by
 from pocketface.core.labels import main_metric
-from pocketface.metrics.confidence import (
-    Change,
-    Estimates,
-    Sample,
-    against,
-    corrected,
-    paired,
-    people_of,
-    resample,
-    sampled,
-)
+from pocketface.metrics.confidence import Change, Sample, corrected, paired, people_of, resample, sampled
 from pocketface.metrics.groups import AGES, CROSSED, age_standardised, gap, members
 from pocketface.metrics.measures import Measured, Tally, best_constant, comparisons, score, tallies
 from pocketface.metrics.naming import loss
@@ -124,7 +114,7 @@ def _against_best(table: Table, answers: Answers, margins: Margins) -> Iterator[
         for model, level in others:
             own = _on(answers[model, level], best.dataset)
             if sample and own["image"].equals(reference["image"]):
-                changes = against(sample, {level: resample(own, [best.metric])}, margins)[level]
+                changes = paired(resample(own, [best.metric]), sample, margins)
                 row = Row(model, level, best.metric, best.dataset, AGAINST_BEST, best.model, n=best.n)
                 yield replace(row, **_changed(changes.get(best.metric)))
 
@@ -280,11 +270,10 @@ def _grouping(
             yield of_group
             changed = changes.get((group, level), {})
             yield from _rows(of_group, score(own, inside), samples[group, level], changed, main)
-        by_group: dict[str, Estimates] = {group: samples[group, level] for group in groups}
-        yield from _gaps(at, by_group, told, main)
+        yield from _gaps(at, {group: samples[group, level] for group in groups}, told, main)
         if about.grouping in AGES or CROSSED in about.grouping:
             continue
-        standardised, _ = age_standardised(table, groups, few[level])
+        standardised = age_standardised(table, groups, few[level])
         at = replace(at, grouping=f"{about.grouping}{STANDARDISED}")
         for group, one in standardised.items():
             of_group = replace(at, group=group, n=one.n, value=one.n)
@@ -294,7 +283,7 @@ def _grouping(
 
 
 def _gaps(
-    at: Row, groups: Mapping[str, Estimates], metrics: Sequence[str], main: Sequence[str]
+    at: Row, groups: Mapping[str, Sample], metrics: Sequence[str], main: Sequence[str]
 ) -> Iterator[Row]:
     for metric in metrics:
         if found := gap(groups, metric):
@@ -318,7 +307,7 @@ def _changes(
 
 
 def _rows(
-    about: Row, measured: Measured, sample: Estimates, changes: Mapping[str, Change], main: Sequence[str]
+    about: Row, measured: Measured, sample: Sample, changes: Mapping[str, Change], main: Sequence[str]
 ) -> Iterator[Row]:
     for metric, value in measured.values.items():
         row = replace(about, metric=metric, value=value, n=measured.counts[metric], main=metric in main)
