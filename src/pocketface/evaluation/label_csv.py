@@ -67,9 +67,18 @@ def read_labels(path: Path) -> pd.DataFrame:
                 f"quote cells that contain {separator!r}"
             )
     columns = _columns(path, header, [cells for _, cells in lines])
-    rows = [_row(path, number, columns, cells) for number, cells in lines]
-    _check_unique(path, lines, [str(row[PATH]) for row in rows])
-    return pd.DataFrame({column: _series(column, [row[column] for row in rows]) for column in rows[0]})
+    first: dict[Value, int] = {}
+    rows = []
+    for number, cells in lines:
+        row = _row(path, number, columns, cells)
+        if (earlier := first.setdefault(row[PATH], number)) != number:
+            raise PocketfaceError(
+                f"{path}, line {number}: {row[PATH]} is already in line {earlier}; "
+                f"put all labels of a picture into one line"
+            )
+        rows.append(row)
+    table = pd.DataFrame(rows, dtype=object)
+    return table.astype(dict.fromkeys(table.columns.intersection(["age", *CELEBA_ATTRIBUTES]), float))
 
 
 def hint(column: str) -> str | None:
@@ -159,19 +168,3 @@ def _age(cell: str) -> float:
     if not AGE_RANGE[0] <= age <= AGE_RANGE[1]:
         raise ValueError(f"{cell!r} is not an age in years, 0 to 120")
     return age
-
-
-def _check_unique(path: Path, lines: list[tuple[int, list[str]]], pictures: list[str]) -> None:
-    first: dict[str, int] = {}
-    for (number, _), picture in zip(lines, pictures, strict=True):
-        if picture in first:
-            raise PocketfaceError(
-                f"{path}, line {number}: {picture} is already in line {first[picture]}; "
-                f"put all labels of a picture into one line"
-            )
-        first[picture] = number
-
-
-def _series(column: str, values: list[Value]) -> pd.Series:
-    number = column == "age" or column in CELEBA_ATTRIBUTES
-    return pd.Series(values, dtype="float64" if number else "object")

@@ -83,7 +83,12 @@ def open_variant(path: Path, threads: int = 1) -> Variant:
     if card is not None and card.status != "ok":
         raise PocketfaceError(f"{path}: there is no such model ({card.status}: {card.reason}); take another")
     if card is None:
-        return _without_card(Runner(tried(file), threads))
+        runner = Runner(tried(file), threads)
+        said = meaning.read(runner)
+        if said is None:
+            return _assumed(runner)
+        meaning.check(runner, said)
+        return Variant(str(runner.path), said.crop, said.input, said.outputs, runner)
     runner = meaning.opened(file, card, threads)
     name, errors = f"{card.model}/{card.level}", published.age_errors(file.parent)
     return Variant(name, card.crop, card.input, card.outputs, runner, age_errors=errors)
@@ -102,14 +107,6 @@ def second_to(variants: Sequence[Variant]) -> list[set[str]]:
         second.append(answered & set(variant.outputs))
         answered |= set(variant.outputs)
     return second
-
-
-def _without_card(runner: Runner) -> Variant:
-    said = meaning.read(runner)
-    if said is None:
-        return _assumed(runner)
-    meaning.check(runner, said)
-    return Variant(str(runner.path), said.crop, said.input, said.outputs, runner)
 
 
 def _assumed(runner: Runner) -> Variant:

@@ -20,7 +20,7 @@ from pydantic import Field, ValidationError
 
 from pocketface.cards import VariantCard, read_card
 from pocketface.core import outs, params
-from pocketface.core.errors import PocketfaceError, first_line
+from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import rounded, sha256, write_text, written_whole
 from pocketface.core.settings import Strict
 from pocketface.gate import answers
@@ -165,7 +165,10 @@ class Baseline:
         if not path.is_file():
             told = f"{path}: no baseline for study {study}; `pocketface check --update` makes one"
             raise NoBaseline(told, Rules())
-        found = _told(path)
+        found = params.read(path) or {}
+        if not isinstance(found, dict):
+            raise PocketfaceError(f"{path}: not a baseline (not a mapping of rules and variants)")
+        found = {name: value for name, value in found.items() if value is not None}
         earlier = "models" in found
         try:
             kept = _Kept.model_validate({"rules": _limits(found.get("rules"))} if earlier else found)
@@ -201,16 +204,6 @@ class Baseline:
             folder.mkdir(parents=True)
             for model, own in self.answers.groupby("model"):
                 answers.write(own, folder / f"{model}.parquet")
-
-
-def _told(path: Path) -> dict[str, Any]:
-    try:
-        told = params.parse(path.read_text(encoding="utf-8")) or {}
-        if not isinstance(told, dict):
-            raise ValueError("not a mapping of rules and variants")
-    except ValueError as error:
-        raise PocketfaceError(f"{path}: not a baseline ({first_line(error)})") from None
-    return {name: value for name, value in told.items() if value is not None}
 
 
 def _limits(rules: object) -> dict[str, dict[str, Any]]:

@@ -28,8 +28,8 @@ Stage = Literal[
     "evaluate",
     "benchmark",
 ]
-STEPS = np.array([0.5] * len(NAMES))
-"""How far each number of a look may move by rounding, in grey levels."""
+STEP = 0.5
+"""How far a number of a look may move by rounding, in grey levels."""
 UNIT, HALF = 1.0, 0.5
 """By which a number moves before it counts as another answer: int8 kernels differ by a step, 0.6 years; the
 share of faces that a cause must explain."""
@@ -133,7 +133,7 @@ def _same(pairs: pd.DataFrame) -> np.ndarray:
     looked = np.flatnonzero(~same & pairs["look_was"].notna() & pairs["look_is"].notna())
     if len(looked):
         was, now = (np.stack([*pairs[f"look_{when}"].iloc[looked]]) for when in ("was", "is"))
-        same[looked] = (np.abs(was - now) <= STEPS).all(axis=1)
+        same[looked] = (np.abs(was - now) <= STEP).all(axis=1)
     return same
 
 
@@ -197,9 +197,8 @@ def _how(changed: pd.DataFrame) -> str:
         return ""
     was, now = (np.stack([*known[f"look_{when}"]]) for when in ("was", "is"))
     moved = np.median(now - was, axis=0)[:5]
-    words = [
-        f"{NAMES[i]} {moved[i]:+.1f}" for i in np.argsort(-np.abs(moved))[:2] if abs(moved[i]) > STEPS[i]
-    ]
+    most = np.argsort(-np.abs(moved))[:2]
+    words = [f"{NAMES[i]} {moved[i]:+.1f}" for i in most if abs(moved[i]) > STEP]
     right, down = (round(100 * part, 1) + 0.0 for part in shift(was, now))
     if max(abs(right), abs(down)) >= 0.5:
         words.append(f"shifted by {right:+.1f}% of its side to the right, {down:+.1f}% down")
@@ -236,12 +235,9 @@ def _file(name: str, was: Facts, now: Facts, rules: Rules, trained: Stage, exact
     for rule in dict.fromkeys([*then, *here]):
         told = f"{rule}: was {then.get(rule)}, is {here.get(rule)}"
         yield Finding("convert", name, rule, then.get(rule) == here.get(rule), told)
-    for head in was.heads:
-        order, told = (
-            now.heads.get(head),
-            f"classes of {head}: were {was.heads[head]}, are {now.heads.get(head)}",
-        )
-        yield Finding(trained, name, f"classes {head}", order == was.heads[head], told)
+    for head, classes in was.heads.items():
+        told = f"classes of {head}: were {classes}, are {now.heads.get(head)}"
+        yield Finding(trained, name, f"classes {head}", now.heads.get(head) == classes, told)
     if rules.latency is not None and not name.endswith(f"/{FLOAT32}"):
         was_ratio, ratio = was.latency_ratio, now.latency_ratio
         told = f"takes {ratio} of float32's time, took {was_ratio}; allowed: {rules.latency:.0%} more"
