@@ -21,14 +21,10 @@ from pocketface.results.table import RESULTS
 from pocketface.study import Study
 
 FACES = 400
+AGE_GENDER = {name: value for name, value in STUDY["models"]["age_gender"].items() if name != "training"}
 FIXED = {
     "models": {"expression": STUDY["models"]["expression"]},
-    "fetched": {
-        "age_gender": {
-            name: value for name, value in STUDY["models"]["age_gender"].items() if name != "training"
-        }
-        | {"weights": "weights/age_gender"}
-    },
+    "fetched": {"age_gender": AGE_GENDER | {"weights": "weights/age_gender"}},
 }
 """The study with one model whose weights are published and one that trains."""
 
@@ -68,6 +64,13 @@ def card(outs: Outs, model: str, level: str, **facts: object) -> None:
     write_card(folder, read_card(folder, VariantCard).model_copy(update=facts))
 
 
+def ruled(outs: Outs, rules: str) -> Path:
+    """Gives the baseline these rules."""
+    path = outs.root / "baselines/tiny.yaml"
+    path.write_text(path.read_text().replace("rules: {}", f"rules: {rules}"))
+    return path
+
+
 def rules_of(wrong) -> set[str]:
     return {finding.rule for finding in wrong}
 
@@ -81,20 +84,19 @@ def test_what_did_not_change_passes(outs):
     assert verdict.text() == f"check: {verdict.summary()}" and "pass" in verdict.summary()
 
 
-def swap(gender: pd.Series, share: float) -> pd.Series:
-    """Some answers turned round, every n-th."""
-    flipped = gender.map({"male": "female", "female": "male"})
-    return gender.where(np.arange(len(gender)) % round(1 / share) != 0, flipped)
-
-
 def swapped_gender(share: float) -> Change:
-    return lambda table: table.assign(gender_pred=swap(table["gender_pred"], share))
+    """Some answers turned round, every n-th."""
+
+    def change(table: pd.DataFrame) -> pd.DataFrame:
+        flipped = table["gender_pred"].map({"male": "female", "female": "male"})
+        kept = np.arange(len(table)) % round(1 / share) != 0
+        return table.assign(gender_pred=table["gender_pred"].where(kept, flipped))
+
+    return change
 
 
 def test_published_weights_may_not_answer_otherwise(outs):
-    planted(
-        outs, "age_gender", ["int8"], lambda t: t.assign(gender_pred=swap(t["gender_pred"], 0.05)), "utkface"
-    )
+    planted(outs, "age_gender", ["int8"], swapped_gender(0.05), "utkface")
     verdict = check(outs.study, outs.root)
     assert verdict.look_at == "evaluate", "its file is the same"
     assert "moved gender" in rules_of(verdict.wrong)
@@ -138,7 +140,7 @@ def test_faces_are_named_first(outs):
         looks = [[*look[:5], 3.0, -4.0, *look[7:]] for look in table["look"]]
         boxes = [[left + 3, top, right + 3, bottom] for left, top, right, bottom in table["box"]]
         new = {"pixels": table["pixels"] + "x", "crop": table["crop"] + "x", "box": boxes, "look": looks}
-        return table.assign(**new, gender_pred=swap(table["gender_pred"], 0.1))
+        return swapped_gender(0.1)(table.assign(**new))
 
     planted(outs, "age_gender", ALL, shifted, "utkface")
     verdict = check(outs.study, outs.root)
@@ -150,19 +152,8 @@ def test_faces_are_named_first(outs):
     assert "boxes moved by 1.5 px" in verdict.text()
 
 
-def test_swapped_colours_are_said(outs):
-    def swapped(table: pd.DataFrame) -> pd.DataFrame:
-        looks = [[*look[2::-1], *look[3:]] for look in table["look"]]
-        return table.assign(look=looks, pixels=table["pixels"] + "x")
-
-    planted(outs, "age_gender", ALL, swapped, "utkface")
-    verdict = check(outs.study, outs.root)
-    assert verdict.look_at == "select_faces" and "first and last channel are swapped" in verdict.text()
-
-
 def test_rounding_of_pixels_is_no_change(outs):
-    rounded = lambda t: t.assign(pixels=t["pixels"] + "x")  # noqa: E731
-    planted(outs, "age_gender", ALL, rounded)
+    planted(outs, "age_gender", ALL, lambda t: t.assign(pixels=t["pixels"] + "x"))
     assert check(outs.study, outs.root).passed
 
 
@@ -196,8 +187,7 @@ def test_a_files_facts_are_compared(outs, facts, rule):
 def test_the_ratio_to_float32s_time_is_compared_where_it_is_asked_for(outs):
     write_timing("age_gender", "int8", outs.root, ratio=0.9)
     assert check(outs.study, outs.root).passed, "nothing is asked"
-    path = outs.root / "baselines/tiny.yaml"
-    path.write_text(path.read_text().replace("rules: {}", "rules: {latency: 0.2}"))
+    ruled(outs, "{latency: 0.2}")
     assert rules_of(check(outs.study, outs.root).wrong) == {"latency"}, "the baseline has no ratio yet"
     assert update(outs.study, outs.root).passed
     write_timing("age_gender", "int8", outs.root, ratio=1.0)
@@ -218,26 +208,16 @@ def test_a_variant_that_fails_or_is_gone_is_named(outs):
 def test_a_constant_answer_is_no_model_and_limits_hold(outs):
     planted(outs, "expression", ["float32", "float16"], lambda t: t.assign(expression_pred="angry"))
     assert "constant baseline" in rules_of(check(outs.study, outs.root).wrong)
-    path = outs.root / "baselines/tiny.yaml"
     ceilings = "{int8/utkface.age_mae: 1, int8/size_bytes: 9}"
-    limits = f"rules: {{floors: {{utkface.gender_accuracy: 0.999, no.such: 1}}, ceilings: {ceilings}}}"
-    path.write_text(path.read_text().replace("rules: {}", limits))
-    found = check(outs.study, outs.root).wrong
-    asked = {
-        "utkface.gender_accuracy at least",
-        "utkface.age_mae at most",
-        "size_bytes at most",
-        "no.such limit",
-    }
-    assert asked <= rules_of(found)
+    ruled(outs, f"{{floors: {{utkface.gender_accuracy: 0.999, no.such: 1}}, ceilings: {ceilings}}}")
+    found = rules_of(check(outs.study, outs.root).wrong)
+    assert {"utkface.gender_accuracy at least", "utkface.age_mae at most"} <= found
+    assert {"size_bytes at most", "no.such limit"} <= found
 
 
 def test_an_update_says_what_it_accepts_and_keeps_the_rules(outs):
-    path = outs.root / "baselines/tiny.yaml"
-    path.write_text(path.read_text().replace("rules: {}", "rules:\n  moved: 0.5 # we know why"))
-    planted(
-        outs, "age_gender", ["int8"], lambda t: t.assign(gender_pred=swap(t["gender_pred"], 1.0)), "utkface"
-    )
+    path = ruled(outs, "\n  moved: 0.5 # we know why")
+    planted(outs, "age_gender", ["int8"], swapped_gender(1.0), "utkface")
     answered = pd.read_parquet(path.with_suffix("") / "age_gender.parquet")
     told: list[str] = []
 
@@ -336,13 +316,12 @@ def test_a_damaged_baseline_is_told_and_nothing_is_written(outs, name, damage, t
 
 
 def test_a_study_that_answers_what_is_no_number_is_told(outs):
-    lost = lambda t: t.assign(age_pred=t["age_pred"].where(np.arange(len(t)) > 0))  # noqa: E731
     path = outs.root / "evaluation/age_gender/int8/predictions.parquet"
-    lost(pd.read_parquet(path)).to_parquet(path, index=False)
+    given = pd.read_parquet(path)
+    given.assign(age_pred=given["age_pred"].where(given.index > 0)).to_parquet(path, index=False)
+    told = r"evaluation/age_gender/int8: face \S+ has no answer to age"
     for command in (check, update):
-        with pytest.raises(
-            PocketfaceError, match=r"evaluation/age_gender/int8: face \S+ has no answer to age"
-        ):
+        with pytest.raises(PocketfaceError, match=told):
             command(outs.study, outs.root)
 
 
@@ -396,9 +375,7 @@ def test_numbers_that_lose_are_found_and_chance_is_not(tmp_path, older, every, f
 
 
 def test_it_is_told_as_junit_markdown_and_annotations(outs):
-    planted(
-        outs, "age_gender", ["int8"], lambda t: t.assign(gender_pred=swap(t["gender_pred"], 1.0)), "utkface"
-    )
+    planted(outs, "age_gender", ["int8"], swapped_gender(1.0), "utkface")
     verdict = check(outs.study, outs.root)
     first, _, detail = verdict.text().partition("check: in detail\n")
     assert f"(and {len(verdict.wrong) - 1} more)" in first and detail.count("\n") == len(verdict.wrong)
@@ -420,8 +397,7 @@ def test_a_group_that_loses_is_named_though_the_whole_does_not(outs):
         return table.assign(age_pred=table["age_pred"].where(~chosen, table["age_pred"] + 12))
 
     (outs.root / "models/age_gender/model.weights.h5").write_bytes(b"of another release")
-    path = outs.root / "baselines/tiny.yaml"
-    path.write_text(path.read_text().replace("rules: {}", "rules: {moved: 1, drift: {years: 9, share: 1}}"))
+    ruled(outs, "{moved: 1, drift: {years: 9, share: 1}}")
     planted(outs, "age_gender", ALL, worse_for_black_faces, "utkface")
     verdict = check(outs.study, outs.root)
     assert "utkface age_mae of groups" in rules_of(verdict.wrong)
@@ -429,21 +405,19 @@ def test_a_group_that_loses_is_named_though_the_whole_does_not(outs):
 
 
 def test_stages_are_told_apart_by_what_changed_first(outs):
-    turned = lambda t: t.assign(gender_pred=swap(t["gender_pred"], 1.0))  # noqa: E731
-    planted(outs, "age_gender", ALL, turned, "utkface")
+    planted(outs, "age_gender", ALL, swapped_gender(1.0), "utkface")
     assert check(outs.study, outs.root).look_at == "evaluate"
     card(outs, "age_gender", "float32", sha256="1" * 64)
     assert check(outs.study, outs.root).look_at == "export"
     (outs.root / "models/age_gender/model.weights.h5").write_bytes(b"others")
     assert check(outs.study, outs.root).look_at == "fetch_weights"
-    planted(
-        outs, "age_gender", ALL, lambda t: t.assign(source_sha="x" + t["source_sha"], **_other(t)), "photos"
-    )
+
+    def other(table: pd.DataFrame) -> pd.DataFrame:
+        new = {column: "x" + table[column] for column in ("source_sha", "pixels")}
+        return table.assign(**new, look=[[0.0] * 13] * len(table))
+
+    planted(outs, "age_gender", ALL, other, "photos")
     assert check(outs.study, outs.root).look_at == "fetch_data"
-
-
-def _other(table: pd.DataFrame) -> dict[str, object]:
-    return {"pixels": table["pixels"] + "x", "look": [[0.0] * 13] * len(table)}
 
 
 def test_drift_is_found_though_no_answer_moved(outs):
@@ -456,10 +430,8 @@ def test_other_faces_and_new_classes_cannot_be_compared_but_accepted(outs):
     planted(outs, "age_gender", ALL, lambda t: t.assign(gender_pred="other"))
     with pytest.raises(Incomparable, match=r"tiny\.yaml: what was measured answers 'other', a class that"):
         check(outs.study, outs.root)
-    for model in ("age_gender", "expression"):
-        planted(
-            outs, model, ALL if model == "age_gender" else ALL[:2], lambda t: t.assign(image="x" + t["image"])
-        )
+    for model, levels in {"age_gender": ALL, "expression": ALL[:2]}.items():
+        planted(outs, model, levels, lambda t: t.assign(image="x" + t["image"]))
     with pytest.raises(Incomparable, match="are they of the same faces"):
         check(outs.study, outs.root)
     told: list[str] = []
@@ -496,13 +468,13 @@ def test_every_baseline_of_the_repository_is_read_or_says_that_it_is_earlier(pat
 def test_where_pixels_are_rounded_otherwise_faces_to_calibrate_on_are_only_counted(outs):
     for level in ALL:
         card(outs, "age_gender", level, calibration_faces=100, calibration_sha256="a" * 64)
-    planted(outs, "age_gender", ALL, lambda table: table)
+    write_results(outs)
     update(outs.study, outs.root)
     card(outs, "age_gender", "int8", calibration_sha256="b" * 64)
-    planted(outs, "age_gender", ALL, lambda table: table)
+    write_results(outs)
     assert rules_of(check(outs.study, outs.root).wrong) == {"calibration"}
     planted(outs, "age_gender", ALL, lambda table: table.assign(pixels=table["pixels"] + "x"))
     assert check(outs.study, outs.root).passed
     card(outs, "age_gender", "int8", calibration_faces=5)
-    planted(outs, "age_gender", ALL, lambda table: table)
+    write_results(outs)
     assert rules_of(check(outs.study, outs.root).wrong) == {"calibration"}
