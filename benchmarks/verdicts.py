@@ -19,7 +19,7 @@ from scipy.optimize import brentq
 
 from pocketface.core.labels import GENDERS
 from pocketface.metrics.confidence import LEVEL, Change, paired, sampled, sign_flip
-from pocketface.metrics.measures import Sums
+from pocketface.metrics.measures import Sums, of_errors
 from pocketface.metrics.registry import METRICS
 from pocketface.metrics.settings import Margins
 
@@ -42,19 +42,18 @@ def simulate(
     random: np.random.Generator, n: int, metric: str, worse: float, discordant: float = DISCORDANT
 ) -> tuple[Sums, Sums]:
     """What the faces add for `(one, other)`; `one` is worse by `worse`, in the metric's unit."""
-    known = np.ones(n, bool)
     if metric == "age_mae":
         error = np.where(random.random(n) < 0.5, -1, 1) * (6 + random.exponential(3, n))
         errors = [error + random.normal(0, STEP, n) + more * np.sign(error) for more in (worse, 0.0)]
-        terms = [np.stack([np.abs(one), one, np.abs(one) <= 5, known], axis=1) for one in errors]
-        return tuple(Sums(known, {metric: METRICS["mae"]}, (), {}, one) for one in terms)
+        return tuple(of_errors(metric, np.abs(one)) for one in errors)
     female, both = random.random(n) < FEMALE, random.random(n) < WRONG
     extra = extra_wrong(metric, worse, discordant)
     wrong = [both | (random.random(n) < share) for share in (discordant + extra, discordant)]
     cells = [np.eye(4)[2 * female + (female ^ missed)] for missed in wrong]
     metrics = {name: METRICS[name.removeprefix("gender_")] for name in GENDER}
     hits = [{"gender_accuracy": ~missed} for missed in wrong]
-    return tuple(Sums(known, metrics, GENDERS, hit, one) for hit, one in zip(hits, cells, strict=True))
+    pairs = zip(hits, cells, strict=True)
+    return tuple(Sums(np.ones(n, bool), metrics, GENDERS, hit, one) for hit, one in pairs)
 
 
 @cache

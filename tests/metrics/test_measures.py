@@ -60,9 +60,12 @@ ANSWERS = {
 }
 
 
-def test_happy_and_sad_alone_are_a_choice_of_two():
+def test_happy_and_sad_alone_are_a_choice_of_two_as_sure_as_its_share_of_both():
     table = pd.DataFrame({"expression": ["happy", "sad", "sad", None], **ANSWERS})
     assert measure(table).values["expression_accuracy"] == 1.0
+    confidence = comparisons(table)["expression"].confidence
+    assert confidence is not None
+    assert confidence[:3].tolist() == pytest.approx([0.75, 0.75, 7 / 9])
 
 
 def test_other_expressions_make_it_a_choice_of_all():
@@ -181,13 +184,6 @@ def test_years_are_close_by_whole_years_as_labels_are():
 
 def test_a_bin_of_confidence_holds_its_upper_edge():
     assert bin_of(np.array([0, 1 / BINS, 1.01 / BINS, 1])).tolist() == [0, 0, 1, BINS - 1]
-
-
-def test_a_choice_of_two_is_as_sure_as_its_share_of_both():
-    table = pd.DataFrame({"expression": ["happy", "sad", "sad", None], **ANSWERS})
-    confidence = comparisons(table)["expression"].confidence
-    assert confidence is not None
-    assert confidence[:3].tolist() == pytest.approx([0.75, 0.75, 7 / 9])
 
 
 def test_a_part_of_the_faces_is_scored_as_a_table_of_its_own():

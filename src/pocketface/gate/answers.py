@@ -33,9 +33,8 @@ KEY = ("model", "level", "dataset", "face", "head")
 HASHES = ("source", "crop", "pixels")
 FACE, OF_FACES = ("model", "dataset", "face"), ("groups", *HASHES, "look", "box")
 TEXTS = (*KEY, "truth", "answer", "groups", *HASHES)
-OPTIONAL = dict.fromkeys(("model", "level", "dataset", "groups"), "") | dict.fromkeys(
-    (*HASHES, "look", "box")
-)
+NULL = (*HASHES, "probability", "look", "box")
+OPTIONAL = dict.fromkeys(("model", "level", "dataset", "groups"), "") | dict.fromkeys(NULL)
 COLUMNS = (*KEY, "truth", "answer", "probability", "groups", *HASHES, "look", "box")
 
 
@@ -82,9 +81,8 @@ def checked(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     sizes = table["look"].dropna().map(len)
     if (sizes != len(NAMES)).any():
         raise PocketfaceError(f"{path}: a look has {len(NAMES)} numbers, see pocketface.evaluation.looks")
-    known = table.get("probability", pd.Series(np.nan, table.index))
-    shares = pd.to_numeric(known, errors="coerce").astype("float32")
-    if (odd := known.notna() & ~shares.between(0, 1)).any():
+    shares = pd.to_numeric(table["probability"], errors="coerce").astype("float32")
+    if (odd := table["probability"].notna() & ~shares.between(0, 1)).any():
         row = table[odd].iloc[0]
         raise PocketfaceError(
             f"{path}: face {row['face']!r} has probability {row['probability']!r}, not 0..1"

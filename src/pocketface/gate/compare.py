@@ -304,9 +304,8 @@ def _metrics(name: str, own: pd.DataFrame, rules: Rules, stage: Stage) -> Iterat
         bound = getattr(rules.retrained if trained else rules.margins, quantity_of(metric).unit)
         ok, told = _lost(label, faces, bound, rules, trained)
         yield Finding(stage, name, label, ok, told)
-        groups = faces.assign(group=faces["groups_was"].fillna("").str.split("; ", regex=False)).explode(
-            "group"
-        )
+        names = faces["groups_was"].fillna("").str.split("; ", regex=False)
+        groups = faces.assign(group=names).explode("group")
         judged = {str(g): own for g, own in groups.groupby("group") if g and LEAST <= len(own) < len(faces)}
         if judged:
             worst = max(judged, key=lambda group: _beyond_chance(judged[group], bound))
