@@ -17,8 +17,8 @@ from pocketface.tflite.run import KERNELS
 STAGE = Path(__file__).parents[2] / "stages/evaluate.py"
 
 
-def select(folder: Path) -> Path:
-    """Three faces of one dataset, one of another and a reject, painted for `colour_model`."""
+def select(folder: Path, **labels: object) -> Path:
+    """Two faces of one dataset, two of another and a reject, painted for `colour_model`."""
     folder.mkdir(parents=True)
     rows = pd.DataFrame(
         [
@@ -33,7 +33,8 @@ def select(folder: Path) -> Path:
     colours = np.array([[51, 0, 0], [204, 255, 51], [0, 204, 0], [0, 204, 255]], np.uint8)
     np.save(folder / PIXELS, np.tile(colours[:, None, None, :], (1, 48, 48, 1)))
     boxes = [[1, 2, 91, 92], *[None] * 4]
-    rows.assign(box=boxes, source_sha="", face=rows["face"].astype("Int64")).to_parquet(folder / ROWS)
+    rows = rows.assign(box=boxes, source_sha="", face=rows["face"].astype("Int64"), **labels)
+    rows.to_parquet(folder / ROWS)
     return folder
 
 
@@ -66,23 +67,16 @@ def test_predictions_are_what_the_results_are_measured_from(colour_model, tmp_pa
 
 
 def test_a_person_and_labels_of_ones_own_stand_beside_the_answers(colour_model, tmp_path):
-    faces = select(tmp_path / "faces")
-    rows = pd.read_parquet(faces / ROWS)
-    rows.assign(identity=["7", None, "7", None, "8"], camera="b").to_parquet(faces / ROWS)
+    faces = select(tmp_path / "faces", identity=["7", None, "7", None, "8"], camera="b")
     _, predictions = evaluate_variant(variant_folder(tmp_path / "v", colour_model), faces)
     assert predictions["identity"].tolist()[1:] == ["8", "7", "7"] and predictions["identity"].isna()[0]
     assert set(predictions["camera"]) == {"b"}
 
 
 def test_an_age_is_answered_where_the_dataset_has_only_its_band(colour_model, tmp_path):
-    faces = select(tmp_path / "faces")
-    rows = pd.read_parquet(faces / ROWS)
-    labels = {
-        "dataset": ["fairface"] * 5,
-        "age": np.nan,
-        "age_band": ["20-29", "3-9", "60-69", "0-2", None],
-    }
-    rows.assign(**labels).drop(columns=["gender", "expression"]).to_parquet(faces / ROWS)
+    labels = {"age": None, "gender": None, "expression": None}
+    labels["age_band"] = ["20-29", "3-9", "60-69", "0-2", None]
+    faces = select(tmp_path / "faces", dataset="fairface", **labels)
     run, predictions = evaluate_variant(variant_folder(tmp_path / "v", colour_model), faces)
     assert list(run["datasets"]) == ["fairface"] and "age" not in predictions
     found = measure(predictions)
@@ -91,10 +85,8 @@ def test_an_age_is_answered_where_the_dataset_has_only_its_band(colour_model, tm
 
 
 def test_a_dataset_without_a_label_that_the_model_answers_is_left_out(colour_model, tmp_path):
-    faces = select(tmp_path / "faces")
-    rows = pd.read_parquet(faces / ROWS)
-    rows.loc[rows["dataset"] == "photos", ["age", "gender", "expression"]] = None
-    rows.assign(shop="a").to_parquet(faces / ROWS)
+    gender = ["male", "male", "female", None, None]
+    faces = select(tmp_path / "faces", gender=gender, expression=None, shop="a")
     run, predictions = evaluate_variant(variant_folder(tmp_path / "v", colour_model), faces)
     assert list(run["datasets"]) == ["utkface"] and set(predictions["dataset"]) == {"utkface"}
 
