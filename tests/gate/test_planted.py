@@ -9,15 +9,14 @@ import numpy as np
 import pytest
 
 from colour_net import OUTPUTS, SIDE, colour_model, painted, write_variants
-from fake_outs import STUDY
+from fake_outs import STUDY, Outs, write_results
 from pocketface.cards import MODEL_FILE, VariantCard, read_card, write_card
 from pocketface.core.files import write_json
 from pocketface.core.labels import GENDERS, Output
 from pocketface.evaluation.evaluate import evaluate_variant
 from pocketface.faces.selection import PIXELS, ROWS
 from pocketface.gate import Verdict, check, update
-from pocketface.results.measure import measure as measure_study
-from pocketface.results.table import RESULTS, Table
+from pocketface.results.table import Table
 from pocketface.study import Study
 from pocketface.tflite.file import TFLiteFile
 from pocketface.tflite.meaning import bound
@@ -43,9 +42,7 @@ def measure(root: Path, plan: Study = PLAN) -> None:
         run, predictions = evaluate_variant(root / "variants/small" / level, root / "data/views/small")
         write_json(root / "evaluation/small" / level / "run.json", run)
         predictions.to_parquet(root / "evaluation/small" / level / "predictions.parquet")
-    measure_study({"small": plan.trained_on("small")}, list(plan.levels), plan.margins, root).write(
-        root / RESULTS
-    )
+    write_results(Outs(plan, root))
 
 
 @pytest.fixture(scope="module")
