@@ -339,16 +339,13 @@ def best_constant(found: Mapping[str, Comparison]) -> dict[str, Comparison]:
         known = comparison.truth.dropna()
         if len(known):
             answer = known.median() if task == "age" else known.mode()[0]
-            faces = comparison.truth.index
-            sure = pd.Series(float((known == answer).mean()), faces)
-            chance = (
-                pd.Series(float((known == comparison.asked[-1]).mean()), faces) if comparison.asked else None
-            )
+            faces, sure, chance = comparison.truth.index, comparison.confidence, comparison.positive
+            if sure is not None:
+                sure = pd.Series(float((known == answer).mean()), faces)
+            if chance is not None:
+                chance = pd.Series(float((known == comparison.asked[-1]).mean()), faces)
             constant[task] = replace(
-                comparison,
-                answer=pd.Series(answer, faces),
-                confidence=None if comparison.confidence is None else sure,
-                positive=None if comparison.positive is None else chance,
+                comparison, answer=pd.Series(answer, faces), confidence=sure, positive=chance
             )
     return constant
 
