@@ -243,12 +243,9 @@ def test_holm_counts_variants_that_answer_alike_once():
 
 def test_variants_are_corrected_together(ages):
     float32 = resample(ages)
-    tables = {
-        f"level{i}": answered(300, 0).assign(age=ages["age"], age_pred=ages["age_pred"]) for i in (1, 2)
-    }
-    off = ages["age"] + 1.25 * (ages["age_pred"] - ages["age"])
-    samples = {"int8": resample(ages.assign(age_pred=off)), "int8_io": resample(ages.assign(age_pred=off))}
-    samples |= {name: resample(table[["age", "age_pred"]]) for name, table in tables.items()}
+    off = ages.assign(age_pred=ages["age"] + 1.25 * (ages["age_pred"] - ages["age"]))
+    tables = {"int8": off, "int8_io": off, "level1": ages, "level2": ages}
+    samples = {level: resample(table) for level, table in tables.items()}
     found = corrected(
         {level: paired(sample, float32) for level, sample in samples.items()},
         {level: sample.answers for level, sample in samples.items()},
