@@ -1,5 +1,6 @@
 """Boxes and answers drawn into pictures."""
 
+import itertools
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -125,9 +126,9 @@ def places(files: Sequence[Path], out: Path) -> list[Path]:
         if len(files) > 1:
             raise PocketfaceError(f"--draw {out}: there are {len(files)} pictures; give a folder")
         return [out]
-    taken: dict[str, int] = {}
-    found = []
+    found: dict[Path, None] = {}
     for file in files:
-        count = taken[file.stem] = taken.get(file.stem, 0) + 1
-        found.append(out / (f"{file.stem}.png" if count == 1 else f"{file.stem}-{count}.png"))
-    return found
+        numbered = (f"{file.stem}-{number}" for number in itertools.count(2))
+        wanted = (out / f"{name}.png" for name in itertools.chain([file.stem], numbered))
+        found[next(place for place in wanted if place not in found)] = None
+    return list(found)
