@@ -140,14 +140,20 @@ def traced(name: str, level: str, made: TFLiteFile, faces: np.ndarray) -> Iterat
                 )
 
 
-def litert(
-    file: Path, results: Sequence[int], kind: OpResolverType, faces: np.ndarray
-) -> tuple[dict[int, np.ndarray], np.ndarray]:
-    """Tensor -> its stored values for every face; and the faces as stored."""
+def opened(file: Path, kernels: OpResolverType) -> Interpreter:
+    """The file, ready to run, which keeps what every operator makes."""
     runner = Interpreter(
-        model_path=str(file), experimental_op_resolver_type=kind, experimental_preserve_all_tensors=True
+        model_path=str(file), experimental_op_resolver_type=kernels, experimental_preserve_all_tensors=True
     )
     runner.allocate_tensors()
+    return runner
+
+
+def litert(
+    file: Path, results: Sequence[int], kernels: OpResolverType, faces: np.ndarray
+) -> tuple[dict[int, np.ndarray], np.ndarray]:
+    """Tensor -> its stored values for every face; and the faces as stored."""
+    runner = opened(file, kernels)
     port = runner.get_input_details()[0]
     stored = quantized(faces, port)
     found: dict[int, list[np.ndarray]] = {tensor: [] for tensor in results}
@@ -161,8 +167,10 @@ def litert(
 
 def in_micro(file: Path, stored: np.ndarray, outputs: int) -> list[np.ndarray]:
     """The stored values of a file's outputs for stored faces, by their place."""
+    given = io.BytesIO()
+    np.save(given, stored)
     command = [sys.executable, "-P", str(RUN), str(file), str(outputs)]
-    done = subprocess.run(command, input=npy(stored), capture_output=True, check=True)
+    done = subprocess.run(command, input=given.getvalue(), capture_output=True, check=True)
     with np.load(io.BytesIO(done.stdout), allow_pickle=False) as answers:
         return [answers[f"arr_{place}"] for place in range(outputs)]
 
@@ -196,13 +204,6 @@ def decided(values: np.ndarray) -> np.ndarray:
 def same(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Of which faces `[N]` all values are the same."""
     return (one == other).reshape(len(one), -1).all(axis=1)
-
-
-def npy(values: np.ndarray) -> bytes:
-    """The bytes of an `.npy` file."""
-    written = io.BytesIO()
-    np.save(written, values)
-    return written.getvalue()
 
 
 def row(name: str, level: str, made: TFLiteFile, faces: np.ndarray) -> str:

@@ -9,22 +9,19 @@ weights, runs them on random pictures, and counts the stored outputs that are no
 `pip install 'pocketface[pipeline,micro]'`. See docs/deploy.md.
 """
 
-import io
 import math
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import keras
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from ai_edge_litert.interpreter import OpResolverType
 
+from micro import in_micro, litert, opened
 from pocketface.core.errors import exit_cleanly
 from pocketface.levels import LEVELS, ranges
 from pocketface.levels.converter import to_tflite
 from pocketface.levels.quantizer import quantize
-from pocketface.micro.interpreter import RUN
 
 SIDE, OUTPUTS, FACES = 16, 64, 400
 KERNELS = {
@@ -49,11 +46,14 @@ def main() -> None:
                 file = Path(folder) / "model.tflite"
                 file.write_bytes(quantize(float32, LEVELS["int8_io"], measured, per_channel).content)
                 scales = "per channel" if per_channel else "per tensor"
-                ways = expected(file, name, pictures)
-                runs = {kernels: answers(file, kind, pictures) for kernels, kind in KERNELS.items()}
-                runs["TFLite Micro"] = micro(file, pictures)
-                for runtime, stored in runs.items():
-                    unlike = [int((stored != rounded).sum()) for rounded in ways]
+                out, *ways = expected(file, name, pictures)
+                found = {}
+                for runtime, kernels in KERNELS.items():
+                    tensors, given = litert(file, [out], kernels, pictures)
+                    found[runtime] = tensors[out]
+                found["TFLite Micro"] = in_micro(file, given, 1)[0]
+                for runtime, stored in found.items():
+                    unlike = [int((stored.reshape(FACES, -1) != way).sum()) for way in ways]
                     print(
                         f"| {operator} | {scales} | {runtime} | {stored.size} | {unlike[0]} | {unlike[1]} |"
                     )
@@ -73,50 +73,16 @@ def layer(operator: str) -> keras.Model:
     return keras.Model(image, {"answer": answer})
 
 
-def opened(file: Path, kind: OpResolverType) -> Interpreter:
-    """The file, ready to run, which keeps what every operator makes."""
-    runner = Interpreter(
-        model_path=str(file), experimental_op_resolver_type=kind, experimental_preserve_all_tensors=True
-    )
-    runner.allocate_tensors()
-    return runner
-
-
-def answers(file: Path, kind: OpResolverType, pictures: np.ndarray, tensor: int | None = None) -> np.ndarray:
-    """A tensor's stored values for every picture, `[N, K]`; by default the output's."""
-    runner, stored = opened(file, kind), []
-    wanted = runner.get_output_details()[0]["index"] if tensor is None else tensor
-    for picture in pictures:
-        runner.set_tensor(runner.get_input_details()[0]["index"], as_int8(picture[None]))
-        runner.invoke()
-        stored.append(runner.get_tensor(wanted).ravel().copy())
-    return np.stack(stored)
-
-
-def micro(file: Path, pictures: np.ndarray) -> np.ndarray:
-    """The same of TensorFlow Lite Micro."""
-    given = io.BytesIO()
-    np.save(given, as_int8(pictures))
-    command = [sys.executable, "-P", str(RUN), str(file), "1"]
-    done = subprocess.run(command, input=given.getvalue(), capture_output=True, check=True)
-    with np.load(io.BytesIO(done.stdout), allow_pickle=False) as stored:
-        return stored["arr_0"].reshape(len(pictures), -1)
-
-
-def as_int8(pictures: np.ndarray) -> np.ndarray:
-    """Raw pixels as `int8_io` takes them: less 128."""
-    return (pictures ^ 128).view(np.int8)
-
-
-def expected(file: Path, name: str, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What the operator should store, `[N, K]`: rounded once, and rounded twice."""
+def expected(file: Path, name: str, pictures: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
+    """The output's tensor, and what the operator should store, `[N, K]`: rounded once, and rounded twice."""
     runner = opened(file, OpResolverType.BUILTIN_REF)
     operator = next(op for op in runner._get_ops_details() if op["op_name"] == name)
     scales = {tensor["index"]: tensor["quantization_parameters"] for tensor in runner.get_tensor_details()}
     given, weights, bias = operator["inputs"][:3]
     (wanted,) = operator["outputs"]
     matrix = runner.get_tensor(weights).reshape(OUTPUTS, -1).astype(np.int64)
-    seen = answers(file, OpResolverType.BUILTIN_REF, pictures, given).astype(np.int64)
+    seen = litert(file, [given], OpResolverType.BUILTIN_REF, pictures)[0][given]
+    seen = seen.reshape(len(pictures), -1).astype(np.int64)
     sums = (seen - int(scales[given]["zero_points"][0])) @ matrix.T + runner.get_tensor(bias)
     factors = np.float64(scales[given]["scales"][0]) * scales[weights]["scales"].astype(np.float64)
     factors = np.broadcast_to(factors / np.float64(scales[wanted]["scales"][0]), OUTPUTS)
@@ -125,7 +91,8 @@ def expected(file: Path, name: str, pictures: np.ndarray) -> tuple[np.ndarray, n
         np.stack([way(sums[:, i], factors[i]) for i in range(OUTPUTS)], axis=1) + zero
         for way in (once, twice)
     )
-    return np.clip(one, -128, 127), np.clip(two, -128, 127)
+    out = runner.get_output_details()[0]["index"]
+    return out, np.clip(one, -128, 127), np.clip(two, -128, 127)
 
 
 def multiplier(factor: float) -> tuple[int, int]:
