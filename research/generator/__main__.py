@@ -22,7 +22,7 @@ SHEET = HERE / "faces.png"
 
 @exit_cleanly
 def main() -> None:
-    """Takes one of the three steps, as recipe.yaml says."""
+    """Takes a step, as recipe.yaml says."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -34,19 +34,19 @@ def main() -> None:
     from PIL import Image
 
     from pocketface.core.files import rounded
-    from pocketface.fetching.sources import load_sources
+    from pocketface.core.params import part
     from pocketface.training.runtime import limit_threads
     from research.generator import make
-    from research.generator.recipe import load_recipe
+    from research.generator.recipe import Recipe
 
-    recipe = load_recipe(HERE)
+    recipe = part(Recipe, path=HERE / "recipe.yaml")
     limit_threads(recipe.training.threads if step == "train" else recipe.measures.threads)
     if step == "sheet":
         Image.fromarray(make.sheet(FOLDER)).save(SHEET)
     elif step == "crop":
         make.crop_faces(recipe)
     elif step == "train":
-        make.train(recipe, load_sources(), FOLDER)
+        make.train(recipe, FOLDER)
     else:
         print(json.dumps(rounded(make.measure(recipe, FOLDER, arguments.parts or make.PARTS), 4), indent=2))
 

@@ -1,7 +1,7 @@
 """Training the generator: first a critic that reads faces, then an auto-encoder that pleases it.
 
-    learnt = learn(canvases, recipe)
-    learnt.decoder, learnt.encoder, learnt.critic
+    critic = learn_critic(canvases, recipe)
+    encoder, decoder = learn(canvases, critic, recipe, folder)
 
 A variational auto-encoder alone draws blurred people. What a model is to learn from them (age, gender,
 expression) is a matter of details that weigh little in pixels, so faces are compared as the critic sees them,
@@ -17,7 +17,6 @@ Ages and genders that a dataset lacks are the critic's answers.
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +36,6 @@ NOISE = 0.04
 """Standard deviation of the grain over what the critic sees, 0..1."""
 
 
-@dataclass(frozen=True)
-class Learnt:
-    """What training leaves."""
-
-    encoder: keras.Model
-    decoder: keras.Model
-    critic: keras.Model
-
-
 def learn_critic(canvases: Canvases, recipe: Training) -> keras.Model:
     """Trains the critic on all that is labelled; half of the colour faces are made grey."""
     critic = networks.critic()
@@ -58,7 +48,7 @@ def learn_critic(canvases: Canvases, recipe: Training) -> keras.Model:
         images = _worn(images)
         with tf.GradientTape() as tape:
             answers = critic(images, training=True)
-            losses = _reading(answers, age, _soft(gender, 2), _soft(expression, 7), smoothing=0.05)
+            losses = _reading(answers, age, tf.one_hot(gender, 2), tf.one_hot(expression, 7), smoothing=0.05)
             loss = tf.add_n(losses)
         gradients = tape.gradient(loss, critic.trainable_variables)
         optimizer.apply_gradients(zip(gradients, critic.trainable_variables, strict=True))
@@ -70,11 +60,11 @@ def learn_critic(canvases: Canvases, recipe: Training) -> keras.Model:
     return critic
 
 
-def guess(critic: keras.Model, canvases: Canvases, batch: int = 256) -> np.ndarray:
+def guess(critic: keras.Model, canvases: Canvases) -> np.ndarray:
     """Conditions `[N, WIDTH]`: the labels, and the critic's answers where they miss."""
     parts = []
-    for start in range(0, len(canvases), batch):
-        images = _window(_floats(canvases.pixels[start : start + batch]), 0)
+    for start in range(0, len(canvases), 256):
+        images = _window(_floats(canvases.pixels[start : start + 256]), 0)
         answers = critic(images, training=False)[:3]
         parts.append([answers[0][:, 0] * 10, tf.nn.softmax(answers[1]), tf.nn.softmax(answers[2])])
     age, gender, expression = (np.concatenate(part).astype(float) for part in zip(*parts, strict=True))
@@ -85,14 +75,12 @@ def guess(critic: keras.Model, canvases: Canvases, batch: int = 256) -> np.ndarr
     return join(age, gender, expression)
 
 
-def learn(canvases: Canvases, critic: keras.Model, recipe: Training, keep: Path | None = None) -> Learnt:
-    """Trains encoder and decoder, of which the moving averages are returned.
+def learn(
+    canvases: Canvases, critic: keras.Model, recipe: Training, keep: Path
+) -> tuple[keras.Model, keras.Model]:
+    """Trains an encoder, and a decoder of which the moving average is returned; the critic stays as it is.
 
-    Args:
-        canvases: training faces.
-        critic: trained; it stays as it is.
-        recipe: how.
-        keep: a folder for the weights so far, after every epoch.
+    The folder `keep` has the weights so far, after every epoch.
     """
     conditions = guess(critic, canvases)[:, :SHOWN]
     encoder, decoder = networks.encoder(), networks.decoder()
@@ -146,10 +134,10 @@ def learn(canvases: Canvases, critic: keras.Model, recipe: Training, keep: Path 
     random = np.random.default_rng([recipe.seed, 1])
     for number, batch in enumerate(_batches(canvases, recipe, recipe.epochs, 1, conditions)):
         log(step(*batch, _shuffled(conditions, recipe.batch_size, random)))
-        if keep and (number + 1) % each == 0:
+        if (number + 1) % each == 0:
             encoder.save_weights(keep / "encoder.weights.h5")
             averaged.save_weights(keep / "decoder.weights.h5")
-    return Learnt(encoder, averaged, critic)
+    return encoder, averaged
 
 
 def _shuffled(conditions: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
@@ -228,13 +216,8 @@ def _likeness(wanted, drawn):
     return tf.add_n(shares) / len(shares)
 
 
-def _soft(codes, classes: int):
-    """One-hot; zeros where the label is unknown."""
-    return tf.one_hot(codes, classes)
-
-
 def _reading(answers, age, gender, expression, smoothing: float = 0.0):
-    """The critic's errors: a decade counts as a nat; what is unknown counts nothing."""
+    """The critic's errors: a decade counts as a nat; what is unknown, zeros in a row, counts nothing."""
     known = ~tf.math.is_nan(age)
     years = tf.where(known, tf.abs(answers[0][:, 0] - tf.where(known, age, 0.0) / 10), 0.0)
     errors = [tf.reduce_mean(years)]
@@ -265,15 +248,15 @@ def _adam(recipe: Training, steps: int) -> keras.optimizers.Optimizer:
 class _Log:
     """Prints the mean of the losses, now and then."""
 
-    def __init__(self, name: str, steps: int, every: int = 100):
-        self._name, self._steps, self._every = name, steps, every
+    def __init__(self, name: str, steps: int):
+        self._name, self._steps = name, steps
         self._done, self._start = 0, time.monotonic()
         self._losses: list[Any] = []
 
     def __call__(self, losses) -> None:
         self._losses.append(losses)
         self._done += 1
-        if self._done % self._every == 0 or self._done == self._steps:
+        if self._done % 100 == 0 or self._done == self._steps:
             means = np.mean([[float(loss) for loss in step] for step in self._losses], 0)
             rate = self._done / (time.monotonic() - self._start)
             figures = " ".join(f"{mean:.4f}" for mean in means)

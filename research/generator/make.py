@@ -1,10 +1,5 @@
 """From pictures of people to a published generator, in three steps.
 
-    recipe = load_recipe(folder)
-    crop_faces(recipe)                     # runs/generator/faces/DATASET
-    train(recipe, folder)                  # decoder.tflite and card.json
-    measure(recipe, folder, PARTS)         # what the faces are worth, into card.json
-
 `python -m research.generator` is the command. The steps leave what they made in `runs/generator`.
 """
 
@@ -21,12 +16,13 @@ from pocketface.cards import CARD
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import remove, sha256, write_json
 from pocketface.core.labels import EXPRESSIONS, GENDERS
+from pocketface.core.outs import RAW
 from pocketface.cropping.build import build
 from pocketface.evaluation.variants import open_variant
 from pocketface.faces.index import FaceSet
 from pocketface.faces.settings import Dataset, Input
 from pocketface.faces.view import views
-from pocketface.fetching.sources import Sources
+from pocketface.fetching.sources import load_sources
 from pocketface.study import Study
 from pocketface.synthetic.conditions import KNOTS, encode
 from pocketface.synthetic.decoder import FILE, Decoder
@@ -35,7 +31,7 @@ from research.generator import measure as measures
 from research.generator.recipe import Recipe
 
 WORKPLACE = Path("runs/generator")
-RAW = Path("data/raw")
+FACES, MEASURED = WORKPLACE / "faces", WORKPLACE / "measured"
 DATASET = "starter"
 PARTS = ("photographs", "kept", "distance")
 """What can be measured: whether faces are found and obey, what training on them keeps, whose they are."""
@@ -52,21 +48,14 @@ INNER = Input(size=32, channels=1, margin=0.0)
 """The inner face, without hair and background."""
 
 
-def crop_faces(recipe: Recipe, workplace: Path = WORKPLACE) -> None:
+def crop_faces(recipe: Recipe) -> None:
     """Crops the training faces of every dataset from `data/raw/DATASET/files.zip`."""
     for name, crop in recipe.faces.items():
-        _cropped(name, Dataset(crop=crop), workplace / "faces")
+        _cropped(name, Dataset(crop=crop), FACES)
 
 
-def train(recipe: Recipe, sources: Sources, folder: Path, workplace: Path = WORKPLACE) -> None:
-    """Trains on the train splits, writes the decoder and its card.
-
-    Args:
-        recipe: how.
-        sources: `data/sources.yaml`, for the terms that travel with the weights.
-        folder: the published folder.
-        workplace: where the cropped faces lie, and the weights so far.
-    """
+def train(recipe: Recipe, folder: Path) -> None:
+    """Trains on the train splits, writes the decoder and its card into the published folder."""
     import keras
 
     from pocketface.training.runtime import seed_everything
@@ -75,36 +64,23 @@ def train(recipe: Recipe, sources: Sources, folder: Path, workplace: Path = WORK
     from research.generator.learn import guess, learn, learn_critic
 
     facts = seed_everything(recipe.training.seed)
-    canvases = load([FaceSet.load(workplace / "faces" / name) for name in recipe.faces], "train")
+    sets = {name: FaceSet.load(FACES / name) for name in recipe.faces}
+    canvases = load(list(sets.values()), "train")
     keras.mixed_precision.set_global_policy(recipe.training.precision)
     critic = learn_critic(canvases, recipe.training)
-    critic.save_weights(workplace / "critic.weights.h5")
-    learnt = learn(canvases, critic, recipe.training, workplace)
+    critic.save_weights(WORKPLACE / "critic.weights.h5")
+    learnt = learn(canvases, critic, recipe.training, WORKPLACE)
     keras.mixed_precision.set_global_policy("float32")
     encoder, decoder = networks.encoder(), networks.decoder()
-    encoder.set_weights(learnt.encoder.get_weights())
-    decoder.set_weights(learnt.decoder.get_weights())
-    conditions = guess(learnt.critic, canvases)
+    for model, learned in zip((encoder, decoder), learnt, strict=True):
+        model.set_weights(learned.get_weights())
+    conditions = guess(critic, canvases)
     mean, variance = density.latents(encoder, canvases, conditions)
     given = density.regress(mean, variance, conditions, recipe.training.clarity)
     model = density.generator(decoder, *given, recipe.training.sharpness)
-    file = Path(folder) / FILE
+    file, sources = folder / FILE, load_sources()
     file.write_bytes(density.to_tflite(model))
-    about = {
-        "licence": "; ".join(sources.dataset(name).licence for name in recipe.faces),
-        "trained_on": {
-            name: len(FaceSet.load(workplace / "faces" / name).rows("train")) for name in recipe.faces
-        },
-        "training": recipe.training.model_dump(mode="json") | facts,
-        "parameters": model.count_params(),
-    }
-    write_json(Path(folder) / CARD, card(file, about))
-    remove(workplace / "measured")  # of another decoder
-
-
-def card(file: Path, about: Mapping[str, Any]) -> dict[str, Any]:
-    """What stands in the card besides the measures."""
-    return {
+    card = {
         "model": "faces-generator",
         "file": {"name": file.name, "size_bytes": file.stat().st_size, "sha256": sha256(file)},
         "command": "python -m research.generator crop && python -m research.generator train",
@@ -113,39 +89,39 @@ def card(file: Path, about: Mapping[str, Any]) -> dict[str, Any]:
             "condition": {"age_knots": KNOTS.tolist(), "gender": GENDERS, "expression": EXPRESSIONS},
         },
         "output": "RGB face, 0..255; 1.58 of dlib's mean faces wide",
-        **about,
+        "licence": "; ".join(sources.dataset(name).licence for name in sets),
+        "trained_on": {name: len(faces.rows("train")) for name, faces in sets.items()},
+        "training": recipe.training.model_dump(mode="json") | facts,
+        "parameters": model.count_params(),
     }
+    write_json(folder / CARD, card)
+    remove(MEASURED)  # of another decoder
 
 
-def measure(
-    recipe: Recipe, folder: Path, parts: Sequence[str], workplace: Path = WORKPLACE
-) -> dict[str, Any]:
-    """Takes some of the measures, in their order; writes each into the card when it is known.
+def measure(recipe: Recipe, folder: Path, parts: Sequence[str]) -> dict[str, Any]:
+    """Takes some of the measures, in the order of `PARTS`; writes each into the published card when known.
 
-    Args:
-        recipe: what is measured, and how.
-        folder: the published folder.
-        parts: of `PARTS`; the last two go on with the faces that `photographs` has left.
-        workplace: where crops lie; those that are there already, cut the same way, are taken.
+    Parts after `photographs` go on with the faces that it has left. Crops that are there already, cut the
+    same way, are taken.
 
     Returns:
         All that the card says under `measured`.
     """
-    wanted, drawn = recipe.measures, workplace / "measured" / DATASET
+    wanted, drawn = recipe.measures, MEASURED / DATASET
     if "photographs" in parts:
-        archive = workplace / "measured" / "files.zip"
-        render(archive, wanted.photographs, wanted.seed, Path(folder))
+        archive = MEASURED / "files.zip"
+        render(archive, wanted.photographs, wanted.seed, folder)
         index = build(DATASET, archive, Dataset(crop=wanted.crop), drawn)
         _note(folder, {"photographs": wanted.photographs, "found": measures.found(index)})
         judges = [open_variant(Path(judge)) for judge in wanted.judges]
         _note(folder, {"obeyed": measures.obeyed(FaceSet.load(drawn), _labelled(drawn), judges)})
     if "kept" in parts:
         for name, model in wanted.models.items():
-            real = _cropped(model.dataset, wanted.real[model.dataset], workplace / "real")
+            real = _cropped(model.dataset, wanted.real[model.dataset], WORKPLACE / "real")
             figures = measures.kept(_study(recipe), name, FaceSet.load(drawn), real, wanted.faces)
             _note(folder, {"faces": wanted.faces, f"kept_{name}": figures})
     if "distance" in parts:
-        _note(folder, {"distance": _distances(FaceSet.load(drawn), _labelled(drawn), recipe, workplace)})
+        _note(folder, {"distance": _distances(FaceSet.load(drawn), _labelled(drawn), recipe)})
     return _note(folder, {})
 
 
@@ -162,9 +138,9 @@ def sheet(folder: Path) -> np.ndarray:
 
 def _note(folder: Path, figures: Mapping[str, Any]) -> dict[str, Any]:
     """Adds figures to those in the card; all of them."""
-    path = Path(folder) / CARD
+    path = folder / CARD
     known = json.loads(path.read_text(encoding="utf-8"))
-    if known["file"]["sha256"] != sha256(Path(folder) / FILE):
+    if known["file"]["sha256"] != sha256(folder / FILE):
         raise PocketfaceError(
             f"{path}: describes another {FILE}; run `python -m research.generator train` first"
         )
@@ -203,9 +179,9 @@ def _study(recipe: Recipe) -> Study:
     )
 
 
-def _distances(generated: FaceSet, rows: pd.DataFrame, recipe: Recipe, workplace: Path) -> dict[str, Any]:
+def _distances(generated: FaceSet, rows: pd.DataFrame, recipe: Recipe) -> dict[str, Any]:
     """How near generated faces come to those that were learnt from, beside real ones that were not."""
-    sets = [FaceSet.load(workplace / "faces" / name) for name in recipe.faces]
+    sets = [FaceSet.load(FACES / name) for name in recipe.faces]
     drawn = [(generated, rows.head(COMPARED))]
     figures = {}
     of_colour = [faces for faces in sets if faces.crop.channels == 3]

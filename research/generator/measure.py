@@ -11,7 +11,6 @@
   (the inner face, 32 wide, grey, without its mean and spread: 0 is the same picture, 1.4 an unrelated one).
 """
 
-import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -111,7 +110,7 @@ def pixel_features(seen: np.ndarray) -> np.ndarray:
 
 def identity_features(seen: np.ndarray) -> np.ndarray:
     """Faces uint8 `[N, 150, 150, 3]`, with a margin of 0.25, to dlib's float64 `[N, 128]`."""
-    network = _identity()
+    network = dlib.face_recognition_model_v1(model_file(IDENTITY))
     return np.stack([np.array(network.compute_face_descriptor(face)) for face in tqdm(seen, desc="identity")])
 
 
@@ -124,8 +123,3 @@ def _value(row: pd.Series, head: str, heads: list[str]) -> float:
     """The last validation figure of a head in a training's history, as Keras names it."""
     short = main_metric(head).removeprefix(f"{head}_")
     return float(row[f"val_{head}_{short}" if len(heads) > 1 else f"val_{short}"])
-
-
-@functools.cache
-def _identity() -> dlib.face_recognition_model_v1:
-    return dlib.face_recognition_model_v1(model_file(IDENTITY))

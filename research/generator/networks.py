@@ -30,7 +30,7 @@ DECODER_WIDTHS = ((224, 112), (96, 48), (32, 0))
 CRITIC_WIDTHS = (16, 32, 64, 128)
 
 
-def encoder(latent: int = LATENT) -> keras.Model:
+def encoder() -> keras.Model:
     """A window `[N, 48, 48, 3]` and its labels `[N, SHOWN]` to the mean and log variance of its latents."""
     image = keras.Input((WINDOW, WINDOW, 3), name="image")
     condition = keras.Input((SHOWN,), name="condition")
@@ -39,14 +39,14 @@ def encoder(latent: int = LATENT) -> keras.Model:
         x = _block(x, layers.Conv2D(width, 3, stride, padding="same", use_bias=False))
     x = layers.Concatenate()([layers.Flatten()(x), condition])
     x = layers.Dense(256, activation="relu")(x)
-    mean = layers.Dense(latent, dtype="float32", name="mean")(x)
-    spread = layers.Dense(latent, dtype="float32", name="log_variance")(x)
+    mean = layers.Dense(LATENT, dtype="float32", name="mean")(x)
+    spread = layers.Dense(LATENT, dtype="float32", name="log_variance")(x)
     return keras.Model([image, condition], [mean, spread], name="encoder")
 
 
-def decoder(latent: int = LATENT) -> keras.Model:
-    """Latents `[N, latent]` and labels `[N, SHOWN]` to canvases `[N, 56, 56, 3]`, about 0..1, not clipped."""
-    z = keras.Input((latent,), name="z")
+def decoder() -> keras.Model:
+    """Latents `[N, LATENT]` and labels `[N, SHOWN]` to canvases `[N, 56, 56, 3]`, about 0..1, not clipped."""
+    z = keras.Input((LATENT,), name="z")
     condition = keras.Input((SHOWN,), name="condition")
     side, width = SIZE >> len(DECODER_WIDTHS), DECODER_START
     x = layers.Dense(side * side * width)(layers.Concatenate()([z, condition]))

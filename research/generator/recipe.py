@@ -1,17 +1,12 @@
 """How the generator is made and measured: `recipe.yaml`, read and checked."""
 
-from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from pocketface.core.errors import PocketfaceError
 from pocketface.core.settings import Name, Strict
 from pocketface.faces.settings import Crop, Dataset
 from pocketface.training.settings import Model
-
-FILE = "recipe.yaml"
 
 
 class Training(Strict):
@@ -75,18 +70,3 @@ class Recipe(Strict):
     faces: dict[Name, Crop]
     training: Training
     measures: Measures
-
-
-def load_recipe(folder: Path) -> Recipe:
-    """Reads and checks the recipe in a folder.
-
-    Raises:
-        PocketfaceError: it is missing, is not YAML, or a field is unknown or impossible.
-    """
-    path = Path(folder) / FILE
-    try:
-        return Recipe.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise PocketfaceError(f"{path}: no such file; run from the root of the repository") from None
-    except (yaml.YAMLError, ValidationError) as error:
-        raise PocketfaceError(f"{path}: {error}") from None
