@@ -42,8 +42,7 @@ def test_an_age_has_errors_by_band_where_they_were_published() -> None:
 
 def test_a_published_folder_says_what_it_is_and_how_to_rebuild_it(outs: Outs) -> None:
     folder = outs.root / "weights/pocket"
-    sources = {"utkface": "UTKFace, no home page: research"}
-    card = publishing.publish(outs.study, "age_gender", folder, ["int8", "float16"], sources, outs.root)
+    card = publishing.publish(outs.study, "age_gender", folder, ["int8", "float16"], outs.root)
     assert published.read(folder) == card
     published.check(folder, card)
     assert (card.study, card.seed, card.dataset) == ("tiny", 1, "utkface")

@@ -57,16 +57,16 @@ Detectors = Annotated[
 Threads = Annotated[int, typer.Option(min=1, max=256, help="CPU threads of each model.")]
 WIDE = 200
 """Characters of a table that goes into a file."""
+SEEN = ("ok", "no_face")
+"""Status of a picture that could be read."""
+NAMED = 3
+"""Pictures that are named of those rejected for one reason."""
 
 
 def _studies(incomplete: str) -> list[str]:
     from pocketface.studies import names
 
     return [name for name in names() if name.startswith(incomplete)]
-
-
-NAMED = 3
-"""Pictures that are named of those rejected for one reason."""
 
 
 def _say_version(wanted: bool) -> None:
@@ -200,19 +200,23 @@ def predict(
 
         pocketface predict me.jpg --model attributes --model expression
     """
+    from pocketface.cropping.picture import read
+    from pocketface.evaluation import draw as drawing
     from pocketface.evaluation import predict as predicting
     from pocketface.evaluation.variants import open_variants
     from pocketface.published import terms
 
     files, others = predicting.files_in(pictures)
-    drawn = _drawn(files, draw)
+    places = drawing.places(files, draw) if draw else []
     with _quietly():
         variants = open_variants(_models(model), threads)
     typer.echo(f"note: {terms()}", err=True)
     _warn(variants)
     rows = list(predicting.predict(variants, files, multiprocessing.cpu_count(), detect))
-    for row, place in zip(rows, drawn, strict=False):
-        _draw(row, place)
+    for row, place in zip(rows, places, strict=False):
+        if row["status"] in SEEN:
+            picture, reduction = read(Path(row["path"]))
+            drawing.write(place, drawing.draw(picture, row["faces"], reduction))
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
     else:
@@ -220,7 +224,7 @@ def predict(
             typer.echo("\n".join(_described(row)))
     if any(path.is_dir() for path in pictures) and (note := predicting.skipped(rows, others)):
         typer.echo(f"note: {shown(note)}", err=True)
-    if not any(row["status"] in ("ok", "no_face") for row in rows):
+    if not any(row["status"] in SEEN for row in rows):
         typer.echo("error: none of the pictures could be read", err=True)
         raise typer.Exit(EXIT_BAD_INPUT)
 
@@ -503,8 +507,7 @@ def choose(
     console = Console(width=None if sys.stdout.isatty() else WIDE)
     for choice in choices:
         print_choice(choice, console)
-    found = [choice.take for choice in choices]
-    if None in found:
+    if any(choice.take is None for choice in choices):
         raise typer.Exit(1)
 
 
@@ -578,17 +581,13 @@ def publish(
 
         pocketface publish age_gender --as pocket --levels int8,float16
     """
-    from pocketface.fetching.sources import load_sources
-    from pocketface.importing.pretrained import attributions
     from pocketface.published import PREFIX
     from pocketface.publishing import publish as publishing
     from pocketface.report import published as overview
     from pocketface.study import load_study
 
     _enter_repository()
-    study, known = load_study(), load_sources()
-    sources = attributions(study, model, known) if model in study.models else {}
-    card = publishing(study, model, Path(PREFIX) / name, levels.split(","), sources, half=half, test=test)
+    card = publishing(load_study(), model, Path(PREFIX) / name, levels.split(","), half=half, test=test)
     overview.write(Path(PREFIX))
     for level, made in card.levels.items():
         if made.included:
@@ -806,10 +805,8 @@ def _matching(name: Path) -> list[Path]:
 
     if "*" not in str(name):
         return [named_variant(name)]
-    root, pattern = (
-        (Path(name.anchor), name.relative_to(name.anchor)) if name.is_absolute() else (Path(), name)
-    )
-    found = sorted(card.parent for card in root.glob(f"{pattern}/{CARD}"))
+    pattern = name.relative_to(name.anchor) / CARD
+    found = sorted(card.parent for card in Path(name.anchor).glob(str(pattern)))
     made = [folder for folder in found if read_card(folder, VariantCard).status == "ok"]
     if not made:
         raise PocketfaceError(f"no model in {name}; `dvc repro` makes them")
@@ -825,25 +822,6 @@ def _warn(variants: Sequence["Variant"]) -> None:
                 "what it means; its answers are taken by their names, and the crop is the default",
                 err=True,
             )
-
-
-def _drawn(files: Sequence[Path], out: Path | None) -> list[Path]:
-    """Where each picture is drawn to; nowhere without `out`."""
-    if out is None:
-        return []
-    from pocketface.evaluation.draw import places
-
-    return places(files, out)
-
-
-def _draw(row: dict[str, Any], place: Path) -> None:
-    if row["status"] not in ("ok", "no_face"):
-        return
-    from pocketface.cropping.picture import read
-    from pocketface.evaluation.draw import draw, write
-
-    picture, reduction = read(Path(row["path"]))
-    write(place, draw(picture, row["faces"], reduction))
 
 
 def _described(row: dict[str, Any]) -> list[str]:

@@ -20,6 +20,8 @@ from pocketface.evaluation.evaluate import evaluate_variant
 from pocketface.faces import seen
 from pocketface.faces.index import FaceSet
 from pocketface.faces.selection import evaluation_split, save, select
+from pocketface.fetching.sources import load_sources
+from pocketface.importing.pretrained import attributions
 from pocketface.metrics.measures import measure
 from pocketface.published import DEFAULT_LEVEL, WEIGHTS, LevelResult, PublishedCard
 from pocketface.results.table import AGAINST_BEST, FACES, FLOAT32, RESULTS, Table
@@ -38,7 +40,6 @@ def publish(
     model: str,
     out: Path,
     levels: Sequence[str] = (DEFAULT_LEVEL,),
-    sources: dict[str, str] | None = None,
     root: Path = Path(),
     half: bool = False,
     test: bool = False,
@@ -50,7 +51,6 @@ def publish(
         model: its name in the study.
         out: `weights/NAME`; one that is there is replaced.
         levels: those whose files are copied.
-        sources: dataset -> where it comes from and its terms.
         root: of the repository.
         half: whether the kernels of the float weights are kept as float16.
         test: whether its levels are measured on the reserved test parts, too; what was so measured before of
@@ -83,7 +83,7 @@ def publish(
         "study": study.study,
         "seed": study.seed,
         "command": f"pocketface study use {study.study} && dvc repro",
-        "sources": sources or {},
+        "sources": attributions(study, model, load_sources(root / outs.SOURCES)),
         "tested": day,
         "levels": {
             level: _measured(
@@ -217,9 +217,8 @@ def _measured(
             if not (included or variant.level == FLOAT32):
                 continue
             own = groups.setdefault(row.dataset, {}).setdefault(row.grouping, {}).setdefault(row.group, {})
-            own["n" if row.metric == FACES else row.metric] = (
-                int(row.value) if row.metric == FACES else row.value
-            )
+            name, value = ("n", int(row.value)) if row.metric == FACES else (row.metric, row.value)
+            own[name] = value
         elif row.metric == FACES:
             faces[row.dataset] = int(row.value)
         else:

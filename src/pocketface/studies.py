@@ -88,13 +88,9 @@ def release(study: str) -> Path:
     report, out = outs.REPORTS / study, outs.RELEASED / study
     if not (report / COMPARISON).is_file():
         raise PocketfaceError(f"{report / COMPARISON}: no such file; `dvc repro report` makes it")
-    write_text(out / COMPARISON, short_form((report / COMPARISON).read_text(encoding="utf-8")))
+    comparison = (report / COMPARISON).read_text(encoding="utf-8")
+    unfolded = re.sub(r"<details>.*?</details>\n*", "", comparison, flags=re.DOTALL)
+    write_text(out / COMPARISON, unfolded.replace(f"]({PLOTS}/", "]("))
     for picture in (report / PLOTS).glob("*.png"):
         shutil.copyfile(picture, out / picture.name)
     return out / COMPARISON
-
-
-def short_form(comparison: str) -> str:
-    """A report's comparison without what is folded, beside its pictures."""
-    unfolded = re.sub(r"<details>.*?</details>\n*", "", comparison, flags=re.DOTALL)
-    return unfolded.replace(f"]({PLOTS}/", "](")
