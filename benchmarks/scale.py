@@ -15,11 +15,6 @@ section of reports/reliability.md.
 
 import argparse
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -34,13 +29,12 @@ from sections import write_section
 from visit import CHROMIUM
 
 import fake_outs
+from mlflow_server import START_SECONDS, Server
 from pocketface.report.report import write_report
 from pocketface.tracking.publish import track
 
 PAGE, TITLE = Path("reports/reliability.md"), "Many variants"
 STEPS = ("report", "track", "track again", "search")
-PATIENCE = 900
-"""Seconds in which a server starts or a page opens, also on a machine that is busy with something else."""
 AT_ONCE = 100
 """Runs that MLflow gives the histories of in one answer, at most."""
 
@@ -100,13 +94,12 @@ def timed(outs: fake_outs.Outs) -> dict[str, float]:
     def search() -> None:
         client = mlflow.MlflowClient(address(outs))
         experiment = client.get_experiment_by_name("pocketface-many")
-        token, found = None, []
-        while token or not found:
-            asked = {"filter_string": "tags.kind = 'variant'", "page_token": token}
-            page = client.search_runs([experiment.experiment_id], max_results=100, **asked)
-            found, token = [*found, *page], page.token
-            if not token:
-                break
+        asked = {"filter_string": "tags.kind = 'variant'", "max_results": 100}
+        page = client.search_runs([experiment.experiment_id], **asked)
+        found = [*page]
+        while page.token:
+            page = client.search_runs([experiment.experiment_id], **asked, page_token=page.token)
+            found += page
         assert len(found) == len(outs.study.models) * len(outs.study.levels)
 
     steps: dict[str, Callable[[], object]] = dict(
@@ -130,24 +123,28 @@ def compared(outs: fake_outs.Outs) -> dict[str, float]:
         yield
         seconds[what] = time.monotonic() - started
 
-    with server(outs) as home:
-        api = f"{home}/ajax-api/2.0/mlflow"
+    server = Server(address(outs), outs.root)
+    server.start()
+    try:
+        api = f"{server.address}/ajax-api/2.0/mlflow"
         named = {"experiment_name": "pocketface-many"}
-        found = requests.get(f"{api}/experiments/get-by-name", named, timeout=PATIENCE).json()["experiment"]
-        experiment = found["experiment_id"]
+        found = requests.get(f"{api}/experiments/get-by-name", named, timeout=START_SECONDS).json()
+        experiment = found["experiment"]["experiment_id"]
         asked = {"experiment_ids": [experiment], "filter": "tags.kind = 'variant'", "max_results": 1000}
         with clocked("search"):
-            found = requests.post(f"{api}/runs/search", json=asked, timeout=PATIENCE).json()["runs"]
+            found = requests.post(f"{api}/runs/search", json=asked, timeout=START_SECONDS).json()["runs"]
         runs = [run["info"]["run_id"] for run in found]
         assert len(runs) == len(outs.study.models) * len(outs.study.levels)
         with clocked("a metric's histories"):
             for start in range(0, len(runs), AT_ONCE):
                 wanted = {"metric_key": "cost/size_mb", "run_id": runs[start : start + AT_ONCE]}
-                found = requests.get(f"{api}/metrics/get-history-bulk", wanted, timeout=PATIENCE).json()
+                found = requests.get(f"{api}/metrics/get-history-bulk", wanted, timeout=START_SECONDS).json()
                 assert len(found["metrics"]) == len(wanted["run_id"])
         if CHROMIUM:
             with clocked("comparison page in Chromium"):
-                open_comparison(home, experiment, runs)
+                open_comparison(server.address, experiment, runs)
+    finally:
+        server.kill()
     return seconds
 
 
@@ -157,43 +154,13 @@ def open_comparison(home: str, experiment: str, runs: list[str]) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page, wrong = browser.new_page(), list[str]()
-        page.set_default_timeout(1000 * PATIENCE)
+        page.set_default_timeout(1000 * START_SECONDS)
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.goto(f"{home}/#/compare-runs?{chosen}")
         page.get_by_text(f"Comparing {len(runs)} Runs").first.wait_for()
         page.locator(".js-plotly-plot").first.wait_for()
         browser.close()
     assert not wrong, wrong[0][-500:]
-
-
-@contextmanager
-def server(outs: fake_outs.Outs) -> Iterator[str]:
-    """The address of an `mlflow server` on the store."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", address(outs)]
-    command += ["--port", str(port), "--workers", "1"]
-    quick = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen(command, env=quick, start_new_session=True, **quiet)
-    home, deadline = f"http://127.0.0.1:{port}", time.monotonic() + PATIENCE
-    try:
-        while not healthy(home):
-            assert process.poll() is None and time.monotonic() < deadline, "mlflow server did not start"
-            time.sleep(0.5)
-        yield home
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait()
-
-
-def healthy(home: str) -> bool:
-    """Whether the server answers."""
-    try:
-        return requests.get(f"{home}/health", timeout=30).ok
-    except requests.RequestException:
-        return False
 
 
 def address(outs: fake_outs.Outs) -> str:
