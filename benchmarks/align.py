@@ -39,9 +39,7 @@ Place = tuple[complex, complex]
 @exit_cleanly
 def main() -> None:
     """Fits, prints the error on faces that were left out, and writes or prints the weights."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("what", choices=EVERY)
     what = parser.parse_args().what
     pairs = [pair for name, every in EVERY[what].items() for pair in _pairs(name, every, what)]

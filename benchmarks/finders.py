@@ -55,9 +55,7 @@ SAME_FACE = 0.3
 @exit_cleanly
 def main() -> None:
     """Prints the figures as Markdown."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--finders", nargs=2, choices=FINDERS, default=["hog", "blazeface"])
     parser.add_argument("--pictures", type=int, default=1000, help="of each dataset, at most")
     parser.add_argument("--json", type=Path, help="write the figures here, too")

@@ -33,9 +33,7 @@ PATCHES = 300
 @exit_cleanly
 def main() -> None:
     """Prints the figures of docs/finding.md."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--pictures", type=int, default=200, help="of each dataset")
     pictures = parser.parse_args().pictures
     files = blazeface.QUICK, blazeface.SHORT

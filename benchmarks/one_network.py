@@ -32,9 +32,7 @@ RUNS = 300
 @exit_cleanly
 def main() -> None:
     """Prints the tables as Markdown."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--one", type=Path, default=folder() / "age_gender_expression/int8")
     parser.add_argument("--split", choices=("val", "test"), default="val")
     args = parser.parse_args()

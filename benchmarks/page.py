@@ -26,9 +26,7 @@ ENGINES = {"cpu": "one thread", "threads": "several threads"}
 @exit_cleanly
 def main() -> None:
     """Drives the page once per engine and prints the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("picture", type=Path)
     found = measure(parser.parse_args().picture.resolve())
     print(

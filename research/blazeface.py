@@ -43,9 +43,7 @@ PIXELS = (-1.0, 1.0)
 @exit_cleanly
 def main() -> None:
     """Writes it and prints what it changes."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--out", type=Path, default=blazeface.QUICK)
     args = parser.parse_args()
     float32 = plain(TFLiteFile.read(blazeface.SHORT))

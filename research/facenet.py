@@ -80,9 +80,7 @@ def _cells(found: dict[str, dict[str, float]], name: Callable[[str], str]) -> li
 
 def main() -> None:
     """Prints a table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     which = parser.add_subparsers(dest="which", required=True)
     cross = which.add_parser("folds")
     for name in REPORT:

@@ -47,8 +47,7 @@ MEASURED_ON = 1024
 @exit_cleanly
 def main() -> None:
     """Writes the file."""
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("folder", type=Path, help="holds faceres.json and faceres.bin")
     parser.add_argument("--out", type=Path, default=MADE)
     arguments = parser.parse_args()

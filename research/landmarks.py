@@ -42,9 +42,7 @@ HELD_OUT, EPOCHS, BATCH = 10, 40, 64
 @exit_cleanly
 def main() -> None:
     """Trains it, prints its error and writes it."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--cache", type=Path, default=Path("data/research/landmarks.npz"))
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--out", type=Path, default=FILE)

@@ -23,8 +23,7 @@ from pocketface.training.fit import HISTORY, WEIGHTS
 
 def main() -> None:
     """Writes `models/NAME` for each."""
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("models", nargs="+", help="names below weights/")
     for name in parser.parse_args().models:
         restore(published.folder() / name, MODELS / name)

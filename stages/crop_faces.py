@@ -18,9 +18,7 @@ from pocketface.faces.settings import Dataset
 @exit_cleanly
 def main() -> None:
     """Makes data/faces/DATASET from data/raw/DATASET; prints how many pictures came to what."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("dataset", help="a name under `datasets:` in params.yaml")
     parser.add_argument("--workers", type=int, help="processes; as many as processors by default")
     parser.add_argument("--scheduler", help="address of a Dask scheduler, e.g. tcp://10.0.0.1:8786")

@@ -7,8 +7,6 @@ from pocketface.core.errors import PocketfaceError
 from pocketface.study import Study, load_study
 from tiny_training import study
 
-REPOSITORY = Path(__file__).parent.parent
-
 
 def written(tmp_path: Path, change) -> Path:
     params = study().model_dump(mode="json")
@@ -147,12 +145,3 @@ def test_a_missing_file_and_broken_yaml_are_told(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("study: [")
     with pytest.raises(PocketfaceError, match="not valid YAML"):
         load_study(tmp_path / "params.yaml")
-
-
-@pytest.mark.parametrize(
-    "path",
-    [REPOSITORY / "params.yaml", *sorted(REPOSITORY.glob("studies/*.yaml"))],
-    ids=lambda path: path.stem,
-)
-def test_every_study_in_the_repository_loads(path: Path) -> None:
-    assert load_study(path).models

@@ -23,9 +23,7 @@ SHEET = HERE / "faces.png"
 @exit_cleanly
 def main() -> None:
     """Takes a step, as recipe.yaml says."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("step", choices=["crop", "train", "measure", "sheet"])
     parser.add_argument("parts", nargs="*", help="of the measures; all by default")
     arguments = parser.parse_args()

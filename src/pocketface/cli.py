@@ -54,6 +54,7 @@ Detectors = Annotated[
         "trained; or dlib's `cnn`, which takes seconds a picture."
     ),
 ]
+Search = Literal["auto", "blazeface", "hog", "cnn", "none"]
 Threads = Annotated[int, typer.Option(min=1, max=256, help="CPU threads of each model.")]
 WIDE = 200
 """Characters of a table that goes into a file."""
@@ -61,6 +62,11 @@ SEEN = ("ok", "no_face")
 """Status of a picture that could be read."""
 NAMED = 3
 """Pictures that are named of those rejected for one reason."""
+
+
+def _out(name: str, metavar: str, help: str) -> Any:
+    """An option that names a file to write; the command goes to another folder first."""
+    return typer.Option(name, metavar=metavar, dir_okay=False, resolve_path=True, help=help)
 
 
 def _studies(incomplete: str) -> list[str]:
@@ -237,7 +243,7 @@ def evaluate(
     ],
     model: Models = None,
     detect: Annotated[
-        Literal["auto", "blazeface", "hog", "cnn", "none"],
+        Search,
         typer.Option(
             help="`blazeface`, `hog` and `cnn` take the largest face they find; `none` takes each picture as "
             "one face; `auto` does so for pictures with a side under 80 pixels, else it is `blazeface`."
@@ -271,14 +277,14 @@ def evaluate(
         pocketface evaluate --model my.tflite --data faces.csv --detect none
     """
     from pocketface.core.files import write_json
-    from pocketface.evaluation.face_search import Search
+    from pocketface.evaluation import face_search
     from pocketface.evaluation.labelled import evaluate_pictures
     from pocketface.evaluation.variants import open_variants
 
     with _quietly():
         variants = open_variants(_models(model), threads)
     _warn(variants)
-    search = Search(detect=detect, centre_if_none=no_face == "center")
+    search = face_search.Search(detect=detect, centre_if_none=no_face == "center")
     found = evaluate_pictures(variants, labels, search, multiprocessing.cpu_count())
     typer.echo("\n".join(_figures(found)))
     for note in _notes(found):
@@ -376,25 +382,9 @@ def check(
     answers: Annotated[
         Path | None, typer.Option(metavar="B.parquet", resolve_path=True, help="Answers to the same faces.")
     ] = None,
-    junit: Annotated[
-        Path | None,
-        typer.Option(
-            "--junit",
-            metavar="OUT.xml",
-            dir_okay=False,
-            resolve_path=True,
-            help="Write it as JUnit XML, for a CI.",
-        ),
-    ] = None,
+    junit: Annotated[Path | None, _out("--junit", "OUT.xml", "Write it as JUnit XML, for a CI.")] = None,
     markdown: Annotated[
-        Path | None,
-        typer.Option(
-            "--markdown",
-            metavar="OUT.md",
-            dir_okay=False,
-            resolve_path=True,
-            help="Write it as Markdown, for a pull request.",
-        ),
+        Path | None, _out("--markdown", "OUT.md", "Write it as Markdown, for a pull request.")
     ] = None,
 ) -> None:
     """Compares what was measured with baselines/STUDY.yaml, face by face; exit status 1 if something is not
@@ -626,8 +616,7 @@ def quantize(
         int | None, typer.Option(min=16, max=512, help="Of a model that takes any size of picture.")
     ] = None,
     detect: Annotated[
-        Literal["auto", "blazeface", "hog", "cnn", "none"],
-        typer.Option(help="`none`: each picture is what the model sees; a finder: its largest face."),
+        Search, typer.Option(help="`none`: each picture is what the model sees; a finder: its largest face.")
     ] = "none",
     study: Annotated[
         str | None, typer.Option(metavar="NAME", help="Write studies/NAME.yaml, to go on with `dvc repro`.")
