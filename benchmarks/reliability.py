@@ -18,7 +18,6 @@ see tests/lock_kills.py.
 import argparse
 import random as python_random
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,7 +25,7 @@ from signal import SIGTERM
 
 import numpy as np
 import yaml
-from copies import ONE_MODEL, Copy, tiny_mirror
+from copies import Copy, tiny_copy
 from kills import REPRO, RUN, Ending, kill_repro, kill_track, published
 from sections import write_section
 
@@ -51,9 +50,12 @@ def main() -> None:
         kill_lock(args)
         return
     with tempfile.TemporaryDirectory() as folder:
-        copy, random = copied(args.study, Path(folder)), np.random.default_rng(args.seed)
-        command = RUN if args.run else REPRO
-        seconds = timed(copy, *command, "report")
+        if args.study:
+            copy = Copy(Path(folder, "copy"), yaml.safe_load(args.study.read_text()))
+        else:
+            copy = tiny_copy(Path(folder))
+        random, command = np.random.default_rng(args.seed), RUN if args.run else REPRO
+        seconds = copy.timed(*command, "report")
         copy.run("pocketface", "check", "--update")
         copy.run(*command)
         expected = copy.outs()
@@ -62,7 +64,7 @@ def main() -> None:
         for ending in kill_repro(copy, expected, seconds, args.kills, random, args.row, command):
             repro.append(ending)
             told(args, repro, track, len(expected))
-        seconds = timed(copy, "pocketface", "track")
+        seconds = copy.timed("pocketface", "track")
         for ending in kill_track(copy, published(copy), seconds, args.track_kills, random):
             track.append(ending)
             told(args, repro, track, len(expected))
@@ -105,21 +107,6 @@ def lock_lines(kills: Sequence[Kill], seed: int) -> list[str]:
         f"were ended by SIGTERM, the others by SIGKILL. {users} left DVC's `.dvc/tmp/rwlock`, its list of "
         "who reads and writes what, unreadable, at which plain DVC fails ever after; `heal` removes it.",
     ]
-
-
-def copied(study: Path | None, folder: Path) -> Copy:
-    """A copy of the repository with the study."""
-    if study is not None:
-        return Copy(folder / "copy", yaml.safe_load(study.read_text()))
-    mirror, sources = tiny_mirror(folder)
-    return Copy(folder / "copy", ONE_MODEL, sources, mirror)
-
-
-def timed(copy: Copy, *command: str) -> float:
-    """Seconds that a command takes."""
-    started = time.monotonic()
-    copy.run(*command)
-    return time.monotonic() - started
 
 
 def told(args: argparse.Namespace, repro: Sequence[Ending], track: Sequence[Ending], files: int) -> None:

@@ -1,7 +1,6 @@
 """A copy of the repository with a study of its own, for tests of the whole graph.
 
-mirror, sources = tiny_mirror(folder)
-copy = Copy(folder / "copy", PARAMS, sources, mirror)
+copy = tiny_copy(folder, PARAMS)
 copy.run("dvc", "repro", "report")
 copy.outs()                        # {'models/expression/card.json': 'a3f...', ...}
 """
@@ -13,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -163,6 +163,12 @@ class Copy:
         assert process.returncode == 0, printed
         return printed
 
+    def timed(self, *command: str) -> float:
+        """Seconds that a command takes."""
+        started = time.monotonic()
+        self.run(*command)
+        return time.monotonic() - started
+
     def run_and_kill(self, seconds: float, *command: str) -> tuple[str, int]:
         """Runs a command and kills it with all its processes after so long, if it has not ended before.
 
@@ -200,11 +206,8 @@ class Copy:
         }
 
 
-def tiny_mirror(root: Path) -> tuple[Path, dict[str, Any]]:
-    """Draws the datasets of `PARAMS`; returns the mirror, and the sources file that tells of it."""
-    members = {
-        "utkface": drawn.utkface(90),
-        "fer2013": drawn.fer2013(70),
-        "photos": drawn.photos(8),
-    }
-    return root / "mirror", {"datasets": drawn.make_mirror(root / "mirror", members)}
+def tiny_copy(folder: Path, params: Mapping[str, Any] = ONE_MODEL) -> Copy:
+    """A copy in `folder/copy`, with the datasets of `PARAMS` drawn into a mirror beside it."""
+    members = {"utkface": drawn.utkface(90), "fer2013": drawn.fer2013(70), "photos": drawn.photos(8)}
+    sources = {"datasets": drawn.make_mirror(folder / "mirror", members)}
+    return Copy(folder / "copy", params, sources, folder / "mirror")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from copies import ONE_MODEL, Copy, tiny_mirror
+from copies import Copy, tiny_copy
 
 pytestmark = pytest.mark.slow
 
@@ -20,9 +20,7 @@ MADE = 2
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
     """A copy in which the graph has run, with everything committed."""
-    root = tmp_path_factory.mktemp("dvc")
-    mirror, sources = tiny_mirror(root)
-    made = Copy(root / "copy", ONE_MODEL, sources, mirror)
+    made = tiny_copy(tmp_path_factory.mktemp("dvc"))
     made.run("dvc", "repro")
     made.commit()
     return made

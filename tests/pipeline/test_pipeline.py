@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 import yaml
-from copies import PARAMS, Copy, tiny_mirror
+from copies import PARAMS, Copy, tiny_copy
 
 MODELS = ("age_gender", "expression")
 """One is trained, one is published."""
@@ -17,9 +17,7 @@ FETCHED = ("select_faces", "export", "convert", "evaluate", "benchmark")
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
     """A fresh copy, committed, in which `pocketface run` has run to the end."""
-    root = tmp_path_factory.mktemp("pipeline")
-    mirror, sources = tiny_mirror(root)
-    made = Copy(root / "copy", PARAMS, sources, mirror)
+    made = tiny_copy(tmp_path_factory.mktemp("pipeline"), PARAMS)
     made.commit()
     printed = made.run("pocketface", "run")
     assert "no baseline for study tiny" in printed and "4 variants published" in printed
