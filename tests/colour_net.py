@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from keras import layers
 
-from pocketface.cards import Meaning, VariantCard, write_card
+from colour_variants import card
+from pocketface.cards import Meaning, write_card
 from pocketface.core.files import sha256
 from pocketface.core.labels import GENDERS, Output
 from pocketface.faces.calibrate import Calibration
@@ -67,10 +68,6 @@ def write_variants(root: Path, model: keras.Model, faces: np.ndarray, levels: Se
         meaning = Meaning(crop=Crop(), input=Input(size=SIDE), outputs=OUTPUTS)
         file = bound(file, meaning)
         (folder / "model.tflite").write_bytes(file.content)
-        card = VariantCard(
-            **{"model": "small", "level": level, "architecture": "compact", "dataset": "utkface"},
-            **{"licence": "none", **dict(meaning)},
-            **{"parameters": model.count_params(), "trainable_parameters": 0, "macs": 0},
-            **{"size_bytes": len(file.content), "sha256": sha256(folder / "model.tflite")},
-        )
-        write_card(folder, card)
+        about = {"model": "small", "level": level, "dataset": "utkface", "parameters": model.count_params()}
+        about |= {"size_bytes": len(file.content), "sha256": sha256(folder / "model.tflite")}
+        write_card(folder, card(**about, **dict(meaning)))

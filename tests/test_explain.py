@@ -8,7 +8,6 @@ from typer.testing import CliRunner, Result
 
 import drawn_datasets as drawn
 from pocketface.cli import app
-from pocketface.core.errors import PocketfaceError
 from pocketface.core.labels import Output
 from pocketface.explain import GAP, LINE, TILE, WIDTH, LayerOutput, draw, layer_outputs
 from pocketface.training.fit import fit, save
@@ -69,11 +68,6 @@ def test_the_number_of_maps_is_limited_and_said() -> None:
     assert more.shape[0] == few.shape[0] + TILE + GAP
     constant = LayerOutput("dead", "ReLU", np.zeros((3, 3, 1), np.float32))
     assert (draw([constant], {})[LINE + GAP : -GAP, GAP : GAP + TILE] == 0).all()
-
-
-def test_a_face_of_another_size_is_an_error() -> None:
-    with pytest.raises(PocketfaceError, match=r"sees faces of \(4, 4, 3\)"):
-        layer_outputs(left_and_right(), np.zeros((5, 5, 3), np.uint8))
 
 
 @pytest.fixture(scope="module")

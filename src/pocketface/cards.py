@@ -1,8 +1,7 @@
 """Cards: what a model is and means, kept beside its file as `card.json`.
 
-Whoever runs a model takes its preprocessing and its answers' meaning from here; its file says the same of
-itself, and `pocketface.tflite.meaning` compares. A card may be somebody else's: its names are plain, and its
-free text is read as one line, control characters as their escapes.
+A model's preprocessing and its answers' meaning stand here; its file says the same of itself, and
+`pocketface.tflite.meaning` compares. A card may be somebody else's: its free text is read as one line.
 """
 
 from pathlib import Path

@@ -1,8 +1,7 @@
 """What every layer of a model makes of one face: its feature maps, as one picture.
 
-A caption a layer, and below it small grey pictures, one a channel, each from black (its least value) to white
-(its greatest); a vector is a strip with one column a unit, and an answer is text. Layers that change nothing
-that could be seen are left out.
+Below the caption of a layer are grey pictures, one a channel, each from black (its least value) to white (its
+greatest); a vector is a strip, an answer is text. Layers that change nothing that could be seen are left out.
 """
 
 from collections.abc import Mapping, Sequence
@@ -47,8 +46,6 @@ def see(card: ModelCard, picture: Path) -> np.ndarray:
 
 def layer_outputs(model: keras.Model, face: np.ndarray) -> list[LayerOutput]:
     """What every layer makes of one face `[H, W, C]`: the face first, the answers last."""
-    if face.shape != model.input_shape[1:]:
-        raise PocketfaceError(f"the model sees faces of {model.input_shape[1:]}, this one is {face.shape}")
     hidden = [layer for layer in model.layers if _is_seen(layer, model)]
     probe = keras.Model(model.input, {"hidden": [layer.output for layer in hidden], "answers": model.output})
     values = probe.predict_on_batch(face[None].astype(np.float32))

@@ -1,8 +1,8 @@
 """dvc.lock, made good where a run was killed while DVC wrote it.
 
-DVC empties the file and writes it anew after every stage. What is killed in these milliseconds leaves nothing
-of it, or a part that DVC refuses ever after. So the last good file is kept; what was made since it was kept
-comes out of DVC's cache. It writes its list of who reads and writes what in the same way, twice a stage.
+DVC writes the file in place after every stage: a kill in these milliseconds leaves nothing of it, or a part
+that DVC refuses ever after. So the last good file is kept; what was made since comes out of DVC's cache. It
+writes its list of who reads and writes what in the same way.
 """
 
 import shutil

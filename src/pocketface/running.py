@@ -3,16 +3,14 @@
     run(study)                             # the graph of params.yaml
     run(study, ["report"])                 # up to a stage
 
-DVC starts a process for every stage, and most stages import TensorFlow for longer than they compute. So this
-process imports it once; the `python` that DVC finds is a small client that hands its arguments, environment
-and terminal over, and a fork of this process runs the script. DVC sees the same commands, dependencies and
-outs, and the bytes are those of plain `dvc repro` (`tests/pipeline` compares them). Where processes cannot
-fork, stages run as usual.
+Most stages import TensorFlow for longer than they compute. So this process imports it once; the `python` that
+DVC finds is a small client that hands its arguments, environment and terminal over, and a fork of this
+process runs the script. DVC sees the same commands, dependencies and outs, and the bytes are those of plain
+`dvc repro`. Where processes cannot fork, stages run as usual.
 
 Datasets, and then models with their variants, are made in as many *lanes* as there are `jobs`, each a silent
 DVC. Plain `dvc repro` follows: latencies, for which the machine should be idle, the report, and what a lane
-failed at, with its message. However this process ends, DVC and the stages end with it, and the next run
-continues; temporary files are in a folder that is removed at the end, or by the next run.
+failed at, with its message. However this process ends, DVC and the stages end with it.
 """
 
 import importlib
