@@ -11,10 +11,11 @@ import pytest
 from loopback import Answer, Site
 
 from pocketface.core.errors import PocketfaceError
-from pocketface.fetching.download import NotThere, Patience, download
+from pocketface.fetching.download import NotThere, WrongFile, download
+from pocketface.fetching.sources import Copy
 
 CONTENT = hashlib.shake_256(b"faces").digest(50_000)
-QUICK = Patience(attempts=3, first_wait=0.0, longest_wait=5.0, connect=2.0, read=0.3)
+SHA = hashlib.sha256(CONTENT).hexdigest()
 
 
 @pytest.fixture
@@ -23,8 +24,8 @@ def target(site: Site, tmp_path: Path) -> Path:
     return tmp_path / "a.tar"
 
 
-def fetch(site: Site, target: Path, **options) -> bytes:
-    download(site.url("a.tar"), target, patience=QUICK, **options)
+def fetch(site: Site, target: Path, **known) -> bytes:
+    download(site.url("a.tar"), target, Copy("a.tar", **known))
     assert [path.name for path in target.parent.iterdir()] == ["a.tar"]  # nothing is left beside it
     return target.read_bytes()
 
@@ -40,27 +41,26 @@ def test_a_cut_or_stalled_connection_is_resumed_where_it_ended(site: Site, targe
     assert site.ranges("a.tar") == [None, "bytes=20000-"]
 
 
-def test_a_server_that_ignores_ranges_makes_it_start_again(site: Site, target: Path):
-    site.answers["a.tar"] = [Answer(cut_after=20_000), Answer(ignore_range=True)]
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        ({}, {"ignore_range": True}),
+        ({}, {"shift_range": True}),  # it sends another range
+        ({"body": bytes(50_000)}, {}),  # another version
+    ],
+)
+def test_what_does_not_go_on_where_it_ended_is_not_mixed_with_it(site: Site, target: Path, first, then):
+    site.answers["a.tar"] = [Answer(cut_after=20_000, **first), Answer(**then)]
     assert fetch(site, target) == CONTENT
+    asked_anew = [None] if "shift_range" in then else []
+    assert site.ranges("a.tar") == [None, "bytes=20000-", *asked_anew]
 
 
-def test_a_server_that_sends_another_range_makes_it_start_again(site: Site, target: Path):
-    site.answers["a.tar"] = [Answer(cut_after=20_000), Answer(shift_range=True)]
-    assert fetch(site, target) == CONTENT
-    assert site.ranges("a.tar") == [None, "bytes=20000-", None]
-
-
-def test_a_file_that_changed_meanwhile_is_not_mixed_with_its_old_version(site: Site, target: Path):
-    site.answers["a.tar"] = [Answer(cut_after=20_000, body=bytes(50_000))]
-    assert fetch(site, target) == CONTENT
-
-
-@pytest.mark.parametrize(("checked", "ranges"), [(True, [None, "bytes=20000-"]), (False, [None, None])])
-def test_without_a_version_it_resumes_only_what_a_checksum_covers(site: Site, target: Path, checked, ranges):
+@pytest.mark.parametrize(("sha256", "ranges"), [(SHA, [None, "bytes=20000-"]), (None, [None, None])])
+def test_without_a_version_it_resumes_only_what_a_checksum_covers(site: Site, target: Path, sha256, ranges):
     site.versioned = False
     site.answers["a.tar"] = [Answer(cut_after=20_000)]
-    assert fetch(site, target, checked=checked) == CONTENT
+    assert fetch(site, target, sha256=sha256) == CONTENT
     assert site.ranges("a.tar") == ranges
 
 
@@ -118,12 +118,12 @@ def test_a_refusal_is_final_and_says_what_to_do(site: Site, target: Path, status
     assert len(site.asked) == 1
 
 
-def test_a_closed_port_is_an_error(tmp_path: Path):
+def test_a_closed_port_is_an_error(site: Site, tmp_path: Path):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/a.tar"
         with pytest.raises(PocketfaceError, match=r"no connection .* run again later$"):
-            download(url, tmp_path / "a.tar", patience=QUICK)
+            download(url, tmp_path / "a.tar", Copy("a.tar"))
 
 
 def test_more_bytes_than_announced_in_the_sources_are_refused(site: Site, target: Path):
@@ -139,7 +139,7 @@ def test_an_answer_without_end_ends_where_no_size_is_known(
     monkeypatch.setattr("pocketface.fetching.download.LARGEST", 30_000)
     site.always["a.tar"] = Answer(endless=not announced)
     with pytest.raises(PocketfaceError, match="more than the 30000 bytes that a file of unknown size"):
-        fetch(site, target, checked=True)
+        fetch(site, target, sha256=SHA)
     assert len(site.asked) == 1
     assert not list(target.parent.iterdir())
 
@@ -151,14 +151,10 @@ def test_a_length_that_is_no_number_is_as_none(site: Site, target: Path, length:
         assert fetch(site, target, size=len(CONTENT)) == CONTENT
 
 
-def test_a_rejected_file_is_removed_and_an_earlier_one_kept(site: Site, target: Path):
-    def reject(path: Path) -> None:
-        assert path.read_bytes() == CONTENT
-        raise PocketfaceError("wrong")
-
+def test_a_wrong_file_is_removed_and_an_earlier_one_kept(site: Site, target: Path):
     target.write_bytes(b"earlier")
-    with pytest.raises(PocketfaceError, match="wrong"):
-        fetch(site, target, accept=reject)
+    with pytest.raises(WrongFile, match=rf"{site.address}/a\.tar: .* SHA-256 should be 000"):
+        fetch(site, target, sha256="0" * 64)
     assert target.read_bytes() == b"earlier"
     assert [path.name for path in target.parent.iterdir()] == ["a.tar"]
 
@@ -166,13 +162,13 @@ def test_a_rejected_file_is_removed_and_an_earlier_one_kept(site: Site, target: 
 @pytest.mark.parametrize("size", [None, len(CONTENT)])
 def test_a_download_killed_after_its_last_byte_is_not_repeated(site: Site, target: Path, size):
     target.with_name("a.tar.part").write_bytes(CONTENT)
-    assert fetch(site, target, size=size, checked=True) == CONTENT
+    assert fetch(site, target, size=size, sha256=SHA) == CONTENT
     assert site.sent == 0
 
 
 def test_a_partial_file_longer_than_the_servers_is_dropped(site: Site, target: Path):
     target.with_name("a.tar.part").write_bytes(CONTENT + b"more")
-    assert fetch(site, target, checked=True) == CONTENT
+    assert fetch(site, target, sha256=SHA) == CONTENT
 
 
 def test_a_full_disk_is_told_and_the_download_goes_on_when_there_is_room(site: Site, target: Path):
@@ -181,7 +177,8 @@ def test_a_full_disk_is_told_and_the_download_goes_on_when_there_is_room(site: S
         "resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))\n"
         "from pocketface.core.errors import exit_cleanly\n"
         "from pocketface.fetching.download import download\n"
-        "exit_cleanly(download)(sys.argv[1], Path(sys.argv[2]))\n"
+        "from pocketface.fetching.sources import Copy\n"
+        "exit_cleanly(download)(sys.argv[1], Path(sys.argv[2]), Copy('a.tar'))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script, site.url("a.tar"), target], capture_output=True, text=True

@@ -8,12 +8,11 @@ from loopback import Answer, Site
 from pocketface.core.errors import PocketfaceError
 from pocketface.fetching import clients
 from pocketface.fetching.archives import Archive
-from pocketface.fetching.download import Patience
-from pocketface.fetching.obtain import MIRROR, check, held, obtain, obtain_dataset
+from pocketface.fetching.download import check
+from pocketface.fetching.obtain import MIRROR, held, obtain, obtain_dataset
 from pocketface.fetching.sources import Source, load_sources
 
 CONTENT = b"an archive"
-QUICK = Patience(attempts=3, first_wait=0.0, longest_wait=0.0, connect=2.0, read=0.5)
 MANUAL = {"kind": "manual", "instructions": "Write to its author."}
 
 
@@ -69,7 +68,7 @@ def test_a_mirror_may_be_an_http_address(site: Site, folder: Path, monkeypatch: 
     monkeypatch.setenv(MIRROR, site.url("mirror/"))
     site.files["mirror/x/x.tar.xz"] = CONTENT
     site.answers["mirror/x/x.tar.xz"] = [Answer(cut_after=4), Answer(status=503)]
-    [archive] = obtain(source(), folder, QUICK)
+    [archive] = obtain(source(), folder)
     assert archive.parts[0].read_bytes() == CONTENT
 
 
@@ -173,7 +172,7 @@ def test_a_mirrors_password_is_shown_nowhere(site: Site, folder: Path, monkeypat
     site.files["x/x.tar.xz"] = b"another one"
     site.always["x/x.tar.xz"] = Answer(status=status or 200)
     with pytest.raises(PocketfaceError) as told:
-        obtain(source(), folder, Patience(attempts=2, first_wait=0.0))
+        obtain(source(), folder)
     assert "://***@127.0.0.1:" in str(told.value)
     printed = capsys.readouterr()
     written = [path.read_bytes().decode() for path in folder.rglob("*") if path.is_file()]
@@ -186,7 +185,7 @@ def test_pieces_come_side_by_side_and_become_one_archive(site: Site, folder: Pat
     site.answers["x.tar.xzac"] = [Answer(cut_after=5000)]
     sums = {suffix: sha(piece) for suffix, piece in pieces.items()}
     whole = source({"kind": "https", "url": site.url("x.tar.xz")}, sha256=None, pieces=sums)
-    [archive] = obtain(whole, folder, QUICK)
+    [archive] = obtain(whole, folder)
     assert archive.name == "x.tar.xz"
     assert b"".join(path.read_bytes() for path in archive.parts) == b"".join(pieces.values())
 
@@ -195,7 +194,7 @@ def test_one_missing_piece_stops_the_rest(site: Site, folder: Path):
     site.files["x.tar.xzaa"] = b"a"
     https = {"kind": "https", "url": site.url("x.tar.xz")}
     with pytest.raises(PocketfaceError, match=r"x\.tar\.xzab: could not be had anywhere"):
-        obtain(source(https, sha256=None, pieces={"aa": None, "ab": None}), folder, QUICK)
+        obtain(source(https, sha256=None, pieces={"aa": None, "ab": None}), folder)
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,10 @@ date) to `NAME.part.version`. A download that was cut, stalled or killed goes on
 cannot tell that it still has the same version, and no checksum would show it, it starts again.
 """
 
-import email.utils
 import itertools
 import re
+import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from http.client import responses
 from pathlib import Path
 
@@ -19,8 +17,16 @@ import urllib3
 from tqdm import tqdm
 
 from pocketface.core.errors import PocketfaceError
-from pocketface.core.files import remove, told_when_full, write_text
+from pocketface.core.files import digest, remove, told_when_full, write_text
+from pocketface.fetching.sources import Copy
 
+ATTEMPTS = 5
+"""Failures in a row before giving up; one that brought new bytes starts the count anew."""
+FIRST_WAIT, LONGEST_WAIT = 1.0, 120.0
+"""Seconds between attempts, doubled each time. A server that asks for more than the longest is not waited
+for."""
+TIMEOUTS = 20.0, 60.0
+"""Seconds to wait for a connection, and for the next bytes of one."""
 BLOCK = 2**16
 LARGEST = 2**36
 """Bytes of a file whose size is not known; an answer may have no end."""
@@ -32,24 +38,6 @@ REMEDIES = {
     410: "it was withdrawn: look on the dataset's page",
     451: "it is withheld for legal reasons: look on the dataset's page",
 }
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long to try.
-
-    Attributes:
-        attempts: failures in a row before giving up; one that brought new bytes starts the count anew.
-        first_wait, longest_wait: seconds between attempts, doubled each time. A server that asks for more
-            than the longest is not waited for.
-        connect, read: seconds to wait for a connection, and for the next bytes of one.
-    """
-
-    attempts: int = 5
-    first_wait: float = 1.0
-    longest_wait: float = 120.0
-    connect: float = 20.0
-    read: float = 60.0
 
 
 class Interrupted(Exception):
@@ -64,53 +52,44 @@ class NotThere(PocketfaceError):
     """The server does not have the file, or does not give it to us."""
 
 
-def download(
-    url: str,
-    target: Path,
-    size: int | None = None,
-    checked: bool = False,
-    patience: Patience | None = None,
-    accept: Callable[[Path], None] = lambda path: None,
-) -> None:
-    """Downloads `url` to `target`.
+class WrongFile(PocketfaceError):
+    """A file that is not what `data/sources.yaml` says; no other place is tried silently."""
 
-    Args:
-        url: http or https.
-        target: replaced when the download is complete and accepted, untouched before.
-        size: in bytes where it is known; more, or more than `LARGEST` where it is not, is an error at once.
-        checked: whether `accept` would notice a wrong byte; if so, a partial download is resumed even
-            where the server does not say which version of the file it has.
-        patience: see there.
-        accept: called with the complete file before it gets its name; raises if it is the wrong one,
-            which is then removed.
+
+def download(url: str, target: Path, copy: Copy) -> None:
+    """Downloads the copy at an http or https address to `target`, which is replaced when all of it is there
+    and right.
+
+    More bytes than its size, or than `LARGEST` where that is not known, are an error at once. Where no
+    checksum is known, a partial download is resumed only if the server says which version of the file it has.
 
     Raises:
         NotThere: 401, 403, 404 and the like, with what to do.
-        PocketfaceError: the server failed for longer than `patience`, the disk is full.
+        WrongFile: as `check`; the file is removed.
+        PocketfaceError: the server failed again and again, the disk is full.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    part, patience = target.with_name(f"{target.name}.part"), patience or Patience()
+    part = target.with_name(f"{target.name}.part")
     furthest, fruitless = -1, 0  # failures in a row, the last that got further included
     with told_when_full(part):
         for attempt in itertools.count(1):
             try:
-                _attempt(url, part, size, checked, (patience.connect, patience.read))
+                _attempt(url, part, copy)
                 break
             except Interrupted as error:
                 failure = error
             reached = _length(part)
             fruitless = 1 if reached > furthest else fruitless + 1
             furthest = max(furthest, reached)
-            if fruitless >= patience.attempts or failure.wait > patience.longest_wait:
+            if fruitless >= ATTEMPTS or failure.wait > LONGEST_WAIT:
                 wait = f"; the server asks to wait {failure.wait:.0f} s" if failure.wait else ""
                 kept = f", it goes on after the {reached} bytes in {part}" if reached else ""
                 tried = f"gave up after {attempt} attempts"
                 raise PocketfaceError(f"{url}: {failure}{wait}; {tried}; run again later{kept}")
-            backoff = min(patience.first_wait * 2 ** (fruitless - 1), patience.longest_wait)
-            time.sleep(max(failure.wait, backoff))
+            time.sleep(max(failure.wait, min(FIRST_WAIT * 2 ** (fruitless - 1), LONGEST_WAIT)))
     try:
-        accept(part)
-    except PocketfaceError:
+        check(part, copy, url)
+    except WrongFile:
         remove(part)
         raise
     finally:
@@ -118,17 +97,39 @@ def download(
     part.replace(target)
 
 
-def _attempt(url: str, part: Path, size: int | None, checked: bool, timeout: tuple[float, float]) -> None:
+def check(path: Path, copy: Copy, origin: str) -> None:
+    """Compares a file with the size and checksums that are known of it; where none is, prints its SHA-256.
+
+    Raises:
+        WrongFile: it is not that file; the message names its `origin`.
+    """
+    known = {
+        "bytes": (copy.size, lambda: path.stat().st_size),
+        "SHA-256": (copy.sha256, lambda: digest(path)),
+        "MD5": (copy.md5, lambda: digest(path, "md5")),
+    }
+    for what, (expected, measure) in known.items():
+        if expected is not None and (got := measure()) != expected:
+            raise WrongFile(
+                f"{origin}: not the file that data/sources.yaml means: {what} should be {expected} and is "
+                f"{got}; the file is not used. Run again to fetch it anew; if it stays so, ask whoever "
+                "provides it, or correct the entry if the publisher has a new release"
+            )
+    if not copy.has_checksum():
+        print(f"{copy.path}: sha256 {digest(path)} (none is known in data/sources.yaml)", file=sys.stderr)
+
+
+def _attempt(url: str, part: Path, copy: Copy) -> None:
     """One request: asks for what is missing of `part` and appends it."""
     have = _length(part)
-    if size is not None and have == size:
+    if have == copy.size:
         return
     version = _version(part).read_text(encoding="utf-8") if _version(part).exists() else ""
     headers = {"Accept-Encoding": "identity", "User-Agent": "pocketface"}
-    if have and (version or checked):
+    if have and (version or copy.has_checksum()):
         headers |= {"Range": f"bytes={have}-"} | ({"If-Range": version} if version else {})
     try:
-        with requests.get(url, headers=headers, stream=True, timeout=timeout) as answer:
+        with requests.get(url, headers=headers, stream=True, timeout=TIMEOUTS) as answer:
             if answer.status_code == requests.codes.requested_range_not_satisfiable:
                 if answer.headers.get("Content-Range") == f"bytes */{have}":
                     return
@@ -140,7 +141,7 @@ def _attempt(url: str, part: Path, size: int | None, checked: bool, timeout: tup
             elif not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
                 remove(part)
                 raise Interrupted("the server sent another range than the one asked for, starting again")
-            _append(url, part, answer, size)
+            _append(url, part, answer, copy.size)
     except requests.exceptions.SSLError as error:
         raise PocketfaceError(f"{url}: the server's certificate is not accepted ({error})") from None
     except requests.ConnectTimeout:
@@ -160,20 +161,14 @@ def _check_status(url: str, answer: requests.Response) -> None:
     # Not in the server's words: they may repeat what it was asked.
     told = f"HTTP {answer.status_code} {responses.get(answer.status_code, '')}".strip()
     if answer.status_code in TRANSIENT:
-        raise Interrupted(told, _seconds(answer.headers.get("Retry-After", "")))
+        try:
+            wait = urllib3.Retry().parse_retry_after(answer.headers.get("Retry-After", "0"))
+        except (urllib3.exceptions.InvalidHeader, ValueError):  # neither a date nor a number of that length
+            wait = 0.0
+        raise Interrupted(told, wait)
     if not answer.ok:
         remedy = REMEDIES.get(answer.status_code, "look whether the address in data/sources.yaml is right")
         raise NotThere(f"{url}: {told}; {remedy}")
-
-
-def _seconds(retry_after: str) -> float:
-    """From now on; the header holds a number or a date."""
-    if re.fullmatch("[0-9]+", retry_after):
-        return float(retry_after)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time())
-    except ValueError:
-        return 0.0
 
 
 def _start_again(part: Path, answer: requests.Response) -> None:

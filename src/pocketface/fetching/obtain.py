@@ -6,7 +6,6 @@ under other names, too, and packed otherwise: see `held`.
 """
 
 import shutil
-import sys
 import urllib.parse
 from contextlib import closing
 from functools import partial
@@ -15,11 +14,11 @@ from pathlib import Path
 from pocketface.core import outs
 from pocketface.core.addresses import address_in
 from pocketface.core.errors import PocketfaceError
-from pocketface.core.files import alone, digest, written_whole
+from pocketface.core.files import alone, written_whole
 from pocketface.core.threads import in_order
 from pocketface.fetching import clients
 from pocketface.fetching.archives import Archive, archives_of, is_archive
-from pocketface.fetching.download import NotThere, Patience, download
+from pocketface.fetching.download import NotThere, WrongFile, check, download
 from pocketface.fetching.sources import AnyUpstream, Copy, File, GoogleDrive, Https, Kaggle, Pypi, Source
 
 MIRROR = "POCKETFACE_MIRROR"
@@ -71,7 +70,7 @@ def held(name: str, source: Source, place: Path) -> list[Archive]:
     return archives_of({path.name: path for path in paths})
 
 
-def obtain(source: Source, folder: Path = outs.ARCHIVES, patience: Patience | None = None) -> list[Archive]:
+def obtain(source: Source, folder: Path = outs.ARCHIVES) -> list[Archive]:
     """Makes sure that every file of `source` is in `folder`, and checks it.
 
     Returns:
@@ -82,7 +81,7 @@ def obtain(source: Source, folder: Path = outs.ARCHIVES, patience: Patience | No
             each.
         PocketfaceError: a file is the wrong one; it is then moved aside.
     """
-    one = partial(_obtain, folder=folder, mirror=address_in(MIRROR), patience=patience)
+    one = partial(_obtain, folder=folder, mirror=address_in(MIRROR))
     with closing(in_order(one, source.parts(), AT_ONCE)) as obtained:
         paths = iter(list(obtained))
     archives = []
@@ -108,7 +107,7 @@ def is_address(mirror: str) -> bool:
     return mirror.startswith(("http://", "https://"))
 
 
-def _obtain(file: File, folder: Path, mirror: str, patience: Patience | None) -> Path:
+def _obtain(file: File, folder: Path, mirror: str) -> Path:
     with alone(folder / file.mirror):
         for copy in file.copies():
             if (folder / copy.path).is_file():
@@ -116,24 +115,25 @@ def _obtain(file: File, folder: Path, mirror: str, patience: Patience | None) ->
         failures = [] if mirror else [f"mirror: {MIRROR} is not set"]
         for copy in file.copies() if mirror else []:
             try:
-                return _from_mirror(mirror, copy, folder / copy.path, patience)
+                return _from_mirror(mirror, copy, folder / copy.path)
             except NotThere as error:
                 failures.append(f"mirror: {error}")
         for upstream in file.upstream:
             copy = file.copy_from(upstream)
             try:
-                return _from_upstream(upstream, copy, folder / copy.path, patience)
-            except _Wrong:
+                return _from_upstream(upstream, copy, folder / copy.path)
+            except WrongFile:
                 raise
             except PocketfaceError as error:
                 failures.append(f"{upstream.kind}: {error}")
         raise Unavailable("\n  ".join([f"{folder / file.mirror}: could not be had anywhere", *failures]))
 
 
-def _from_mirror(mirror: str, copy: Copy, target: Path, patience: Patience | None) -> Path:
+def _from_mirror(mirror: str, copy: Copy, target: Path) -> Path:
     """Raises `NotThere` if the mirror does not have it."""
     if is_address(mirror):
-        return _download(f"{mirror.rstrip('/')}/{urllib.parse.quote(copy.path)}", copy, target, patience)
+        download(f"{mirror.rstrip('/')}/{urllib.parse.quote(copy.path)}", target, copy)
+        return target
     if not Path(mirror).is_dir():
         raise PocketfaceError(f"{MIRROR}={mirror}: no such folder; correct it, or unset it to go upstream")
     origin = Path(mirror) / copy.path
@@ -155,10 +155,11 @@ def _check_inside(path: Path, mirror: Path) -> None:
         )
 
 
-def _from_upstream(upstream: AnyUpstream, copy: Copy, target: Path, patience: Patience | None) -> Path:
+def _from_upstream(upstream: AnyUpstream, copy: Copy, target: Path) -> Path:
     match upstream:
         case Https():
-            return _download(upstream.url, copy, target, patience)
+            download(upstream.url, target, copy)
+            return target
         case GoogleDrive():
             clients.from_google_drive(upstream, target)
         case Kaggle():
@@ -170,44 +171,12 @@ def _from_upstream(upstream: AnyUpstream, copy: Copy, target: Path, patience: Pa
     return _checked(target, copy)
 
 
-def _download(url: str, copy: Copy, target: Path, patience: Patience | None) -> Path:
-    known = copy.sha256 is not None or copy.md5 is not None
-    download(url, target, copy.size, known, patience, lambda path: check(path, copy, url))
-    return target
-
-
-class _Wrong(PocketfaceError):
-    """A file that is not what `data/sources.yaml` says; no other place is tried silently."""
-
-
-def check(path: Path, copy: Copy, origin: str) -> None:
-    """Compares a file with the size and checksums that are known of it; where none is, prints its SHA-256.
-
-    Raises:
-        PocketfaceError: it is not that file; the message names its `origin`.
-    """
-    known = {
-        "bytes": (copy.size, lambda: path.stat().st_size),
-        "SHA-256": (copy.sha256, lambda: digest(path)),
-        "MD5": (copy.md5, lambda: digest(path, "md5")),
-    }
-    for what, (expected, measure) in known.items():
-        if expected is not None and (got := measure()) != expected:
-            raise _Wrong(
-                f"{origin}: not the file that data/sources.yaml means: {what} should be {expected} and is "
-                f"{got}; the file is not used. Run again to fetch it anew; if it stays so, ask whoever "
-                "provides it, or correct the entry if the publisher has a new release"
-            )
-    if copy.sha256 is None and copy.md5 is None:
-        print(f"{copy.path}: sha256 {digest(path)} (none is known in data/sources.yaml)", file=sys.stderr)
-
-
 def _checked(path: Path, copy: Copy) -> Path:
     """The same path after `check`; a wrong file is moved aside so that the next run fetches it anew."""
     try:
         check(path, copy, str(path))
-    except _Wrong as error:
+    except WrongFile as error:
         aside = path.with_name(f"{path.name}.wrong")
         path.replace(aside)
-        raise _Wrong(f"{error} (moved to {aside})") from None
+        raise WrongFile(f"{error} (moved to {aside})") from None
     return path

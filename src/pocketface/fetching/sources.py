@@ -31,6 +31,10 @@ class Copy(NamedTuple):
     sha256: str | None = None
     md5: str | None = None
 
+    def has_checksum(self) -> bool:
+        """Whether a wrong byte would be noticed."""
+        return bool(self.sha256 or self.md5)
+
 
 class Known(Strict):
     """What the publisher, or someone who had the file, stated of it: bytes and checksums, or null."""
