@@ -240,11 +240,17 @@ class _Packing:
         return name
 
 
-def _store(packed: zipfile.ZipFile, name: str, member: Member, archive: str, limit: int) -> int:
-    """Copies one member; its size in bytes, which is at most `limit`."""
+def header(name: str) -> zipfile.ZipInfo:
+    """What a zip of ours says of a member."""
     info = zipfile.ZipInfo(name, DATE)
     info.create_system = 3
     info.external_attr = 0o644 << 16
+    return info
+
+
+def _store(packed: zipfile.ZipFile, name: str, member: Member, archive: str, limit: int) -> int:
+    """Copies one member; its size in bytes, which is at most `limit`."""
+    info = header(name)
     info.file_size = min(member.size or 0, limit)
     with packed.open(info, "w", force_zip64=member.size is None) as stored:
         return _copy(member, stored, archive, limit)

