@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import IO, NoReturn, ParamSpec, TypeVar
+from typing import IO, ParamSpec, TypeVar
 
 from pocketface.core.processes import look_after
 
@@ -38,12 +38,12 @@ class PictureBudget:
             and 4 GB.
     """
 
-    seconds: float
-    bytes: int
-    pixels: int
-    memory: int
-    hog: int
-    cnn: int
+    seconds: float = 60
+    bytes: int = 400_000_000
+    pixels: int = 100_000_000
+    memory: int = 6 * 2**30
+    hog: int = 64_000_000
+    cnn: int = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -59,18 +59,15 @@ class ModelBudget:
         memory: bytes of address space of a process that does so apart.
     """
 
-    bytes: int
-    parts: int
-    values: int
-    work: int
-    seconds: float
-    memory: int
+    bytes: int = 2**30
+    parts: int = 5_000_000
+    values: int = 300_000_000
+    work: int = 10**11
+    seconds: float = 60
+    memory: int = 2**33
 
 
-PICTURE = PictureBudget(
-    seconds=60, bytes=400_000_000, pixels=100_000_000, memory=6 * 2**30, hog=64_000_000, cnn=4_000_000
-)
-MODEL = ModelBudget(bytes=2**30, parts=5_000_000, values=300_000_000, work=10**11, seconds=60, memory=2**33)
+PICTURE, MODEL = PictureBudget(), ModelBudget()
 
 
 class TooMuch(Exception):
@@ -128,7 +125,12 @@ class Apart:
                 child.stdin.flush()
                 result, error = pickle.load(child.stdout)
             except (EOFError, BrokenPipeError, pickle.UnpicklingError):
-                self._end(child, time.monotonic() - began)
+                took = time.monotonic() - began
+                child.kill()
+                code, self._process = child.wait(), None
+                if took >= self._seconds:
+                    raise TimeoutError from None
+                raise ChildProcessError(f"the process that read it ended with status {code}") from None
             except BaseException:  # Ctrl-C, say: its answer must not become that of the next call
                 self._process = None
                 child.kill()
@@ -152,13 +154,6 @@ class Apart:
             )
             self._owner = os.getpid()
         return self._process
-
-    def _end(self, child: "subprocess.Popen[bytes]", took: float) -> NoReturn:
-        child.kill()
-        code, self._process = child.wait(), None
-        if took >= self._seconds:
-            raise TimeoutError
-        raise ChildProcessError(f"the process that read it ended with status {code}")
 
 
 def serve() -> None:

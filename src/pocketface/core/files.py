@@ -43,7 +43,6 @@ def written_whole(path: Path) -> Iterator[Path]:
     Raises:
         PocketfaceError: the disk is full.
     """
-    path = Path(path)
     partial = path.with_name(f".{path.name}.partial")
     try:
         with told_when_full(path):
@@ -67,7 +66,6 @@ def alone(path: Path) -> Iterator[None]:
     """
     from filelock import FileLock
 
-    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_name(f".{path.name}.lock")):
         yield
@@ -126,7 +124,6 @@ def read_bytes(path: Path, most: int) -> bytes:
         NotRegular: it is a special file.
         TooLarge: it has more than `most` bytes.
     """
-    path = Path(path)
     about = path.stat()
     if not stat.S_ISREG(about.st_mode):
         raise NotRegular(f"{path}: not a regular file")
@@ -195,7 +192,7 @@ def rounded(content: Any, digits: int = 6) -> Any:
 
 def digest(path: Path, algorithm: str = "sha256") -> str:
     """A hash of a file, in hex."""
-    with Path(path).open("rb") as file:
+    with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
 
 
