@@ -339,15 +339,15 @@ def test_a_secret_in_the_address_of_a_store_that_fails_is_shown_nowhere(outs, mo
     assert "pl4nted" not in printed
 
 
-def test_a_secret_is_neither_printed_nor_kept_in_the_store(whole_outs, capfd):
+def test_a_secret_is_neither_printed_nor_kept_in_the_store(whole_outs, monkeypatch, capfd):
     """SQLite has no password; the number stands for one, since SQLite takes this part of a query."""
     root, secrets = whole_outs.root, [b"pl4nted", b"31337.25"]
     sources = root / "data/sources.yaml"
     home = "    home: https://me:pl4nted@host/x\n    licence:"
     sources.write_text(sources.read_text().replace("    licence:", home))
-    address = f"{store.address_of(root)}?timeout=31337.25"
-    live.LiveCurves(whole_outs.study, "expression", "key", root, address).finish("weights")
-    print(track(whole_outs.study, root, address).text())
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"{store.address_of(root)}?timeout=31337.25")
+    LiveCurves(whole_outs.study, "expression", "key", root).finish("weights")
+    print(track(whole_outs.study, root).text())
     kept = [path for path in [root / "mlflow.db", *(root / "mlartifacts").rglob("*")] if path.is_file()]
     contents = ["".join(capfd.readouterr()).encode(), *(path.read_bytes() for path in kept)]
     assert b"mlflow.db?***" in contents[0] and b"https://***@" in contents[1] and len(kept) > 10

@@ -141,11 +141,12 @@ def study(tmp_path) -> Outs:
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
-def test_one_link_opens_the_table_that_says_which_variant_lost_most(server, study, tmp_path):
+def test_one_link_opens_the_table_that_says_which_variant_lost_most(server, study, tmp_path, monkeypatch):
     from playwright.sync_api import sync_playwright
 
     server.start()
-    told = track(study.study, study.root, server.with_secret).text()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.with_secret)
+    told = track(study.study, study.root).text()
     (link,) = re.findall(r"http\S+viewStateShareKey=\S+", told)
     opened = store.open_store(study.study, server.address)
     runs = opened.client.search_runs(

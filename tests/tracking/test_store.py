@@ -99,11 +99,12 @@ def test_locations_elsewhere_stay_and_studies_move_together(outs, tmp_path, caps
     assert capsys.readouterr().err.count("it was in") == 1
 
 
-def test_a_named_sqlite_store_has_its_artifacts_beside_it(outs, tmp_path):
+def test_a_named_sqlite_store_has_its_artifacts_beside_it(outs, tmp_path, monkeypatch):
     named = tmp_path / "stores/all.db"
     named.parent.mkdir()
     shutil.copy(outs.root / "mlflow.db", named)
-    track(outs.study, outs.root, f"sqlite:///{named}")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{named}")
+    track(outs.study, outs.root)
     assert (named.parent / "mlartifacts").is_dir() and not (outs.root / "mlartifacts").exists()
 
 

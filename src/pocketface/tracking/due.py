@@ -1,11 +1,10 @@
 """Whether the store lacks anything since it was last brought up to date from here; MLflow is not imported."""
 
-import hashlib
 from pathlib import Path
 
 from pocketface.core import outs
 from pocketface.core.files import write_text
-from pocketface.tracking.store import DATABASE, address_of
+from pocketface.tracking.store import DATABASE, address_of, content_key
 
 PUBLISHED = outs.KEPT / "published.sha256"
 
@@ -23,5 +22,4 @@ def done() -> None:
 
 
 def _state() -> str:
-    files = [path.read_bytes() for path in (outs.LOCK, outs.PARAMS) if path.is_file()]
-    return hashlib.sha256(b"\0".join([*files, address_of(Path()).encode()])).hexdigest()
+    return content_key((outs.LOCK, outs.PARAMS), address_of(Path()))

@@ -30,11 +30,9 @@ class LiveCurves:
     replaced. Where the store is, says `pocketface.tracking.store.address_of`.
     """
 
-    def __init__(
-        self, study: Plan, model: str, training_key: str, root: Path = Path(), uri: str | None = None
-    ):
+    def __init__(self, study: Plan, model: str, training_key: str, root: Path = Path()):
         self._study, self._model, self._key, self._root = study, model, training_key, root
-        self._uri = address_of(root, uri)
+        self._uri = address_of(root)
         self._epochs: queue.SimpleQueue[tuple[int, dict[str, float]] | None] = queue.SimpleQueue()
         self._weights: str | None = None
         self._warned = False

@@ -5,9 +5,7 @@ a run's content is hashed into a tag of it, so publishing again adds only what i
 earlier attempt broke off.
 """
 
-import hashlib
 import shlex
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
@@ -37,6 +35,7 @@ from pocketface.tracking.store import (
     PARENT_TAG,
     Store,
     address_of,
+    content_key,
     default_store,
     failures_told,
     flat,
@@ -81,15 +80,14 @@ class Summary:
         return "\n".join(f"track: {line}" for line in told)
 
 
-def track(study: Study, root: Path = Path(), uri: str | None = None) -> Summary:
+def track(study: Study, root: Path = Path()) -> Summary:
     """Publishes a study's models and variants to a store, see `address_of`; what is there already is left
     alone.
 
     Raises:
         PocketfaceError: nothing is measured yet, or the store cannot be used.
     """
-    root, address = Path(root), address_of(Path(root), uri)
-    results = Results.load(study, root)
+    address, results = address_of(root), Results.load(study, root)
     with failures_told(address), default_store(address):
         store = open_store(study, address, root)
         publishing = _Publishing(store, study, root, results, store.runs())
@@ -100,12 +98,6 @@ def track(study: Study, root: Path = Path(), uri: str | None = None) -> Summary:
     done = {what: tuple(names) for what, names in publishing.done.items()}
     link = view.link(address, store.experiment)
     return Summary(without_secrets(address), link, **done, champions=champions)
-
-
-def content_key(paths: Iterable[Path], more: str = "") -> str:
-    """A hash over a text and the contents of those files that exist."""
-    parts = [f"{path.name} {sha256(path)}" for path in paths if path.is_file()]
-    return hashlib.sha256("\n".join([*parts, more]).encode()).hexdigest()
 
 
 @dataclass

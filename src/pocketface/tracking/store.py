@@ -5,6 +5,7 @@ patience. The artifacts of a SQLite store lie in `mlartifacts` beside it; MLflow
 only, so opening a store that was moved or copied corrects them first (`_settle`).
 """
 
+import hashlib
 import logging
 import os
 import shlex
@@ -20,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 
 from pocketface.core.addresses import address_in, without_secrets
 from pocketface.core.errors import PocketfaceError, first_line
-from pocketface.core.files import git_revision
+from pocketface.core.files import git_revision, sha256
 from pocketface.training.settings import Plan
 
 if TYPE_CHECKING:
@@ -121,10 +122,16 @@ def told(values: Mapping[str, Any]) -> dict[str, str]:
     return {name: without_secrets(str(value)) for name, value in values.items()}
 
 
-def address_of(root: Path, uri: str | None = None) -> str:
-    """Where the store is: `uri`, else `MLFLOW_TRACKING_URI`, else `mlflow.db` below `root`."""
+def address_of(root: Path) -> str:
+    """Where the store is: `MLFLOW_TRACKING_URI`, or `mlflow.db` below `root`."""
     default = str((root / DATABASE).resolve()).replace("%", "%25").replace("?", "%3F")
-    return uri or address_in(URI_VARIABLE) or f"sqlite:///{default}"
+    return address_in(URI_VARIABLE) or f"sqlite:///{default}"
+
+
+def content_key(paths: Iterable[Path], more: str = "") -> str:
+    """A hash over a text and the contents of those files that exist."""
+    parts = [f"{path.name} {sha256(path)}" for path in paths if path.is_file()]
+    return hashlib.sha256("\n".join([*parts, more]).encode()).hexdigest()
 
 
 @contextmanager
