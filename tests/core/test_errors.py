@@ -11,15 +11,28 @@ from hypothesis import strategies as st
 from pocketface.core.errors import PocketfaceError, exit_cleanly, shown
 
 
-def test_bad_input_ends_with_status_2_and_one_line(capsys) -> None:
+@pytest.mark.parametrize(
+    ("raised", "status", "told"),
+    [
+        (PocketfaceError("params.yaml: no such file"), 2, "error: params.yaml: no such file\n"),
+        (
+            PocketfaceError("two\n  lines of ours, \x1b[2K\rand \u202e not"),
+            2,
+            "error: two\n  lines of ours, \\x1b[2K\\rand \\u202e not\n",
+        ),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+    ids=["bad input", "escapes", "ctrl-c"],
+)
+def test_ends_with_a_status_and_no_traceback(raised: BaseException, status: int, told: str, capsys) -> None:
     @exit_cleanly
     def main() -> None:
-        raise PocketfaceError("params.yaml: no such file")
+        raise raised
 
     with pytest.raises(SystemExit) as ended:
         main()
-    assert ended.value.code == 2
-    assert capsys.readouterr().err == "error: params.yaml: no such file\n"
+    assert ended.value.code == status
+    assert capsys.readouterr().err == told
 
 
 @pytest.mark.parametrize("size", [1, 100_000])
@@ -30,17 +43,6 @@ def test_output_to_a_full_disk_is_an_error(size: int) -> None:
         done = subprocess.run([sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 2
     assert re.fullmatch(r"error: no room to write \(.*No space left on device\); make room .*\n", done.stderr)
-
-
-def test_ctrl_c_ends_with_130_and_no_traceback(capsys) -> None:
-    @exit_cleanly
-    def main() -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == 130
-    assert capsys.readouterr().err == ""
 
 
 def test_a_defect_of_ours_keeps_its_traceback() -> None:
@@ -87,13 +89,3 @@ def test_what_stdout_cannot_encode_is_escaped(monkeypatch) -> None:
 def test_what_is_shown_is_one_printable_line(text: str) -> None:
     assert shown(text).isprintable()
     assert shown(text) == text or not text.isprintable()
-
-
-def test_a_message_prints_no_line_and_no_escape_that_is_not_ours(capsys) -> None:
-    @exit_cleanly
-    def main() -> None:
-        raise PocketfaceError("two\n  lines of ours, \x1b[2K\rand \u202e not")
-
-    with pytest.raises(SystemExit):
-        main()
-    assert capsys.readouterr().err == "error: two\n  lines of ours, \\x1b[2K\\rand \\u202e not\n"

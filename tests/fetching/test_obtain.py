@@ -44,15 +44,9 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock")
 
 
-def test_what_is_in_the_archives_folder_is_used_first(folder: Path, mirror: Path):
-    (folder / "x").mkdir(parents=True)
-    (folder / "x/x.tar.xz").write_bytes(CONTENT)
-    (mirror / "x/x.tar.xz").write_bytes(b"not asked")
-    [archive] = obtain(source(), folder)
-    assert (archive.name, archive.parts) == ("x.tar.xz", (folder / "x/x.tar.xz",))
-
-
-def test_then_the_mirror_then_upstream(site: Site, folder: Path, mirror: Path):
+def test_upstream_is_asked_last_the_mirror_before_and_the_archives_folder_first(
+    site: Site, folder: Path, mirror: Path
+):
     https = {"kind": "https", "url": site.url("up/x.zip"), "name": "x.zip", "sha256": sha(b"upstream's")}
     site.files["up/x.zip"] = b"upstream's"
     [archive] = obtain(source(https), folder)
@@ -60,24 +54,24 @@ def test_then_the_mirror_then_upstream(site: Site, folder: Path, mirror: Path):
     archive.parts[0].unlink()
     (mirror / "x/x.tar.xz").write_bytes(CONTENT)
     [archive] = obtain(source(https), folder)
-    assert (archive.name, archive.parts[0].read_bytes()) == ("x.tar.xz", CONTENT)
+    assert (archive.name, archive.parts) == ("x.tar.xz", (folder / "x/x.tar.xz",))
+    assert archive.parts[0].read_bytes() == CONTENT
+    (mirror / "x/x.tar.xz").write_bytes(b"not asked")
+    assert obtain(source(https), folder) == [archive]
     assert len(site.asked) == 1
 
 
-def test_a_mirror_may_be_an_http_address(site: Site, folder: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_mirror_may_be_an_http_address_and_lacks_what_upstream_has(site: Site, folder: Path, monkeypatch):
     monkeypatch.setenv(MIRROR, site.url("mirror/"))
+    there = source({"kind": "https", "url": site.url("x.tar.xz")})
+    site.files["x.tar.xz"] = CONTENT
+    [archive] = obtain(there, folder)
+    assert archive.parts[0].read_bytes() == CONTENT
+    archive.parts[0].unlink()
+    del site.files["x.tar.xz"]
     site.files["mirror/x/x.tar.xz"] = CONTENT
     site.answers["mirror/x/x.tar.xz"] = [Answer(cut_after=4), Answer(status=503)]
-    [archive] = obtain(source(), folder)
-    assert archive.parts[0].read_bytes() == CONTENT
-
-
-def test_an_http_mirror_without_the_file_leads_upstream(
-    site: Site, folder: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setenv(MIRROR, site.url("mirror"))
-    site.files["x.tar.xz"] = CONTENT
-    [archive] = obtain(source({"kind": "https", "url": site.url("x.tar.xz")}), folder)
+    [archive] = obtain(there, folder)
     assert archive.parts[0].read_bytes() == CONTENT
 
 
