@@ -1,8 +1,4 @@
-"""Addresses, shown without the secrets in them.
-
-`without_secrets` is applied to every `PocketfaceError`, and to whatever else is printed or recorded that an
-address may stand in.
-"""
+"""Addresses, shown without the secrets in them: in every `PocketfaceError` and all else that may hold one."""
 
 import os
 import re

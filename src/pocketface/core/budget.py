@@ -1,7 +1,7 @@
 """How much of this machine somebody else's file may take, and a process that can be ended when it takes more.
 
-Where the work of a library is bounded by what a file says of itself, that is checked before, as of every
-model. Where a library reads on and on, `Metered` ends it. Where it does neither, it works `Apart`.
+What a file says of itself is checked before a library works with it. Where a library reads on and on,
+`Metered` ends it. Where neither bounds the work, it is done `Apart`.
 """
 
 import io

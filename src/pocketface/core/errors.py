@@ -1,7 +1,5 @@
-"""The one error type that a person is meant to read.
-
-Everything that is wrong with the *input* is raised as `PocketfaceError`: what was wrong, with which file, and
-what to do about it. Anything else that escapes is a defect of ours and keeps its traceback.
+"""Wrong input is a `PocketfaceError`, which a person reads: what is wrong, with which file, what to do.
+Anything else that escapes is a defect of ours and keeps its traceback.
 """
 
 import errno

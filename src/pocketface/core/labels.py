@@ -1,8 +1,4 @@
-"""The vocabularies: what a label may say, and in which order a model's classes stand.
-
-The order of each tuple is the order of a model's outputs. It is written into every model card, so a
-deployed model never has to guess it.
-"""
+"""The vocabularies: what a label may say, in the order of a model's outputs, which every card repeats."""
 
 from bisect import bisect_right
 from typing import Annotated, Literal

@@ -2,8 +2,8 @@
 
     dataset = part(Dataset, "datasets", "utkface")     # one stanza of ./params.yaml
 
-A stage reads the part that it uses, so that it depends on the settings of its own packages alone. All YAML of
-ours is read here: no key stands twice, nothing contains itself, and aliases do not blow up.
+A stage reads the part that it uses, so that it depends on the settings of its own packages alone. All YAML is
+read here, with the checks of `parse`.
 """
 
 from collections.abc import Mapping

@@ -1,9 +1,8 @@
 """Unpacking untrusted archives into one plain zip.
 
 Members are streamed, in archive order, into an uncompressed zip with fixed dates: equal archives give equal
-bytes, and no name in an archive is a path on this disk. One bad member (a link, a device, an absolute path,
-`..`, a name that some file system takes for that of another, more bytes than the limits) refuses the whole
-archive. An archive in an archive is opened, one level deep, and its members stand below its own name,
+bytes, and no name in an archive is a path on this disk. One bad member refuses the whole archive. An archive
+in an archive is opened, one level deep, and its members stand below its own name,
 `fer2013.tar.gz/fer2013/fer2013.csv`; both count towards the limits.
 """
 
@@ -156,11 +155,9 @@ def archives_of(files: Mapping[str, Path], inside: str = "") -> list[Archive]:
     """
     found: dict[str, list[Path]] = {}
     for name, path in sorted(files.items()):
-        piece = _piece(name)
-        if piece is None:
-            found.setdefault(name, []).append(path)
-        elif piece not in files:
-            found.setdefault(piece, []).append(path)
+        whole = _piece(name) or name
+        if whole == name or whole not in files:
+            found.setdefault(whole, []).append(path)
     return [Archive(name, tuple(parts), inside) for name, parts in found.items()]
 
 

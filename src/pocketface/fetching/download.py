@@ -1,8 +1,8 @@
 """Downloading one file over HTTP: resumed, retried, checked.
 
 Bytes go to `NAME.part` beside the target, and what identifies the server's version of the file (its ETag or
-date) to `NAME.part.version`. A download that was cut, stalled or killed goes on from there; if the server
-cannot tell that it still has the same version, and no checksum would show it, it starts again.
+date) to `NAME.part.version`. A download that was cut, stalled or killed goes on from there if that version,
+or a checksum, would show that the server has another file by now.
 """
 
 import itertools
@@ -58,10 +58,7 @@ class WrongFile(PocketfaceError):
 
 def download(url: str, target: Path, copy: Copy) -> None:
     """Downloads the copy at an http or https address to `target`, which is replaced when all of it is there
-    and right.
-
-    More bytes than its size, or than `LARGEST` where that is not known, are an error at once. Where no
-    checksum is known, a partial download is resumed only if the server says which version of the file it has.
+    and right. More bytes than its size, or than `LARGEST` where that is not known, are an error at once.
 
     Raises:
         NotThere: 401, 403, 404 and the like, with what to do.

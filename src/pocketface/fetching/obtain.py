@@ -6,7 +6,6 @@ http address), then upstream. Archives of other names are used, too: see `held`.
 
 import shutil
 import urllib.parse
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -81,8 +80,7 @@ def obtain(source: Source, folder: Path = outs.ARCHIVES) -> list[Archive]:
         PocketfaceError: a file is the wrong one; it is then moved aside.
     """
     one = partial(_obtain, folder=folder, mirror=address_in(MIRROR))
-    with closing(in_order(one, source.parts(), AT_ONCE)) as obtained:
-        paths = iter(list(obtained))
+    paths = iter(list(in_order(one, source.parts(), AT_ONCE)))
     archives = []
     for file in source.files:
         found = tuple(next(paths) for _ in file.parts())

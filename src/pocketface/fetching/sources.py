@@ -1,8 +1,7 @@
 """What there is to fetch: `data/sources.yaml`, read and checked.
 
-A source (a dataset, or a weight file) lists the files that are wanted. Each exists in one or more *copies* of
-equal worth: the one in the mirror, and upstream's own, which may be packed differently and so have another
-name and checksum.
+Each wanted file exists in one or more *copies* of equal worth: the one in the mirror, and upstream's own,
+which may be packed differently and so have another name and checksum.
 """
 
 from pathlib import Path, PurePosixPath

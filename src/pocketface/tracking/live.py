@@ -1,7 +1,7 @@
 """Training curves in MLflow while training runs.
 
-A thread of its own talks to the store, so a store that is slow, down or refusing costs one warning and never
-the training. `track` later takes the run over as the model's, and adds what is missing.
+A thread talks to the store, so one that is slow, down or refusing costs a warning and never the training.
+`track` later takes the run over as the model's, and adds what is missing.
 """
 
 import queue

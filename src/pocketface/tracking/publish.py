@@ -1,8 +1,7 @@
 """Publishing what the graph produced to MLflow.
 
-A run a variant and a model, one for the study with its report, and a registered model per task. What decides
-a run's content is hashed into a tag of it, so publishing again adds only what is new, and picks up where an
-earlier attempt broke off.
+A run a variant and a model, one for the study with its report, and a registered model per task. A tag of
+each run is a hash of what it holds, so publishing again adds only what is new or was broken off.
 """
 
 import shlex

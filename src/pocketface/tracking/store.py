@@ -32,13 +32,10 @@ URI_VARIABLE = "MLFLOW_TRACKING_URI"
 DATABASE, ARTIFACTS = "mlflow.db", "mlartifacts"
 FOLDERS = (ARTIFACTS, "mlruns")
 """Where artifacts lie beside a SQLite store; `mlruns` is that of MLflow's experiment `Default`."""
-LOCATIONS = {
-    "experiments": ("artifact_location",),
-    "runs": ("artifact_uri",),
-    "logged_models": ("artifact_location",),
-    "model_versions": ("source", "storage_location"),
-    "trace_tags": ("value",),
-}
+LOCATIONS = (
+    *(("experiments", "artifact_location"), ("runs", "artifact_uri"), ("logged_models", "artifact_location")),
+    *(("model_versions", "source"), ("model_versions", "storage_location"), ("trace_tags", "value")),
+)
 """Tables and columns in which MLflow records where artifacts are."""
 NOT_FOUND = "%?#"
 """MLflow takes a path for an address when it loads a model, where these mean something else."""
@@ -283,7 +280,7 @@ def _settle(database: Path) -> None:
             moves = [(before / name, here / name) for name in FOLDERS]
             spelled = [*moves, *((old.as_uri(), new.as_uri()) for old, new in moves)]  # MLflow has both
             for old, new in spelled:
-                for table, column in ((table, name) for table, names in LOCATIONS.items() for name in names):
+                for table, column in LOCATIONS:
                     update = f"UPDATE {table} SET {column} = :new || substr({column}, length(:old) + 1) "
                     where = f"WHERE instr({column} || '/', :old || '/') = 1"
                     connection.execute(text(update + where), {"old": str(old), "new": str(new)})
