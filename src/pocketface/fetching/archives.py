@@ -43,7 +43,7 @@ or with EINVAL (a seek to before the start)."""
 
 TAR_KINDS = {
     **{tarfile.SYMTYPE: "a symbolic link", tarfile.LNKTYPE: "a hard link", tarfile.FIFOTYPE: "a pipe"},
-    **{tarfile.CHRTYPE: "a device", tarfile.BLKTYPE: "a device", tarfile.GNUTYPE_SPARSE: "a sparse file"},
+    **{tarfile.CHRTYPE: "a device", tarfile.BLKTYPE: "a device"},
 }
 EXTENDED = b"xgXLK"
 """Types of tar headers that hold names and dates of the next one, which `tarfile` reads whole."""
