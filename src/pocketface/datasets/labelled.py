@@ -23,13 +23,17 @@ def read(archive: zipfile.ZipFile) -> Iterator[Record]:
             f"{archive.filename}: has no {LIST}, as `pocketface data add` packs it, "
             f"and no reader has that name; there are {', '.join(names())}"
         )
-    rows = sorted(csv.DictReader(lines(archive, LIST)), key=lambda row: str(row["path"]))
-    for row in rows:
-        split = row.pop("split") or None
+    rows = csv.DictReader(lines(archive, LIST))
+    if missing := {"path", "split"} - set(rows.fieldnames or ()):
+        raise PocketfaceError(f"{archive.filename}: {LIST} has no column {', '.join(sorted(missing))}")
+    for row in sorted(rows, key=lambda row: str(row["path"])):
+        image, split = row.pop("path"), row.pop("split") or None
         if split not in (None, *SPLITS):
-            raise PocketfaceError(f"{archive.filename}: {row['path']}: no split {split!r}")
-        image = row.pop("path")
-        yield Record(image, {label: _value(label, word) for label, word in row.items() if word}, split)
+            raise PocketfaceError(f"{archive.filename}: {image}: no split {split!r}")
+        try:
+            yield Record(image, {label: _value(label, word) for label, word in row.items() if word}, split)
+        except ValueError as error:
+            raise PocketfaceError(f"{archive.filename}: {image}: {error}") from None
 
 
 def _value(label: str, word: str) -> float | int | str:
