@@ -310,7 +310,7 @@ def test_a_name_that_is_not_utf_8_is_refused_and_a_type_is_no_array(tmp_path):
     assert network.read(tmp_path / "mine.h5").shape == (16, 16, 3)
     with h5py.File(tmp_path / "mine.h5", "a") as file:
         file.create_group(b"\xff")
-    with pytest.raises(PocketfaceError, match="a member's name is not UTF-8"):
+    with pytest.raises(PocketfaceError, match="codec can't decode byte 0xff"):
         network.read(tmp_path / "mine.h5")
 
 

@@ -27,6 +27,7 @@ def open_layers(path: Path) -> Iterator[list[Learned]]:
     """
     try:
         with located(path), h5py.File(path, "r") as file:
+            check_links(file)
             root = _member(file, "model_weights", h5py.Group) if "model_weights" in file else file
             yield _layers(root)
     except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
@@ -60,50 +61,33 @@ def _names(group: h5py.Group, attribute: str) -> list[str]:
 
 
 def _member(group: h5py.Group, path: str, kind: type) -> h5py.Group | h5py.Dataset:
-    """What stands under a path, reached without following a link."""
-    found = group
-    for part in filter(None, path.split("/")):
-        link = found.get(part, getlink=True) if isinstance(found, h5py.Group) else None
-        if link is None:
-            raise PocketfaceError(f"{group.name} has no {path}")
-        if not isinstance(link, h5py.HardLink):
-            raise PocketfaceError(f"{found.name}/{part} is a link to elsewhere, which is refused")
-        found = found[part]
+    found = group.get(path)
     if not isinstance(found, kind):
-        raise PocketfaceError(f"{found.name} is not a {kind.__name__.lower()}")
+        raise PocketfaceError(f"{group.name} has no {kind.__name__.lower()} {path}")
     return found
 
 
 def _array(group: h5py.Group, path: str) -> h5py.Dataset:
     data = _member(group, path, h5py.Dataset)
-    if data.external or data.is_virtual:
-        raise PocketfaceError(f"{data.name} keeps its numbers in another file, which is refused")
     if data.dtype.kind != "f" or data.shape is None or len(data.shape) > MOST_DIMENSIONS:
         raise PocketfaceError(f"{data.name} is not an array of floats: {data.dtype} {data.shape}")
     return data
 
 
-def check_links(path: Path) -> None:
-    """Checks a file of which Keras reads the arrays: all of it is in the file.
+def check_links(file: h5py.File) -> None:
+    """Checks that all of a file is in the file.
 
     Raises:
-        PocketfaceError: a link, or an array, leads elsewhere.
+        PocketfaceError: a link, or an array, leads elsewhere; or it has too many members.
+        ValueError, KeyError, RuntimeError: it is damaged.
     """
-    with h5py.File(path, "r") as file:
-        todo: list[h5py.Group] = [file]
-        seen = 0
-        while todo:
-            group = todo.pop()
-            for name in group:
-                seen += 1
-                if seen > MOST_NAMES * 10:
-                    raise PocketfaceError(f"{path}: more than {MOST_NAMES * 10} members")
-                if isinstance(name, bytes):  # as h5py has what is not UTF-8
-                    raise PocketfaceError(f"{path}: a member's name is not UTF-8")
-                member = _member(group, name, object)
-                if isinstance(member, h5py.Group):
-                    todo.append(member)
-                elif isinstance(member, h5py.Dataset) and (member.external or member.is_virtual):
-                    raise PocketfaceError(
-                        f"{member.name} keeps its numbers in another file, which is refused"
-                    )
+    names: list[bytes] = []
+    file.id.links.visit(names.append)
+    if len(names) > MOST_NAMES * 10:
+        raise PocketfaceError(f"more than {MOST_NAMES * 10} members")
+    for name in (name.decode() for name in names):
+        if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+            raise PocketfaceError(f"/{name} is a link to elsewhere, which is refused")
+        member = file[name]
+        if isinstance(member, h5py.Dataset) and (member.external or member.is_virtual):
+            raise PocketfaceError(f"/{name} keeps its numbers in another file, which is refused")

@@ -61,6 +61,9 @@ HARMLESS = frozenset(
     "keras.dtype_policies keras.activations".split()
 )
 """Modules of what a configuration may name."""
+DATA = frozenset(
+    "__tuple__ __keras_tensor__ __tensor__ __numpy__ __typespec__ slice __slice__ __ellipsis__".split()
+)
 OPERATIONS = frozenset(
     "Add Subtract Multiply Divide TrueDivide Maximum Minimum Mean Max Sum Reshape Transpose Concatenate "
     "Pad Squeeze ExpandDims GetItem Sigmoid Relu Relu6 Silu HardSilu HardSigmoid Tanh Softmax Sqrt Rsqrt "
@@ -199,8 +202,11 @@ def _keras(path: Path) -> keras.Model:
             if opened.getinfo("config.json").file_size > LARGEST_CONFIG:
                 raise PocketfaceError(f"its config.json has more than {LARGEST_CONFIG:,} bytes")
             config = json.loads(opened.read("config.json"))
-            with tempfile.TemporaryDirectory() as folder, told_when_full(Path(folder, "model.weights.h5")):
-                hdf5.check_links(Path(opened.extract("model.weights.h5", folder)))
+            with tempfile.TemporaryDirectory() as folder:
+                with told_when_full(Path(folder, "model.weights.h5")):
+                    weights = opened.extract("model.weights.h5", folder)
+                with h5py.File(weights) as file:
+                    hdf5.check_links(file)
     except UNREADABLE as error:
         raise PocketfaceError(f"not a readable Keras 3 file ({_line(error)})") from None
     return _built(path, config)
@@ -208,11 +214,11 @@ def _keras(path: Path) -> keras.Model:
 
 def _hdf5(path: Path) -> keras.Model:
     try:
-        hdf5.check_links(path)
         with h5py.File(path) as opened:
+            hdf5.check_links(opened)
             told = opened.attrs.get("model_config")
     except UNREADABLE as error:
-        raise PocketfaceError(f"not readable as HDF5 ({error})") from None
+        raise PocketfaceError(f"not readable as HDF5 ({_line(error)})") from None
     if told is None:
         raise PocketfaceError(
             "holds weights without an architecture; save it whole (`model.save`), or name the `architecture`"
@@ -293,16 +299,7 @@ def _check_kind(kind: str, config: Mapping[str, Any], layer: str) -> None:
         and hasattr(keras.activations, str(config["config"]))
     ):
         raise PocketfaceError(f"layer {layer} is a {kind}, code of its own, which is refused")
-    if kind in (
-        "__tuple__",
-        "__keras_tensor__",
-        "__tensor__",
-        "__numpy__",
-        "__typespec__",
-        "slice",
-        "__slice__",
-        "__ellipsis__",
-    ) or (kind in OWN_LAYERS and module == OWN_LAYERS[kind].__module__):
+    if kind in DATA or (kind in OWN_LAYERS and module == OWN_LAYERS[kind].__module__):
         return
     known = {*LAYERS, *OPERATIONS} if module is None or "layers" in module or "ops" in module else None
     if module is None:
