@@ -59,6 +59,15 @@ def located(place: object) -> Iterator[None]:
         raise PocketfaceError(text if text.startswith(str(place)) else f"{place}: {text}") from None
 
 
+@contextmanager
+def refusing(what: str, *kinds: type[Exception]) -> Iterator[None]:
+    """Turns what a library raises into a `PocketfaceError`: `what`, and its first line in brackets."""
+    try:
+        yield
+    except kinds as error:
+        raise PocketfaceError(f"{what} ({first_line(error)})") from None
+
+
 def exit_cleanly(main: Callable[P, T]) -> Callable[P, T]:
     """Decorates an entry point.
 

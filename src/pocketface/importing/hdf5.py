@@ -10,12 +10,14 @@ from pathlib import Path
 
 import h5py
 
-from pocketface.core.errors import PocketfaceError, located
+from pocketface.core.errors import PocketfaceError, located, refusing
 from pocketface.importing.layers import Learned, Stored
 
 MOST_NAMES = 10_000
 """Layers, or weights of a layer. The largest networks have a few thousand."""
 MOST_DIMENSIONS = 4
+UNREADABLE = OSError, KeyError, RuntimeError, ValueError, TypeError
+"""What h5py raises on damaged files."""
 
 
 @contextmanager
@@ -25,13 +27,11 @@ def open_layers(path: Path) -> Iterator[list[Learned]]:
     Raises:
         PocketfaceError: it is not HDF5, not in that layout, or not to be trusted.
     """
-    try:
-        with located(path), h5py.File(path, "r") as file:
-            check_links(file)
-            root = _member(file, "model_weights", h5py.Group) if "model_weights" in file else file
-            yield _layers(root)
-    except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
-        raise PocketfaceError(f"{path}: not readable as HDF5 weights of Keras ({error})") from None
+    damaged = refusing("not readable as HDF5 weights of Keras", *UNREADABLE)
+    with located(path), damaged, h5py.File(path, "r") as file:
+        check_links(file)
+        root = _member(file, "model_weights", h5py.Group) if "model_weights" in file else file
+        yield _layers(root)
 
 
 def _layers(root: h5py.Group) -> list[Learned]:

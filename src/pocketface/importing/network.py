@@ -24,7 +24,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from tensorflow.core.protobuf import saved_model_pb2
 
 from pocketface.core.budget import MODEL, Apart
-from pocketface.core.errors import PocketfaceError, first_line, located, shown
+from pocketface.core.errors import PocketfaceError, located, refusing, shown
 from pocketface.core.files import sha256, told_when_full
 from pocketface.fetching.archives import DAMAGED
 from pocketface.importing import hdf5, onnx_network
@@ -133,7 +133,8 @@ def read(path: Path, side: int = SIDE) -> Network:
         with located(path):
             opened = _apart(_opened, path.absolute(), side)
             if isinstance(opened, bytes):
-                return _of_file(path, opened)
+                shape, outputs = around.asked(opened)
+                return Network(path, *_picture(shape), outputs, file=opened)
             model = keras.models.model_from_json(opened[0], OWN_LAYERS)
             model.set_weights(opened[1])
             return of_keras(path, model)
@@ -195,56 +196,42 @@ def _files(path: Path) -> list[Path]:
 
 
 def _keras(path: Path) -> keras.Model:
-    try:
-        with zipfile.ZipFile(path) as opened:
-            if sum(member.file_size for member in opened.infolist()) > LARGEST:
-                raise PocketfaceError(f"unpacks to more than {LARGEST:,} bytes")
-            if opened.getinfo("config.json").file_size > LARGEST_CONFIG:
-                raise PocketfaceError(f"its config.json has more than {LARGEST_CONFIG:,} bytes")
-            config = json.loads(opened.read("config.json"))
-            with tempfile.TemporaryDirectory() as folder:
-                with told_when_full(Path(folder, "model.weights.h5")):
-                    weights = opened.extract("model.weights.h5", folder)
-                with h5py.File(weights) as file:
-                    hdf5.check_links(file)
-    except UNREADABLE as error:
-        raise PocketfaceError(f"not a readable Keras 3 file ({_line(error)})") from None
+    with refusing("not a readable Keras 3 file", *UNREADABLE), zipfile.ZipFile(path) as opened:
+        if sum(member.file_size for member in opened.infolist()) > LARGEST:
+            raise PocketfaceError(f"unpacks to more than {LARGEST:,} bytes")
+        if opened.getinfo("config.json").file_size > LARGEST_CONFIG:
+            raise PocketfaceError(f"its config.json has more than {LARGEST_CONFIG:,} bytes")
+        config = json.loads(opened.read("config.json"))
+        with tempfile.TemporaryDirectory() as folder:
+            with told_when_full(Path(folder, "model.weights.h5")):
+                weights = opened.extract("model.weights.h5", folder)
+            with h5py.File(weights) as file:
+                hdf5.check_links(file)
     return _built(path, config)
 
 
 def _hdf5(path: Path) -> keras.Model:
-    try:
-        with h5py.File(path) as opened:
-            hdf5.check_links(opened)
-            told = opened.attrs.get("model_config")
-    except UNREADABLE as error:
-        raise PocketfaceError(f"not readable as HDF5 ({_line(error)})") from None
+    with refusing("not readable as HDF5", *UNREADABLE), h5py.File(path) as opened:
+        hdf5.check_links(opened)
+        told = opened.attrs.get("model_config")
     if told is None:
         raise PocketfaceError(
             "holds weights without an architecture; save it whole (`model.save`), or name the `architecture`"
         )
-    try:
+    with refusing("its architecture is not JSON", *UNREADABLE):
         config = json.loads(told)
-    except UNREADABLE as error:
-        raise PocketfaceError(f"its architecture is not JSON ({_line(error)})") from None
     return _built(path, config)
 
 
 def _built(path: Path, config: Any) -> keras.Model:
-    model = from_config(config)
-    try:
+    model = _from_config(config)
+    with refusing("its weights do not fit its architecture", *UNBUILT):
         model.load_weights(path)
-    except UNBUILT as error:
-        raise PocketfaceError(f"its weights do not fit its architecture ({_line(error)})") from None
     return model
 
 
-def from_config(config: Any) -> keras.Model:
-    """The model of a configuration, as Keras 2 and 3 write it.
-
-    Raises:
-        PocketfaceError: it names something that is not allowed, or cannot be built.
-    """
+def _from_config(config: Any) -> keras.Model:
+    """The model of a configuration, as Keras 2 and 3 write it."""
     config = _checked(config)
     if not isinstance(config, dict) or "class_name" not in config:
         raise PocketfaceError("its architecture is no model of Keras")
@@ -253,10 +240,8 @@ def from_config(config: Any) -> keras.Model:
         module = "keras.src.models.functional" if functional else "keras"
         name = "Functional" if functional else config["class_name"]
         config |= {"module": module, "class_name": name, "registered_name": name}
-    try:
+    with refusing("its architecture cannot be built", *UNBUILT):
         model = keras.models.model_from_json(json.dumps(config), OWN_LAYERS)
-    except UNBUILT as error:
-        raise PocketfaceError(f"its architecture cannot be built ({_line(error)})") from None
     if not isinstance(model, keras.Model):
         raise PocketfaceError("is no model but a part of one")
     return model
@@ -334,17 +319,14 @@ def of_keras(path: Path, model: keras.Model) -> Network:
         flat = [answer[name] for name in names] if isinstance(answer, dict) else keras.tree.flatten(answer)
         return dict(zip(names, flat, strict=True))
 
-    shape, first = _picture(model.inputs[0].shape[1:])
-    return Network(path, shape, first, dict(zip(names, widths, strict=True)), call)
+    return Network(path, *_picture(model.inputs[0].shape[1:]), dict(zip(names, widths, strict=True)), call)
 
 
 def _saved_model(path: Path, side: int) -> TFLiteFile:
     """Converts a SavedModel, which may compute its shapes as it runs, to a file that may not."""
     _check_graph(path)
-    try:
+    with refusing("not a SavedModel that can be loaded", *UNBUILT, tf.errors.OpError):
         signatures = dict(tf.saved_model.load(str(path)).signatures)
-    except (*UNBUILT, tf.errors.OpError) as error:
-        raise PocketfaceError(f"not a SavedModel that can be loaded ({_line(error)})") from None
     name = "serving_default" if "serving_default" in signatures else next(iter(signatures), None)
     if name is None:
         raise PocketfaceError("has no signature to call; save it with `model.export(folder)`")
@@ -356,10 +338,8 @@ def _saved_model(path: Path, side: int) -> TFLiteFile:
     sides = next(iter(inputs.values())).shape[1:]
     _picture(sides)
     image = keras.Input(_fixed(sides, side))
-    try:
+    with refusing(f"its signature {shown(name)} cannot be called", *UNBUILT, tf.errors.OpError):
         answers = keras.layers.TFSMLayer(str(path), call_endpoint=name)(image)
-    except (*UNBUILT, tf.errors.OpError) as error:
-        raise PocketfaceError(f"its signature {shown(name)} cannot be called ({_line(error)})") from None
     return to_tflite(keras.Model(image, answers))
 
 
@@ -370,10 +350,8 @@ def _check_graph(path: Path) -> None:
     if any(part.is_symlink() for part in path.rglob("*")):
         raise PocketfaceError("has links in it, which are refused")
     content = saved_model_pb2.SavedModel()
-    try:
+    with refusing(f"{file.name} is damaged", DecodeError):
         content.ParseFromString(file.read_bytes())
-    except DecodeError as error:
-        raise PocketfaceError(f"{file.name} is damaged ({_line(error)})") from None
     for meta in content.meta_graphs:
         if any(node.saveable_objects or node.registered_saver for node in meta.object_graph_def.nodes):
             raise PocketfaceError("restores objects with functions of its own, which is refused")
@@ -396,12 +374,6 @@ def _check_node(node: Any, allowed: frozenset[str]) -> None:
         raise PocketfaceError(f"{shown(node.name)} is the operator {shown(node.op)}, which is refused here")
 
 
-def _of_file(path: Path, file: bytes) -> Network:
-    shape, outputs = around.asked(file)
-    sides, first = _picture(shape)
-    return Network(path, sides, first, outputs, file=file)
-
-
 def _picture(shape: Any) -> tuple[tuple[int | None, int | None, int], bool]:
     sides = tuple(shape)
     if len(sides) == 3 and sides[2] in (1, 3):
@@ -415,10 +387,6 @@ def _width(name: str, shape: Any) -> int:
     if any(side is None for side in shape[1:]):
         raise PocketfaceError(f"its output {name} is {tuple(shape)}: of no fixed size")
     return int(np.prod(shape[1:]))
-
-
-def _line(error: Exception) -> str:
-    return shown(first_line(error))[:300]
 
 
 READERS: dict[str, Callable[[Path], keras.Model | TFLiteFile]] = {

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from pocketface.core.errors import PocketfaceError, first_line, shown
+from pocketface.core.errors import PocketfaceError, refusing, shown
 
 MOST_NODES = 20_000
 MOST_EXTERNAL = 2 * 2**30
@@ -74,16 +74,14 @@ def read(path: Path) -> keras.Model:
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
     from onnx import checker
 
-    refused = checker.ValidationError, onnx.shape_inference.InferenceError
-    try:
+    invalid = checker.ValidationError, onnx.shape_inference.InferenceError
+    with refusing("not readable as ONNX", DecodeError, ValueError, OSError, KeyError, *invalid):
         proto = onnx.load(str(path), format="protobuf", load_external_data=False)
         _check_external(onnx, proto, path)
         onnx.load_external_data_for_model(proto, str(path.parent))
         checker.check_model(proto)
         proto = onnx.shape_inference.infer_shapes(proto)
         reader = _Reader(onnx, proto)
-    except (DecodeError, ValueError, OSError, KeyError, *refused) as error:
-        raise PocketfaceError(f"not readable as ONNX ({first_line(error)})") from None
     if len(proto.graph.node) > MOST_NODES:
         raise PocketfaceError(f"has {len(proto.graph.node)} operators, more than {MOST_NODES}")
     return reader.model()
@@ -138,11 +136,9 @@ class _Reader:
             self.last.add(inputs[0].name)
         self.made[inputs[0].name] = image
         for node in self.graph.node:
-            try:
+            what = f"{_name(node)}, a {node.op_type}, is not understood"
+            with refusing(what, ValueError, TypeError, LookupError, ArithmeticError):
                 self._node(node)
-            except (ValueError, TypeError, LookupError, ArithmeticError) as error:
-                told = f"{_name(node)}, a {node.op_type}, is not understood ({first_line(error)})"
-                raise PocketfaceError(told) from None
         outputs = {output.name: self._as_in_file(output.name) for output in self.graph.output}
         return keras.Model(image, outputs)
 

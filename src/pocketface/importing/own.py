@@ -97,7 +97,6 @@ def _write(read: Network, stanza: Model, nchw: bool, folder: Path) -> dict[str, 
 
 
 def _card(name: str, stanza: Model, crop: Crop, facts: Mapping[str, Any]) -> ModelCard:
-    nothing = {"parameters": 0, "trainable_parameters": 0, "macs": 0}
     return ModelCard.model_validate(
         {
             "model": name,
@@ -108,7 +107,9 @@ def _card(name: str, stanza: Model, crop: Crop, facts: Mapping[str, Any]) -> Mod
             "input": stanza.input,
             "outputs": {head: own.meaning(head) for head, own in stanza.own_heads.items()},
             "training": {"file": Path(str(stanza.file)).name, "sha256": stanza.sha256},
+            "parameters": 0,
+            "trainable_parameters": 0,
+            "macs": 0,
         }
-        | nothing
         | dict(facts)
     )

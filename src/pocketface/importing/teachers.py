@@ -6,7 +6,6 @@ A teacher sees the crops as it does in use, and as it stands: without the random
 from collections.abc import Sequence
 from pathlib import Path
 
-import keras
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
@@ -47,35 +46,21 @@ def asked(folders: Sequence[str], sets: Sequence[FaceSet], heads: Sequence[str])
             )
         teachers.append((folder.name, card, load(card, folder)))
 
+    crops = {faces.dataset: faces for faces in sets}
+
     def teach(rows: pd.DataFrame) -> dict[str, np.ndarray]:
         answers: dict[str, list[np.ndarray]] = {}
         for name, card, model in teachers:
-            own = [head for head in wanted if head in card.outputs]
-            for head, answer in _answers(name, card, model, sets, rows, own).items():
-                answers.setdefault(head, []).append(answer)
+            detail, parts = detail_of(card.crop), []
+            for start in tqdm(range(0, len(rows), BATCH), desc=f"asking {name}", disable=None):
+                part = rows.iloc[start : start + BATCH]
+                seen = [
+                    view(crops[dataset].pixels[face], crops[dataset].crop, card.input, STILL, detail)
+                    for dataset, face in zip(part["dataset"], part["face"].astype(int), strict=True)
+                ]
+                parts.append(model.predict_on_batch(np.stack(seen).astype(np.float32)))
+            for head in filter(card.outputs.__contains__, wanted):
+                answers.setdefault(head, []).append(np.concatenate([part[head] for part in parts]))
         return {head: np.stack(several).mean(axis=0) for head, several in answers.items()}
 
     return teach
-
-
-def _answers(
-    name: str,
-    card: published.PublishedCard,
-    model: keras.Model,
-    sets: Sequence[FaceSet],
-    rows: pd.DataFrame,
-    heads: Sequence[str],
-) -> dict[str, np.ndarray]:
-    crops = {faces.dataset: faces for faces in sets}
-    detail = detail_of(card.crop)
-    found: dict[str, list[np.ndarray]] = {head: [] for head in heads}
-    for start in tqdm(range(0, len(rows), BATCH), desc=f"asking {name}", disable=None):
-        part = rows.iloc[start : start + BATCH]
-        seen = [
-            view(crops[dataset].pixels[face], crops[dataset].crop, card.input, STILL, detail)
-            for dataset, face in zip(part["dataset"], part["face"].astype(int), strict=True)
-        ]
-        answers = model.predict_on_batch(np.stack(seen).astype(np.float32))
-        for head in heads:
-            found[head].append(np.asarray(answers[head]))
-    return {head: np.concatenate(parts) for head, parts in found.items()}
