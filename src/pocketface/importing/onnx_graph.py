@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 
 from pocketface.core.errors import PocketfaceError, located
 from pocketface.importing.layers import Learned
@@ -26,22 +27,20 @@ def read_layers(path: Path) -> list[Learned]:
     Raises:
         PocketfaceError: the file is not ONNX, or holds what is not understood.
     """
-    import onnx
-
     if path.stat().st_size > LARGEST:
         raise PocketfaceError(f"{path}: {path.stat().st_size} bytes are too many for the weights of a model")
     with located(path):
         try:
             graph = onnx.load(str(path), format="protobuf", load_external_data=False).graph
-            arrays = {tensor.name: _array(onnx, tensor) for tensor in graph.initializer}
-            return _Reader(arrays).read(onnx, graph.node)
+            arrays = {tensor.name: _array(tensor) for tensor in graph.initializer}
+            return _Reader(arrays).read(graph.node)
         except PocketfaceError:
             raise
         except Exception as error:  # protobuf's own errors differ between its versions
             raise PocketfaceError(f"not readable as ONNX ({error})") from None
 
 
-def _array(onnx: Any, tensor: Any) -> np.ndarray:
+def _array(tensor: Any) -> np.ndarray:
     if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
         raise PocketfaceError(f"{tensor.name} keeps its numbers in another file, which is refused")
     return np.asarray(onnx.numpy_helper.to_array(tensor))
@@ -63,16 +62,14 @@ class _Reader:
         self.factor: dict[str, float] = {}
         self.channels: dict[str, int] = {}
 
-    def read(self, onnx: Any, nodes: Any) -> list[Learned]:
+    def read(self, nodes: Any) -> list[Learned]:
         for node in nodes:
             if node.op_type not in PASSED:
                 raise PocketfaceError(f"its operator {node.op_type} is none of {', '.join(sorted(PASSED))}")
             attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
             self._node(node.op_type, list(node.input), node.output[0], attributes)
-        if left := set(self.factor.values()) - {1.0}:
-            last = nodes[-1].output[0]
-            if self.factor.get(last, 1.0) != 1.0:
-                raise PocketfaceError(f"a factor {left} is left at its end")
+        if (left := self.factor.get(nodes[-1].output[0], 1.0)) != 1.0:
+            raise PocketfaceError(f"a factor {left} is left at its end")
         return [Learned(name, {"kernel": kernel, "bias": bias}) for name, kernel, bias in self.layers]
 
     def _node(self, kind: str, inputs: list[str], output: str, attributes: dict[str, Any]) -> None:

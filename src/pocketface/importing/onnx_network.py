@@ -14,7 +14,11 @@ from typing import Any
 
 import keras
 import numpy as np
+import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from keras import layers, ops
+from onnx import helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 from pocketface.core.errors import PocketfaceError, refusing, shown
 
@@ -39,7 +43,7 @@ UNARY: dict[str, Callable[[Any], Any]] = {
     "Neg": ops.negative,
 }
 FOLDED = tuple(
-    "Add Sub Mul Div Gather Concat Squeeze Unsqueeze Slice Cast Reshape Transpose Identity".split()
+    "Constant Add Sub Mul Div Gather Concat Squeeze Unsqueeze Slice Cast Reshape Transpose Identity".split()
 )
 """What is computed while a file is read, where it depends on constants alone."""
 MOST_FOLDED = 10**9
@@ -70,24 +74,20 @@ def read(path: Path) -> keras.Model:
         PocketfaceError: it is not ONNX, damaged, has more than one input, or an operator, or a setting of
             one, that is not read.
     """
-    import onnx
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-    from onnx import checker
-
-    invalid = checker.ValidationError, onnx.shape_inference.InferenceError
+    invalid = onnx.checker.ValidationError, onnx.shape_inference.InferenceError
     with refusing("not readable as ONNX", DecodeError, ValueError, OSError, KeyError, *invalid):
         proto = onnx.load(str(path), format="protobuf", load_external_data=False)
-        _check_external(onnx, proto, path)
+        _check_external(proto, path)
         onnx.load_external_data_for_model(proto, str(path.parent))
-        checker.check_model(proto)
+        onnx.checker.check_model(proto)
         proto = onnx.shape_inference.infer_shapes(proto)
-        reader = _Reader(onnx, proto)
+        reader = _Reader(proto)
     if len(proto.graph.node) > MOST_NODES:
         raise PocketfaceError(f"has {len(proto.graph.node)} operators, more than {MOST_NODES}")
     return reader.model()
 
 
-def _check_external(onnx: Any, proto: Any, path: Path) -> None:
+def _check_external(proto: Any, path: Path) -> None:
     for tensor in proto.graph.initializer:
         for entry in tensor.external_data:
             beside = path.parent / entry.value
@@ -112,9 +112,9 @@ class _Reader:
         flat: tensors that the file has without a batch, and Keras with it.
     """
 
-    def __init__(self, onnx: Any, proto: Any) -> None:
-        self.onnx, self.graph, self.opset = onnx, proto.graph, proto.opset_import
-        self.constants = {t.name: onnx.numpy_helper.to_array(t) for t in self.graph.initializer}
+    def __init__(self, proto: Any) -> None:
+        self.graph, self.opset = proto.graph, proto.opset_import
+        self.constants = {t.name: numpy_helper.to_array(t) for t in self.graph.initializer}
         self.made: dict[str, keras.KerasTensor] = {}
         self.last: set[str] = set()
         self.not_negative: set[str] = set()
@@ -144,14 +144,8 @@ class _Reader:
 
     def _node(self, node: Any) -> None:
         kind, output = node.op_type, node.output[0]
-        about = {a.name: self.onnx.helper.get_attribute_value(a) for a in node.attribute}
-        if kind == "Constant":
-            values = about.values()
-            array = (
-                self.onnx.numpy_helper.to_array(about["value"]) if "value" in about else next(iter(values))
-            )
-            self.constants[output] = np.asarray(array)
-        elif kind == "Shape":
+        about = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+        if kind == "Shape":
             shape = self._as_in_file(node.input[0]).shape
             self.constants[output] = np.array([1 if side is None else side for side in shape], np.int64)
         elif kind in FOLDED and all(name in self.constants for name in node.input if name):
@@ -165,23 +159,11 @@ class _Reader:
 
     def _fold(self, node: Any) -> None:
         """Computes what depends on constants alone, the way ONNX itself defines it."""
-        from onnx.reference import ReferenceEvaluator
-
-        helper = self.onnx.helper
-        if math.prod(self.constants[name].size or 1 for name in node.input if name) > MOST_FOLDED:
+        given = {name: self.constants[name] for name in node.input if name}
+        if math.prod(values.size or 1 for values in given.values()) > MOST_FOLDED:
             raise PocketfaceError(f"{_name(node)} computes on constants that are too large")
-        names = [name for name in node.input if name]
-        values = [
-            helper.make_tensor_value_info(
-                name, helper.np_dtype_to_tensor_dtype(self.constants[name].dtype), self.constants[name].shape
-            )
-            for name in names
-        ]
-        outputs = [self.onnx.ValueInfoProto(name=name) for name in node.output]
-        model = helper.make_model(
-            helper.make_graph([node], "folded", values, outputs), opset_imports=list(self.opset)
-        )
-        answers = ReferenceEvaluator(model).run(None, {name: self.constants[name] for name in names})
+        folded = helper.make_function("folded", "folded", [*given], node.output, [node], self.opset)
+        answers = ReferenceEvaluator(folded).run(None, given, {})
         self.constants |= dict(zip(node.output, map(np.asarray, answers), strict=True))
 
     def _layer(self, node: Any, kind: str, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
