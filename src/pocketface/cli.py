@@ -680,9 +680,9 @@ def add_data(
     source = source.resolve()
     _enter_repository()
     table, folder = labelled(source, column)
-    added = add(name, table, folder, Path(), licence)
-    typer.echo(f"{name}: {added.pictures} pictures, labelled {', '.join(added.labels)}; for params.yaml:")
-    typer.echo(added.stanza, nl=False)
+    labels, stanza = add(name, table, folder, Path(), licence)
+    typer.echo(f"{name}: {len(table)} pictures, labelled {', '.join(labels)}; for params.yaml:")
+    typer.echo(stanza, nl=False)
 
 
 @data.command("list")

@@ -45,11 +45,11 @@ def test_a_csv_becomes_a_dataset_with_people_on_one_side(root, tmp_path):
     table["mask"] = ["no", "yes", None] * 10
     table.to_csv(tmp_path / "mine/labels.csv", index=False)
     before = (root / SOURCES).read_text()
-    added = add("mine", *labelled(tmp_path / "mine/labels.csv"), root)
-    assert (added.labels, added.pictures) == (["gender", "mask"], 30)
-    assert load_sources(root / SOURCES).dataset("mine").labels == ("gender", "mask")
+    labels, stanza = add("mine", *labelled(tmp_path / "mine/labels.csv"), root)
+    source = load_sources(root / SOURCES).dataset("mine")
+    assert (labels, source.labels, source.pictures) == (["gender", "mask"], ("gender", "mask"), 30)
     assert before.partition("datasets:\n")[2] in (root / SOURCES).read_text(), "the rest stays as it was"
-    index = indexed(root, "mine", added.stanza)
+    index = indexed(root, "mine", stanza)
     assert index["split"].tolist() == [hashed_split(person) for person in table["person"]]
     assert len(set(index["split"])) > 1
     assert index["gender"].tolist() == table["gender"].tolist()
@@ -62,8 +62,8 @@ def test_a_folder_a_class_becomes_a_dataset_split_by_content(root, tmp_path):
         target = tmp_path / "mine" / ("yes" if number % 2 else "no")
         target.mkdir(parents=True, exist_ok=True)
         shutil.copy(picture, target)
-    added = add("masks", *labelled(tmp_path / "mine", "mask"), root)
-    index = indexed(root, "masks", added.stanza)
+    _, stanza = add("masks", *labelled(tmp_path / "mine", "mask"), root)
+    index = indexed(root, "masks", stanza)
     assert index["mask"].value_counts().to_dict() == {"no": 6, "yes": 6}
     assert index["split"].tolist() == index["source_sha"].map(hashed_split).tolist()
 

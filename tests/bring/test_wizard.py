@@ -67,7 +67,7 @@ def test_it_leaves_files_with_cards_a_table_and_a_page(done):
         assert card.outputs["gender"].labels == ("female", "male")
         assert (folder / "quantized" / level / MODEL_FILE).stat().st_size == table.value("mine", level, SIZE)
     assert f"| **{found['taken']}** |" in (folder / "quantized/table.md").read_text()
-    assert "<table>" in (folder / "quantized/index.html").read_text()
+    assert "</table>" in (folder / "quantized/index.html").read_text()
 
 
 def test_the_study_goes_on_from_there(done, monkeypatch):

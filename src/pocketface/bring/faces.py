@@ -8,7 +8,6 @@ import csv
 import io
 import zipfile
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -33,15 +32,6 @@ CLASS = "label"
 """The column of a dataset that is a folder a class, unless another is named."""
 STAMP = (1980, 1, 1, 0, 0, 0)
 """Of every member of the zip, so that its bytes repeat."""
-
-
-@dataclass(frozen=True)
-class Added:
-    """What was added: its label columns, number of pictures, and the stanza of params that uses it."""
-
-    labels: list[str]
-    pictures: int
-    stanza: str
 
 
 def labelled(source: Path, column: str = CLASS) -> tuple[pd.DataFrame, Path]:
@@ -81,8 +71,10 @@ def label_columns(table: pd.DataFrame) -> list[str]:
     return [str(column) for column in table if column in (*ours, *own)]
 
 
-def add(name: str, table: pd.DataFrame, folder: Path, root: Path, licence: str = "yours") -> Added:
-    """Adds a dataset.
+def add(
+    name: str, table: pd.DataFrame, folder: Path, root: Path, licence: str = "yours"
+) -> tuple[list[str], str]:
+    """Adds a dataset; its label columns, and the stanza of params that uses it.
 
     Args:
         name: in lower case, of no dataset that there is.
@@ -115,13 +107,13 @@ def add(name: str, table: pd.DataFrame, folder: Path, root: Path, licence: str =
         }
     }
     _insert(root / SOURCES, yaml.safe_dump(entry, sort_keys=False, allow_unicode=True))
-    crop = {"policy": "largest", "margin": 0.4, "size": 160, "channels": 3}
-    return Added(labels, len(table), yaml.safe_dump({"datasets": {name: stanza(crop)}}, sort_keys=False))
+    crop = Crop(policy="largest", margin=0.4, size=160, channels=3)
+    return labels, yaml.safe_dump({"datasets": {name: stanza(crop)}}, sort_keys=False)
 
 
-def stanza(crop: dict[str, object]) -> dict[str, object]:
+def stanza(crop: Crop) -> dict[str, object]:
     """What stands under `datasets.NAME` of a study."""
-    return {"reader": datasets.LABELLED, "crop": Crop.model_validate(crop).model_dump(exclude_unset=True)}
+    return {"reader": datasets.LABELLED, "crop": crop.model_dump(exclude_unset=True)}
 
 
 def pack(table: pd.DataFrame, labels: list[str], folder: Path, target: Path) -> None:

@@ -35,6 +35,8 @@ SCALES: dict[str, dict[str, object]] = {
 }
 BATCH = 64
 SURE = 0.05
+Answer = Callable[[np.ndarray], dict[str, np.ndarray]]
+"""From pictures to outputs by name."""
 FAR = 25.0
 """Years by which an age counts as wholly wrong, where settings are compared."""
 
@@ -112,41 +114,42 @@ def surely(tried: Sequence[Tried]) -> float:
     return mcnemar(better, worse) if better.sum() > worse.sum() else 1.0
 
 
-def runner(network: Network, shape: Sequence[int]) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+def runner(network: Network, shape: Sequence[int]) -> Answer:
     """A function from prepared pictures float32 `[N, H, W, C]` to the network's outputs `[N, K]`."""
-    if network.call is not None:
-        image = keras.Input((shape[2], *shape[:2]) if network.channels_first else tuple(shape))
-        model = keras.Model(image, dict(network.call(image)))
+    run, batch = (_of_keras(network, shape), BATCH) if network.file is None else (_of_file(network.file), 1)
 
-        def of_keras(pictures: np.ndarray) -> dict[str, np.ndarray]:
-            seen = pictures.transpose(0, 3, 1, 2) if network.channels_first else pictures
-            parts = [model.predict_on_batch(seen[i : i + BATCH]) for i in range(0, len(seen), BATCH)]
-            found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-            return {name: values.reshape(len(pictures), -1) for name, values in found.items()}
+    def answer(pictures: np.ndarray) -> dict[str, np.ndarray]:
+        seen = np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)) if network.channels_first else pictures
+        parts = [run(seen[start : start + batch]) for start in range(0, len(seen), batch)]
+        return {
+            name: np.concatenate([part[name].reshape(-1, width) for part in parts])
+            for name, width in network.outputs.items()
+        }
 
-        return of_keras
-    assert network.file is not None
-    interpreter = loaded(TFLiteFile(network.file))
-    signature = interpreter.get_signature_list()
-    place = interpreter.get_input_details()[0]["index"]
-    details = interpreter.get_output_details()
-    called = interpreter.get_signature_runner() if signature else None
+    return answer
 
-    def of_file(pictures: np.ndarray) -> dict[str, np.ndarray]:
-        seen = pictures.transpose(0, 3, 1, 2) if network.channels_first else pictures
-        rows: dict[str, list[np.ndarray]] = {name: [] for name in network.outputs}
-        for picture in np.ascontiguousarray(seen):
-            if called is not None:
-                answers = called(**{next(iter(called.get_input_details())): picture[None]})
-            else:
-                interpreter.set_tensor(place, picture[None])
-                interpreter.invoke()
-                answers = {output["name"]: interpreter.get_tensor(output["index"]) for output in details}
-            for name in rows:
-                rows[name].append(answers[name].reshape(-1))
-        return {name: np.stack(values) for name, values in rows.items()}
 
-    return of_file
+def _of_keras(network: Network, shape: Sequence[int]) -> Answer:
+    assert network.call is not None
+    image = keras.Input((shape[2], *shape[:2]) if network.channels_first else tuple(shape))
+    return keras.Model(image, dict(network.call(image))).predict_on_batch
+
+
+def _of_file(file: bytes) -> Answer:
+    """Of one picture."""
+    interpreter = loaded(TFLiteFile(file))
+    if interpreter.get_signature_list():
+        called = interpreter.get_signature_runner()
+        (name,) = called.get_input_details()
+        return lambda picture: called(**{name: picture})
+
+    def run(picture: np.ndarray) -> dict[str, np.ndarray]:
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], picture)
+        interpreter.invoke()
+        details = interpreter.get_output_details()
+        return {output["name"]: interpreter.get_tensor(output["index"]) for output in details}
+
+    return run
 
 
 def _scored(

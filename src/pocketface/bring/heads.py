@@ -65,28 +65,26 @@ def matched(outputs: Mapping[str, int], truths: pd.DataFrame, said: Iterable[Spo
         PocketfaceError: what was said names no label or output, or nothing fits.
     """
     told = {spoken.head: spoken for spoken in said}
+    there = ", ".join(f"{name} ({width} values)" for name, width in outputs.items())
     for head, spoken in told.items():
         if head not in truths or spoken.output not in (None, *outputs):
             raise PocketfaceError(
                 f"--head {head}: the labels are {', '.join(map(str, truths))}; "
-                f"the outputs of the file {', '.join(f'{name} ({n} values)' for name, n in outputs.items())}"
+                f"the outputs of the file {there}"
             )
     heads = [str(head) for head in truths if not told or head in told]
     found: dict[str, str] = {}
     for head in heads:
-        spoken, classes = told.get(head, Spoken(head)), words(truths[head]).nunique()
-        fits = [
-            name for name, width in outputs.items() if head in NUMBERS or width in (1, classes, _all(head))
-        ]
+        widths = (1, words(truths[head]).nunique(), len(_ours(head)))
+        fits = [name for name, width in outputs.items() if head in NUMBERS or width in widths]
         alike = [name for name in outputs if name.lower() == head.lower()]
-        named = alike or (fits if len(fits) == 1 else [])
-        if output := spoken.output or (named[0] if named else None):
+        named = alike[:1] or (fits if len(fits) == 1 else [])
+        if output := told.get(head, Spoken(head)).output or "".join(named):
             found[head] = output
     if not found or len(set(found.values())) < len(found):
         raise PocketfaceError(
-            f"which output answers which label is not clear: the labels are {', '.join(heads)}, the outputs "
-            f"{', '.join(f'{name} ({width} values)' for name, width in outputs.items())}; "
-            "say it with --head HEAD=OUTPUT"
+            f"which output answers which label is not clear: the labels are {', '.join(heads)}, "
+            f"the outputs {there}; say it with --head HEAD=OUTPUT"
         )
     return found
 
@@ -127,18 +125,14 @@ def understood(head: str, output: str, values: np.ndarray, truth: pd.Series, sai
     return Understood(own, f"{'logits' if logits else 'probabilities'} of {', '.join(labels)} ({best})")
 
 
-def _all(head: str) -> int:
-    return len(NO_YES if head in CELEBA_ATTRIBUTES else CLASSES.get(head, ()))
+def _ours(head: str) -> tuple[str, ...]:
+    return NO_YES if head in CELEBA_ATTRIBUTES else CLASSES.get(head, ())
 
 
 def _orders(head: str, truth: pd.Series, width: int) -> dict[str, tuple[str, ...]]:
     """The usual orders of labels: ours, and that of the alphabet, in which folders of classes are read."""
-    ours = NO_YES if head in CELEBA_ATTRIBUTES else CLASSES.get(head, ())
-    there = tuple(sorted(set(truth.dropna())))
-    usual = {
-        "our order, assumed": tuple(ours),
-        "alphabetical, assumed": tuple(sorted(ours) if ours else there),
-    }
+    ours, there = _ours(head), tuple(sorted(set(truth.dropna())))
+    usual = {"our order, assumed": ours, "alphabetical, assumed": tuple(sorted(ours)) or there}
     return {
         name: labels for name, labels in usual.items() if len(labels) == width and set(there) <= set(labels)
     }
@@ -176,9 +170,8 @@ def _number(head: str, output: str, values: np.ndarray, truth: np.ndarray, share
     ways = {}
     if width == 1:
         for top in OLDEST:
-            ways[f"1 stands for {top:g} years, assumed"] = OwnHead(
-                output=output, kind="number", range=(0, top)
-            )
+            way = f"1 stands for {top:g} years, assumed"
+            ways[way] = OwnHead(output=output, kind="number", range=(0, top))
         ways["years"] = OwnHead(output=output, kind="number")
     if width > 1 and (sums_to_one or not shares):
         ways[f"the mean of {width} classes from {low:g} to {high:g} years, assumed"] = OwnHead(

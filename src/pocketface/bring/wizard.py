@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -32,14 +31,14 @@ from pocketface.choosing.answer import latency_of, size_of
 from pocketface.choosing.rule import Pick, pick
 from pocketface.choosing.settings import Champion
 from pocketface.core.errors import PocketfaceError
-from pocketface.core.files import write_json, written_whole
+from pocketface.core.files import write_json, write_text
 from pocketface.core.hashing import unit_hash
 from pocketface.core.labels import NUMBERS
 from pocketface.evaluation.evaluate import evaluate_variants
 from pocketface.evaluation.face_search import REASONS, Detect, Search, look_at
 from pocketface.evaluation.label_csv import PATH
 from pocketface.evaluation.predict import files_in
-from pocketface.faces.calibrate import Calibration
+from pocketface.faces.calibrate import Calibration as Pictures
 from pocketface.faces.index import OK
 from pocketface.faces.selection import Evaluation, Selection, save
 from pocketface.faces.settings import Crop, Input
@@ -119,7 +118,8 @@ def quantize(
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     side = size or network.SIDE
     read = network.read(file, side)
-    seen = Input(size=read.shape[0] or side, channels=_channels(read.shape[2]), margin=0.2)
+    height, _, channels = read.shape
+    seen = Input.model_validate({"size": height or side, "channels": channels, "margin": 0.2})
     outputs = ", ".join(f"{name} ({width})" for name, width in read.outputs.items())
     say(f"{file.name}: sees {seen.size}x{seen.size}x{seen.channels}, answers {outputs}")
     crop = _crop(seen, detect)
@@ -128,12 +128,12 @@ def quantize(
     unlabelled = None if calibrate is None else look(files_in([calibrate])[0])[0]
     calibration, faces = _divided(given, unlabelled)
     say(
-        f"{labels.name}: {count} pictures, {count - len(given.names)} not usable; "
-        f"labelled {', '.join(map(str, given.truths))}; "
-        f"calibrated on {len(calibration.images)}, measured on {len(faces.names)}"
+        f"{labels.name}: {count} pictures, {count - len(given.images)} not usable; "
+        f"labelled {', '.join(map(str, given.labels))}; "
+        f"calibrated on {len(calibration.images)}, measured on {len(faces.images)}"
     )
-    some = faces.only(np.arange(0, len(faces.names), max(1, len(faces.names) // TRIED_ON)))
-    tried = finder.find(read, some.pixels, some.truths, said)
+    some = _only(faces, np.arange(0, len(faces.images), max(1, len(faces.images) // TRIED_ON)))
+    tried = finder.find(read, some.pixels, some.labels, said)
     for line in told(tried):
         say(line)
     model = Model(
@@ -156,38 +156,28 @@ def quantize(
     return done
 
 
-@dataclass(frozen=True)
-class _Pictures:
-    """Labelled pictures as the model sees them: uint8 `[N, H, W, C]`, what is true of each, and its path."""
-
-    pixels: np.ndarray
-    truths: pd.DataFrame
-    names: list[str]
-
-    def only(self, places: np.ndarray) -> "_Pictures":
-        """Some of them."""
-        truths = self.truths.iloc[places].reset_index(drop=True)
-        return _Pictures(self.pixels[places], truths, [self.names[place] for place in places])
-
-
-def _given(labels: Path, look: Look) -> tuple[_Pictures, int]:
+def _given(labels: Path, look: Look) -> tuple[Pictures, int]:
     """The labelled pictures that can be used, and how many there are."""
     table, folder = labelled(labels)
     pixels, kept = look([folder / str(path) for path in table[PATH]])
     usable = table.iloc[kept].reset_index(drop=True)
-    return _Pictures(pixels, usable[label_columns(table)], [str(path) for path in usable[PATH]]), len(table)
+    return Pictures(pixels, [str(path) for path in usable[PATH]], usable[label_columns(table)]), len(table)
 
 
-def _divided(given: _Pictures, unlabelled: np.ndarray | None) -> tuple[Calibration, _Pictures]:
+def _only(given: Pictures, places: np.ndarray) -> Pictures:
+    labels = given.labels.iloc[places].reset_index(drop=True)
+    return Pictures(given.pixels[places], [given.images[place] for place in places], labels)
+
+
+def _divided(given: Pictures, unlabelled: np.ndarray | None) -> tuple[Pictures, Pictures]:
     """What ranges are measured on, and what accuracy is: a fixed choice, or all where others are given."""
-    order = np.argsort([unit_hash(name, "quantize") for name in given.names], kind="stable")
+    order = np.argsort([unit_hash(name, "quantize") for name in given.images], kind="stable")
     if unlabelled is not None:
         names = [f"{i:06d}" for i in range(len(unlabelled))]
-        unknown = given.truths.iloc[:0].reindex(range(len(unlabelled)))
-        return Calibration(unlabelled, names, unknown), given.only(order)
+        unknown = given.labels.iloc[:0].reindex(range(len(unlabelled)))
+        return Pictures(unlabelled, names, unknown), _only(given, order)
     count = max(1, min(CALIBRATION, len(order) // 5))
-    part = given.only(order[:count])
-    return Calibration(part.pixels, part.names, part.truths), given.only(np.sort(order[count:]))
+    return _only(given, order[:count]), _only(given, np.sort(order[count:]))
 
 
 def advice(picked: Pick) -> str:
@@ -223,10 +213,6 @@ def _score(setting: Tried) -> str:
     )
 
 
-def _channels(channels: int) -> Literal[1, 3]:
-    return 1 if channels == 1 else 3
-
-
 def _crop(seen: Input, detect: str) -> Crop:
     if detect == "none":
         return Crop(policy="as_is", size=max(seen.size, 16), channels=seen.channels)
@@ -250,21 +236,21 @@ def _pixels(
     return np.stack(pixels), kept
 
 
-def _rows(faces: _Pictures) -> pd.DataFrame:
+def _rows(faces: Pictures) -> pd.DataFrame:
     """The rows of a face index."""
     return pd.DataFrame(
         {
             "dataset": PICTURES,
-            "image": list(faces.names),
+            "image": faces.images,
             "split": "test",
             "status": OK,
-            "face": pd.Series(range(len(faces.names)), dtype="Int64"),
+            "face": pd.Series(range(len(faces.images)), dtype="Int64"),
             "box": None,
             "source_sha": None,
-            "phash": pd.Series([None] * len(faces.names), dtype="UInt64"),
+            "phash": pd.Series([None] * len(faces.images), dtype="UInt64"),
             "same_as": None,
         }
-    ).join(faces.truths)
+    ).join(faces.labels)
 
 
 def _make(
@@ -318,18 +304,13 @@ def _write(done: Done, file: Path, labels: Path, tried: Sequence[Tried], out: Pa
     markdown = "\n".join(
         [f"# {file.name}", "", table.markdown(), "", *(f"- {' '.join(note.split())}" for note in notes), ""]
     )
-    body = "".join(
-        f"<tr>{''.join(f'<{tag}>{html.escape(cell)}</{tag}>' for cell in row)}</tr>"
-        for tag, row in [
-            ("th", table.header),
-            *(("td", [cell.text for cell in row]) for row in table.cells),
-        ]
-    )
+    cells = pd.DataFrame([[cell.text for cell in row] for row in table.cells], columns=list(table.header))
+    with pd.option_context("display.max_colwidth", None):
+        body = cells.to_html(index=False, border=0, justify="left")
     said = "".join(f"<p>{html.escape(note)}</p>" for note in notes)
-    page = PAGE.format(title=html.escape(file.name), body=body, said=said)
-    for name, text in (("table.md", markdown), ("index.html", page)):
-        with written_whole(out / name) as partial:
-            partial.write_text(text, encoding="utf-8")
+    page = PAGE.format(title=html.escape(file.name), table=body, said=said)
+    write_text(out / "table.md", markdown)
+    write_text(out / "index.html", page)
     take = done.pick.take
     stanza = done.stanza.model_dump(mode="json", exclude_defaults=True)
     write_json(out / "results.json", {"taken": take and take.level, "why": done.pick.why, "model": stanza})
@@ -339,7 +320,7 @@ PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</t
 <style>body{{font:16px/1.5 system-ui;margin:2rem auto;max-width:70rem;padding:0 1rem}}
 table{{border-collapse:collapse}}
 th,td{{text-align:left;padding:.3rem .8rem;border-bottom:1px solid #ccc}}</style>
-<h1>{title}</h1><table>{body}</table>{said}</html>
+<h1>{title}</h1>{table}{said}</html>
 """
 
 
@@ -364,7 +345,7 @@ def write_study(name: str, done: Done, labels: Path, detect: str, root: Path) ->
     for dataset, part in ((name, table[place >= 0.5]), (f"{name}_test", table[place < 0.5])):
         add(dataset, part, folder, root)
     seen = done.stanza.input
-    crop = _crop(seen, detect).model_dump(exclude_unset=True)
+    source = stanza(_crop(seen, detect))
     model = done.stanza.model_dump(mode="json", exclude_defaults=True, exclude={"own_heads"})
     model |= {
         "dataset": name,
@@ -377,7 +358,7 @@ def write_study(name: str, done: Done, labels: Path, detect: str, root: Path) ->
         "study": name,
         "seed": 1,
         "threads": 2,
-        "datasets": {name: stanza(crop), f"{name}_test": stanza(crop)},
+        "datasets": {name: source, f"{name}_test": source},
         "holdout": f"{name}_test",
         "models": {},
         "fetched": {name: model},
@@ -393,6 +374,5 @@ def write_study(name: str, done: Done, labels: Path, detect: str, root: Path) ->
         "mix": [],
         "micro": [],
     }
-    with written_whole(target) as partial:
-        partial.write_text(yaml.safe_dump(study, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    write_text(target, yaml.safe_dump(study, sort_keys=False, allow_unicode=True))
     return target
