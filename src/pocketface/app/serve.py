@@ -5,7 +5,6 @@ pages can reach a port of this machine, so it answers by its own names only (a p
 this address gets nothing), ends connections that take too long, and serves regular files only.
 """
 
-import mimetypes
 import socket
 import sys
 import time
@@ -32,8 +31,6 @@ TYPES = {
     ".js": "text/javascript",
     ".wasm": "application/wasm",
     ".webmanifest": "application/manifest+json",
-    ".tflite": "application/octet-stream",
-    ".gz": "application/gzip",
 }
 POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; "
@@ -99,6 +96,7 @@ class _Handler(SimpleHTTPRequestHandler):
     """Files of a folder: no lists of them, no hidden ones, nothing through links."""
 
     timeout = SILENCE
+    extensions_map = SimpleHTTPRequestHandler.extensions_map | TYPES
 
     def __init__(self, *arguments: Any, served: dict[str, Path]) -> None:
         self._served = served
@@ -116,10 +114,6 @@ class _Handler(SimpleHTTPRequestHandler):
     def translate_path(self, path: str) -> str:
         wanted = unquote(path.partition("?")[0].partition("#")[0])
         return str(self._served.get("/index.html" if wanted == "/" else wanted, ""))
-
-    def guess_type(self, path: object) -> str:
-        suffix = Path(str(path)).suffix
-        return TYPES.get(suffix) or mimetypes.guess_type(str(path))[0] or "application/octet-stream"
 
     def end_headers(self) -> None:
         for name, value in HEADERS.items():
