@@ -8,16 +8,9 @@ from pathlib import Path
 import pytest
 
 from pocketface.app.runtime import runtime as fetched
-from pocketface.app.site import DETECTOR
 from pocketface.core.errors import PocketfaceError
 
 REPOSITORY = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="session")
-def detector() -> Path:
-    """BlazeFace's file."""
-    return DETECTOR
 
 
 @pytest.fixture(scope="session")

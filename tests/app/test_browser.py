@@ -221,9 +221,9 @@ def test_answers_are_those_of_predict_on_the_same_crop(session, variants, level)
     assert compared == (4 if level == "uint8_io" else 6), "two faces; age, gender, and expression"
 
 
-def test_faces_are_found_and_cut_as_in_python(session, variants, detector, pictures):
+def test_faces_are_found_and_cut_as_in_python(session, variants, pictures):
     picture = decode((pictures / "two.png").read_bytes())
-    expected = Finder(detector)(picture)
+    expected = Finder(site.DETECTOR)(picture)
     shown = session["int8"]
     assert len(shown["faces"]) == len(expected) == 2
     for face, box, opinions in zip(expected, shown["boxes"], shown["faces"], strict=True):

@@ -4,6 +4,7 @@ import pytest
 from finder import Finder
 
 import drawn_datasets as drawn
+from pocketface.app.site import DETECTOR
 from pocketface.cropping.crop import cut_face
 from pocketface.cropping.detect import detect
 from pocketface.cropping.geometry import MEAN_FACE
@@ -37,8 +38,8 @@ def test_what_is_found_turns_grows_and_moves_with_the_face():
     assert new_centre == pytest.approx(centre * (2 + 1j) + (5 - 3j), rel=1e-4)
 
 
-def test_the_crop_is_near_the_one_that_training_would_have_cut(detector):
-    find, crop = Finder(detector), Crop(policy="one", margin=0.25, size=120)
+def test_the_crop_is_near_the_one_that_training_would_have_cut():
+    find, crop = Finder(DETECTOR), Crop(policy="one", margin=0.25, size=120)
     for person in drawn.people(4):
         picture = drawn.scene(person)
         (ours,), (dlibs, *_) = find(picture), detect(picture)

@@ -8,8 +8,10 @@ import pytest
 from own_models import face_pictures, trained
 from pocketface.bring import finder
 from pocketface.bring.heads import Spoken
-from pocketface.importing.network import of_keras
+from pocketface.importing.network import of_keras, read
 from pocketface.layers.own import Preprocess
+from pocketface.levels.converter import to_tflite
+from pocketface.tflite.file import TFLiteFile
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +52,16 @@ def test_ages_are_compared_by_their_errors(tmp_path):
     ages = np.where(np.arange(40) < 4, *(model.predict(x, verbose=0)["age"][:, 0] for x in (raw, small + 3)))
     tried = finder.find(of_keras(tmp_path, model), pixels, pd.DataFrame({"age": ages}))
     assert tried[0].scores["age"] == min(one.scores["age"] for one in tried)
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["signature", "no signature"])
+def test_a_file_is_asked_as_its_network_is(base, tmp_path, named):
+    file = to_tflite(base).copy()
+    file.signatureDefs = file.signatureDefs if named else None
+    (tmp_path / "mine.tflite").write_bytes(TFLiteFile.write(file).content)
+    pixels = face_pictures(5)[0].astype(np.float32)
+    (answers,) = finder.runner(read(tmp_path / "mine.tflite"), pixels.shape[1:])(pixels).values()
+    np.testing.assert_allclose(answers, base.predict(pixels, verbose=0), atol=1e-5)
 
 
 def test_it_says_that_it_is_not_sure(base, tmp_path):

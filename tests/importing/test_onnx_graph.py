@@ -4,6 +4,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import keras
 import numpy as np
 import onnx
 import onnxruntime
@@ -102,11 +103,7 @@ def test_what_is_not_onnx_is_refused(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     model = models.build("dlib_gender", Input(size=32), ["gender"])
     with pytest.raises(PocketfaceError, match=r"net\.onnx: "):
-        assign_from(model, path)
-
-
-def assign_from(model, path: Path) -> None:
-    read_into(model, path, load_sources(REPOSITORY / "data/sources.yaml").weight("dlib_gender"))
+        read_into(model, path, load_sources(REPOSITORY / "data/sources.yaml").weight("dlib_gender"))
 
 
 @pytest.fixture(scope="module")
@@ -137,8 +134,6 @@ def test_dlibs_networks_answer_as_published(tmp_path: Path, wheel, name: str, si
         ours = model.predict(pixels.astype(np.float32), verbose=0)["gender"]
         np.testing.assert_allclose(ours[:, ::-1], theirs, atol=1e-4)
         return
-    import keras
-
     both = keras.Model(model.input, {"age": model.output["age"], "ages": model.get_layer("ages").output})
     ours = both.predict(pixels.astype(np.float32), verbose=0)
     np.testing.assert_allclose(ours["ages"], theirs, atol=1e-4)
