@@ -1,10 +1,7 @@
 """`pocketface quantize`: one model, one's own pictures, every level, and which to take; without DVC.
 
-    done = quantize(Path("mine.keras"), Path("labels.csv"), Path("out"))
-    done.pick.take.level, done.variants
-
-It asks the file for its input and outputs, finds how its pixels were prepared (`finder`), makes every level
-from it, audits, measures and times each, and writes a table, a page, and the files with their cards.
+done = quantize(Path("mine.keras"), Path("labels.csv"), Path("out"))
+done.pick.take.level, done.variants
 """
 
 import html

@@ -2,8 +2,8 @@
 
 Tensors of four dimensions are `[N, H, W, C]` throughout; an operator that depends on the order (a reshape, a
 flattening) gets it as in the file. Files of Keras and TensorFlow turn maps back and forth about each
-convolution; these turns are only written down. Converters were tried: onnx2tf 2.6.9 pins its requirements and
-needs Python 3.12; onnx2keras 0.0.25 lacks HardSwish and builds Lambda layers.
+convolution; these turns are only written down. Of the converters, onnx2tf 2.6.9 pins its requirements and
+needs Python 3.12, onnx2keras 0.0.25 lacks HardSwish and builds Lambda layers.
 """
 
 import math
