@@ -26,14 +26,9 @@ export class Analyst {
     this.network = undefined;
   }
 
-  /** Loads what `analyse` will need. */
-  async prepare(chosen) {
+  async analyse(picture, chosen) {
     this.network ??= detector(this.bundle.detector.file);
     await Promise.all([this.network, ...chosen.map((variant) => this.model(variant))]);
-  }
-
-  async analyse(picture, chosen) {
-    await this.prepare(chosen);
     const begin = performance.now();
     const found = await findFaces(picture, await this.network);
     const finding = performance.now() - begin;

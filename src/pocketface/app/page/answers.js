@@ -34,22 +34,15 @@ export function labelOf(head, label) {
   return label;
 }
 
-/** How far an answer is from another: in the unit, or the largest change of a probability; and whether
- *  another label won. */
-export function difference(answer, other) {
-  if (answer.kind === "number") return { by: answer.value - other.value, flipped: false };
-  const changes = answer.probabilities.map(([, value], i) => Math.abs(value - other.probabilities[i][1]));
-  return { by: Math.max(...changes), flipped: answer.label !== other.label };
-}
-
-/** What a level changes, as a sentence. */
+/** What a level changes, as a sentence: in the unit, or the largest change of a probability. */
 export function changeOf(answer, float32) {
-  const { by, flipped } = difference(answer, float32);
   if (answer.kind === "number") {
+    const by = answer.value - float32.value;
     return `${by < 0 ? "−" : "+"}${Math.abs(by).toFixed(2)} ${answer.unit} to float32`;
   }
-  if (flipped) return `float32 says ${said(float32)}`;
-  return `at most ${(100 * by).toFixed(1)} points to float32`;
+  if (answer.label !== float32.label) return `float32 says ${said(float32)}`;
+  const changes = answer.probabilities.map(([, value], i) => Math.abs(value - float32.probabilities[i][1]));
+  return `at most ${(100 * Math.max(...changes)).toFixed(1)} points to float32`;
 }
 
 /** An answer in words: `34 ± 5 years`, `happy 80 %`. */

@@ -111,22 +111,11 @@ function merged(faces) {
     const same = left.filter((face) => face === first || overlap(face.box, first.box) > SAME_FACE);
     left = left.filter((face) => !same.includes(face));
     const weights = same.map((face) => face.score);
+    const merge = (value) => mean(same.map(value), weights);
     result.push({
       score: first.score,
-      box: first.box.map((_, k) =>
-        mean(
-          same.map((face) => face.box[k]),
-          weights,
-        ),
-      ),
-      points: first.points.map((_, i) =>
-        [0, 1].map((k) =>
-          mean(
-            same.map((face) => face.points[i][k]),
-            weights,
-          ),
-        ),
-      ),
+      box: first.box.map((_, k) => merge((face) => face.box[k])),
+      points: first.points.map((_, i) => [0, 1].map((k) => merge((face) => face.points[i][k]))),
     });
   }
   return result;

@@ -12,8 +12,8 @@ export async function loadFile(file) {
 
 /** Fetches what the page may be asked for later, so that it is there without a network. */
 export async function keep(bundle) {
-  for (const variant of bundle.variants) {
-    if (variant.file && variant.card) await Promise.all([get(variant.file), get(variant.card)]);
+  for (const { file, card } of bundle.variants) {
+    if (file) await Promise.all([get(file), get(card)]);
   }
 }
 

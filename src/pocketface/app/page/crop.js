@@ -2,7 +2,6 @@
 // In Python: benchmarks/finder.py, pocketface.cropping.geometry and pocketface.faces.view.
 // A place is where dlib's mean face lies: its centre, and `size`, a vector one mean face wide that points right along
 // it; both complex numbers, as are an alignment's weights of eye, eye, nose and mouth.
-import { nameOf } from "./answers.js";
 import { blank, grey } from "./pixels.js";
 
 export function placeOf(points, alignment) {
@@ -18,9 +17,7 @@ export function placeOf(points, alignment) {
 }
 
 /** What a variant's model sees of a face: bytes [size, size, channels]. */
-export function seenBy(variant, picture, place) {
-  const { cut, view } = variant;
-  if (!cut || !view) throw new Error(`${nameOf(variant)}: ${variant.reason}`);
+export function seenBy({ cut, view }, picture, place) {
   const chip = chipOf(picture, place, cut.size, cut.margin);
   return viewOf(cut.grey || view.channels === 1 ? grey(chip) : chip, view.window, view.size);
 }

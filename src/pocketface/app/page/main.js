@@ -214,7 +214,7 @@ async function changeEngine(engine) {
 function compareLevels() {
   return inTurn(async (mine) => {
     const face = shown?.analysis?.faces[0];
-    if (!shown || !face) return;
+    if (!face) return;
     const rows = [];
     for (const variant of bundle.variants.filter(({ file }) => file)) {
       say(`Timing ${nameOf(variant)} …`, "busy");

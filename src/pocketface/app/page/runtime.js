@@ -7,35 +7,30 @@ import {
   TensorBufferType,
   unloadLiteRt,
 } from "./litert/index.js";
-import { nameOf } from "./answers.js";
 import { loadFile } from "./bundle.js";
-
-/** What computes: one CPU thread, several, or the GPU. */
-const ENGINES = ["cpu", "threads", "webgpu"];
 
 /** More than this many threads do not help nets of a few milliseconds. */
 const MOST_THREADS = 4;
 
 export const threads = () => Math.min(navigator.hardwareConcurrency || 1, MOST_THREADS);
 
-/** Engine -> why it cannot be used here; null if it can. */
+/** Engine -> why it cannot be used here; null if it can, as one CPU thread always. */
 export async function hindrances() {
-  return new Map(await Promise.all(ENGINES.map(async (engine) => [engine, await hindrance(engine)])));
+  const adapter = await navigator.gpu?.requestAdapter().catch(() => null);
+  return new Map([
+    ["threads", await noThreads()],
+    ["webgpu", adapter ? null : "this browser offers no GPU"],
+  ]);
 }
 
-async function hindrance(engine) {
-  if (engine === "threads") {
-    if (threads() < 2) return "this device has one processor";
-    if (!self.crossOriginIsolated) return "the server sends no COOP and COEP headers";
-    const able = (await supportsFeature("threads")) && (await supportsFeature("relaxedSimd"));
-    return able ? null : "this browser has no WASM threads with relaxed SIMD";
-  }
-  if (engine === "webgpu") {
-    const adapter = await navigator.gpu?.requestAdapter().catch(() => null);
-    return adapter ? null : "this browser offers no GPU";
-  }
-  return null;
+async function noThreads() {
+  if (threads() < 2) return "this device has one processor";
+  if (!self.crossOriginIsolated) return "the server sends no COOP and COEP headers";
+  const able = (await supportsFeature("threads")) && (await supportsFeature("relaxedSimd"));
+  return able ? null : "this browser has no WASM threads with relaxed SIMD";
 }
+
+/** What computes: `cpu`, one thread; `threads`, several; or `webgpu`. */
 let running = null;
 
 /** Loads LiteRT for an engine; models of an earlier engine are gone. */
@@ -102,7 +97,6 @@ export async function detector(file) {
 }
 
 export async function open(variant) {
-  if (!variant.file) throw new Error(`${nameOf(variant)}: ${variant.reason}`);
   const { model, fellBack } = await compile(variant.file);
   const [input] = model.getInputDetails();
   return {
