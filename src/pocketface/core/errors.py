@@ -65,7 +65,7 @@ def refusing(what: str, *kinds: type[Exception]) -> Iterator[None]:
     try:
         yield
     except kinds as error:
-        raise PocketfaceError(f"{what} ({first_line(error)})") from None
+        raise PocketfaceError(f"{what} ({shown(first_line(error))})") from None
 
 
 def exit_cleanly(main: Callable[P, T]) -> Callable[P, T]:
