@@ -465,10 +465,10 @@ def answered_by(version: str) -> Callable[[Any], Any]:
         def of(self: Runner, images: np.ndarray, progress: str | None = None) -> dict[str, np.ndarray]:
             with tempfile.TemporaryDirectory() as folder:
                 pixels, answers = Path(folder) / "images.npy", Path(folder) / "answers.npz"
-                np.save(pixels, quantized(images, self.port))
+                np.save(pixels, quantized(images, self.ports["image"]))
                 subprocess.run([*python, "-c", ANSWER, self.path.absolute(), pixels, answers], check=True)
                 with np.load(answers) as told:
-                    return {name: dequantized(told[name], port) for name, port in self._outputs.items()}
+                    return {name: dequantized(told[name], self.ports[name]) for name in self.outputs}
 
         return of
 

@@ -122,8 +122,9 @@ def traced(name: str, level: str, made: TFLiteFile, faces: np.ndarray) -> Iterat
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.tflite"
         file.write_bytes(TFLiteFile.write(model).content)
-        own, stored = litert(file, results, OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES, faces)
-        reference, _ = litert(file, results, OpResolverType.BUILTIN_REF, faces)
+        stored = quantized(faces, made.inputs["image"])
+        own = litert(file, results, OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES, stored)
+        reference = litert(file, results, OpResolverType.BUILTIN_REF, stored)
         micro = dict(zip(results, in_micro(file, stored, len(results)), strict=True))
     for kernels, theirs in (("own", own), ("reference", reference)):
         for operator in graph.operators:
@@ -150,19 +151,18 @@ def opened(file: Path, kernels: OpResolverType) -> Interpreter:
 
 
 def litert(
-    file: Path, results: Sequence[int], kernels: OpResolverType, faces: np.ndarray
-) -> tuple[dict[int, np.ndarray], np.ndarray]:
-    """Tensor -> its stored values for every face; and the faces as stored."""
+    file: Path, results: Sequence[int], kernels: OpResolverType, stored: np.ndarray
+) -> dict[int, np.ndarray]:
+    """Tensor -> its stored values for every face."""
     runner = opened(file, kernels)
     port = runner.get_input_details()[0]
-    stored = quantized(faces, port)
     found: dict[int, list[np.ndarray]] = {tensor: [] for tensor in results}
     for face in stored:
         runner.set_tensor(port["index"], face[None])
         runner.invoke()
         for tensor, values in found.items():
             values.append(runner.get_tensor(tensor)[0].copy())
-    return {tensor: np.stack(values) for tensor, values in found.items()}, stored
+    return {tensor: np.stack(values) for tensor, values in found.items()}
 
 
 def in_micro(file: Path, stored: np.ndarray, outputs: int) -> list[np.ndarray]:
@@ -177,12 +177,9 @@ def in_micro(file: Path, stored: np.ndarray, outputs: int) -> list[np.ndarray]:
 
 def micro_answers(file: Path, faces: np.ndarray) -> Answers:
     """What Micro answers, as a `Runner` gives it."""
-    interpreter = Interpreter(model_path=str(file))
-    signature = interpreter.get_signature_runner()
-    places = [port["index"] for port in interpreter.get_output_details()]
-    stored = in_micro(file, quantized(faces, signature.get_input_details()["image"]), len(places))
-    ports = signature.get_output_details()
-    return {head: dequantized(stored[places.index(port["index"])], port) for head, port in ports.items()}
+    read = TFLiteFile.read(file)
+    stored = in_micro(file, quantized(faces, read.inputs["image"]), len(read.places))
+    return {head: dequantized(stored[place], read.outputs[head]) for head, place in read.places.items()}
 
 
 def off(answers: Answers, expected: Answers) -> float:

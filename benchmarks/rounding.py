@@ -22,6 +22,7 @@ from pocketface.core.errors import exit_cleanly
 from pocketface.levels import LEVELS, ranges
 from pocketface.levels.converter import to_tflite
 from pocketface.levels.quantizer import quantize
+from pocketface.tflite.run import quantized
 
 SIDE, OUTPUTS, FACES = 16, 64, 400
 KERNELS = {
@@ -44,13 +45,14 @@ def main() -> None:
         for per_channel in (True, False):
             with tempfile.TemporaryDirectory() as folder:
                 file = Path(folder) / "model.tflite"
-                file.write_bytes(quantize(float32, LEVELS["int8_io"], measured, per_channel).content)
+                made = quantize(float32, LEVELS["int8_io"], measured, per_channel)
+                file.write_bytes(made.content)
+                given = quantized(pictures, made.inputs["image"])
                 scales = "per channel" if per_channel else "per tensor"
-                out, *ways = expected(file, name, pictures)
-                found = {}
-                for runtime, kernels in KERNELS.items():
-                    tensors, given = litert(file, [out], kernels, pictures)
-                    found[runtime] = tensors[out]
+                out, *ways = expected(file, name, given)
+                found = {
+                    runtime: litert(file, [out], kernels, given)[out] for runtime, kernels in KERNELS.items()
+                }
                 found["TFLite Micro"] = in_micro(file, given, 1)[0]
                 for runtime, stored in found.items():
                     unlike = [int((stored.reshape(FACES, -1) != way).sum()) for way in ways]
@@ -73,7 +75,7 @@ def layer(operator: str) -> keras.Model:
     return keras.Model(image, {"answer": answer})
 
 
-def expected(file: Path, name: str, pictures: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
+def expected(file: Path, name: str, stored: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
     """The output's tensor, and what the operator should store, `[N, K]`: rounded once, and rounded twice."""
     runner = opened(file, OpResolverType.BUILTIN_REF)
     operator = next(op for op in runner._get_ops_details() if op["op_name"] == name)
@@ -81,8 +83,8 @@ def expected(file: Path, name: str, pictures: np.ndarray) -> tuple[int, np.ndarr
     given, weights, bias = operator["inputs"][:3]
     (wanted,) = operator["outputs"]
     matrix = runner.get_tensor(weights).reshape(OUTPUTS, -1).astype(np.int64)
-    seen = litert(file, [given], OpResolverType.BUILTIN_REF, pictures)[0][given]
-    seen = seen.reshape(len(pictures), -1).astype(np.int64)
+    seen = litert(file, [given], OpResolverType.BUILTIN_REF, stored)[given]
+    seen = seen.reshape(len(stored), -1).astype(np.int64)
     sums = (seen - int(scales[given]["zero_points"][0])) @ matrix.T + runner.get_tensor(bias)
     factors = np.float64(scales[given]["scales"][0]) * scales[weights]["scales"].astype(np.float64)
     factors = np.broadcast_to(factors / np.float64(scales[wanted]["scales"][0]), OUTPUTS)

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from pocketface.cards import Port
 from pocketface.core.errors import PocketfaceError
 from pocketface.tflite.run import RESOLVERS, Runner, dequantized, quantized
 
@@ -10,22 +11,21 @@ PIXELS = np.array([[0, 1, 128, 255]], np.uint8)
 @pytest.mark.parametrize(
     ("dtype", "scale", "zero_point", "stored"),
     [
-        (np.float32, 0.0, 0, [0, 1, 128, 255]),
-        (np.uint8, 1.0, 0, [0, 1, 128, 255]),
-        (np.int8, 1.0, -128, [-128, -127, 0, 127]),
-        (np.int8, 2.0, -128, [-128, -128, -64, 0]),
-        (np.int8, 0.5, -128, [-128, -126, 127, 127]),
+        ("FLOAT32", None, None, [0, 1, 128, 255]),
+        ("UINT8", 1.0, 0, [0, 1, 128, 255]),
+        ("INT8", 1.0, -128, [-128, -127, 0, 127]),
+        ("INT8", 2.0, -128, [-128, -128, -64, 0]),
+        ("INT8", 0.5, -128, [-128, -126, 127, 127]),
     ],
 )
 def test_pixels_go_in_by_the_files_own_scale(dtype, scale, zero_point, stored) -> None:
-    port = {"dtype": dtype, "quantization": (scale, zero_point)}
-    given = quantized(PIXELS, port)
-    assert given.dtype == dtype
+    given = quantized(PIXELS, Port(dtype=dtype, scale=scale, zero_point=zero_point))
+    assert given.dtype == dtype.lower()
     assert given[0].tolist() == stored
 
 
 def test_meaning_comes_out_by_the_files_own_scale() -> None:
-    port = {"dtype": np.int8, "quantization": (0.5, -20)}
+    port = Port(dtype="INT8", scale=0.5, zero_point=-20)
     assert dequantized(np.array([-20, 0, 100], np.int8), port).tolist() == [0, 10, 60]
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pocketface.cards import Port, Runtime
+from pocketface.cards import Runtime
 from pocketface.core.processes import run
 from pocketface.tflite.file import TFLiteFile
 from pocketface.tflite.run import Runner, dequantized, quantized
@@ -31,7 +31,7 @@ def micro(path: Path, faces: np.ndarray) -> Runtime:
     if find_spec("tflite_micro") is None:
         return Runtime(runs=False, reason=NO_MICRO)
     given, file = io.BytesIO(), TFLiteFile.read(path)
-    np.save(given, quantized(faces, _details(file.inputs["image"])))
+    np.save(given, quantized(faces, file.inputs["image"]))
     command = [sys.executable, "-P", str(RUN), str(path), str(len(file.outputs))]
     try:
         done = run(command, SECONDS, input=given.getvalue())
@@ -43,7 +43,7 @@ def micro(path: Path, faces: np.ndarray) -> Runtime:
     arena = re.search(r"Arena allocation total (\d+) bytes", printed)
     with np.load(io.BytesIO(done.stdout), allow_pickle=False) as stored:
         answers = {
-            head: dequantized(stored[f"arr_{place}"], _details(file.outputs[head]))
+            head: dequantized(stored[f"arr_{place}"], file.outputs[head])
             for head, place in file.places.items()
         }
     found = compared(answers, Runner(file, kernels="reference")(faces))
@@ -55,7 +55,3 @@ def _complaint(printed: str, status: int) -> str:
     lines = [line.strip() for line in printed.splitlines() if line.strip()]
     told = [line for line in lines if not line.startswith(("Traceback", "File "))]
     return re.sub(r"^tensorflow/\S+ ", "", told[0]) if told else f"it ended with status {status}"
-
-
-def _details(port: Port) -> dict:
-    return {"dtype": np.dtype(port.dtype.lower()), "quantization": (port.scale, port.zero_point)}

@@ -136,17 +136,13 @@ class Runner:
                 signature = self._signature()
         except (ValueError, RuntimeError) as error:
             raise PocketfaceError(f"{path}: not a runnable TFLite model ({first_line(error)})") from None
-        details = signature.get_input_details()
+        details, outputs = signature.get_input_details(), signature.get_output_details()
         if list(details) != ["image"]:
             raise PocketfaceError(f"{path}: its inputs are {sorted(details)}, not ['image']")
-        self.port = details["image"]
-        self.input_shape: tuple[int, ...] = tuple(int(n) for n in self.port["shape"][1:])
-        self.input_dtype = np.dtype(self.port["dtype"])
-        self._outputs = signature.get_output_details()
-        self.outputs = {
-            name: tuple(int(n) for n in output["shape"][1:]) for name, output in self._outputs.items()
-        }
-        self.ports = {name: _port(path, name, port) for name, port in (details | self._outputs).items()}
+        self.input_shape: tuple[int, ...] = tuple(int(n) for n in details["image"]["shape"][1:])
+        self.outputs = {name: tuple(int(n) for n in output["shape"][1:]) for name, output in outputs.items()}
+        with located(path):
+            self.ports = {name: _port(name, port) for name, port in (details | outputs).items()}
 
     def one(self, image: np.ndarray) -> dict[str, np.ndarray]:
         """The answers for one picture `[H, W, C]`, raw 0..255: head -> float32 `[K]`.
@@ -155,10 +151,10 @@ class Runner:
             PocketfaceError: an operator fails.
         """
         try:
-            answers = self._signature()(image=quantized(image[None], self.port))
+            answers = self._signature()(image=quantized(image[None], self.ports["image"]))
         except (ValueError, RuntimeError) as error:
             raise PocketfaceError(f"{self.path}: cannot be run ({first_line(error)})") from None
-        return {name: dequantized(answer[0], self._outputs[name]) for name, answer in answers.items()}
+        return {name: dequantized(answer[0], self.ports[name]) for name, answer in answers.items()}
 
     def __call__(self, images: np.ndarray, progress: str | None = None) -> dict[str, np.ndarray]:
         """The answers for a stack of pictures.
@@ -187,28 +183,26 @@ def _shapes(interpreter: Interpreter) -> dict[int, tuple[int, ...]]:
     return {tensor["index"]: tuple(tensor["shape"]) for tensor in interpreter.get_tensor_details()}
 
 
-def _port(path: Path, name: str, details: dict[str, Any]) -> Port:
+def _port(name: str, details: dict[str, Any]) -> Port:
     dtype = np.dtype(details["dtype"])
     if dtype == np.float32:
         return Port(dtype="FLOAT32")
     scale, zero_point = details["quantization"]
     if dtype.name.upper() not in LIMITS or not scale:
-        raise PocketfaceError(f"{path}: {name} is {dtype.name} without one scale")
+        raise PocketfaceError(f"{name} is {dtype.name} without one scale")
     return Port(dtype=dtype.name.upper(), scale=float(scale), zero_point=int(zero_point))
 
 
-def quantized(pixels: np.ndarray, port: dict[str, Any]) -> np.ndarray:
-    """Raw pixels 0..255 as an input takes them; `port` is its details, as LiteRT gives them."""
-    if port["dtype"] == np.float32:
+def quantized(pixels: np.ndarray, port: Port) -> np.ndarray:
+    """Raw pixels 0..255 as an input takes them."""
+    if port.scale is None or port.zero_point is None:
         return pixels.astype(np.float32)
-    scale, zero_point = port["quantization"]
-    limits = np.iinfo(port["dtype"])
-    return np.clip(np.rint(pixels / scale) + zero_point, limits.min, limits.max).astype(port["dtype"])
+    stored = np.rint(pixels / port.scale) + port.zero_point
+    return np.clip(stored, *LIMITS[port.dtype]).astype(port.dtype.lower())
 
 
-def dequantized(answer: np.ndarray, port: dict[str, Any]) -> np.ndarray:
+def dequantized(answer: np.ndarray, port: Port) -> np.ndarray:
     """An output as float32, in its own unit."""
-    if port["dtype"] == np.float32:
+    if port.scale is None or port.zero_point is None:
         return np.asarray(answer, np.float32)
-    scale, zero_point = port["quantization"]
-    return (answer.astype(np.float32) - zero_point) * np.float32(scale)
+    return (answer.astype(np.float32) - port.zero_point) * np.float32(port.scale)
