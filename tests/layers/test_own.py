@@ -10,7 +10,6 @@ from pocketface.faces.settings import Input
 from pocketface.layers.own import OwnHead, Preprocess, around
 from pocketface.levels.converter import to_tflite
 from pocketface.tflite.around import around as around_file
-from pocketface.tflite.file import TFLiteFile
 
 HEADS = {
     "gender": OwnHead(output="two", logits=True, labels=("female", "male")),
@@ -57,13 +56,13 @@ def test_preprocessing_and_meaning_are_in_the_graph(nchw):
     """By layers of Keras and by operators of TFLite alike."""
     model, seen = theirs(nchw), Input(size=16)
     pixels = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), np.uint8)
-    file = to_tflite(model).content
+    file = to_tflite(model)
     for preprocess in SETTINGS:
         wanted = expected(model, pixels, preprocess, nchw)
         ours = around(lambda x: model(x), seen, preprocess, HEADS, nchw).predict(
             pixels.astype(np.float32), verbose=0
         )
-        theirs_around = TFLiteFile(around_file(file, seen, preprocess, HEADS, nchw)).answers(pixels)
+        theirs_around = around_file(file, seen, preprocess, HEADS, nchw).answers(pixels)
         for head in HEADS:
             np.testing.assert_allclose(ours[head], wanted[head], rtol=1e-4, atol=1e-4)
             np.testing.assert_allclose(theirs_around[head], wanted[head], rtol=1e-4, atol=1e-4)

@@ -137,7 +137,7 @@ def test_a_file_that_understates_is_refused_and_writing_it_again_changes_no_answ
     if said is None:
         model.metadata = [entry for entry in model.metadata if entry.name != file.MIN_RUNTIME]
     else:
-        file._set_metadata(model, file.MIN_RUNTIME, said.ljust(16, b"\0"))
+        file.set_metadata(model, file.MIN_RUNTIME, said.ljust(16, b"\0"))
     lying = packed(model)
     with pytest.raises(PocketfaceError, match=f"level {level}: .*needs"):
         LEVELS[level].check(lying)

@@ -135,9 +135,9 @@ def _of_keras(network: Network, shape: Sequence[int]) -> Answer:
     return keras.Model(image, dict(network.call(image))).predict_on_batch
 
 
-def _of_file(file: bytes) -> Answer:
+def _of_file(file: TFLiteFile) -> Answer:
     """Of one picture."""
-    interpreter = loaded(TFLiteFile(file))
+    interpreter = loaded(file)
     if interpreter.get_signature_list():
         called = interpreter.get_signature_runner()
         (name,) = called.get_input_details()

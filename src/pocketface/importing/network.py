@@ -104,7 +104,7 @@ class Network:
     channels_first: bool
     outputs: Mapping[str, int]
     call: Callable[[keras.KerasTensor], Mapping[str, keras.KerasTensor]] | None = None
-    file: bytes | None = None
+    file: TFLiteFile | None = None
 
     def __post_init__(self) -> None:
         if odd := [shown(name) for name in self.outputs if not name.isprintable()]:
@@ -133,8 +133,9 @@ def read(path: Path, side: int = SIDE) -> Network:
         with located(path):
             opened = _apart(_opened, path.absolute(), side)
             if isinstance(opened, bytes):
-                shape, outputs = around.asked(opened)
-                return Network(path, *_picture(shape), outputs, file=opened)
+                file = TFLiteFile(opened)
+                shape, outputs = around.asked(file)
+                return Network(path, *_picture(shape), outputs, file=file)
             model = keras.models.model_from_json(opened[0], OWN_LAYERS)
             model.set_weights(opened[1])
             return of_keras(path, model)

@@ -24,7 +24,6 @@ from pocketface.layers.macs import counted
 from pocketface.layers.own import around
 from pocketface.models import CONFIG, OWN
 from pocketface.tflite import around as operators
-from pocketface.tflite.file import TFLiteFile
 from pocketface.training.fit import WEIGHTS
 from pocketface.training.settings import Model
 
@@ -82,9 +81,7 @@ def place(name: str, read: Network, stanza: Model, crop: Crop, out: Path) -> Mod
 def _write(read: Network, stanza: Model, nchw: bool, folder: Path) -> dict[str, Any]:
     keras.utils.clear_session(free_memory=False)
     if read.file is not None:
-        file = TFLiteFile(
-            operators.around(read.file, stanza.input, stanza.preprocess, stanza.own_heads, nchw)
-        )
+        file = operators.around(read.file, stanza.input, stanza.preprocess, stanza.own_heads, nchw)
         (folder / MODEL_FILE).write_bytes(file.content)
         weights = file.weight_dtypes.get("FLOAT32", 0)
         return {"parameters": weights, "trainable_parameters": weights, "macs": file.macs}

@@ -1,1 +1,1 @@
-"""TFLite files: the levels, what they hold, running them."""
+"""TFLite files: what they hold and mean, whether they are sound, running them."""

@@ -15,26 +15,23 @@ from pocketface.layers.own import Heads, Preprocess, named_output
 from pocketface.tflite.builder import FLOAT, Builder
 from pocketface.tflite.file import TFLiteFile, elements, text
 from pocketface.tflite.sound import TYPES
-
-PLAIN = ("FLOAT32", "INT32", "INT64", "BOOL")
-"""Types of tensors in a float32 file; the integers are shapes and axes."""
-SIGNATURE = "serving_default"
+from pocketface.tflite.versions import FLOATS
 
 
-def asked(file: bytes) -> tuple[tuple[int, ...], dict[str, int]]:
+def asked(file: TFLiteFile) -> tuple[tuple[int, ...], dict[str, int]]:
     """The shape of a file's input, without the batch, and its outputs: name -> number of values.
 
     Raises:
         PocketfaceError: it is damaged, quantized, or has more than one graph or input.
     """
-    model = TFLiteFile(file).copy()
+    model = file.model
     graph = model.subgraphs[0]
     if len(model.subgraphs) != 1 or len(graph.inputs) != 1:
         raise PocketfaceError(
             f"has {len(model.subgraphs)} graphs and {len(graph.inputs)} inputs, not one each"
         )
     for tensor in graph.tensors:
-        if TYPES[tensor.type] not in PLAIN:
+        if TYPES[tensor.type] not in FLOATS:
             raise PocketfaceError(
                 f"its tensor {shown(text(tensor.name))} is {TYPES[tensor.type]}: "
                 "quantized already; bring the float32 file that it was made from"
@@ -47,7 +44,9 @@ def asked(file: bytes) -> tuple[tuple[int, ...], dict[str, int]]:
     return tuple(int(side) for side in image.shape[1:]), widths
 
 
-def around(file: bytes, input: Input, preprocess: Preprocess, heads: Heads, nchw: bool = False) -> bytes:
+def around(
+    file: TFLiteFile, input: Input, preprocess: Preprocess, heads: Heads, nchw: bool = False
+) -> TFLiteFile:
     """The file that takes raw pixels `[1, size, size, channels]` and answers the heads.
 
     Raises:
@@ -57,7 +56,7 @@ def around(file: bytes, input: Input, preprocess: Preprocess, heads: Heads, nchw
     sides = (input.channels, input.size, input.size) if nchw else (input.size, input.size, input.channels)
     if shape != sides:
         raise PocketfaceError(f"its input is {shape}, the stanza says {sides}")
-    model = TFLiteFile(file).copy()
+    model = file.copy()
     builder = _Around(model)
     before, after = builder.before(input, preprocess, nchw), {}
     outputs = _outputs(model)
@@ -67,8 +66,12 @@ def around(file: bytes, input: Input, preprocess: Preprocess, heads: Heads, nchw
     graph = model.subgraphs[0]
     graph.operators = [*builder.first, *graph.operators, *builder.last]
     graph.inputs, graph.outputs = [before], list(after.values())
-    model.signatureDefs = [_signature({"image": before}, after)]
-    return TFLiteFile.write(model).content
+    signature = [
+        [schema.TensorMapT(name.encode(), place) for name, place in side.items()]
+        for side in ({"image": before}, after)
+    ]
+    model.signatureDefs = [schema.SignatureDefT(*signature, signatureKey=b"serving_default")]
+    return TFLiteFile.write(model)
 
 
 def _outputs(model: schema.ModelT) -> dict[str, int]:
@@ -82,14 +85,6 @@ def _outputs(model: schema.ModelT) -> dict[str, int]:
     if len(dict(named)) != len(named):
         raise PocketfaceError("two of its outputs have the same name")
     return dict(named)
-
-
-def _signature(inputs: dict[str, int], outputs: dict[str, int]) -> schema.SignatureDefT:
-    entries = (
-        [schema.TensorMapT(name.encode(), place) for name, place in side.items()]
-        for side in (inputs, outputs)
-    )
-    return schema.SignatureDefT(*entries, signatureKey=SIGNATURE.encode())
 
 
 class _Around(Builder):

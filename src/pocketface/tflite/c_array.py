@@ -79,11 +79,11 @@ def _about(card: VariantCard, ports: dict[str, Port], file: Path, npu: bool) -> 
     yield ""
     seen = card.input
     shape = f"{seen.size}x{seen.size}x{seen.channels}"
-    yield f"input image: {shape}, raw pixels 0..255, {_stored(ports, 'image')}"
+    yield f"input image: {shape}, raw pixels 0..255, {_stored(ports['image'])}"
     yield f"    an aligned face ({card.crop.geometry}), margin {seen.margin:g}, shift {seen.shift:g}"
     for head, output in card.outputs.items():
         said = ", ".join(output.labels) if output.labels else output.unit
-        yield f"output {head}: {output.kind} ({said}), {_stored(ports, head)}"
+        yield f"output {head}: {output.kind} ({said}), {_stored(ports[head])}"
     yield ""
     yield f"operators: {', '.join(f'{kind} {count}' for kind, count in sorted(card.operators.items()))}"
     if arena := _arena(card):
@@ -93,11 +93,8 @@ def _about(card: VariantCard, ports: dict[str, Port], file: Path, npu: bool) -> 
     yield f"trained on {card.dataset}; terms: {card.licence}"
 
 
-def _stored(ports: dict[str, Port], port: str) -> str:
-    found = ports[port]
-    if found.scale is None:
-        return found.dtype
-    return f"{found.dtype} = value / {found.scale!r} + {found.zero_point}"
+def _stored(port: Port) -> str:
+    return port.dtype if port.scale is None else f"{port.dtype} = value / {port.scale!r} + {port.zero_point}"
 
 
 def _macros(card: VariantCard, ports: dict[str, Port], name: str) -> Iterator[str]:

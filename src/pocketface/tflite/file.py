@@ -138,12 +138,6 @@ class TFLiteFile:
         buffers = (root.Buffers(entry.Buffer()) for entry in entries if entry.Name() == name)
         return next((b.DataAsNumpy().tobytes() if b.DataLength() else b"" for b in buffers), None)
 
-    def with_metadata(self, name: bytes, content: bytes) -> "TFLiteFile":
-        """The same model, which says something under a name."""
-        model = self.copy()
-        _set_metadata(model, name, content)
-        return self.write(model)
-
     @cached_property
     def operators(self) -> list[Operator]:
         """The operators of all subgraphs, in order of execution."""
@@ -356,7 +350,8 @@ def _metadata(model: schema.ModelT, name: bytes) -> schema.BufferT | None:
     return next((buffer for buffer in found if buffer.data is not None), None)
 
 
-def _set_metadata(model: schema.ModelT, name: bytes, content: bytes) -> None:
+def set_metadata(model: schema.ModelT, name: bytes, content: bytes) -> None:
+    """Has a model say something under a name."""
     buffer = _metadata(model, name)
     if buffer is None:
         buffer = schema.BufferT()
@@ -405,7 +400,7 @@ def _declare(model: schema.ModelT) -> None:
             name, version = versions.GUARD
             builtin = getattr(schema.BuiltinOperator, name)
             model.operatorCodes.append(schema.OperatorCodeT(min(builtin, 127), None, version, builtin))
-    _set_metadata(model, MIN_RUNTIME, runtime.encode().ljust(16, b"\0"))
+    set_metadata(model, MIN_RUNTIME, runtime.encode().ljust(16, b"\0"))
 
 
 def _guarded(model: schema.ModelT) -> bool:

@@ -15,7 +15,7 @@ from pocketface.core.budget import MODEL
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import parse_json, rounded, sha256
 from pocketface.core.params import explained
-from pocketface.tflite.file import TFLiteFile
+from pocketface.tflite.file import TFLiteFile, set_metadata
 from pocketface.tflite.run import Runner, tried
 
 NAME = b"pocketface.meaning"
@@ -33,7 +33,9 @@ def bound(file: TFLiteFile, meaning: Meaning) -> TFLiteFile:
     Raises:
         PocketfaceError: as `TFLiteFile.write`.
     """
-    return file.with_metadata(NAME, said(meaning))
+    model = file.copy()
+    set_metadata(model, NAME, said(meaning))
+    return TFLiteFile.write(model)
 
 
 def read(runner: Runner) -> Meaning | None:

@@ -131,10 +131,8 @@ def check(file: bytes) -> None:
 
 def _wrong(model: schema.Model) -> Iterator[str]:
     buffers, codes = model.BuffersLength(), model.OperatorCodesLength()
-    for place in range(codes):
-        code = model.OperatorCodes(place)
-        if _kind(code) is None:
-            yield "an unknown operator"
+    if None in map(_kind, _listed(model, "OperatorCodes")):
+        yield "an unknown operator"
     yield from _outside("metadata", [entry.Buffer() for entry in _listed(model, "Metadata")], buffers)
     for graph in _listed(model, "Subgraphs"):
         tensors = graph.TensorsLength()

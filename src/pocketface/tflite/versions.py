@@ -30,13 +30,12 @@ GUARD = ("DYNAMIC_UPDATE_SLICE", 3)
 that it does not know, even if no operator of the file uses it."""
 
 
-def _plain(float32: Need, int8: Need | None = None, int16: Need | None = None) -> dict[str, Need]:
-    found = {"FLOAT32": float32, "INT8": int8, "INT16": int16}
-    return {types: need for types, need in found.items() if need is not None}
+def _plain(*needs: Need) -> dict[str, Need]:
+    return dict(zip(("FLOAT32", "INT8", "INT16"), needs, strict=False))
 
 
 FLOATS = ("FLOAT32", "INT32", "INT64", "BOOL")
-"""What TensorFlow's converter computes on, and declares truly; the quantizer leaves that as it is."""
+"""What a float32 file holds (integers are shapes and axes) and TensorFlow's converter declares truly."""
 
 PER_CHANNEL = " per channel"
 
