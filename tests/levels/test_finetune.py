@@ -1,12 +1,15 @@
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from keras import layers
 
 from pocketface.core.errors import PocketfaceError
+from pocketface.faces.calibrate import Calibration
 from pocketface.levels import LEVELS, finetune
 from pocketface.levels.recipes import Made
 from pocketface.levels.settings import LevelSettings as Settings
+from pocketface.levels.source import Source
 
 LEVEL = LEVELS["qat_int8"]
 
@@ -22,7 +25,7 @@ def shake(model: keras.Model) -> keras.Model:
 
 @pytest.fixture(scope="module")
 def faces() -> np.ndarray:
-    return np.random.default_rng(1).integers(0, 256, (48, 16, 16, 3), np.uint8)
+    return np.random.default_rng(1).integers(0, 256, (96, 16, 16, 3), np.uint8)
 
 
 @pytest.fixture(scope="module")
@@ -61,14 +64,18 @@ def weights(residual) -> list[np.ndarray]:
 
 @pytest.fixture(scope="module")
 def tuned(residual, weights, faces) -> Made:
-    return finetune.finetune(residual, LEVEL, Settings(epochs=3), faces, faces[:8])
+    source = Source(
+        {}, None, Calibration(faces, [""] * len(faces), pd.DataFrame(index=range(96))), lambda: residual
+    )
+    return finetune.finetune(source, LEVEL, Settings(epochs=3, calibration=8))
 
 
 def test_it_ends_in_integer_operators_with_the_trained_ranges(tuned) -> None:
     held = tuned.file
     LEVEL.check(held)
-    assert tuned.facts["trained_ranges"] >= 5
-    assert tuned.facts["loss_last"] < tuned.facts["loss_first"]
+    facts = tuned.facts["finetuning"]
+    assert facts["trained_ranges"] >= 5
+    assert facts["loss_last"] < facts["loss_first"]
 
 
 def test_a_file_with_another_range_is_refused(tuned) -> None:

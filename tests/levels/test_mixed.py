@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -9,6 +11,9 @@ from pocketface.layers.heads import meaning
 from pocketface.levels import LEVELS, mixed, ranges
 from pocketface.levels.converter import to_tflite
 from pocketface.levels.quantizer import quantize
+from pocketface.levels.recipes import Made
+from pocketface.levels.settings import LevelSettings as Settings
+from pocketface.levels.source import Source
 from pocketface.tflite.file import TFLiteFile
 from pocketface.training.fit import fit
 from tiny_training import face_set, study
@@ -24,8 +29,8 @@ def faces() -> calibrate.Calibration:
 
 
 @pytest.fixture(scope="module")
-def badly(faces) -> tuple[TFLiteFile, dict]:
-    """A model that int8 ruins, and its ranges: a huge weight on a feature that is always 0.
+def badly() -> TFLiteFile:
+    """A model that int8 ruins: a huge weight on a feature that is always 0.
 
     In float it changes nothing; in int8 the other weights of the head all round to 0 beside it.
     """
@@ -39,66 +44,69 @@ def badly(faces) -> tuple[TFLiteFile, dict]:
     kernel, bias = head.get_weights()
     kernel[0] = 5000
     head.set_weights([kernel, bias])
-    float32 = to_tflite(model)
-    return float32, ranges.measure(float32, faces.first(16).pixels)
+    return to_tflite(model)
+
+
+def search(
+    float32: TFLiteFile, faces: calibrate.Calibration, max_drop: dict, outputs: dict = OUTPUTS
+) -> Made:
+    return mixed.search(
+        Source(outputs, float32, faces, None), LEVEL, Settings(calibration=16, max_drop=max_drop)
+    )
 
 
 @pytest.fixture(scope="module")
-def searched(badly, faces) -> mixed.Mixed:
-    return mixed.search(*badly_args(badly), faces.tuning(), OUTPUTS, BOUNDS)
-
-
-def badly_args(badly: tuple[TFLiteFile, dict]) -> tuple:
-    float32, measured = badly
-    return float32, LEVEL, measured, True
+def searched(badly, faces) -> Made:
+    return search(badly, faces, BOUNDS)
 
 
 def test_plain_int8_falls_below_the_bound_and_mixed_comes_back_within_it(searched) -> None:
-    age = next(drop for drop in searched.drops if drop.metric == "age_mae")
+    age = next(drop for drop in searched.facts["drops"] if drop.metric == "age_mae")
     assert age.int8 > age.float32 + 3 * age.bound
     assert all(
         drop.mixed <= drop.float32 + drop.bound
         if drop.metric == "age_mae"
         else drop.mixed >= drop.float32 - drop.bound
-        for drop in searched.drops
+        for drop in searched.facts["drops"]
     )
 
 
 def test_only_the_operator_with_the_huge_weight_is_kept_and_it_leads_the_table(searched) -> None:
-    kept = [row for row in searched.sensitivity if row.kept]
+    table = searched.facts["sensitivity"]
+    kept = [row for row in table if row.kept]
     assert [row.kind for row in kept] == ["FULLY_CONNECTED"]
-    assert searched.sensitivity[0] == kept[0]
-    deviations = [row.deviation for row in searched.sensitivity]
+    assert table[0] == kept[0]
+    deviations = [row.deviation for row in table]
     assert deviations == sorted(deviations, reverse=True)
     held = searched.file
     LEVEL.check(held)
     assert held.activation_dtypes["FLOAT32"] < held.activation_dtypes["INT8"]
 
 
-def test_it_holds_on_faces_that_the_search_did_not_see(badly, searched) -> None:
+def int8(float32: TFLiteFile, faces: calibrate.Calibration) -> TFLiteFile:
+    return quantize(float32, LEVELS["int8"], ranges.measure(float32, faces.first(16).pixels))
+
+
+def test_it_holds_on_faces_that_the_search_did_not_see(badly, searched, faces) -> None:
     others = calibrate.choose(face_set(train=80, seed=1), study().models["small"].input)
-    float32, measured = badly
-    plain = quantize(float32, LEVELS["int8"], measured)
     truth = others.labels["age"].to_numpy()
     error = [
         np.abs(file.answers(others.pixels)["age"][:, 0] - truth).mean()
-        for file in (float32, plain, searched.file)
+        for file in (badly, int8(badly, faces), searched.file)
     ]
     assert error[1] > error[0] + 3
     assert error[2] < error[0] + 1.5
 
 
 def test_within_the_bounds_nothing_is_kept_and_the_file_is_plain_int8(badly, faces) -> None:
-    wide = mixed.search(*badly_args(badly), faces.tuning(), OUTPUTS, {"age_mae": 99, "gender_accuracy": 1})
-    assert not any(row.kept for row in wide.sensitivity)
-    assert wide.file == quantize(badly[0], LEVELS["int8"], badly[1])
+    wide = search(badly, faces, {"age_mae": 99, "gender_accuracy": 1})
+    assert not any(row.kept for row in wide.facts["sensitivity"])
+    assert wide.file == int8(badly, faces)
 
 
 def test_faces_without_labels_are_an_error(badly, faces) -> None:
-    part = faces.tuning()
-    unlabelled = calibrate.Calibration(part.pixels, part.images, part.labels[["expression"]])
     with pytest.raises(PocketfaceError, match="no label of any head"):
-        mixed.search(*badly_args(badly), unlabelled, OUTPUTS, {})
+        search(badly, replace(faces, labels=faces.labels[["expression"]]), {})
 
 
 def vgg_like(pixels: np.ndarray) -> keras.Model:
@@ -133,17 +141,13 @@ def vgg_like(pixels: np.ndarray) -> keras.Model:
 def test_in_a_deep_plain_network_the_layers_out_of_balance_are_kept(faces) -> None:
     """Its own answers are the truth, so that float32 is exact and every year lost is int8's."""
     float32 = to_tflite(vgg_like(faces.pixels))
-    measured = ranges.measure(float32, faces.first(16).pixels)
-    part = faces.tuning()
-    truth = float32.answers(part.pixels)["age"][:, 0]
-    labelled = calibrate.Calibration(part.pixels, part.images, part.labels.assign(age=truth))
-    outputs = {"age": meaning("age")}
-    bound = 0.5
-    found = mixed.search(float32, LEVEL, measured, True, labelled, outputs, {"age_mae": bound})
-    (drop,) = found.drops
+    truth, bound = float32.answers(faces.pixels)["age"][:, 0], 0.5
+    labelled = replace(faces, labels=faces.labels.assign(age=truth))
+    found = search(float32, labelled, {"age_mae": bound}, {"age": meaning("age")}).facts
+    (drop,) = found["drops"]
     assert drop.float32 < 0.01
     assert drop.int8 > 2 * bound
     assert drop.mixed <= bound + drop.float32
-    kept = [row for row in found.sensitivity if row.kept]
-    assert 1 <= len(kept) < len(found.sensitivity) / 2
+    kept = [row for row in found["sensitivity"] if row.kept]
+    assert 1 <= len(kept) < len(found["sensitivity"]) / 2
     assert {row.kind for row in kept} <= {"CONV_2D", "MAX_POOL_2D"}

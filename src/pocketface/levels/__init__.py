@@ -6,7 +6,6 @@ file from the exported float32 file, or with TensorFlow's converter. To add a le
 a line under `levels:` in params.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from pocketface.core.errors import PocketfaceError
 from pocketface.levels.recipes import Made, converted, exported, finetuned, for_answers, quantized, searched
 
 if TYPE_CHECKING:
+    from pocketface.levels.recipes import Recipe
     from pocketface.levels.settings import LevelSettings
     from pocketface.levels.source import Source
     from pocketface.tflite.file import TFLiteFile
@@ -36,7 +36,7 @@ class Level:
 
     name: str
     summary: str
-    recipe: "Callable[[Source, Level, LevelSettings], Made]"
+    recipe: "Recipe"
     weights: tuple[str, ...]
     activations: tuple[str, ...]
     input: str = "FLOAT32"

@@ -42,16 +42,14 @@ def export(trained: Path, views: Path, out: Path) -> ModelCard:
                 file = TFLiteFile.read(tried(brought))
                 (partial / FLOAT32).write_bytes(file.content)
                 np.savez(partial / ANSWERS, **file.answers(faces))  # type: ignore[arg-type] # NumPy's stubs
-                write_card(partial, card)
-                return card
-            model = load(card, trained)
-            try:
-                (partial / FLOAT32).write_bytes(to_tflite(model).content)
-                np.savez(partial / ANSWERS, **model.predict(faces.astype(np.float32), verbose=0))
-                (partial / NETWORK).write_text(model.to_json(), encoding="utf-8")
-                shutil.copyfile(trained / WEIGHTS, partial / WEIGHTS)
-            except PocketfaceError as error:
-                reason = first_line(error)
-                card = card.model_copy(update={"status": "failed", "reason": reason})
+            else:
+                model = load(card, trained)
+                try:
+                    (partial / FLOAT32).write_bytes(to_tflite(model).content)
+                    np.savez(partial / ANSWERS, **model.predict(faces.astype(np.float32), verbose=0))
+                    (partial / NETWORK).write_text(model.to_json(), encoding="utf-8")
+                    shutil.copyfile(trained / WEIGHTS, partial / WEIGHTS)
+                except PocketfaceError as error:
+                    card = card.model_copy(update={"status": "failed", "reason": first_line(error)})
         write_card(partial, card)
     return card

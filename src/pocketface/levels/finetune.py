@@ -19,6 +19,7 @@ from pocketface.levels.converter import to_tflite
 from pocketface.levels.quantizer import quantize
 from pocketface.levels.recipes import Made
 from pocketface.levels.settings import LevelSettings as Settings
+from pocketface.levels.source import Source
 from pocketface.tflite.file import Range, TFLiteFile
 from pocketface.training import losses, runtime
 from pocketface.training.settings import Training
@@ -26,30 +27,25 @@ from pocketface.training.settings import Training
 BATCH, SEED, RANGE = 32, 0, "range_of_"
 
 WEIGHTED = (layers.Conv2D, layers.DepthwiseConv2D, layers.Dense)
+FOLDED = (*WEIGHTED, layers.SeparableConv2D)
+"""Layers that a batch normalisation goes into."""
 FUSED = (layers.ReLU, layers.Rescaling)
 """Layers that the converter computes together with the convolution or dense layer before."""
 SAME_RANGE = (layers.InputLayer, layers.MaxPooling2D, layers.Flatten, layers.Reshape, layers.ZeroPadding2D)
 """Layers whose output holds the very values of their input."""
 
 
-def finetune(
-    model: keras.Model, level: Level, settings: Settings, pixels: np.ndarray, calibration: np.ndarray
-) -> Made:
-    """Fine-tunes a model to be quantized, and quantizes it.
-
-    Args:
-        model: trained; left as it is.
-        level: an integer level.
-        settings: its epochs, learning rate, and how ranges start.
-        pixels, calibration: uint8 `[N, H, W, C]`, train faces to learn on, and that ranges start from.
+def finetune(source: Source, level: Level, settings: Settings) -> Made:
+    """Fine-tunes a model, which is left as it is, to be quantized, and quantizes it.
 
     Raises:
         PocketfaceError: a layer cannot be fine-tuned so, or the file does not hold the trained ranges.
     """
+    model, calibration = source.network(level), source.faces.first(settings.calibration).pixels
     runtime.seed_everything(SEED)
     plain = folded(model)
     student = fake_quantized(plain, _starts(plain, calibration))
-    history = _learn(student, model, settings, pixels)
+    history = _learn(student, model, settings, source.faces.tuning().pixels)
     for layer in plain.layers:
         layer.set_weights(student.get_layer(layer.name).get_weights())
     float32 = to_tflite(plain)
@@ -57,16 +53,14 @@ def finetune(
     measured = ranges.measure(float32, calibration, settings.ranges)
     file = quantize(float32, level, measured | trained, settings.per_channel)
     check_held(file, trained)
-    return Made(
-        file,
-        {
-            "epochs": settings.epochs,
-            "learning_rate": settings.learning_rate,
-            "loss_first": history[0],
-            "loss_last": history[-1],
-            "trained_ranges": len(trained),
-        },
-    )
+    facts = {
+        "epochs": settings.epochs,
+        "learning_rate": settings.learning_rate,
+        "loss_first": history[0],
+        "loss_last": history[-1],
+        "trained_ranges": len(trained),
+    }
+    return Made(file, {"finetuning": facts})
 
 
 def check_held(file: TFLiteFile, trained: Mapping[str, Range]) -> None:
@@ -86,75 +80,63 @@ def check_held(file: TFLiteFile, trained: Mapping[str, Range]) -> None:
 
 
 def folded(model: keras.Model) -> keras.Model:
-    """The same function without batch normalisation and dropout, activations in layers of their own.
+    """The same function without batch normalisation and dropout, separable convolutions in two parts,
+    activations in layers of their own.
 
     Raises:
         PocketfaceError: a layer is not known here, or a batch normalisation follows no convolution.
     """
-    model = _split(model)
     producers = {id(layer.output): layer for layer in model.layers}
     norms = {}
     for layer in model.layers:
         if isinstance(layer, layers.BatchNormalization):
             before = producers.get(id(layer.input))
-            if not isinstance(before, WEIGHTED) or before.activation is not keras.activations.linear:
+            if not isinstance(before, FOLDED) or before.activation is not keras.activations.linear:
                 raise PocketfaceError(f"layer {layer.name} normalises no convolution: cannot be folded")
             norms[before.name] = layer
-        elif layer.weights and type(layer) not in WEIGHTED:
+        elif layer.weights and type(layer) not in FOLDED:
             raise PocketfaceError(
                 f"layer {layer.name} is a {type(layer).__name__}: not known to qat_int8, take mixed_int8"
             )
 
     def clone(layer: layers.Layer) -> layers.Layer:
-        config = layer.get_config()
-        if isinstance(layer, WEIGHTED):
-            config |= {"activation": None, "use_bias": layer.use_bias or layer.name in norms}
-        return type(layer).from_config(config)
+        if not isinstance(layer, FOLDED):
+            return type(layer).from_config(layer.get_config())
+        bias = layer.use_bias or layer.name in norms
+        if isinstance(layer, layers.SeparableConv2D):
+            return layers.Conv2D(layer.filters, 1, use_bias=bias, name=layer.name)
+        return type(layer).from_config(layer.get_config() | {"activation": None, "use_bias": bias})
 
     def call(layer: layers.Layer, *inputs: Any, **options: Any) -> Any:
         if isinstance(layer, layers.BatchNormalization | layers.Dropout):
             return inputs[0]
+        if not isinstance(layer, WEIGHTED):
+            return layer(*inputs, **options)
+        whole = model.get_layer(layer.name)
+        if isinstance(whole, layers.SeparableConv2D):
+            depthwise = layers.DepthwiseConv2D(
+                whole.kernel_size,
+                whole.strides,
+                whole.padding,
+                whole.depth_multiplier,
+                dilation_rate=whole.dilation_rate,
+                use_bias=False,
+                name=f"{layer.name}_depthwise",
+            )
+            inputs = (depthwise(inputs[0]),)
         output = layer(*inputs, **options)
-        if isinstance(layer, WEIGHTED):
-            activation = model.get_layer(layer.name).activation
-            if activation is not keras.activations.linear:
-                output = layers.Activation(activation, name=f"{layer.name}_activation")(output)
+        if whole.activation is not keras.activations.linear:
+            output = layers.Activation(whole.activation, name=f"{layer.name}_activation")(output)
         return output
 
     plain = keras.models.clone_model(model, clone_function=clone, call_function=call)
-    for layer in plain.layers:
-        if isinstance(layer, WEIGHTED):
-            layer.set_weights(_folded_weights(model.get_layer(layer.name), norms.get(layer.name)))
-    return plain
-
-
-def _split(model: keras.Model) -> keras.Model:
-    """The same function with every separable convolution as its two parts, as the file computes it."""
-    separable = {layer.name: layer for layer in model.layers if isinstance(layer, layers.SeparableConv2D)}
-
-    def clone(layer: layers.Layer) -> layers.Layer:
-        if layer.name not in separable:
-            return type(layer).from_config(layer.get_config())
-        return layers.Conv2D(
-            layer.filters, 1, activation=layer.activation, use_bias=layer.use_bias, name=layer.name
-        )
-
-    def call(layer: layers.Layer, *inputs: Any, **options: Any) -> Any:
-        if (whole := separable.get(layer.name)) is None:
-            return layer(*inputs, **options)
-        same = {
-            key: getattr(whole, key) for key in ("strides", "padding", "dilation_rate", "depth_multiplier")
-        }
-        name = f"{layer.name}_depthwise"
-        return layer(layers.DepthwiseConv2D(whole.kernel_size, use_bias=False, name=name, **same)(inputs[0]))
-
-    split = keras.models.clone_model(model, clone_function=clone, call_function=call)
     for layer in model.layers:
-        weights = layer.get_weights()
-        if layer.name in separable:
-            split.get_layer(f"{layer.name}_depthwise").set_weights([weights.pop(0)])
-        split.get_layer(layer.name).set_weights(weights)
-    return split
+        if isinstance(layer, FOLDED):
+            weights = layer.get_weights()
+            if isinstance(layer, layers.SeparableConv2D):
+                plain.get_layer(f"{layer.name}_depthwise").set_weights([weights.pop(0)])
+            plain.get_layer(layer.name).set_weights(_folded_weights(layer, weights, norms.get(layer.name)))
+    return plain
 
 
 def fake_quantized(plain: keras.Model, starts: Mapping[str, Range]) -> keras.Model:
@@ -226,12 +208,12 @@ class _Dense(layers.Dense):
         return outputs + self.bias if self.use_bias else outputs
 
 
-def _folded_weights(layer: layers.Layer, norm: layers.BatchNormalization | None) -> list[np.ndarray]:
-    kernel = np.asarray(layer.kernel)
-    outputs = kernel.shape[-1] if not isinstance(layer, layers.DepthwiseConv2D) else kernel.shape[2]
-    bias = np.asarray(layer.bias) if layer.use_bias else np.zeros(outputs, np.float32)
+def _folded_weights(
+    layer: layers.Layer, weights: list[np.ndarray], norm: layers.BatchNormalization | None
+) -> list[np.ndarray]:
     if norm is None:
-        return [kernel, bias] if layer.use_bias else [kernel]
+        return weights
+    kernel, bias = weights if layer.use_bias else (weights[0], np.float32(0))
     scale = 1 / np.sqrt(np.asarray(norm.moving_variance) + norm.epsilon)
     scale = scale * np.asarray(norm.gamma) if norm.scale else scale
     shift = np.asarray(norm.beta) if norm.center else np.zeros_like(scale)

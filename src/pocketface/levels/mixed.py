@@ -6,7 +6,6 @@ float32's on train faces that no range was measured on; those not needed in floa
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -15,14 +14,16 @@ import pandas as pd
 from pocketface.cards import Drop, Sensitivity
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.labels import Output, main_metric
-from pocketface.faces.calibrate import Calibration
 from pocketface.levels import Level
 from pocketface.levels.quantizer import quantize
+from pocketface.levels.recipes import Made
+from pocketface.levels.settings import LevelSettings
+from pocketface.levels.source import Source
 from pocketface.metrics.answers import decode
 from pocketface.metrics.measures import measure
 from pocketface.metrics.naming import loss, quantity_of
 from pocketface.metrics.settings import Margins
-from pocketface.tflite.file import Range, TFLiteFile
+from pocketface.tflite.file import TFLiteFile
 from pocketface.tflite.run import Answers
 
 ALLOWED = Margins(years=0.05, share=0.003)
@@ -32,40 +33,19 @@ FACES = 200
 """Faces that sensitivities are measured on; bounds are checked on all."""
 
 
-@dataclass(frozen=True)
-class Mixed:
-    """What a search leaves: the file, the metrics it had to keep, its operators (most sensitive first)."""
-
-    file: TFLiteFile
-    drops: list[Drop]
-    sensitivity: list[Sensitivity]
-
-
-def search(
-    float32: TFLiteFile,
-    level: Level,
-    ranges: Mapping[str, Range],
-    per_channel: bool,
-    faces: Calibration,
-    outputs: Mapping[str, Output],
-    max_drop: Mapping[str, float],
-) -> Mixed:
+def search(source: Source, level: Level, settings: LevelSettings) -> Made:
     """Finds the fewest operators that must stay in float.
 
-    Args:
-        float32: the file of level float32.
-        level, ranges, per_channel: as `pocketface.levels.quantizer.quantize` takes them.
-        faces: labelled train faces.
-        outputs: head -> meaning.
-        max_drop: metric -> how much worse it may get; others have the defaults.
+    Returns:
+        The file, the metrics that it had to keep, and its operators, the most sensitive first.
 
     Raises:
-        PocketfaceError: no head has a label on these faces.
+        PocketfaceError: no head has a label on the faces to search on.
     """
-    make = partial(quantize, float32, level, ranges, per_channel)
-    expected = float32.answers(faces.pixels)
-    metrics = partial(_metrics, labels=faces.labels, outputs=outputs)
-    reference = metrics(expected)
+    float32, faces, max_drop = source.float32, source.faces.tuning(), settings.max_drop
+    make = partial(quantize, float32, level, source.measured(level, settings), settings.per_channel)
+    metrics = partial(_metrics, labels=faces.labels, outputs=source.outputs)
+    reference = metrics(float32.answers(faces.pixels))
     if not reference:
         raise PocketfaceError("the faces to search on have no label of any head")
     bounds = {metric: max_drop.get(metric, quantity_of(metric).margin(ALLOWED)) for metric in reference}
@@ -74,7 +54,7 @@ def search(
         found = metrics(make(kept).answers(faces.pixels))
         return all(loss(metric, found[metric], reference[metric]) <= bounds[metric] for metric in bounds)
 
-    found = sensitivities(make, float32, faces.pixels[:FACES])
+    found = _sensitivities(make, float32, faces.pixels[:FACES])
     order = [row.operator for row in found]
     count = next((n for n in range(len(order)) if within(order[:n])), len(order))
     kept = order[:count]
@@ -88,10 +68,10 @@ def search(
         Drop(metric=m, bound=bounds[m], float32=reference[m], int8=int8[m], mixed=mixed[m]) for m in bounds
     ]
     table = [row.model_copy(update={"kept": row.operator in kept}) for row in found]
-    return Mixed(file, drops, table)
+    return Made(file, {"drops": drops, "sensitivity": table})
 
 
-def sensitivities(make, float32: TFLiteFile, pixels: np.ndarray) -> list[Sensitivity]:
+def _sensitivities(make, float32: TFLiteFile, pixels: np.ndarray) -> list[Sensitivity]:
     """What quantizing each operator alone does to the answers, the largest first."""
     expected = float32.answers(pixels)
     names = [operator.name for operator in float32.operators]

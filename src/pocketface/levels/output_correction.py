@@ -61,15 +61,10 @@ def _last_layer(model: schema.ModelT, head: str) -> schema.OperatorT | None:
 
 
 def _apply(model: schema.ModelT, layer: schema.OperatorT, factor: float, offset: float) -> None:
-    for place in (1, 2):
-        _multiply(model, own(model, layer, place), factor)
+    for tensor in (own(model, layer, 1), own(model, layer, 2)):
+        if tensor.type == schema.TensorType.FLOAT32:
+            store(model, tensor, values(model, tensor) * np.float32(factor))
+        else:
+            scale = np.asarray(tensor.quantization.scale, np.float64)
+            tensor.quantization.scale = (scale * factor).astype(np.float32)
     rounding.add_to_bias(model, layer, np.array([offset]))
-
-
-def _multiply(model: schema.ModelT, tensor: schema.TensorT, factor: float) -> None:
-    """Multiplies what a tensor stands for: its values, or the scale of its integers."""
-    if tensor.type == schema.TensorType.FLOAT32:
-        store(model, tensor, values(model, tensor) * np.float32(factor))
-    else:
-        scale = np.atleast_1d(np.asarray(tensor.quantization.scale, np.float64))
-        tensor.quantization.scale = (scale * factor).astype(np.float32)

@@ -5,7 +5,7 @@ int16 activations that run, and fine-tuning is a training.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pocketface.core.errors import PocketfaceError
@@ -40,7 +40,7 @@ def converted(source: "Source", level: "Level", settings: "LevelSettings") -> Ma
         raise PocketfaceError(f"{level.name} knows minmax ranges only, not {settings.ranges}")
     pixels = source.faces.first(settings.calibration).pixels if level.calibrated else None
     file = to_tflite(source.network(level), level, pixels, settings.per_channel)
-    return _rounded(source, level, settings, Made(file, _facts("converter", source, level, settings)))
+    return _made("converter", file, source, level, settings)
 
 
 def quantized(source: "Source", level: "Level", settings: "LevelSettings") -> Made:
@@ -56,31 +56,21 @@ def quantized(source: "Source", level: "Level", settings: "LevelSettings") -> Ma
         if level.weights[0] == "INT4" or source.keras is None:
             raise
         return converted(source, level, settings.model_copy(update={"ranges": "minmax"}))
-    return _rounded(source, level, settings, Made(file, _facts("quantizer", source, level, settings)))
+    return _made("quantizer", file, source, level, settings)
 
 
 def searched(source: "Source", level: "Level", settings: "LevelSettings") -> Made:
     """By the quantizer, with the operators that need it left in float."""
-    from pocketface.levels import mixed
+    from pocketface.levels.mixed import search
 
-    settings = settings.model_copy(update={"rounding": "nearest"})
-    ranges, tuning = source.measured(level, settings), source.faces.tuning()
-    found = mixed.search(
-        source.float32, level, ranges, settings.per_channel, tuning, source.outputs, settings.max_drop
-    )
-    facts = _facts("search", source, level, settings) | _tuned_on(source)
-    return Made(found.file, facts | {"drops": found.drops, "sensitivity": found.sensitivity})
+    return _tuned("search", search(source, level, settings), source, level, settings)
 
 
 def finetuned(source: "Source", level: "Level", settings: "LevelSettings") -> Made:
     """By the quantizer, on weights and ranges that were trained for it."""
     from pocketface.levels.finetune import finetune
 
-    settings = settings.model_copy(update={"rounding": "nearest"})
-    seen, calibration = source.faces.tuning().pixels, source.faces.first(settings.calibration).pixels
-    tuned = finetune(source.network(level), level, settings, seen, calibration)
-    facts = _facts("finetuning", source, level, settings) | _tuned_on(source)
-    return Made(tuned.file, facts | {"finetuning": tuned.facts})
+    return _tuned("finetuning", finetune(source, level, settings), source, level, settings)
 
 
 def for_answers(recipe: "Recipe") -> "Recipe":
@@ -90,33 +80,32 @@ def for_answers(recipe: "Recipe") -> "Recipe":
     )
 
 
-def _rounded(source: "Source", level: "Level", settings: "LevelSettings", made: Made) -> Made:
-    from pocketface.levels import output_correction, rounding
-
-    if not _for_answers(level, settings):
-        return made
-    pixels = source.faces.first(settings.calibration).pixels
-    numbers = [head for head, output in source.outputs.items() if output.kind == "number"]
-    refined = rounding.refine(source.float32, made.file, pixels)
-    return replace(made, file=output_correction.correct(source.float32, refined, pixels, numbers))
-
-
-def _for_answers(level: "Level", settings: "LevelSettings") -> bool:
-    return settings.rounding == "gptq" and level.weights[0] in ("INT8", "INT4")
-
-
-def _facts(maker: str, source: "Source", level: "Level", settings: "LevelSettings") -> dict[str, Any]:
+def _made(
+    maker: str, file: "TFLiteFile", source: "Source", level: "Level", settings: "LevelSettings"
+) -> Made:
+    """The file, its weights rounded anew if that is asked for."""
     facts: dict[str, Any] = {"maker": maker}
-    if level.weights[0] in ("INT8", "INT4"):
+    integers = level.weights[0] in ("INT8", "INT4")
+    anew = integers and settings.rounding == "gptq"
+    if integers:
         facts |= {"per_channel": settings.per_channel, "rounding": settings.rounding}
     if level.calibrated:
         facts["ranges"] = settings.ranges
-    if level.calibrated or _for_answers(level, settings):
+    if level.calibrated or anew:
         faces = source.faces.first(settings.calibration)
         facts |= {"calibration_faces": len(faces.images), "calibration_sha256": faces.sha256()}
-    return facts
+    if anew:
+        from pocketface.levels import output_correction, rounding
+
+        numbers = [head for head, output in source.outputs.items() if output.kind == "number"]
+        file = rounding.refine(source.float32, file, faces.pixels)
+        file = output_correction.correct(source.float32, file, faces.pixels, numbers)
+    return Made(file, facts)
 
 
-def _tuned_on(source: "Source") -> dict[str, Any]:
+def _tuned(maker: str, tuned: Made, source: "Source", level: "Level", settings: "LevelSettings") -> Made:
+    """The file that was tuned on further faces, with what the card of any says, too."""
+    made = _made(maker, tuned.file, source, level, settings.model_copy(update={"rounding": "nearest"}))
     faces = source.faces.tuning()
-    return {"tuning_faces": len(faces.images), "tuning_sha256": faces.sha256()}
+    about = {"tuning_faces": len(faces.images), "tuning_sha256": faces.sha256()}
+    return Made(tuned.file, made.facts | about | tuned.facts)
