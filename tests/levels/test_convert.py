@@ -27,10 +27,8 @@ def test_a_level_holds_what_its_name_says(levels, level: str) -> None:
     card = read_card(levels.variants / level, VariantCard)
     assert card.status == "ok", card.reason
     held = TFLiteFile.read(levels.variants / level / MODEL_FILE)
-    assert set(held.large_weight_dtypes) <= set(LEVELS[level].weights)
-    assert set(held.activation_dtypes) <= set(LEVELS[level].activations)
-    assert LEVELS[level].weights[0] in held.large_weight_dtypes
-    assert LEVELS[level].activations[0] in held.activation_dtypes
+    assert LEVELS[level].weights[0] in held.large_weight_dtypes.keys() <= set(LEVELS[level].weights)
+    assert LEVELS[level].activations[0] in held.activation_dtypes.keys() <= set(LEVELS[level].activations)
     assert card.weight_dtypes == held.weight_dtypes
     assert card.operators == held.kinds
     assert card.operators["CONV_2D"] == 2
@@ -95,23 +93,13 @@ def test_faces_that_weights_are_rounded_for_are_in_the_card_too(levels) -> None:
 
 def test_weights_are_rounded_anew_where_the_study_asks_for_it(levels, tmp_path: Path) -> None:
     plain = read_card(levels.variants / "int8", VariantCard)
-    card = convert(
-        levels.exported,
-        levels.views,
-        "int8",
-        LevelSettings(calibration=8, rounding="gptq"),
-        tmp_path / "int8",
-    )
+    anew = LevelSettings(calibration=8, rounding="gptq")
+    card = convert(*levels.source, "int8", anew, tmp_path / "int8")
     assert (plain.rounding, card.rounding) == ("nearest", "gptq")
     assert card.sha256 != plain.sha256
-    assert (card.size_bytes, card.weight_dtypes, card.ports) == (
-        plain.size_bytes,
-        plain.weight_dtypes,
-        plain.ports,
-    )
-    float16 = convert(
-        levels.exported, levels.views, "float16", LevelSettings(rounding="gptq"), tmp_path / "float16"
-    )
+    for same in ("size_bytes", "weight_dtypes", "ports"):
+        assert getattr(card, same) == getattr(plain, same)
+    float16 = convert(*levels.source, "float16", anew, tmp_path / "float16")
     assert float16.rounding is None and float16.calibration_faces is None
 
 
@@ -122,20 +110,13 @@ def test_every_level_runs_in_litert(levels) -> None:
 
 
 def test_ranges_that_a_level_does_not_know_are_a_card_with_the_reason(levels, tmp_path: Path) -> None:
-    card = convert(
-        levels.exported, levels.views, "int16x8", LevelSettings(ranges="mse"), tmp_path / "int16x8"
-    )
+    card = convert(*levels.source, "int16x8", LevelSettings(ranges="mse"), tmp_path / "int16x8")
     assert (card.status, card.reason) == ("failed", "int16x8 knows minmax ranges only, not mse")
 
 
 def test_one_scale_for_a_whole_tensor_makes_another_and_smaller_file(levels, tmp_path: Path) -> None:
-    card = convert(
-        levels.exported,
-        levels.views,
-        "int8",
-        LevelSettings(calibration=8, per_channel=False),
-        tmp_path / "int8",
-    )
+    settings = LevelSettings(calibration=8, per_channel=False)
+    card = convert(*levels.source, "int8", settings, tmp_path / "int8")
     assert card.per_channel is False
     assert card.size_bytes < read_card(levels.variants / "int8", VariantCard).size_bytes
 
@@ -181,6 +162,22 @@ def waves() -> keras.Model:
             "gender": keras.layers.Dense(2, "softmax", name="gender")(x),
         },
     )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"activations": ("INT8",)}, r"should have INT8 activations, the file has \['FLOAT32'\]"),
+        ({"input": "UINT8"}, r"should have UINT8 inputs, the file has \['FLOAT32'\]"),
+        ({"output": "INT8"}, r"should have INT8 outputs, the file has \['FLOAT32'\]"),
+        ({"activations": ("INT8", "FLOAT32")}, "should have INT8 and FLOAT32 activations"),
+    ],
+)
+def test_a_file_of_another_level_is_refused(colour_model, change: dict, message: str) -> None:
+    held = TFLiteFile.read(colour_model)
+    LEVELS["float32"].check(held)
+    with pytest.raises(PocketfaceError, match=message):
+        replace(LEVELS["float32"], **change).check(held)
 
 
 def test_a_level_that_fails_its_audit_is_a_card_with_the_reason(levels, tmp_path: Path, monkeypatch) -> None:

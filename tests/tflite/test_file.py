@@ -3,68 +3,54 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.tools import flatbuffer_utils
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pocketface.core.errors import PocketfaceError
 from pocketface.tflite.file import TFLiteFile, store, values
+from pocketface.tflite.run import Runner
 
 INT8 = Path(__file__).parents[2] / "weights/expression_compact/int8/model.tflite"
 
 
-def per_channel(file: TFLiteFile) -> list[np.ndarray]:
-    """The zero points of every tensor that has several."""
-    tensors = [tensor for graph in file.model.subgraphs for tensor in graph.tensors]
-    points = [tensor.quantization.zeroPoint for tensor in tensors if tensor.quantization is not None]
-    return [np.asarray(point) for point in points if point is not None and len(point) > 1]
-
-
-def answer(file: TFLiteFile) -> np.ndarray:
-    interpreter = file.interpreter()
-    interpreter.allocate_tensors()
-    image = interpreter.get_input_details()[0]
-    noise = np.random.default_rng(1).integers(0, 256, image["shape"]).astype(image["dtype"])
-    interpreter.set_tensor(image["index"], noise)
-    interpreter.invoke()
-    return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+def per_channel(model: schema.ModelT) -> dict[bytes, schema.QuantizationParametersT]:
+    """Name -> parameters of every tensor that has several zero points."""
+    tensors = [tensor for tensor in model.subgraphs[0].tensors if tensor.quantization is not None]
+    return {t.name: t.quantization for t in tensors if np.size(t.quantization.zeroPoint) > 1}
 
 
 def test_zero_points_are_written_once_and_nothing_else_changes() -> None:
     file = TFLiteFile.read(INT8)
     written = TFLiteFile.write(file.copy())
-    apart = file.copy()
-    numbered = [tensor for tensor in apart.subgraphs[0].tensors if tensor.quantization is not None]
-    for number, tensor in enumerate(numbered):
-        if tensor.quantization.zeroPoint is not None:
-            tensor.quantization.zeroPoint = tensor.quantization.zeroPoint + number
-    zeros = sum(point.nbytes for point in per_channel(file))
+    apart, points = file.copy(), per_channel(file.model)
+    for number, quantization in enumerate(per_channel(apart).values()):
+        quantization.zeroPoint = quantization.zeroPoint + number
+    zeros = sum(each.zeroPoint.nbytes for each in points.values())
     assert len(TFLiteFile.write(apart).content) - len(written.content) > 0.7 * zeros > 5_000
     assert TFLiteFile.write(written.copy()) == written
-    for was, now in zip(per_channel(file), per_channel(written), strict=True):
-        np.testing.assert_array_equal(now, was)
-    np.testing.assert_array_equal(answer(written), answer(file))
+    for name, now in per_channel(written.model).items():
+        np.testing.assert_array_equal(now.zeroPoint, points.pop(name).zeroPoint)
+    assert not points
+    noise = np.random.default_rng(1).integers(0, 256, (1, *Runner(file).input_shape), np.uint8)
+    for head, answers in file.answers(noise).items():
+        np.testing.assert_array_equal(written.answers(noise)[head], answers)
 
 
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.integers(-128, 127), min_size=3, max_size=3))
 def test_points_that_differ_stay_apart(points: list[int]) -> None:
     model = TFLiteFile.read(INT8).copy()
-    tensors = [
-        tensor
-        for tensor in model.subgraphs[0].tensors
-        if tensor.quantization is not None
-        and tensor.quantization.zeroPoint is not None
-        and len(tensor.quantization.zeroPoint) > 1
-    ][:3]
-    for tensor, point in zip(tensors, points, strict=True):
-        tensor.quantization.zeroPoint = np.full(len(tensor.quantization.zeroPoint), point, np.int64)
+    several = dict(zip(per_channel(model), points, strict=False))
+    for name, point in several.items():
+        quantization = per_channel(model)[name]
+        quantization.zeroPoint = np.full_like(quantization.zeroPoint, point)
     # Parsed without the interpreter, which takes zero points of weights for granted.
-    from ai_edge_litert.tools import flatbuffer_utils
-
     read = flatbuffer_utils.read_model_from_bytearray(bytearray(TFLiteFile.write(model).content))
-    by_name = {tensor.name: tensor for tensor in read.subgraphs[0].tensors}
-    for tensor, point in zip(tensors, points, strict=True):
-        assert set(by_name[tensor.name].quantization.zeroPoint) == {point}
+    found = per_channel(read)
+    assert {name: set(found[name].zeroPoint) for name in several} == {
+        name: {n} for name, n in several.items()
+    }
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,7 @@
 """Quantization levels, named for what they do, and how each is made.
 
-A level is what its file must hold: types of weights, activations, inputs and outputs, checked on every file
-by `Level.check`. Its recipe, a function of `pocketface.levels.recipes` or any other of that kind, makes the
-file from the exported float32 file, or with TensorFlow's converter. To add a level: an entry in `LEVELS` and
-a line under `levels:` in params.
+A level is what its file must hold, checked on every file by `Level.check`; its recipe makes the file. To add
+one: an entry in `LEVELS` and a line under `levels:` in params, see docs/extend.md.
 """
 
 from dataclasses import dataclass
@@ -17,8 +15,6 @@ if TYPE_CHECKING:
     from pocketface.levels.settings import LevelSettings
     from pocketface.levels.source import Source
     from pocketface.tflite.file import TFLiteFile
-
-INTEGERS = ("INT8", "INT16")
 
 
 @dataclass(frozen=True)
@@ -45,7 +41,7 @@ class Level:
     @property
     def calibrated(self) -> bool:
         """Whether it needs faces to measure the ranges of activations."""
-        return self.activations[0] in INTEGERS
+        return self.activations[0] in ("INT8", "INT16")
 
     def make(self, source: "Source", settings: "LevelSettings") -> Made:
         """The file of a model at this level, not audited yet.

@@ -21,9 +21,7 @@ def to_tflite(
     calibration: np.ndarray | None = None,
     per_channel: bool = True,
 ) -> TFLiteFile:
-    """Converts a Keras model.
-
-    The batch is fixed to 1 and the input is named `image`, which keeps shape operators out of the graph.
+    """Converts a Keras model. The batch is fixed to 1, which keeps shape operators out of the graph.
 
     Args:
         model: input `[N, H, W, C]`, dict of outputs.
@@ -32,9 +30,8 @@ def to_tflite(
         per_channel: whether each output channel of a weight tensor has its own scale.
 
     Returns:
-        The file as the converter wrote it, but for versions of operators that are below the true ones: it
-        understates those of int16 activations and of dense layers with a scale for each channel. A float32
-        file begins with one convolution, see `pocketface.tflite.pixels`.
+        The file, with versions of operators raised that the converter understates. A float32 file begins with
+        one convolution, see `pocketface.tflite.pixels`.
 
     Raises:
         PocketfaceError: the level lacks an operator of the model, or an operator's version is not known.

@@ -26,8 +26,7 @@ PARITY_FACES = 200
 def export(trained: Path, views: Path, out: Path) -> ModelCard:
     """Exports a trained or fetched model from the folder with its weights and card, and that of its faces.
 
-    A model that cannot be converted leaves a card with the status `failed`, one that could not be fetched
-    `unavailable`; neither has a file.
+    One that cannot be converted leaves a card with the status `failed`, without a file.
 
     Raises:
         PocketfaceError: the trained model or the calibration faces cannot be loaded; the disk is full.

@@ -1,8 +1,8 @@
 """`qat_int8`: quantization-aware fine-tuning, from the trained weights to true integer operators.
 
-Separable convolutions are split, batch normalisation is folded, and the forward pass rounds weights and
-activations as the integer file will (Jacob et al., 2018); the ranges are trained with the weights. The model
-itself is the teacher (Hinton et al., 2015), on a thousand unlabelled train faces and their mirror images.
+The forward pass rounds weights and activations as the integer file will (Jacob et al., 2018); ranges are
+trained with the weights. The model itself is the teacher (Hinton et al., 2015), on a thousand unlabelled
+train faces and their mirror images.
 """
 
 from collections.abc import Mapping

@@ -1,8 +1,7 @@
 """`mixed_int8`: integers wherever answers stay within bounds, float elsewhere.
 
-Sensitivity is how far the answers change when an operator alone is quantized, in units of their spread. From
-plain int8 on, operators go back to float, the most sensitive first, until every metric is within its bound of
-float32's on train faces that no range was measured on; those not needed in float are quantized after all.
+From plain int8 on, operators go back to float, the most sensitive first, until every metric is within its
+bound of float32's on train faces that no range was measured on; those not needed are quantized after all.
 """
 
 from collections.abc import Collection, Mapping
@@ -72,7 +71,7 @@ def search(source: Source, level: Level, settings: LevelSettings) -> Made:
 
 
 def _sensitivities(make, float32: TFLiteFile, pixels: np.ndarray) -> list[Sensitivity]:
-    """What quantizing each operator alone does to the answers, the largest first."""
+    """How far quantizing one operator alone changes the answers, in units of their spread; largest first."""
     expected = float32.answers(pixels)
     names = [operator.name for operator in float32.operators]
     rows = []

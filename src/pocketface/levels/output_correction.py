@@ -1,8 +1,7 @@
 """Corrects the numbers that an integer file answers towards those of the float32 file.
 
-Part of the rounding error is the same for all faces (an int8 file of the published age model: 0.4 years too
-much for a newborn, 1.6 at a hundred). A factor and an offset, fitted by least squares on calibration faces,
-go into the last layer, at no cost: bias correction (Nagel et al., 2019), and a factor.
+Part of the rounding error is the same for all faces. A factor and an offset, fitted by least squares on
+calibration faces, go into the last layer, at no cost: bias correction (Nagel et al., 2019), and a factor.
 """
 
 from collections.abc import Iterable

@@ -16,6 +16,8 @@ from pocketface.tflite.builder import Builder
 from pocketface.tflite.file import SMALL, Range, TFLiteFile, kind, own, store, text, values
 
 BITS = {"INT4": 4, "INT8": 8, "INT16": 16}
+ALGORITHMS = {"FLOAT16": AlgorithmName.FLOAT_CASTING, "INT4": AlgorithmName.OCTAV}
+"""Else MIN_MAX. Four bits do not span the extremes: OCTAV (Sakr et al., 2022) clips where it costs least."""
 BIAS = 2
 """Its place among the inputs of what has weights."""
 TINY = 1e-6
@@ -47,16 +49,16 @@ def quantize(
     """
     quantizer = Quantizer((_filled(float32) if level.weights[0] == "INT4" else float32).content)
     bits = BITS.get(level.weights[0], 16)
+    algorithm = ALGORITHMS.get(level.weights[0], AlgorithmName.MIN_MAX_UNIFORM_QUANT)
     quantizer.update_quantization_recipe(
-        ".*", NAMES.ALL_SUPPORTED, _config(level, bits, per_channel), _algorithm(level)
+        ".*", NAMES.ALL_SUPPORTED, _config(level, bits, per_channel), algorithm
     )
     if bits == 4:
         for name in NEVER_INT4:
             quantizer.update_quantization_recipe(".*", name, _config(level, 8, per_channel))
-    if level.input != "INT8":
-        quantizer.update_quantization_recipe(".*", NAMES.INPUT, algorithm_key=AlgorithmName.NO_QUANTIZE)
-    if level.output != "INT8":
-        quantizer.update_quantization_recipe(".*", NAMES.OUTPUT, algorithm_key=AlgorithmName.NO_QUANTIZE)
+    for ports, dtype in ((NAMES.INPUT, level.input), (NAMES.OUTPUT, level.output)):
+        if dtype != "INT8":
+            quantizer.update_quantization_recipe(".*", ports, algorithm_key=AlgorithmName.NO_QUANTIZE)
     for name in kept:
         quantizer.update_quantization_recipe(
             f"^{re.escape(name)};?$", NAMES.ALL_SUPPORTED, algorithm_key=AlgorithmName.NO_QUANTIZE
@@ -81,35 +83,25 @@ def quantize(
 
 def _config(level: Level, bits: int, per_channel: bool) -> qtyping.OpQuantizationConfig:
     """Integer activations are quantized ahead; float ones while running, then small weights stay float."""
-    granularity = qtyping.QuantGranularity.CHANNELWISE if per_channel else qtyping.QuantGranularity.TENSORWISE
-    activation = None
-    if level.calibrated:
-        wide = BITS[level.activations[0]]
-        activation = qtyping.TensorQuantizationConfig(num_bits=wide, symmetric=wide == 16)
     if level.weights[0] == "FLOAT16":
-        half = qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT)
         return qtyping.OpQuantizationConfig(
-            weight_tensor_config=half,
+            weight_tensor_config=qtyping.TensorQuantizationConfig(16, dtype=qtyping.TensorDataType.FLOAT),
             compute_precision=qtyping.ComputePrecision.FLOAT,
             explicit_dequantize=True,
             min_weight_elements=SMALL,
         )
+    activation = None
+    if level.calibrated:
+        wide = BITS[level.activations[0]]
+        activation = qtyping.TensorQuantizationConfig(wide, symmetric=wide == 16)
+    granularity = qtyping.QuantGranularity.CHANNELWISE if per_channel else qtyping.QuantGranularity.TENSORWISE
     return qtyping.OpQuantizationConfig(
         activation_tensor_config=activation,
-        weight_tensor_config=qtyping.TensorQuantizationConfig(
-            num_bits=bits, symmetric=True, granularity=granularity
-        ),
+        weight_tensor_config=qtyping.TensorQuantizationConfig(bits, symmetric=True, granularity=granularity),
         compute_precision=qtyping.ComputePrecision.INTEGER,
         explicit_dequantize=False,
         min_weight_elements=0 if level.calibrated else SMALL,
     )
-
-
-def _algorithm(level: Level) -> AlgorithmName:
-    """Four bits cannot span the extremes: OCTAV (Sakr et al., 2022) clips where the error is least."""
-    if level.weights[0] == "FLOAT16":
-        return AlgorithmName.FLOAT_CASTING
-    return AlgorithmName.OCTAV if level.weights[0] == "INT4" else AlgorithmName.MIN_MAX_UNIFORM_QUANT
 
 
 def _filled(float32: TFLiteFile) -> TFLiteFile:

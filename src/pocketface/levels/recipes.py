@@ -5,7 +5,7 @@ int16 activations that run, and fine-tuning is a training.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pocketface.core.errors import PocketfaceError
@@ -24,7 +24,7 @@ class Made:
     """A file, and what its card should say about how it was made."""
 
     file: "TFLiteFile"
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, Any]
 
 
 def exported(source: "Source", level: "Level", settings: "LevelSettings") -> Made:

@@ -1,9 +1,8 @@
-"""Rounds weights so that the answers change least, not the weights.
+"""Rounds weights so that the answers change least, not the weights; scales are kept.
 
 GPTQ (Frantar et al., 2023) rounds a layer's weights one input after the other, on its inputs for some faces;
 those still to come compensate each error. The remaining mean shift is subtracted from the bias (Nagel et al.,
-"Data-Free Quantization Through Weight Equalization and Bias Correction", 2019). Scales are kept. On the full
-study's age model plain rounding to 16 steps cost 0.62 years, this costs 0.02.
+"Data-Free Quantization Through Weight Equalization and Bias Correction", 2019).
 """
 
 from collections.abc import Iterator
@@ -209,11 +208,11 @@ def _weights(model: schema.ModelT, operator: schema.OperatorT) -> schema.TensorT
 def _layer(model: schema.ModelT, operator: schema.OperatorT) -> _Layer:
     name, tensor = kind(model, operator), _weights(model, operator)
     depthwise, dense = name == "DEPTHWISE_CONV_2D", name == "FULLY_CONNECTED"
-    stored = values(model, tensor).astype(np.float64)
-    weights = _grouped(stored, depthwise, _channels(model, operator))
+    seen = model.subgraphs[0].tensors[operator.inputs[0]]
+    weights = _grouped(values(model, tensor).astype(np.float64), depthwise, int(seen.shape[-1]))
     groups, _, inputs = weights.shape
     return _Layer(
-        input=text(model.subgraphs[0].tensors[operator.inputs[0]].name),
+        input=text(seen.name),
         options=None if dense else operator.builtinOptions,
         kernel=() if dense else tuple(int(n) for n in tensor.shape[1:3]),
         depthwise=depthwise,
@@ -221,11 +220,6 @@ def _layer(model: schema.ModelT, operator: schema.OperatorT) -> _Layer:
         products=np.zeros((groups, inputs, inputs)) if inputs <= WIDEST else None,
         sums=np.zeros((groups, inputs)),
     )
-
-
-def _channels(model: schema.ModelT, operator: schema.OperatorT) -> int:
-    """Of the input."""
-    return int(model.subgraphs[0].tensors[operator.inputs[0]].shape[-1])
 
 
 def _grouped(values: np.ndarray, depthwise: bool, channels: int) -> np.ndarray:
@@ -243,7 +237,7 @@ def _rewrite(model: schema.ModelT, operator: schema.OperatorT, layer: _Layer) ->
         new = gptq(layer.weights, scales.reshape(groups, outputs), layer.upper(), STEPS[tensor.type])
         store(model, tensor, new.transpose(2, 0, 1) if layer.depthwise else new)
     else:
-        new = _grouped(values(model, tensor), layer.depthwise, _channels(model, operator))
+        new = _grouped(values(model, tensor), layer.depthwise, groups)
     error = layer.weights - new * scales.reshape(groups, outputs, 1)
     shift = np.einsum("gok,gk->go", error, layer.sums / layer.count).ravel()
     add_to_bias(model, operator, shift)

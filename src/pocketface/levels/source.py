@@ -26,12 +26,9 @@ FLOAT32, ANSWERS, NETWORK, WEIGHTS = "float32.tflite", "answers.npz", "network.j
 
 @dataclass(frozen=True)
 class Source:
-    """A model before it is quantized.
+    """A model before it is quantized: head -> meaning, its file of level float32, train faces.
 
     Attributes:
-        outputs: head -> meaning.
-        float32: its file of level float32.
-        faces: train faces.
         keras: gives the Keras model; imports TensorFlow. None of a network that came as a file of TFLite.
     """
 

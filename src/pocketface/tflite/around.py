@@ -1,7 +1,4 @@
-"""Somebody's float32 `.tflite` file as a model of ours: raw pixels in, meaning out, by operators around it.
-
-What goes before the network is one 1x1 convolution, see `Builder.channels`.
-"""
+"""Somebody's float32 `.tflite` file as a model of ours: operators around it take raw pixels, give meaning."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,8 +1,7 @@
 """A variant as a C array, to be compiled into the firmware of a microcontroller.
 
-The header compiles as C11 and as C++11. What a program must know to use the model (its labels, the scales of
-its input and outputs, the memory that TensorFlow Lite Micro needs) stands above the array as a comment; what
-it can use as a number, as macros.
+The header compiles as C11 and as C++11. What a program must know to use the model (labels, scales, the memory
+that TensorFlow Lite Micro needs) is a comment above the array; its numbers are macros.
 """
 
 import re

@@ -7,7 +7,7 @@ whole picture with one to three values at a time: two fifths of the time of an i
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from pocketface.tflite.builder import FLOAT, Builder
+from pocketface.tflite.builder import Builder
 from pocketface.tflite.file import TFLiteFile, is_constant, kind, values
 
 Affine = tuple[np.ndarray, np.ndarray]
@@ -56,7 +56,7 @@ def _affine(model: schema.ModelT, image: int) -> dict[int, Affine]:
     """Tensor -> what it is of the picture, the picture included."""
     graph = model.subgraphs[0]
     picture = graph.tensors[image]
-    if picture.type != FLOAT or picture.shape is None or len(picture.shape) != 4:
+    if len(picture.shape) != 4:
         return {}
     channels = int(picture.shape[3])
     known = {image: (np.eye(channels), np.zeros(channels))}
@@ -107,9 +107,8 @@ def _moved(model: schema.ModelT, operator: schema.OperatorT, known: dict[int, Af
     if name in ("ADD", "MUL") and places[0] not in known:
         places.reverse()
     number = graph.tensors[places[1]]
-    if places[0] not in known or operator.builtinOptions.fusedActivationFunction:
-        return None
-    if not is_constant(model, number) or number.type != FLOAT:
+    fused = operator.builtinOptions.fusedActivationFunction
+    if places[0] not in known or fused or not is_constant(model, number):
         return None
     (matrix, offset), by = known[places[0]], values(model, number).astype(np.float64)
     if (by.size > 1 and by.shape[-1] != by.size) or by.size not in (1, len(offset)):

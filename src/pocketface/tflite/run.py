@@ -1,8 +1,5 @@
-"""Running a `.tflite` file with LiteRT, on its default CPU kernels (XNNPACK).
-
-A file may take and give integers: `Runner` applies the scale and zero point that the file declares, so that
-pixels go in and meaning comes out at every level.
-"""
+"""Running a `.tflite` file with LiteRT: pixels go in and meaning comes out at every level, by the scales and
+zero points that the file declares."""
 
 from contextlib import suppress
 from pathlib import Path
