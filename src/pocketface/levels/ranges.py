@@ -2,7 +2,8 @@
 
 `minmax` is the least and the greatest value seen, `percentile` what 99.99% lie within (Wu et al., "Integer
 Quantization for Deep Learning Inference", 2020), `mse` the one of 41 shrunken versions of `minmax` with the
-least squared error. The LiteRT quantizer's own, a moving average of extremes, clips the brightest faces.
+least squared error. The LiteRT quantizer's own calibration, a moving average of each face's extremes, clips
+the brightest faces: on an age model it cost 2.4 years of MAE where `minmax` cost 0.16.
 """
 
 from collections.abc import Iterator
