@@ -29,12 +29,11 @@ def main() -> None:
     from pocketface.importing.pretrained import terms, with_pretrained
     from pocketface.importing.teachers import asked
     from pocketface.tracking.live import LiveCurves
-    from pocketface.training.callbacks import Curves
+    from pocketface.training.callbacks import tensorboard
     from pocketface.training.checkpoints import Checkpoints
     from pocketface.training.fit import WEIGHTS, fit, identity, save, training_key
     from pocketface.training.runtime import limit_threads
     from pocketface.training.settings import Plan
-    from pocketface.training.tensorboard import TensorBoard
 
     plan = part(Plan)
     limit_threads(plan.threads)
@@ -47,7 +46,7 @@ def main() -> None:
     live = LiveCurves(plan, name, training_key(what))
     sources = load_sources()
     licence = terms(plan, name, sources)
-    curves: list[Curves] = [live, TensorBoard(run / "tensorboard")]
+    curves = [live.log, tensorboard(run / "tensorboard")]
     sets = across([FaceSet.load(folder) for folder in folders])
     plan = with_pretrained(plan, name, sources)
     stanza = plan.models[name]

@@ -11,15 +11,15 @@ from pocketface.faces.index import FaceSet
 from pocketface.faces.settings import Input
 from pocketface.faces.view import view
 from pocketface.study import Study
-from pocketface.training import age
 from pocketface.training.augment import mixup
 from pocketface.training.fit import fit
+from pocketface.training.losses import RankCrossentropy, SoftAgeCrossentropy
 from pocketface.training.targets import BAND_YEARS, targets
 from tiny_training import face_set, study
 
 
 def test_the_distribution_is_cheapest_around_the_label() -> None:
-    loss = age.SoftAgeCrossentropy(reduction=None)
+    loss = SoftAgeCrossentropy(reduction=None)
     ages = np.arange(101)
 
     def curve(centre: float, sigma: float) -> np.ndarray:
@@ -35,7 +35,7 @@ def test_the_distribution_is_cheapest_around_the_label() -> None:
 
 
 def test_ranks_cost_what_their_cross_entropies_say() -> None:
-    loss = age.RankCrossentropy(reduction=None)
+    loss = RankCrossentropy(reduction=None)
     label = np.array([[30.0]], np.float32)
     right = (np.arange(100) < 30).astype(np.float32)[None]
     half = np.full((1, 100), 0.5, np.float32)
@@ -44,7 +44,7 @@ def test_ranks_cost_what_their_cross_entropies_say() -> None:
 
 
 def test_an_age_beyond_the_classes_is_the_last_of_them() -> None:
-    loss = age.SoftAgeCrossentropy(reduction=None)
+    loss = SoftAgeCrossentropy(reduction=None)
     uniform = np.full((2, 101), 1 / 101, np.float32)
     costs = np.asarray(loss(np.array([[116.0], [100.0]], np.float32), uniform))
     assert np.isfinite(costs).all()
@@ -64,7 +64,7 @@ BANDS = dict(zip(AGE_BANDS, BAND_YEARS.tolist(), strict=True))
 
 
 def test_a_band_costs_the_logarithm_of_its_probability() -> None:
-    loss = age.SoftAgeCrossentropy(reduction=None)
+    loss = SoftAgeCrossentropy(reduction=None)
     label = np.array([BANDS["3-9"], BANDS["more than 70"], [20, 20]], np.float32)
     uniform = np.full((3, 101), 1 / 101, np.float32)
     costs = np.asarray(loss(label, uniform))
@@ -86,7 +86,7 @@ def test_the_likelihood_of_a_band_raises_what_is_in_it_and_lowers_the_rest() -> 
 
     def cost(change: np.ndarray) -> float:
         moved = keras.ops.softmax(logits + change)
-        return float(np.asarray(age.SoftAgeCrossentropy(reduction=None)(label, moved))[0])
+        return float(np.asarray(SoftAgeCrossentropy(reduction=None)(label, moved))[0])
 
     for year in (5, 19, 20, 25, 29, 30, 100):
         step = 0.05 * np.eye(101, dtype=np.float32)[[year]]
@@ -95,7 +95,7 @@ def test_the_likelihood_of_a_band_raises_what_is_in_it_and_lowers_the_rest() -> 
 
 
 def test_ranks_inside_a_band_cost_nothing() -> None:
-    loss = age.RankCrossentropy(reduction=None)
+    loss = RankCrossentropy(reduction=None)
     label = np.array([BANDS["20-29"], [20, 20]], np.float32)
     half = np.full((2, 100), 0.5, np.float32)
     assert np.asarray(loss(label, half)) == pytest.approx(
@@ -116,7 +116,7 @@ def test_a_mixed_band_still_holds_one_year_or_more() -> None:
     np.testing.assert_array_equal(mixed["age"], [[15.5, 16.5]] * 2)
     answer = np.zeros((2, 101), np.float32)
     answer[:, [15, 16, 17]] = [0.2, 0.5, 0.3]
-    costs = np.asarray(age.SoftAgeCrossentropy(reduction=None)(mixed["age"], answer))
+    costs = np.asarray(SoftAgeCrossentropy(reduction=None)(mixed["age"], answer))
     assert costs == pytest.approx(-np.log(0.1 + 0.5 + 0.15), rel=1e-5)
 
 

@@ -12,22 +12,15 @@ from pocketface.training.fit import HISTORY, fit, identity, load, save, start_fr
 from tiny_training import face_set, out_of_bounds, publish, study
 
 
-class Recorder:
-    def __init__(self) -> None:
-        self.epochs: list[tuple[int, dict]] = []
-
-    def log(self, epoch: int, metrics: dict[str, float]) -> None:
-        self.epochs.append((epoch, metrics))
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A model trained until it has learned something, its folder, and the curves it told."""
-    curves = Recorder()
-    result = fit(study(epochs=12), "small", [face_set(train=256)], "research only", [curves])
+    """A model trained until it has learned something, its folder, and the epochs it told."""
+    epochs: list[tuple[int, dict]] = []
+    curves = [lambda *epoch: epochs.append(epoch)]
+    result = fit(study(epochs=12), "small", [face_set(train=256)], "research only", curves)
     folder = tmp_path_factory.mktemp("models") / "small"
     save(result, folder)
-    return result, folder, curves
+    return result, folder, epochs
 
 
 def test_training_learns_both_heads(trained) -> None:
@@ -38,11 +31,9 @@ def test_training_learns_both_heads(trained) -> None:
 
 
 def test_every_epoch_is_told_while_training_runs(trained) -> None:
-    result, folder, curves = trained
-    assert [epoch for epoch, _ in curves.epochs] == list(range(12))
-    assert curves.epochs[-1][1]["val_age_mae"] == pytest.approx(
-        result.history["val_age_mae"].iloc[-1], rel=1e-4
-    )
+    result, folder, epochs = trained
+    assert [epoch for epoch, _ in epochs] == list(range(12))
+    assert epochs[-1][1]["val_age_mae"] == pytest.approx(result.history["val_age_mae"].iloc[-1], rel=1e-4)
     assert (folder / HISTORY).read_text().startswith("epoch,")
 
 

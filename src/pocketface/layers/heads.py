@@ -7,7 +7,7 @@ The option `{age: ...}` of a model is one of
 - `ordinal`: CORAL (Cao, Mirjalili, Raschka, 2020): the sum of the probabilities to be above 0 ... 99 years.
 
 In training the last two have a second output, `age_distribution` `[N, 101]` or `age_ranks` `[N, 100]`, which
-also learns from bands of ages, see `training_model` and `pocketface.training.age`.
+also learns from bands of ages, see `training_model` and `pocketface.training.losses`.
 """
 
 from collections.abc import Mapping, Sequence

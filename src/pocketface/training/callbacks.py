@@ -1,8 +1,8 @@
 """What happens between the steps of a training."""
 
 import random
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -18,12 +18,25 @@ from pocketface.training.settings import Plateau, Training
 WATCH = "watch_"
 """Before the names of the metrics on the faces that steer the training."""
 
+Curves = Callable[[int, dict[str, float]], None]
+"""Takes the number, from 0, and the metrics of an epoch that has just finished."""
 
-class Curves(Protocol):
-    """Somewhere that wants the curves while training runs."""
 
-    def log(self, epoch: int, metrics: dict[str, float]) -> None:
-        """Takes the metrics of one finished epoch."""
+def tensorboard(folder: Path) -> Curves:
+    """Writes event files, which TensorBoard reads: `uv run --with tensorboard tensorboard --logdir runs`."""
+    import tensorflow as tf
+
+    writer = tf.summary.create_file_writer(str(folder))
+    plugin = tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars")
+    scalar = tf.compat.v1.SummaryMetadata(plugin_data=plugin, data_class=1)
+
+    def log(epoch: int, metrics: dict[str, float]) -> None:
+        with writer.as_default():
+            for name, value in metrics.items():
+                tf.summary.write(name, tf.constant(value), epoch, metadata=scalar)
+        writer.flush()
+
+    return log
 
 
 class StopAtNaN(keras.callbacks.Callback):
@@ -115,5 +128,5 @@ class Keep(keras.callbacks.Callback):
         if self._checkpoints:
             best = self._steer.best if self._steer else None
             self._checkpoints.write(self.model, Checkpoint(epoch + 1, self.history, random.getstate(), best))
-        for curves in self._curves:
-            curves.log(epoch, rounded(metrics))
+        for log in self._curves:
+            log(epoch, rounded(metrics))

@@ -19,9 +19,9 @@ from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import written_whole
 from pocketface.faces import seen
 from pocketface.faces.index import OK, FaceSet
-from pocketface.layers.heads import meaning, training_model, training_outputs
+from pocketface.layers.heads import meaning, training_model
 from pocketface.layers.macs import counted
-from pocketface.training import age, losses, priors, runtime, temperature
+from pocketface.training import corrections, losses, runtime
 from pocketface.training.batches import Batches
 from pocketface.training.callbacks import Curves, Keep, Steer, StopAtNaN
 from pocketface.training.checkpoints import START, Checkpoints
@@ -92,7 +92,7 @@ def fit(
     train = together(sets, "train")
     learned = learn(study, name, sets, train, val, curves, checkpoints, teach)
     model = learned.model
-    priors.correct(model, stanza.recipe.priors, train, stanza.recipe.balanced)
+    corrections.to_rates(model, stanza.recipe.priors, train, stanza.recipe.balanced)
     if teach and stanza.recipe.teachers and stanza.recipe.teachers.as_sure:
         make_as_sure(model, stanza, sets, train, teach)
     card = ModelCard(
@@ -181,7 +181,7 @@ def learn(
 def make_as_sure(
     model: keras.Model, stanza: Model, sets: Sequence[FaceSet], train: pd.DataFrame, teach: Teach
 ) -> None:
-    """Makes a model as sure as its teachers are, head by head; see `temperature`.
+    """Makes a model as sure as its teachers are, head by head; see `corrections`.
 
     A head of which every train face has a label is a `PocketfaceError`.
     """
@@ -191,9 +191,9 @@ def make_as_sure(
             raise PocketfaceError(
                 f"training.teachers.as_sure: every train face has a label of {head}; mix in a dataset without"
             )
-        rows = unlabelled.iloc[:: -(-len(unlabelled) // temperature.FACES)]
+        rows = unlabelled.iloc[:: -(-len(unlabelled) // corrections.FACES)]
         own = model.predict(_batches(sets, rows, stanza, []), verbose=0)
-        temperature.match(model, head, own[head], teach(rows)[head])
+        corrections.as_sure(model, head, own[head], teach(rows)[head])
 
 
 def start_from(folders: Sequence[Path], model: keras.Model, heads: Sequence[str]) -> None:
@@ -308,7 +308,7 @@ def _batches(
 
 
 def _compile(model: keras.Model, stanza: Model, measured: list[str], steps: int) -> None:
-    recipe, heads, extra = stanza.recipe, stanza.learned, training_outputs(model)
+    recipe, outputs = stanza.recipe, list(model.output)
     optimizer = keras.optimizers.AdamW(
         learning_rate(recipe, steps),
         weight_decay=recipe.weight_decay,
@@ -317,7 +317,7 @@ def _compile(model: keras.Model, stanza: Model, measured: list[str], steps: int)
     )
     model.compile(
         optimizer=optimizer,
-        loss=losses.losses(heads, recipe) | age.losses(extra),
-        loss_weights=losses.loss_weights(heads, recipe) | dict.fromkeys(extra, 1.0),
+        loss=losses.losses(outputs, recipe),
+        loss_weights=losses.loss_weights(outputs, recipe),
         weighted_metrics=losses.metrics(measured),
     )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from keras.optimizers.schedules import CosineDecay, LearningRateSchedule, PiecewiseConstantDecay
 
-from pocketface.training.settings import Cosine, OneCycle, Piecewise, Plateau, Training
+from pocketface.training.settings import Piecewise, Plain, Plateau, Training
 
 
 def learning_rate(recipe: Training, steps: int) -> float | LearningRateSchedule:
@@ -15,10 +15,10 @@ def learning_rate(recipe: Training, steps: int) -> float | LearningRateSchedule:
     """
     peak, total = recipe.learning_rate, recipe.epochs * steps
     match recipe.schedule:
-        case OneCycle():  # a linear rise over the first tenth, then a half cosine down to nothing
+        case Plain(kind="one_cycle"):
             rise = max(total // 10, 1)
             return CosineDecay(peak / 25, max(total - rise, 1), warmup_target=peak, warmup_steps=rise)
-        case Cosine():
+        case Plain(kind="cosine"):
             return CosineDecay(peak, decay_steps=total)
         case Piecewise(at=at, factors=factors):
             # Keras keeps a value up to and including its boundary.

@@ -64,22 +64,15 @@ class Augment(Strict):
         return self
 
 
-class OneCycle(Strict):
-    """A linear rise over the first tenth, then a half cosine down to nothing."""
+class Plain(Strict):
+    """A learning rate without settings of its own.
 
-    kind: Literal["one_cycle"] = "one_cycle"
+    Attributes:
+        kind: `one_cycle`: a linear rise over the first tenth, then a half cosine down to nothing; `cosine`:
+            that half cosine alone (Loshchilov, Hutter, 2017); `constant`: the same throughout.
+    """
 
-
-class Constant(Strict):
-    """The same learning rate throughout."""
-
-    kind: Literal["constant"]
-
-
-class Cosine(Strict):
-    """A half cosine from the learning rate down to nothing (Loshchilov, Hutter, 2017)."""
-
-    kind: Literal["cosine"]
+    kind: Literal["one_cycle", "constant", "cosine"] = "one_cycle"
 
 
 class Piecewise(Strict):
@@ -108,7 +101,7 @@ class Plateau(Strict):
     patience: Count = 3
 
 
-Schedule = Annotated[OneCycle | Constant | Cosine | Piecewise | Plateau, Field(discriminator="kind")]
+Schedule = Annotated[Plain | Piecewise | Plateau, Field(discriminator="kind")]
 
 
 class Watch(Strict):
@@ -135,7 +128,7 @@ class Teachers(Strict):
         share: of a face's target that is theirs; the label has the rest. A face without the label learns from
             them alone.
         as_sure: whether the model is made as sure as they are after training, on faces without the label, see
-            `pocketface.training.temperature`.
+            `training.corrections`.
     """
 
     weights: Annotated[list[PublishedFolder], Field(min_length=1)]
@@ -159,9 +152,8 @@ class Training(Strict):
         label_smoothing: of classes.
         balanced: heads whose classes weigh the same in training, however many faces each has.
         loss_weights: head -> weight in the sum; by default 1, and for an age that ten years count as one nat.
-        priors: head of an attribute -> share of the faces that have it in use, see
-            `pocketface.training.priors`. Cross-validation leaves it out. Not with `teachers`, whose answers
-            have rates of their own.
+        priors: head of an attribute -> share of the faces that have it in use, see `training.corrections`.
+            Cross-validation leaves it out. Not with `teachers`, whose answers have rates of their own.
         augment: random changes of the faces.
         teachers: models to learn classes from.
         start: a published model whose weights this training starts from, or several: each layer takes those
@@ -173,7 +165,7 @@ class Training(Strict):
     epochs: Count
     batch_size: Annotated[int, Field(ge=1, le=8192)] = 64
     learning_rate: LearningRate = 2e-3
-    schedule: Schedule = OneCycle()
+    schedule: Schedule = Plain()
     weight_decay: Annotated[float, Field(ge=0, le=10)] = 1e-4
     watch: Watch | None = None
     average: Annotated[float, Field(ge=0, lt=1)] = 0.0

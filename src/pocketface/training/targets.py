@@ -25,7 +25,7 @@ def targets(rows: pd.DataFrame, heads: list[str], dataset: str) -> tuple[dict, d
     Returns:
         `(y, weight)`: head -> float32 `[N, 1]` (a number) or one-hot `[N, classes]`; head -> float32 `[N]`, 1
         where labelled and 0 where not. Of a training-only output years `[N, 1]`, or where some face has a
-        band alone, intervals `[N, 2]`, see `pocketface.training.age`.
+        band alone, intervals `[N, 2]`, see `pocketface.training.losses`.
 
     Raises:
         PocketfaceError: there is nothing at all in these rows that a head learns from.
@@ -56,7 +56,7 @@ def balance(y: np.ndarray, weight: np.ndarray, head: str) -> np.ndarray:
 
     `y` is one-hot `[N, classes]`, `weight` `[N]`. A head that answers a number is a `PocketfaceError`.
     """
-    if meaning(head).kind == "number":
+    if not meaning(head).labels:
         raise PocketfaceError(f"training.balanced: {head} is a number, it has no classes to balance")
     counts = weight @ y
     present = counts > 0
@@ -65,7 +65,7 @@ def balance(y: np.ndarray, weight: np.ndarray, head: str) -> np.ndarray:
 
 
 def _column(rows: pd.DataFrame, label: str) -> pd.Series:
-    return rows[label] if label in rows else pd.Series(np.nan, rows.index)
+    return rows.get(label, pd.Series(np.nan, rows.index))
 
 
 def _intervals(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -80,10 +80,10 @@ def _intervals(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _target(column: pd.Series, head: str) -> np.ndarray:
-    output = meaning(head)
-    if output.kind == "number":
+    labels = meaning(head).labels
+    if not labels:
         return column.fillna(0).to_numpy(np.float32)[:, None]
     if head in CELEBA_ATTRIBUTES:
         column = column.map(dict(enumerate(NO_YES)))
-    codes = pd.Categorical(column, categories=output.labels).codes
-    return (codes[:, None] == np.arange(len(output.labels))).astype(np.float32)
+    codes = pd.Categorical(column, categories=labels).codes
+    return (codes[:, None] == np.arange(len(labels))).astype(np.float32)
