@@ -6,18 +6,24 @@ from pocketface.faces.index import FaceSet
 from pocketface.faces.view import Jitter, view
 from pocketface.training.augment import blur
 from pocketface.training.batches import Batches
-from pocketface.training.settings import Augment
+from pocketface.training.settings import Model
 from pocketface.training.splits import together
 from tiny_training import face_set, study
 
-INPUT = study().models["small"].input
 HEADS = ["age", "gender"]
+
+
+def small(batch_size: int, **augment: object) -> Model:
+    return study(batch_size=batch_size, augment=augment).models["small"]
+
+
+INPUT = small(1).input
 
 
 def test_without_augmentation_batches_are_the_rows_in_order() -> None:
     faces = face_set()
     rows = together([faces], "val")
-    batches = Batches([faces], rows, INPUT, HEADS, batch_size=10)
+    batches = Batches([faces], rows, small(10), HEADS)
     assert len(batches) == 2
     images, y, _ = (
         np.concatenate(part) if not isinstance(part[0], dict) else part for part in zip(*batches, strict=True)
@@ -31,7 +37,7 @@ def test_training_epochs_hold_every_face_once_in_orders_that_repeat() -> None:
     faces = face_set()
 
     def ages() -> list[np.ndarray]:
-        batches = Batches([faces], together([faces], "train"), INPUT, HEADS, 16, Augment(flip=True), seed=3)
+        batches = Batches([faces], together([faces], "train"), small(16, flip=True), HEADS, seed=3)
         epochs = []
         for _ in range(2):
             epochs.append(np.concatenate([batches[i][1]["age"][:, 0] for i in range(len(batches))]))
@@ -48,13 +54,13 @@ def test_training_epochs_hold_every_face_once_in_orders_that_repeat() -> None:
 def test_too_few_faces_for_a_batch_is_an_error() -> None:
     faces = face_set(train=8)
     with pytest.raises(PocketfaceError, match="8 train faces, fewer than one batch of 16"):
-        Batches([faces], together([faces], "train"), INPUT, HEADS, 16, Augment())
+        Batches([faces], together([faces], "train"), small(16), HEADS, seed=0)
 
 
 def test_a_fourfold_epoch_holds_every_face_as_it_is_mirrored_blurred_and_both() -> None:
     faces = face_set(train=4)
     rows = together([faces], "train")
-    batches = Batches([faces], rows, INPUT, HEADS, 4, Augment(fourfold=True))
+    batches = Batches([faces], rows, small(4, fourfold=True), HEADS, seed=0)
     assert len(batches) == 4
     images, y, _ = zip(*batches, strict=True)
     ages = np.concatenate([part["age"][:, 0] for part in y])
@@ -71,7 +77,7 @@ def test_several_datasets_make_one_epoch_and_missing_labels_weigh_nothing() -> N
     young = face_set(train=16, val=0)
     faces = FaceSet("fer2013", young.pixels, young.index.drop(columns="age"), young.crop)
     rows = together([young, faces], "train")
-    batches = Batches([young, faces], rows, INPUT, HEADS, 32)
+    batches = Batches([young, faces], rows, small(32), HEADS)
     images, y, weight = batches[0]
     np.testing.assert_array_equal(images[:16], images[16:])
     np.testing.assert_array_equal(weight["age"], [1] * 16 + [0] * 16)
@@ -82,14 +88,14 @@ def test_several_datasets_make_one_epoch_and_missing_labels_weigh_nothing() -> N
 def test_a_label_that_no_dataset_has_is_an_error() -> None:
     faces = face_set()
     with pytest.raises(PocketfaceError, match="utkface has no label 'race'"):
-        Batches([faces], together([faces], "train"), INPUT, ["race"], 16)
+        Batches([faces], together([faces], "train"), small(16), ["race"])
 
 
 def test_teachers_have_their_share_of_a_label_and_all_of_a_missing_one() -> None:
     faces = face_set(train=4)
     faces.index.loc[faces.index["face"] == 1, "gender"] = None
     rows = together([faces], "train")
-    batches = Batches([faces], rows, INPUT, HEADS, 4)
+    batches = Batches([faces], rows, small(4), HEADS)
     _, (before,), _ = ([part[i] for part in batches] for i in range(3))
     answer = np.array([[0.25, 0.75]] * 4, np.float32)
     batches.teach({"gender": answer}, 0.5)

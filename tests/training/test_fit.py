@@ -88,36 +88,42 @@ def test_the_training_key_changes_with_recipe_and_data(tmp_path: Path) -> None:
     assert first != key()
 
 
-def test_a_training_starts_from_a_published_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    there = publish(Path("weights/first"), 7, ("age", "gender"))
-    still = {"epochs": 1, "learning_rate": 1e-12, "weight_decay": 0.0, "start": "weights/first"}
-    result = fit(study(**still), "small", [face_set()], "research only")
-    for name in ("gender", "age_dense"):
-        kernel = result.model.get_layer(name).get_weights()[0]
-        np.testing.assert_allclose(kernel, there.get_layer(name).get_weights()[0], atol=1e-6)
-    index = tmp_path / "index.parquet"
-    index.write_bytes(b"x")
-    key = training_key(identity(study(**still), "small", [index]))
-    publish(Path("weights/second"), 8, ("age", "gender"))
-    Path("weights/second/model.weights.h5").replace("weights/first/model.weights.h5")
-    assert training_key(identity(study(**still), "small", [index])) != key
-    with pytest.raises(PocketfaceError, match=r"not the file that card\.json describes"):
-        fit(study(**still), "small", [face_set()], "research only")
+STILL = {"epochs": 1, "learning_rate": 1e-12, "weight_decay": 0.0}
+"""A training that changes no weight."""
 
 
-def test_a_head_that_the_start_lacks_starts_anew(tmp_path: Path, monkeypatch) -> None:
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    there = publish(Path("weights/first"), 7, ("gender",))
-    still = {"epochs": 1, "learning_rate": 1e-12, "weight_decay": 0.0, "start": "weights/first"}
-    model = fit(study(**still), "small", [face_set()], "research only").model
-    for name in ("gender", "conv2d_1"):
+
+
+@pytest.mark.parametrize(
+    ("published", "same"),
+    [(("age", "gender"), ("age_dense", "gender")), (("gender",), ("conv2d_1", "gender"))],
+)
+def test_a_training_starts_from_a_published_model_and_a_head_that_this_lacks_anew(
+    published: tuple[str, ...], same: tuple[str, ...], here: None
+) -> None:
+    there = publish(Path("weights/first"), 7, published)
+    model = fit(study(start="weights/first", **STILL), "small", [face_set()], "research only").model
+    for name in same:
         kernel = there.get_layer(name).get_weights()[0]
         np.testing.assert_allclose(model.get_layer(name).get_weights()[0], kernel, atol=1e-6)
 
 
-def test_only_some_heads_learn_and_the_others_answer_as_they_start(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_weights_that_were_replaced_are_another_training_and_not_those_of_the_card(here: None) -> None:
+    first, second = (Path(f"weights/{name}/model.weights.h5") for name in ("first", "second"))
+    for seed, path in enumerate((first, second)):
+        publish(path.parent, seed, ("age", "gender"))
+    plan = study(start="weights/first")
+    before = identity(plan, "small", [])
+    second.replace(first)
+    assert training_key(identity(plan, "small", [])) != training_key(before)
+    with pytest.raises(PocketfaceError, match=r"not the file that card\.json describes"):
+        fit(plan, "small", [face_set()], "research only")
+
+
+def test_only_some_heads_learn_and_the_others_answer_as_they_start(here: None) -> None:
     there = publish(Path("weights/first"), 7, ("age", "gender"))
     result = fit(study(start="weights/first", only=["gender"]), "small", [face_set()], "research only")
     pixels = np.random.default_rng(0).uniform(0, 255, (4, 16, 16, 3)).astype(np.float32)
@@ -128,15 +134,14 @@ def test_only_some_heads_learn_and_the_others_answer_as_they_start(tmp_path: Pat
     assert not [column for column in result.history if "age" in column]
 
 
-def test_a_branch_starts_from_another_published_model(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_a_branch_starts_from_another_published_model(here: None) -> None:
     options = {"backbone": "mobilenet_v1", "alpha": 0.25}
     trunk, other = (
         publish(Path(f"weights/{head}"), seed, (head,), 32, "transfer", options | {"until": until})
         for head, seed, until in (("gender", 7, "conv_pw_3_relu"), ("expression", 8, "conv_pw_4_relu"))
     )
     branch = {"branch": "expression", "branch_after": "conv_pw_2_relu", "branch_until": "conv_pw_4_relu"}
-    plan = study(start=["weights/gender", "weights/expression"], learning_rate=1e-12, weight_decay=0.0)
+    plan = study(start=["weights/gender", "weights/expression"], **STILL)
     small = plan.models["small"]
     plan.models["small"] = small.model_copy(
         update={
@@ -147,11 +152,8 @@ def test_a_branch_starts_from_another_published_model(tmp_path: Path, monkeypatc
         }
     )
     model = fit(plan, "small", [face_set()], "research only").model
-    for name, source in (
-        ("conv_pw_3", trunk),
-        ("expression_conv_pw_3", other),
-        ("expression_conv_pw_4", other),
-    ):
+    sources = {"conv_pw_3": trunk, "expression_conv_pw_3": other, "expression_conv_pw_4": other}
+    for name, source in sources.items():
         theirs = source.get_layer(name.removeprefix("expression_")).get_weights()[0]
         np.testing.assert_allclose(model.get_layer(name).get_weights()[0], theirs, atol=1e-6)
     with pytest.raises(PocketfaceError, match=r"weights.gender: .* no layer expression_conv_dw_3 to start"):
@@ -165,8 +167,7 @@ def test_heads_that_do_not_learn_need_a_start() -> None:
         study(start="weights/first", only=["smile"])
 
 
-def test_it_starts_from_a_model_that_has_all_of_its_layers(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_it_starts_from_a_model_that_has_all_of_its_layers(here: None) -> None:
     publish(Path("weights/first"), 7, ("gender",))
     deeper = study(start="weights/first")
     deeper.models["small"].options["depths"] = [1, 2]
@@ -174,8 +175,7 @@ def test_it_starts_from_a_model_that_has_all_of_its_layers(tmp_path: Path, monke
         fit(deeper, "small", [face_set()], "research only")
 
 
-def test_half_precision_is_enough_to_start(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_half_precision_is_enough_to_start(here: None) -> None:
     there = publish(Path("weights/first"), 7, ("age", "gender"))
     path = Path("weights/first/model.weights.h5")
     pack(path, Path("half.h5"), lambda numbers: numbers.ndim > 1)

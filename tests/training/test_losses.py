@@ -13,6 +13,12 @@ def test_at_ten_years_every_age_loss_pulls_about_as_hard(kind: str, slope: float
     assert at[1] - at[0] == pytest.approx(slope, rel=0.1)
 
 
+def test_a_head_that_is_not_ours_is_of_classes() -> None:
+    recipe = Training(epochs=1)
+    assert losses(["mask"], recipe)["mask"].name == "categorical_crossentropy"
+    assert loss_weights(["mask"], recipe) == {"mask": 1.0}
+
+
 def test_watched_metrics_are_named_by_head_and_an_accuracy_is_better_high() -> None:
     assert watchable(["age", "gender"], "age_mae") == ("age_mae", 1)
     assert watchable(["expression"], "expression_accuracy") == ("accuracy", -1)

@@ -7,10 +7,11 @@ from pocketface.training.targets import balance, targets
 
 
 def test_a_missing_label_weighs_nothing_and_a_known_one_stands_in_its_place() -> None:
-    rows = pd.DataFrame({"age": [30.0, None, 70.0], "gender": ["female", "male", None]})
-    y, weight = targets(rows, ["age", "gender"], "utkface")
+    rows = pd.DataFrame({"age": [30.0, None, 70.0], "gender": ["female", "male", None], "Bald": [1, 0, None]})
+    y, weight = targets(rows, ["age", "gender", "Bald"], "utkface")
     np.testing.assert_array_equal(y["age"], [[30], [0], [70]])
-    np.testing.assert_array_equal(y["gender"], [[0, 1], [1, 0], [0, 0]])
+    for head in ("gender", "Bald"):
+        np.testing.assert_array_equal(y[head], [[0, 1], [1, 0], [0, 0]])
     np.testing.assert_array_equal(weight["age"], [1, 0, 1])
     np.testing.assert_array_equal(weight["gender"], [1, 1, 0])
 

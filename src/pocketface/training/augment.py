@@ -28,9 +28,15 @@ def jitter(augment: Augment, random: np.random.Generator) -> Jitter:
 
 def recolour(face: np.ndarray, augment: Augment, random: np.random.Generator) -> np.ndarray:
     """Random light, saturation, blur and erasing; uint8 `[H, W, C]` in and out."""
-    face = _relight(face, augment, random)
+    if augment.brightness or augment.contrast:
+        offset, gain = random.uniform(-1, 1, size=2)
+        levels = (np.arange(256) - 127.5) * (1 + augment.contrast * gain) + 127.5
+        table = np.clip(levels + 255 * augment.brightness * offset, 0, 255).astype(np.uint8)
+        face = cv2.LUT(face, table).reshape(face.shape)
     if augment.saturation and face.shape[2] == 3:
-        face = _saturate(face, 1 + augment.saturation * random.uniform(-1, 1))
+        gain = 1 + augment.saturation * random.uniform(-1, 1)
+        grey = cv2.cvtColor(cv2.cvtColor(face, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+        face = cv2.addWeighted(face, gain, grey, 1 - gain, 0)
     if augment.blur and random.random() < augment.blur:
         face = blur(face)
     if augment.erase and random.random() < augment.erase:
@@ -52,7 +58,7 @@ def mixup(
 
     Args:
         image: float32 `[B, H, W, C]`.
-        y, weight: head -> targets `[B, ...]` and weights `[B]`.
+        y, weight: head -> float32 targets `[B, K]` and weights `[B]`.
         alpha: of the beta distribution.
         random: draws the pairs and one share for all of them.
     """
@@ -62,31 +68,10 @@ def mixup(
     for head, own in weight.items():
         parts = np.stack([share * own, (1 - share) * own[other]])
         total = parts.sum(axis=0)
-        mine, theirs = np.divide(parts, total, out=np.zeros_like(parts), where=total > 0)
-        mixed_y[head] = _by_row(mine, y[head]) + _by_row(theirs, y[head][other])
-        mixed_weight[head] = total.astype(np.float32)
-    mixed = share * image + (1 - share) * image[other]
-    return mixed.astype(np.float32), mixed_y, mixed_weight
-
-
-def _by_row(share: np.ndarray, values: np.ndarray) -> np.ndarray:
-    return (share.reshape(-1, *[1] * (values.ndim - 1)) * values).astype(np.float32)
-
-
-def _relight(face: np.ndarray, augment: Augment, random: np.random.Generator) -> np.ndarray:
-    """A random change of brightness and contrast about mid grey."""
-    if not augment.brightness and not augment.contrast:
-        return face
-    offset, gain = random.uniform(-1, 1, size=2)
-    levels = (np.arange(256) - 127.5) * (1 + augment.contrast * gain) + 127.5
-    table = np.clip(levels + 255 * augment.brightness * offset, 0, 255).astype(np.uint8)
-    return cv2.LUT(face, table).reshape(face.shape)
-
-
-def _saturate(face: np.ndarray, gain: float) -> np.ndarray:
-    """Colours `gain` times as far from grey."""
-    grey = cv2.cvtColor(cv2.cvtColor(face, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    return cv2.addWeighted(face, gain, grey, 1 - gain, 0)
+        mine, theirs = np.divide(parts, total, out=np.zeros_like(parts), where=total > 0)[..., None]
+        mixed_y[head] = mine * y[head] + theirs * y[head][other]
+        mixed_weight[head] = total
+    return share * image + (1 - share) * image[other], mixed_y, mixed_weight
 
 
 def _erase(face: np.ndarray, random: np.random.Generator) -> np.ndarray:

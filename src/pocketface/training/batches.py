@@ -1,10 +1,10 @@
-"""The input pipeline: batches of faces from a packed, memory-mapped crop file.
+"""The input pipeline: batches of faces from packed, memory-mapped crops, made beside the training step.
 
-A batch is a gather, one warp a face and a table look-up for the light, in a thread beside the training step.
-What it holds depends on `(seed, epoch, batch)` alone, so a training is repeatable.
+What a batch holds depends on `(seed, epoch, batch)` alone, so a training is repeatable.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import keras
 import numpy as np
@@ -12,10 +12,9 @@ import pandas as pd
 
 from pocketface.core.errors import PocketfaceError
 from pocketface.faces.index import FaceSet
-from pocketface.faces.settings import Input
 from pocketface.faces.view import STILL, Jitter, view
 from pocketface.training.augment import blur, jitter, mixup, recolour
-from pocketface.training.settings import Augment
+from pocketface.training.settings import Model
 from pocketface.training.targets import balance, targets
 
 KEPT_BYTES = 2**28
@@ -30,12 +29,9 @@ class Batches(keras.utils.PyDataset):
     Args:
         sets: the packed crops of one or more datasets.
         rows: the N faces to use, see `splits.together`.
-        input: what the model sees.
-        heads: what it answers, and what it learns from in training only.
-        batch_size: faces a batch; the last one of an epoch may be smaller.
-        augment: random changes; `None` for evaluation, which also keeps the order of `rows`.
-        seed: of the order and the changes.
-        balanced: heads whose classes are to weigh the same.
+        model: what it sees, and its recipe. The last batch of an epoch may be smaller.
+        outputs: those that have a target.
+        seed: of the order and the random changes; without one there are none of them, and no balance.
 
     Raises:
         PocketfaceError: there are fewer faces than one batch needs, or a label is missing altogether.
@@ -45,38 +41,33 @@ class Batches(keras.utils.PyDataset):
         self,
         sets: Sequence[FaceSet],
         rows: pd.DataFrame,
-        input: Input,
-        heads: list[str],
-        batch_size: int,
-        augment: Augment | None = None,
-        seed: int = 0,
-        balanced: Sequence[str] = (),
+        model: Model,
+        outputs: list[str],
+        seed: int | None = None,
     ):
         super().__init__(workers=1, use_multiprocessing=False, max_queue_size=8)
-        names = [faces.dataset for faces in sets]
-        if len(rows) < batch_size and augment is not None:
+        names, recipe = [faces.dataset for faces in sets], model.recipe
+        if len(rows) < recipe.batch_size and seed is not None:
             raise PocketfaceError(
                 f"dataset {', '.join(names)} has {len(rows)} train faces, fewer than one batch of "
-                f"{batch_size}; lower training.batch_size or raise the dataset's sample in params.yaml"
+                f"{recipe.batch_size}; lower training.batch_size or raise the dataset's sample in params.yaml"
             )
-        self._sets, self._input, self._augment = sets, input, augment
+        self._sets, self._input = sets, model.input
+        self._batch_size, self._seed = recipe.batch_size, seed or 0
+        self._augment = None if seed is None else recipe.augment
         self._set = rows["dataset"].map(names.index).to_numpy(np.int64)
         self._face = rows["face"].to_numpy(np.int64)
-        self._y, self._weight = targets(rows, heads, ", ".join(names))
-        for head in balanced:
+        self._y, self._weight = targets(rows, outputs, ", ".join(names))
+        for head in [] if seed is None else recipe.balanced:
             self._weight[head] = balance(self._y[head], self._weight[head], head)
-        self._batch_size, self._seed = batch_size, seed
-        self._count = len(rows) * (FOURFOLD if augment and augment.fourfold else 1)
+        self._count = len(rows) * (FOURFOLD if self._augment and self._augment.fourfold else 1)
         self.epoch = 0
-        self._kept = (-1, np.arange(0))
         self._still: dict[int, np.ndarray] = {}
-        self._keeps = len(rows) * input.size**2 * input.channels <= KEPT_BYTES
+        self._keeps = len(rows) * self._input.size**2 * self._input.channels <= KEPT_BYTES
 
     def teach(self, answers: Mapping[str, np.ndarray], share: float) -> None:
         """Makes `share` of the targets (0..1) what teachers answer, head -> `[N, classes]` in the order of
-        `rows`.
-
-        All of it where a label is missing.
+        `rows`; all of it where a label is missing.
         """
         for head, answer in answers.items():
             unknown = self._weight[head] == 0
@@ -97,7 +88,8 @@ class Batches(keras.utils.PyDataset):
 
     def __getitem__(self, batch: int) -> tuple[np.ndarray, dict, dict]:
         """Batch number `batch`: float32 `[B, size, size, channels]` in 0..255, targets, weights."""
-        chosen = self._order()[batch * self._batch_size : (batch + 1) * self._batch_size]
+        order = _order(self._count, None if self._augment is None else (self._seed, self.epoch))
+        chosen = order[batch * self._batch_size : (batch + 1) * self._batch_size]
         random = np.random.default_rng([self._seed, self.epoch, batch])
         image = np.stack([self._see(i, random) for i in chosen]).astype(np.float32)
         face = chosen % len(self._face)
@@ -107,16 +99,6 @@ class Batches(keras.utils.PyDataset):
         if self._augment and self._augment.mixup:
             return mixup(image, y, weight, self._augment.mixup, random)
         return image, y, weight
-
-    def _order(self) -> np.ndarray:
-        """The pictures of this epoch; kept, as every batch asks for them."""
-        kept, epoch = self._kept, self.epoch
-        if kept[0] != epoch:
-            order = np.arange(self._count)
-            if self._augment is not None:
-                order = np.random.default_rng([self._seed, epoch]).permutation(order)
-            self._kept = kept = epoch, order
-        return kept[1]
 
     def _see(self, picture: int, random: np.random.Generator) -> np.ndarray:
         """A picture of the epoch: of a fourfold set, number `kind * N + face`."""
@@ -135,3 +117,10 @@ class Batches(keras.utils.PyDataset):
                 return seen
             self._still[face] = seen
         return self._still[face]
+
+
+@lru_cache(maxsize=2)  # of training and validation: every batch asks
+def _order(count: int, seed: tuple[int, int] | None) -> np.ndarray:
+    """The pictures of an epoch: 0 to `count`, shuffled if there is a seed."""
+    order = np.arange(count)
+    return order if seed is None else np.random.default_rng(seed).permutation(order)

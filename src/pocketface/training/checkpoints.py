@@ -22,9 +22,6 @@ BEST = "best "
 """Before the numbers of the best epoch's weights among the variables."""
 KEPT = 3
 
-How = Literal["auto", "resume", "fresh"]
-"""What to do with checkpoints that are there, see `Checkpoints.start`."""
-
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -45,10 +42,11 @@ class Checkpoint:
     folder: Path | None = None
 
     def restore(self, model: keras.Model) -> None:
-        """Sets the variables of a compiled model and its optimizer; another model is a `PocketfaceError`."""
+        """Sets the variables of a model and its optimizer, which are made; those of another one are a
+        `PocketfaceError`.
+        """
         if self.folder is None:
             return
-        model.optimizer.build(model.trainable_variables)
         variables = _variables(model)
         with np.load(self.folder / VARIABLES, allow_pickle=False) as arrays:
             shapes = {name: arrays[name].shape for name in arrays.files if not name.startswith(BEST)}
@@ -64,19 +62,14 @@ START = Checkpoint()
 
 
 class Checkpoints:
-    """The checkpoints of one training.
-
-    They lie in a `folder` of their own. `identity` is what decides the result, setting -> value.
-    """
+    """The checkpoints of one training, in a `folder` of their own; `identity`: what decides its result."""
 
     def __init__(self, folder: Path, identity: Mapping[str, object]):
         self.folder, self._identity = folder, json.loads(json.dumps(identity))
 
-    def start(self, how: How) -> None:
-        """Prepares for a training that will ask for the `latest`.
-
-        `fresh` removes what there is; `auto` keeps what belongs to this training, and removes what does not;
-        `resume` insists on a checkpoint of this training, and without is a `PocketfaceError`.
+    def start(self, how: Literal["auto", "resume", "fresh"]) -> None:
+        """Prepares for a training: `fresh` removes what there is, `auto` what is of another training; without
+        a checkpoint, `resume` is a `PocketfaceError`.
         """
         try:
             found = None if how == "fresh" else self.latest()

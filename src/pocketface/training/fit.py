@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -26,7 +25,7 @@ from pocketface.training.batches import Batches
 from pocketface.training.callbacks import Curves, Keep, Steer, StopAtNaN
 from pocketface.training.checkpoints import START, Checkpoints
 from pocketface.training.schedules import learning_rate
-from pocketface.training.settings import Model, Plan
+from pocketface.training.settings import Model, Plan, Training
 from pocketface.training.splits import set_apart, together
 
 WEIGHTS, HISTORY = "model.weights.h5", "history.csv"
@@ -66,12 +65,9 @@ def fit(
 ) -> Trained:
     """Trains model `name` of a study on the train split of `sets`.
 
-    By default the length is fixed and the last weights are kept; faces that steer a training (`watch`) are
-    taken from `train`, never from `val`.
+    Faces that steer a training (`watch`) are taken from `train`, never from `val`.
 
     Args:
-        study: the params.
-        name: the model.
         sets: the crops of its datasets, the main one first, see `duplicates.across`.
         licence: the datasets' terms, which travel with the weights.
         curves: get the metrics of every epoch.
@@ -153,12 +149,12 @@ def learn(
             raise PocketfaceError(
                 f"models.{name}.training.watch.share: {recipe.watch.share} of the train faces is none of them"
             )
-        watched = _batches(sets, apart, stanza, outputs)
-    batches = _batches(sets, train, stanza, outputs, recipe.augment, study.seed, recipe.balanced)
+        watched = Batches(sets, apart, stanza, outputs)
+    batches = Batches(sets, train, stanza, outputs, study.seed)
     if recipe.teachers and teach:
         batches.teach(teach(train), recipe.teachers.share)
     measured = [head for head in stanza.learned if batches.labelled(head)]
-    _compile(learner, stanza, measured, steps=len(batches))
+    _compile(learner, recipe, measured, steps=len(batches))
     runtime.make_variables(learner, *batches[0][1:])
     start.restore(learner)
     steer = Steer(recipe, outputs, watched, start) if watched else None
@@ -166,7 +162,7 @@ def learn(
     averaged = keras.callbacks.SwapEMAWeights() if recipe.average else None
     learner.fit(
         batches,
-        validation_data=_batches(sets, val, stanza, outputs),
+        validation_data=Batches(sets, val, stanza, outputs),
         initial_epoch=recipe.epochs if steer and steer.finished else start.epochs,
         epochs=recipe.epochs,
         callbacks=[callback for callback in (StopAtNaN(name), averaged, steer, keep) if callback],
@@ -181,9 +177,8 @@ def learn(
 def make_as_sure(
     model: keras.Model, stanza: Model, sets: Sequence[FaceSet], train: pd.DataFrame, teach: Teach
 ) -> None:
-    """Makes a model as sure as its teachers are, head by head; see `corrections`.
-
-    A head of which every train face has a label is a `PocketfaceError`.
+    """Makes a model as sure as its teachers are, head by head, on faces without the label; a head of which
+    there are none is a `PocketfaceError`.
     """
     for head in teach(train.iloc[:1]):
         unlabelled = train[train[head].isna()] if head in train else train
@@ -192,16 +187,15 @@ def make_as_sure(
                 f"training.teachers.as_sure: every train face has a label of {head}; mix in a dataset without"
             )
         rows = unlabelled.iloc[:: -(-len(unlabelled) // corrections.FACES)]
-        own = model.predict(_batches(sets, rows, stanza, []), verbose=0)
+        own = model.predict(Batches(sets, rows, stanza, []), verbose=0)
         corrections.as_sure(model, head, own[head], teach(rows)[head])
 
 
 def start_from(folders: Sequence[Path], model: keras.Model, heads: Sequence[str]) -> None:
     """Gives each layer of a model the weights of that layer in the first published one that has it.
 
-    A layer `HEAD_LAYER` of a branch takes those of `LAYER` in one that answers the head. They may have more
-    layers, and lack some of `heads`, which then start anew. One that is missing, or another layer that none
-    has, is a `PocketfaceError`.
+    A layer `HEAD_LAYER` of a branch takes those of `LAYER` in one that answers the head. Heads that none
+    answers start anew. A folder that is not there, or another layer that none has, is a `PocketfaceError`.
     """
     cards = {folder: published.read(folder) for folder in folders}
     for folder, card in cards.items():
@@ -214,14 +208,11 @@ def start_from(folders: Sequence[Path], model: keras.Model, heads: Sequence[str]
         if theirs:
             layer.set_weights(theirs.get_weights())
         elif not f"{layer.name}_".startswith(anew):
-            raise PocketfaceError(
-                "; ".join(
-                    f"{folder}: a {card.architecture} with {dict(card.options)} that answers "
-                    f"{', '.join(card.outputs)}"
-                    for folder, card in cards.items()
-                )
-                + f": it has no layer {layer.name} to start from"
+            told = "; ".join(
+                f"{folder}: a {card.architecture} with {card.options} that answers {', '.join(card.outputs)}"
+                for folder, card in cards.items()
             )
+            raise PocketfaceError(f"{told}: it has no layer {layer.name} to start from")
 
 
 def _fitting(
@@ -258,8 +249,8 @@ def load(card: ModelCard, folder: Path) -> keras.Model:
     if card.architecture == models.OWN:
         model = models.rebuild(Path(folder))
     else:
-        options, heads = dict(card.options), list(card.outputs)
-        model = models.build(card.architecture, card.input, heads, options, pretrained=False)
+        heads = list(card.outputs)
+        model = models.build(card.architecture, card.input, heads, card.options, pretrained=False)
     path = Path(folder) / WEIGHTS
     try:
         model.load_weights(path)
@@ -271,9 +262,8 @@ def load(card: ModelCard, folder: Path) -> keras.Model:
 
 
 def identity(study: Plan, name: str, indexes: Sequence[Path]) -> dict[str, object]:
-    """All that decides a training's result: setting -> value.
-
-    `indexes` are the face index files of the model's datasets, which hold the hash of every picture.
+    """All that decides a training's result: setting -> value; `indexes`: the face indexes of its datasets,
+    which hold the hash of every picture.
     """
     others = [Path(folder) / WEIGHTS for folder in study.models[name].recipe.published]
     recipe = study.models[name].model_dump(mode="json", exclude={"weights"})
@@ -301,22 +291,15 @@ def _digest(paths: Sequence[Path]) -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()[:12]
 
 
-def _batches(
-    sets: Sequence[FaceSet], rows: pd.DataFrame, stanza: Model, outputs: list[str], *learning: Any
-) -> Batches:
-    return Batches(sets, rows, stanza.input, outputs, stanza.recipe.batch_size, *learning)
-
-
-def _compile(model: keras.Model, stanza: Model, measured: list[str], steps: int) -> None:
-    recipe, outputs = stanza.recipe, list(model.output)
-    optimizer = keras.optimizers.AdamW(
-        learning_rate(recipe, steps),
-        weight_decay=recipe.weight_decay,
-        use_ema=recipe.average > 0,
-        ema_momentum=recipe.average,
-    )
+def _compile(model: keras.Model, recipe: Training, measured: list[str], steps: int) -> None:
+    outputs = list(model.output)
     model.compile(
-        optimizer=optimizer,
+        optimizer=keras.optimizers.AdamW(
+            learning_rate(recipe, steps),
+            weight_decay=recipe.weight_decay,
+            use_ema=recipe.average > 0,
+            ema_momentum=recipe.average,
+        ),
         loss=losses.losses(outputs, recipe),
         loss_weights=losses.loss_weights(outputs, recipe),
         weighted_metrics=losses.metrics(measured),

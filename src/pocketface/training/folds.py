@@ -1,8 +1,7 @@
 """K-fold cross-validation: how much a model's metrics depend on which faces it was trained on.
 
-The folds divide `train` and `val` by hash; `test` stays out. Each fold is measured by a model that was
-trained on the others, and by constant answers: the commonest class of the train faces, the rarest, and the
-median age.
+The folds divide `train` and `val` by hash. Each is measured by a model that was trained on the others, and by
+constant answers: the commonest class there, the rarest, and the median age.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,7 @@ from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import write_json, written_whole
 from pocketface.core.labels import NO_YES, Output
 from pocketface.faces.index import FaceSet
-from pocketface.layers.heads import meaning, training_outputs
+from pocketface.layers.heads import meaning
 from pocketface.metrics.answers import decode
 from pocketface.metrics.measures import measure
 from pocketface.training import runtime
@@ -25,8 +24,7 @@ from pocketface.training.fit import learn
 from pocketface.training.settings import Plan
 from pocketface.training.splits import folds, together
 
-MODEL = "model"
-METRICS, FOLDS, HISTORY, TABLE = "metrics.json", "folds.csv", "history.csv", "folds.md"
+ESTIMATORS = ("model", "majority", "minority")
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ class CrossValidation:
     """What a cross-validation leaves: see `save`.
 
     Attributes:
-        scores: columns `fold`, `estimator` (`model`, `majority`, `minority`), `metric`, `value`, `faces`.
+        scores: columns `fold`, `estimator` (one of `ESTIMATORS`), `metric`, `value`, `faces`.
         history: the learning curves, with a column `fold` in front.
     """
 
@@ -42,9 +40,8 @@ class CrossValidation:
     history: pd.DataFrame
 
     def summary(self) -> pd.DataFrame:
-        """Columns `metric`, `estimator`, `mean` and `std` (of a sample) over the folds, and their number."""
-        grouped = self.scores.groupby(["metric", "estimator"], as_index=False)
-        return grouped.agg(mean=("value", "mean"), std=("value", "std"), folds=("value", "count"))
+        """`mean` and `std` (of a sample) over the folds, and their `count`, by metric and estimator."""
+        return self.scores.groupby(["metric", "estimator"])["value"].agg(["mean", "std", "count"])
 
 
 def cross_validate(
@@ -78,10 +75,8 @@ def cross_validate(
         kept = Checkpoints(checkpoints / str(number), {**identity, "folds": count, "fold": number})
         kept.start("auto")
         learned = learn(study, name, sets, others, own, checkpoints=kept)
-        learned_from = [*stanza.heads, *training_outputs(learned.model)]
-        batches = Batches(sets, own, stanza.input, learned_from, stanza.recipe.batch_size)
-        answers = decode(learned.model.predict(batches, verbose=0), outputs)
-        for estimator, table in {MODEL: answers, **references(others, len(own), outputs)}.items():
+        answers = decode(learned.model.predict(Batches(sets, own, stanza, []), verbose=0), outputs)
+        for estimator, table in {"model": answers, **references(others, len(own), outputs)}.items():
             measured = measure(pd.concat([own.reset_index(drop=True), table], axis=1))
             for metric, value in measured.values.items():
                 scores.append((number, estimator, metric, value, measured.counts[metric]))
@@ -112,16 +107,14 @@ def references(train: pd.DataFrame, count: int, outputs: Mapping[str, Output]) -
 def table(result: CrossValidation) -> str:
     """The summary as Markdown: mean ± standard deviation, a row a metric and a column an estimator."""
     summary = result.summary()
-    cell = [f"{row['mean']:.4g} ± {row['std']:.2g}" for row in summary.to_dict("records")]
-    cells = summary.assign(cell=cell).pivot(index="metric", columns="estimator", values="cell").fillna("")
-    estimators = [name for name in (MODEL, "majority", "minority") if name in cells]
-    rows = zip(cells.index, cells[estimators].to_numpy(), strict=True)
+    cells = summary.apply(lambda row: f"{row['mean']:.4g} ± {row['std']:.2g}", axis=1).unstack(fill_value="")
+    cells = cells[[name for name in ESTIMATORS if name in cells]]
     lines = [
-        f"Mean ± standard deviation over {summary['folds'].max()} folds. For an age, majority is the median.",
+        f"Mean ± standard deviation over {summary['count'].max()} folds. For an age, majority is the median.",
         "",
-        f"| metric | {' | '.join(estimators)} |",
-        f"|---|{'---:|' * len(estimators)}",
-        *(f"| {metric} | {' | '.join(row)} |" for metric, row in rows),
+        f"| metric | {' | '.join(cells.columns)} |",
+        f"|---|{'---:|' * len(cells.columns)}",
+        *(f"| {' | '.join(row)} |" for row in cells.itertuples()),
     ]
     return "\n".join(lines) + "\n"
 
@@ -129,13 +122,13 @@ def table(result: CrossValidation) -> str:
 def save(result: CrossValidation, folder: Path) -> None:
     """Writes `metrics.json`, `folds.csv`, `history.csv` and `folds.md`, all or nothing."""
     metrics: dict[str, dict[str, dict[str, float]]] = {}
-    for row in result.summary().to_dict("records"):
+    for row in result.summary().reset_index().to_dict("records"):
         # One fold alone, as of a label that is rare, has no spread.
         values = {name: float(row[name]) for name in ("mean", "std") if pd.notna(row[name])}
         metrics.setdefault(str(row["estimator"]), {})[str(row["metric"])] = values
     with written_whole(folder) as partial:
         partial.mkdir(parents=True)
-        write_json(partial / METRICS, metrics)
-        result.scores.to_csv(partial / FOLDS, index=False, float_format="%.6g")
-        result.history.to_csv(partial / HISTORY, index=False, float_format="%.6g")
-        (partial / TABLE).write_text(table(result), encoding="utf-8")
+        write_json(partial / "metrics.json", metrics)
+        result.scores.to_csv(partial / "folds.csv", index=False, float_format="%.6g")
+        result.history.to_csv(partial / "history.csv", index=False, float_format="%.6g")
+        (partial / "folds.md").write_text(table(result), encoding="utf-8")

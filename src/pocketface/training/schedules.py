@@ -1,4 +1,4 @@
-"""The learning rate: from the step where the schedule is fixed, from the watched metric where it is not."""
+"""The learning rate: by the step where the schedule is fixed, by the watched metric where it is not."""
 
 from collections.abc import Sequence
 
@@ -9,10 +9,7 @@ from pocketface.training.settings import Piecewise, Plain, Plateau, Training
 
 
 def learning_rate(recipe: Training, steps: int) -> float | LearningRateSchedule:
-    """What the optimizer is given, with `steps` batches an epoch.
-
-    A plateau schedule changes it between epochs, see `after_plateaus`.
-    """
+    """What the optimizer is given, with `steps` batches an epoch; of a plateau see `after_plateaus`."""
     peak, total = recipe.learning_rate, recipe.epochs * steps
     match recipe.schedule:
         case Plain(kind="one_cycle"):

@@ -76,11 +76,7 @@ class Plain(Strict):
 
 
 class Piecewise(Strict):
-    """The learning rate times a factor that changes at set shares of the training.
-
-    The four steps of the UTKFace project: `{at: [0.25, 0.5, 0.75], factors: [1, 0.5, 0.1, 0.095]}` from
-    0.001.
-    """
+    """The learning rate times a factor that changes at set shares of the training."""
 
     kind: Literal["piecewise"]
     at: list[Annotated[float, Field(gt=0, lt=1)]]
@@ -110,9 +106,8 @@ class Watch(Strict):
     Attributes:
         metric: `loss`, or `HEAD_mae` of a number, or `HEAD_accuracy` of classes.
         share: of the train faces, chosen by hash.
-        patience: early stopping: the training ends after so many epochs without a better value, and the
-            weights of the best epoch are kept. Without it the training runs to its end and the last weights
-            are kept.
+        patience: early stopping: after so many epochs without a better value the training ends, and the best
+            epoch's weights are kept; without it, the last ones.
     """
 
     metric: str = "loss"
@@ -127,8 +122,7 @@ class Teachers(Strict):
         weights: folders that `pocketface publish` has made; what several answer is averaged.
         share: of a face's target that is theirs; the label has the rest. A face without the label learns from
             them alone.
-        as_sure: whether the model is made as sure as they are after training, on faces without the label, see
-            `training.corrections`.
+        as_sure: whether the model is made as sure as they are after training, see `training.corrections`.
     """
 
     weights: Annotated[list[PublishedFolder], Field(min_length=1)]
@@ -156,9 +150,8 @@ class Training(Strict):
             Cross-validation leaves it out. Not with `teachers`, whose answers have rates of their own.
         augment: random changes of the faces.
         teachers: models to learn classes from.
-        start: a published model whose weights this training starts from, or several: each layer takes those
-            of the first one that has it. They have all layers of this one, but for heads, which may start
-            anew; see `pocketface.training.fit.start_from`.
+        start: a published model whose weights this training starts from, or several, see
+            `pocketface.training.fit.start_from`.
         only: heads that learn; the others answer as they start.
     """
 
@@ -209,8 +202,8 @@ class Model(Strict):
         dataset: what it is trained on; of fetched weights, whose faces it is calibrated and measured on.
         architecture, options: what builds it, see `pocketface.models`.
         input: its window of a face.
-        heads: what it answers; of an own network a mapping to what each output means, which becomes
-            `own_heads`, see `pocketface.layers.own`.
+        heads: what it answers; of an own network, each with what it means, which becomes `own_heads`, see
+            `pocketface.layers.own`.
         training: the recipe of a model under `models:`.
         weights: of a model under `fetched:`: a name under `weights` in `data/sources.yaml`, or a published
             folder `weights/NAME`.

@@ -1,7 +1,4 @@
-"""Who is trained on, watched, validated: rows of face indexes, divided by hashes.
-
-A face's part depends on its identity where the dataset names it, else on the picture's content.
-"""
+"""Who is trained on, watched, validated: rows of face indexes, divided by hashes of identity or content."""
 
 from collections.abc import Sequence
 
@@ -13,9 +10,8 @@ from pocketface.faces.index import FaceSet
 
 
 def together(sets: Sequence[FaceSet], *splits: str) -> pd.DataFrame:
-    """The accepted rows of these splits of all sets, with the set's name as `dataset` in front.
-
-    A label that a dataset does not have is null in its rows.
+    """The accepted rows of these splits of all sets, each with its set's name as `dataset`; a label that a
+    set does not have is null.
     """
     parts = [
         rows.assign(dataset=faces.dataset)

@@ -23,9 +23,9 @@ def targets(rows: pd.DataFrame, heads: list[str], dataset: str) -> tuple[dict, d
         dataset: its name, for the message.
 
     Returns:
-        `(y, weight)`: head -> float32 `[N, 1]` (a number) or one-hot `[N, classes]`; head -> float32 `[N]`, 1
-        where labelled and 0 where not. Of a training-only output years `[N, 1]`, or where some face has a
-        band alone, intervals `[N, 2]`, see `pocketface.training.losses`.
+        Output -> float32 `[N, 1]` (a number) or one-hot `[N, classes]`; of a training-only one where some
+        face has a band alone, intervals `[N, 2]`, see `pocketface.training.losses`. And output -> weight
+        `[N]`, 1 where labelled, else 0.
 
     Raises:
         PocketfaceError: there is nothing at all in these rows that a head learns from.
