@@ -1,7 +1,7 @@
 """How long a model's variants take for one face, on this machine.
 
-All variants take turns, run by run, so that other load on the machine touches all, and the ratio of two
-medians is worth more than either of them. Variants with the same file are timed once.
+All variants take turns, run by run, so that other load on the machine touches all. Variants with the same
+file are timed once.
 """
 
 import os
@@ -20,8 +20,6 @@ from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import sha256
 from pocketface.latency.profile import profile
 from pocketface.tflite.run import KERNELS, Runner
-
-NOTHING: dict[str, Any] = {"threads": {}, "float32_ratio": None, "operators": None}
 
 
 def benchmark(
@@ -64,23 +62,24 @@ def benchmark(
         taken = take_turns([of[i] for of in runners.values()], runs, warmup)
         for level, milliseconds in zip(runners, taken, strict=True):
             times[level][str(n)] = milliseconds
-    float32 = times.get("float32")
+    medians = {level: statistics.median(of["1"]) for level, of in times.items()}
     found: dict[str, dict[str, Any]] = {}
     for level, card in cards.items():
         timed = same.get(level, level)
         status, reason = why.get(timed, ("ok", None))
-        measured = NOTHING if timed in why else _measured(times[timed], float32, operators[timed])
-        about = {"model": card.model, "level": level, "host": host(), "kernels": KERNELS}
-        found[level] = about | {"status": status, "reason": reason} | measured
+        both = timed in medians and "float32" in medians
+        found[level] = {
+            "model": card.model,
+            "level": level,
+            "host": host(),
+            "kernels": KERNELS,
+            "status": status,
+            "reason": reason,
+            "threads": {n: summary(milliseconds) for n, milliseconds in times.get(timed, {}).items()},
+            "float32_ratio": medians[timed] / medians["float32"] if both else None,
+            "operators": operators.get(timed),
+        }
     return found
-
-
-def _measured(
-    times: Mapping[str, Sequence[float]], float32: Mapping[str, Sequence[float]] | None, operators: Any
-) -> dict[str, Any]:
-    ratio = statistics.median(times["1"]) / statistics.median(float32["1"]) if float32 else None
-    threads = {n: summary(milliseconds) for n, milliseconds in times.items()}
-    return {"threads": threads, "float32_ratio": ratio, "operators": operators}
 
 
 def _warm(file: Path, threads: int) -> Runner:

@@ -1,7 +1,4 @@
-"""Backbones that others have trained, on ImageNet or on faces, for `transfer`.
-
-A backbone is built on a tensor of the model, so that its layers are the model's own.
-"""
+"""Backbones that others have trained, on ImageNet or on faces, for `transfer`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +20,7 @@ class Backbone:
 
     Attributes:
         normalise: raw RGB pixels `[N, H, W, 3]`, 0..255, to what the network was trained on.
-        build: a tensor `[N, H, W, 3]` and a width multiplier to the network's model.
+        build: a tensor `[N, H, W, 3]` of a model, and a width multiplier, to the network on it.
         last_block: the name of the first layer of its last block.
     """
 
@@ -66,10 +63,9 @@ def _of_keras(name: str, scaled: bool = True, **options: bool) -> Callable[..., 
 
 
 def resnet34(x: keras.KerasTensor, alpha: float = 1.0) -> keras.Model:
-    """ResNet-34 (He, Zhang, Ren, Sun, 2016), padded as torchvision's: 21,284,672 trainable parameters.
+    """ResNet-34 (He, Zhang, Ren, Sun, 2016), padded as torchvision's.
 
-    A shortcut that halves the map pools and then convolves, the same function as a strided convolution; see
-    the oneDNN note in CONTRIBUTING.
+    A shortcut that halves the map pools and then convolves: see the oneDNN note in CONTRIBUTING.
     """
     source = x
     x = layers.ZeroPadding2D(3, name="stem_pad")(x)
@@ -115,10 +111,12 @@ def load(backbone: keras.Model, fresh: keras.Model, path: Path, until: str | Non
 
     Args:
         backbone: built on a tensor of a model.
-        fresh: the same backbone, built on an input of its own, as it was when the weights were saved.
-        path: `.weights.h5`, or Keras' older `.h5`; anything else, or a layer that is not in it, is a
-            `PocketfaceError`.
+        fresh: the same, built on an input of its own, as it was when the weights were saved.
+        path: `.weights.h5`, or Keras' older `.h5`.
         until: the last layer that is used; a `.weights.h5` need not have those after it.
+
+    Raises:
+        PocketfaceError: it is no such file, or lacks a layer.
     """
     if not path.name.endswith(".h5") or not path.is_file():
         raise PocketfaceError(

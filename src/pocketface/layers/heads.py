@@ -11,7 +11,6 @@ also learns from bands of ages, see `training_model` and `pocketface.training.lo
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -52,49 +51,31 @@ def split_options(options: Mapping[str, Any], heads: Sequence[str]) -> tuple[dic
     return kinds, {name: value for name, value in options.items() if name not in KINDS}
 
 
-@dataclass(frozen=True)
-class Branched:
-    """Features where heads have their own ones.
-
-    Attributes:
-        shared: of all other heads.
-        own: head -> features.
-    """
-
-    shared: keras.KerasTensor
-    own: Mapping[str, keras.KerasTensor]
+Branched = tuple[keras.KerasTensor, Mapping[str, keras.KerasTensor]]
+"""Features where heads have their own ones: those of all other heads; and head -> features."""
 
 
 def attach(
-    features: keras.KerasTensor | Branched, heads: Sequence[str], kinds: Mapping[str, str] | None = None
+    features: keras.KerasTensor | Branched, heads: Sequence[str], kinds: Mapping[str, str]
 ) -> dict[str, keras.KerasTensor]:
     """Head -> its output `[N, 1]` or `[N, classes]`, of features `[N, D]`, or of a map `[N, H, W, D]`, of
     which a head is a 3x3 convolution and its mean. `kinds`: head -> kind, where it is not the default.
     """
-    given = features if isinstance(features, Branched) else Branched(features, {})
-    if unknown := sorted(set(given.own) - set(heads)):
+    shared, own = features if isinstance(features, tuple) else (features, {})
+    if unknown := sorted(set(own) - set(heads)):
         raise PocketfaceError(f"no head {unknown} to give layers of its own; there are {list(heads)}")
-    return {head: _attach(given.own.get(head, given.shared), head, (kinds or {}).get(head)) for head in heads}
-
-
-def training_outputs(model: keras.Model) -> list[str]:
-    """The names of the outputs that a model has in training only; each learns its head's labels."""
-    return [layer.name for layer in model.layers if layer.name in TRAINING_OUTPUTS]
+    return {head: _attach(own.get(head, shared), head, kinds.get(head)) for head in heads}
 
 
 def training_model(model: keras.Model, heads: Sequence[str] = ()) -> keras.Model:
-    """The model to compile and fit: the layers and weights of `model`, and its training-only outputs.
-
-    With `heads` it has no other ones.
+    """The model to compile and fit: the layers and weights of `model`, of these heads or of all, and their
+    training-only outputs.
     """
-    learned = list(heads or model.output)
-    extra = [name for name in training_outputs(model) if TRAINING_OUTPUTS[name] in learned]
-    if not extra and learned == list(model.output):
-        return model
-    outputs = {head: model.output[head] for head in learned}
-    return keras.Model(
-        model.input, outputs | {name: model.get_layer(name).output for name in extra}, name=model.name
-    )
+    outputs = {head: model.output[head] for head in heads or model.output}
+    extra = [layer for layer in model.layers if TRAINING_OUTPUTS.get(layer.name) in outputs]
+    outputs |= {layer.name: layer.output for layer in extra}
+    same = list(outputs) == list(model.output)
+    return model if same else keras.Model(model.input, outputs, name=model.name)
 
 
 def logits(model: keras.Model, head: str) -> keras.Layer:

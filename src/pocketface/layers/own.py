@@ -1,7 +1,6 @@
 """A network of somebody else's as a model of ours: raw pixels in, meaning out.
 
-What stands here is shared by both ways to put that into the graph: layers of Keras (`around`), and operators
-of a `.tflite` file (`pocketface.tflite.around`).
+Put into the graph as layers of Keras (`around`), or operators of a `.tflite` (`pocketface.tflite.around`).
 """
 
 from collections.abc import Callable, Mapping
@@ -13,11 +12,10 @@ from pydantic import Field, model_validator
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.labels import CELEBA_ATTRIBUTES, CLASSES, NO_YES, NUMBERS, Head, Output, Word
 from pocketface.core.settings import Strict
+from pocketface.faces.settings import Input
 
 if TYPE_CHECKING:
     import keras
-
-    from pocketface.faces.settings import Input
 
 Number = Annotated[float, Field(ge=-1e6, le=1e6)]
 Positive = Annotated[float, Field(gt=0, le=1e6)]
@@ -41,11 +39,7 @@ class Preprocess(Strict):
     layout: Literal["nhwc", "nchw"] | None = None
 
     def affine(self, channels: int) -> tuple[np.ndarray, np.ndarray]:
-        """Factor and offset `[channels]`, in the network's order of channels.
-
-        Raises:
-            PocketfaceError: there are more or fewer numbers than channels.
-        """
+        """Factor and offset `[channels]`, in the network's order; other counts are a `PocketfaceError`."""
         given = (self.scale, self.offset, self.mean, self.std)
         if any(np.size(values) not in (1, channels) for values in given):
             raise PocketfaceError(f"preprocess: one number, or one for each of {channels} channels")
@@ -113,25 +107,17 @@ class OwnHead(Strict):
         return self.kind in ("classes", "sigmoid")
 
     def meaning(self, head: str) -> Output:
-        """What it answers as a head of that name.
-
-        Raises:
-            ValueError: the head is one of ours and cannot mean that.
-        """
+        """What it answers as a head of that name; a `ValueError` if one of ours cannot mean that."""
         ours = NO_YES if head in CELEBA_ATTRIBUTES else CLASSES.get(head)
         if (head in NUMBERS) == self.of_classes:
             raise ValueError(f"{head}: only {', '.join(NUMBERS)} is a number, all else are classes")
         if self.of_classes and ours and not set(self.labels) <= set(ours):
             raise ValueError(f"{head}: {', '.join(self.labels)} are not of {', '.join(ours)}")
         unit = NUMBERS.get(head)
-        return Output(kind="number", unit=unit) if unit else Output(kind="classes", labels=self.labels)
+        return Output(kind="number" if unit else "classes", unit=unit, labels=self.labels)
 
     def pieces(self, head: str, width: int) -> Pieces:
-        """What turns the output, of `width` values, into that meaning.
-
-        Raises:
-            PocketfaceError: it has another number of values.
-        """
+        """What turns the output, `[N, width]`, into that meaning; another width is a `PocketfaceError`."""
         wanted = {"classes": len(self.labels), "sigmoid": 1, "number": 1}.get(self.kind, width)
         if width != wanted or (self.kind == "expected" and width < 2):
             raise PocketfaceError(f"heads.{head}: the output has {width} values, {self.kind} needs {wanted}")
@@ -158,11 +144,7 @@ def _column(values: np.ndarray, bias: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def named_output(head: str, own: OwnHead, outputs: Mapping[str, int]) -> str:
-    """Which output of a file a head is.
-
-    Raises:
-        PocketfaceError: that is not clear, or there is no such output.
-    """
+    """Which output of a file, name -> width, a head is; if that is not clear, a `PocketfaceError`."""
     name = own.output or (head if head in outputs else next(iter(outputs)) if len(outputs) == 1 else None)
     if name not in outputs:
         there = ", ".join(f"{name} ({width} values)" for name, width in outputs.items())
@@ -172,7 +154,7 @@ def named_output(head: str, own: OwnHead, outputs: Mapping[str, int]) -> str:
 
 def around(
     call: "Callable[[keras.KerasTensor], Mapping[str, keras.KerasTensor]]",
-    input: "Input",
+    input: Input,
     preprocess: Preprocess,
     heads: Heads,
     nchw: bool = False,
@@ -181,8 +163,7 @@ def around(
 
     Args:
         call: the network: what it sees to its outputs by name.
-        input: size and channels.
-        preprocess, heads: what goes before and behind it.
+        input, preprocess, heads: what goes before and behind it.
         nchw: whether it sees `[N, C, H, W]`.
 
     Raises:
@@ -200,7 +181,7 @@ def around(
         x = layers.Rescaling(scale.tolist(), offset.tolist(), name="normalise")(x)
     found = call(layers.Permute((3, 1, 2), name="channels_first")(x) if nchw else x)
     widths = {name: int(np.prod(output.shape[1:])) for name, output in found.items()}
-    answers, fixed = {}, []
+    answers = {}
     for head, own in heads.items():
         name = named_output(head, own, widths)
         x = found[name]
@@ -212,8 +193,6 @@ def around(
         if kernel is not None:
             dense = layers.Dense(kernel.shape[1], name=f"{head}_meaning", trainable=False)
             x = dense(x)
-            fixed.append((dense, [kernel, bias]))
+            dense.set_weights([kernel, bias])
         answers[head] = x
-    for dense, weights in fixed:
-        dense.set_weights(weights)
     return keras.Model(image, answers, name="own")

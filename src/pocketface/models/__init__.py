@@ -2,8 +2,7 @@
 
 Its function `features(image, **options)` maps raw pixels `[N, H, W, C]`, 0..255, to features `[N, D]`, or to
 a map `[N, H, W, D]`. Normalisation is its first layer. The options are those of `features`, and the kinds of
-the heads (`age: expected`), see `pocketface.layers.heads`. To add one: a module here and its name under
-`models.NAME.architecture` in params. Keras is imported only when a model is built.
+the heads (`age: expected`), see `pocketface.layers.heads`. Keras is imported only when a model is built.
 """
 
 import importlib
@@ -13,11 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pocketface.core.errors import PocketfaceError
+from pocketface.faces.settings import Input
 
 if TYPE_CHECKING:
     import keras
-
-    from pocketface.faces.settings import Input
 
 PRETRAINED = "weights"
 """Option of an architecture that names a file of weights to start training from."""
@@ -34,7 +32,7 @@ def names() -> list[str]:
 
 def build(
     architecture: str,
-    input: "Input",
+    input: Input,
     heads: list[str],
     options: dict[str, Any] | None = None,
     pretrained: bool = True,
@@ -83,10 +81,8 @@ def build(
 
 
 def rebuild(folder: Path) -> "keras.Model":
-    """Builds an own network from what its import has checked and written to a folder.
-
-    Raises:
-        PocketfaceError: there is no such file, or it is damaged.
+    """Builds an own network from what its import has checked and written to a folder; if that is missing or
+    damaged, a `PocketfaceError`.
     """
     import keras
 

@@ -1,7 +1,6 @@
 """`compact`: a small plain CNN that trains in minutes on two cores.
 
-Stages of 3x3 convolutions with batch normalisation and ReLU, halved by max pooling: VGG (Simonyan and
-Zisserman, 2015) with batch normalisation, global average pooling and dropout.
+VGG (Simonyan and Zisserman, 2015) with batch normalisation, global average pooling and dropout.
 """
 
 from collections.abc import Sequence

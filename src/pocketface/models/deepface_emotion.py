@@ -1,8 +1,7 @@
 """`deepface_emotion`: the expression network of deepface, 1,485,831 parameters with its seven classes.
 
-For grey 48x48 faces, trained on FER2013: S. I. Serengil, "Facial expression recognition with Keras", 2018,
-and deepface's `Emotion` model. Pixels are seen as 0..1. NXP's page on this network says 23,497,424
-parameters, which do not fit its layers.
+For grey 48x48 faces, trained on FER2013: S. I. Serengil, "Facial expression recognition with Keras", 2018.
+NXP's page on this network says 23,497,424 parameters, which do not fit its layers.
 """
 
 import keras

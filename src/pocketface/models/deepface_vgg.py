@@ -1,8 +1,8 @@
 """`deepface_vgg`: the VGG-Face descriptor under deepface's age and gender models.
 
 For 224x224 RGB faces, 134,260,544 parameters before the heads; with `options: {age: expected}` its age head
-is deepface's. Parkhi, Vedaldi, Zisserman: Deep Face Recognition, BMVC 2015; deepface's `VGGFace.base_model`
-up to its last dropout. The dense layers are convolutions, as there; it sees blue first, 0..1.
+is deepface's. Parkhi, Vedaldi, Zisserman: Deep Face Recognition, BMVC 2015; with convolutions in place of
+dense layers, as deepface's `VGGFace.base_model`.
 """
 
 import keras

