@@ -55,12 +55,8 @@ def test_runners_take_turns_and_the_warm_up_does_not_count():
 
 
 def test_the_summary_is_of_the_runs():
-    assert summary([3.0, 1.0, 2.0]) == {
-        "min_ms": 1.0,
-        "median_ms": 2.0,
-        "p95_ms": pytest.approx(2.9),
-        "runs": 3,
-    }
+    found = {"min_ms": 1.0, "median_ms": 2.0, "p95_ms": pytest.approx(2.9), "runs": 3}
+    assert summary([3.0, 1.0, 2.0]) == found
 
 
 def timed(variants, *levels, threads=(1,), profiled=False):
@@ -111,13 +107,8 @@ def test_the_stage_times_all_levels_of_a_model(variants, tmp_path):
     study = STUDY | {"benchmark": {"runs": 3, "warmup": 0}, "threads": 1, "levels": levels}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(study))
     subprocess.run([sys.executable, STAGE, "age_gender"], cwd=tmp_path, check=True)
-    written = {
-        path.stem: json.loads(path.read_text()) for path in (tmp_path / "timings/age_gender").iterdir()
-    }
-    assert written.keys() == levels.keys()
-    assert {level: timing["status"] for level, timing in written.items()} == {
-        "float32": "ok",
-        "int8": "ok",
-        "int16x8": "failed",
-    }
+    files = (tmp_path / "timings/age_gender").iterdir()
+    written = {path.stem: json.loads(path.read_text()) for path in files}
+    statuses = {level: timing["status"] for level, timing in written.items()}
+    assert statuses == {"float32": "ok", "int8": "ok", "int16x8": "failed"}
     assert list(written["int8"]["threads"]) == ["1"]

@@ -38,9 +38,8 @@ def theirs(nchw: bool = False) -> keras.Model:
 def expected(model: keras.Model, pixels: np.ndarray, preprocess: Preprocess, nchw: bool) -> dict:
     """Computed with NumPy from the network's own answers."""
     seen = pixels[..., ::-1] if preprocess.order == "bgr" else pixels
-    seen = (seen * preprocess.scale + preprocess.offset - np.array(preprocess.mean)) / np.array(
-        preprocess.std
-    )
+    mean, std = np.array(preprocess.mean), np.array(preprocess.std)
+    seen = (seen * preprocess.scale + preprocess.offset - mean) / std
     found = model.predict(seen.transpose(0, 3, 1, 2) if nchw else seen, verbose=0)
     shares = {name: np.exp(values) / np.exp(values).sum(1, keepdims=True) for name, values in found.items()}
     yes = 1 / (1 + np.exp(-found["one"]))
@@ -59,13 +58,11 @@ def test_preprocessing_and_meaning_are_in_the_graph(nchw):
     file = to_tflite(model)
     for preprocess in SETTINGS:
         wanted = expected(model, pixels, preprocess, nchw)
-        ours = around(lambda x: model(x), seen, preprocess, HEADS, nchw).predict(
-            pixels.astype(np.float32), verbose=0
-        )
-        theirs_around = around_file(file, seen, preprocess, HEADS, nchw).answers(pixels)
-        for head in HEADS:
-            np.testing.assert_allclose(ours[head], wanted[head], rtol=1e-4, atol=1e-4)
-            np.testing.assert_allclose(theirs_around[head], wanted[head], rtol=1e-4, atol=1e-4)
+        by_keras = around(lambda x: model(x), seen, preprocess, HEADS, nchw)
+        by_file = around_file(file, seen, preprocess, HEADS, nchw)
+        for answers in (by_keras.predict(pixels.astype(np.float32), verbose=0), by_file.answers(pixels)):
+            for head in HEADS:
+                np.testing.assert_allclose(answers[head], wanted[head], rtol=1e-4, atol=1e-4)
 
 
 def test_an_age_of_0_to_1_and_ranks():
@@ -108,10 +105,6 @@ def test_no_and_yes_are_words():
 
 
 def test_an_output_of_another_width_is_refused():
+    heads = {"gender": OwnHead(output="six", labels=("male", "female"))}
     with pytest.raises(PocketfaceError, match="the output has 6 values, classes needs 2"):
-        around(
-            lambda x: theirs()(x),
-            Input(size=16),
-            Preprocess(),
-            {"gender": OwnHead(output="six", labels=("male", "female"))},
-        )
+        around(lambda x: theirs()(x), Input(size=16), Preprocess(), heads)

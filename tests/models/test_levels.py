@@ -37,9 +37,8 @@ def test_an_architecture_converts_at_the_usual_levels(plan: Plan, levels: tuple[
     model, faces = plan.build(), plan.faces()
     enliven(model)
     expected = {head: np.asarray(answer) for head, answer in model(faces.astype(np.float32)).items()}
-    calibration = Calibration(
-        faces, [f"{i}.jpg" for i in range(len(faces))], pd.DataFrame(index=range(len(faces)))
-    )
+    count = range(len(faces))
+    calibration = Calibration(faces, [f"{i}.jpg" for i in count], pd.DataFrame(index=count))
     source, sizes = Source({}, to_tflite(model), calibration, lambda: model), {}
     for name in levels:
         level = LEVELS[name]

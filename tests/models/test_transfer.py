@@ -73,10 +73,10 @@ BRANCH = {"branch": "age", "branch_after": "conv_pw_2_relu", "branch_until": "co
 
 
 def test_a_branch_has_layers_of_its_own_and_shares_those_before() -> None:
-    plain = Plan("transfer", SIZE, 3, ["age", "gender"], SMALLEST | {"until": "conv_pw_3_relu"}).build()
-    branched = Plan(
-        "transfer", SIZE, 3, ["age", "gender"], SMALLEST | {"until": "conv_pw_3_relu"} | BRANCH
-    ).build()
+    options = SMALLEST | {"until": "conv_pw_3_relu"}
+    plain, branched = (
+        Plan("transfer", SIZE, 3, ["age", "gender"], options | more).build() for more in ({}, BRANCH)
+    )
     new = {layer.name for layer in branched.layers} - {layer.name for layer in plain.layers}
     assert {name for name in new if "conv" in name} == {
         f"age_{layer.name}"
@@ -162,13 +162,9 @@ def test_the_start_weights_in_the_repository_load_and_have_statistics() -> None:
 def test_the_mirrors_weights_load(alpha: float) -> None:
     path = Path(MIRROR) / f"weights/mobilenet_v2_{alpha}_imagenet_notop.weights.h5"
     keras.utils.set_random_seed(1)
-    random = plan(backbone="mobilenet_v2", alpha=alpha).build().get_layer("Conv1").get_weights()[0]
-    loaded = (
-        plan(backbone="mobilenet_v2", alpha=alpha, weights=str(path))
-        .build()
-        .get_layer("Conv1")
-        .get_weights()[0]
-    )
+    options = {"backbone": "mobilenet_v2", "alpha": alpha}
+    models = plan(**options).build(), plan(**options, weights=str(path)).build()
+    random, loaded = (model.get_layer("Conv1").get_weights()[0] for model in models)
     assert not np.allclose(random, loaded)
     # Its long training with weight decay left some filters at nothing; no random layer has such.
     strength = np.abs(loaded).max(axis=(0, 1, 2))

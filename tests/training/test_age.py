@@ -145,9 +145,8 @@ def banded(faces: FaceSet) -> FaceSet:
 
 def with_age(kind: str, **recipe: object) -> Study:
     plan = study(**{"epochs": 4} | recipe)
-    small = plan.models["small"]
-    options = small.options | {"age": kind}
-    return plan.model_copy(update={"models": {"small": small.model_copy(update={"options": options})}})
+    plan.models["small"].options["age"] = kind
+    return plan
 
 
 @pytest.mark.parametrize(

@@ -59,9 +59,9 @@ class Interrupted(Exception):
 
 def dropping(**changes: object):
     """The tiny study, of a model with a random layer."""
-    params = study(**changes).model_dump(mode="json")
-    params["models"]["small"]["options"]["dropout"] = 0.3
-    return type(study()).model_validate(params)
+    plan = study(**changes)
+    plan.models["small"].options["dropout"] = 0.3
+    return plan
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
@@ -129,9 +129,8 @@ def test_a_checkpoint_of_another_training_says_what_differs(one_epoch: Path, tmp
 
 
 def test_weights_of_another_architecture_are_an_error(one_epoch: Path) -> None:
-    wider = dropping().model_dump(mode="json")
-    wider["models"]["small"]["options"]["widths"] = [8, 24]
-    wider = type(study()).model_validate(wider)
+    wider = dropping()
+    wider.models["small"].options["widths"] = [8, 24]
     with pytest.raises(PocketfaceError, match="not a checkpoint of this compact"):
         fit(wider, "small", [face_set()], "research only", checkpoints=Checkpoints(one_epoch, IDENTITY))
 
@@ -150,13 +149,8 @@ def test_nothing_to_resume_and_a_damaged_checkpoint_are_told(tmp_path: Path) -> 
 def test_a_loss_that_becomes_nan_leaves_the_checkpoints(tmp_path: Path) -> None:
     steps = Piecewise.model_construct(kind="piecewise", at=[0.4], factors=[1e-8, 1e30])
     with pytest.raises(PocketfaceError, match="the loss became"):
-        fit(
-            out_of_bounds(dropping(epochs=3), learning_rate=1e4, schedule=steps),
-            "small",
-            [face_set()],
-            "research only",
-            checkpoints=Checkpoints(tmp_path, {}),
-        )
+        plan = out_of_bounds(dropping(epochs=3), learning_rate=1e4, schedule=steps)
+        fit(plan, "small", [face_set()], "research only", checkpoints=Checkpoints(tmp_path, {}))
     latest = Checkpoints(tmp_path, {}).latest()
     assert latest is not None
     assert latest.epochs == 1

@@ -70,14 +70,11 @@ def test_reference_estimators_answer_the_commonest_the_rarest_and_the_median() -
 def test_an_age_that_is_learned_from_bands_is_measured_by_them(tmp_path: Path) -> None:
     faces = face_set(train=120)
     index = faces.index.assign(age=np.nan, age_band=faces.index["age"].map(age_band, na_action="ignore"))
-    params = folded(2, epochs=1).model_dump(mode="json")
-    params["models"]["small"]["options"]["age"] = "expected"
-    plan = Study.model_validate(params)
+    plan = folded(2, epochs=1)
+    plan.models["small"].options["age"] = "expected"
     scores = cross_validate(plan, "small", [replace(faces, index=index)], tmp_path, {}).scores
-    assert set(scores.loc[scores["estimator"] == "model", "metric"]) > {
-        "age_band_accuracy",
-        "gender_accuracy",
-    }
+    metrics = set(scores.loc[scores["estimator"] == "model", "metric"])
+    assert metrics > {"age_band_accuracy", "gender_accuracy"}
     assert not scores["metric"].eq("age_mae").any()
     assert not scores.loc[scores["estimator"] == "majority", "metric"].str.startswith("age").any()
 

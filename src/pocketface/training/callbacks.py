@@ -39,20 +39,17 @@ def tensorboard(folder: Path) -> Curves:
     return log
 
 
-class StopAtNaN(keras.callbacks.Callback):
+def stop_at_nan(name: str) -> keras.callbacks.Callback:
     """Ends a training whose loss is no longer a number, and says what to change."""
 
-    def __init__(self, name: str):
-        super().__init__()
-        self._name = name
-
-    def on_train_batch_end(self, batch, logs=None):
-        """Looks at the loss."""
-        if logs and not np.isfinite(logs["loss"]):
+    def look(batch: int, logs: dict[str, float]) -> None:
+        if not np.isfinite(logs["loss"]):
             raise PocketfaceError(
-                f"models.{self._name}: the loss became {logs['loss']} at batch {batch}; "
+                f"models.{name}: the loss became {logs['loss']} at batch {batch}; "
                 f"lower its training.learning_rate in params.yaml"
             )
+
+    return keras.callbacks.LambdaCallback(on_train_batch_end=look)
 
 
 class Steer(keras.callbacks.Callback):

@@ -22,7 +22,7 @@ from pocketface.layers.heads import meaning, training_model
 from pocketface.layers.macs import counted
 from pocketface.training import corrections, losses, runtime
 from pocketface.training.batches import Batches
-from pocketface.training.callbacks import Curves, Keep, Steer, StopAtNaN
+from pocketface.training.callbacks import Curves, Keep, Steer, stop_at_nan
 from pocketface.training.checkpoints import START, Checkpoints
 from pocketface.training.schedules import learning_rate
 from pocketface.training.settings import Model, Plan, Training
@@ -165,7 +165,7 @@ def learn(
         validation_data=Batches(sets, val, stanza, outputs),
         initial_epoch=recipe.epochs if steer and steer.finished else start.epochs,
         epochs=recipe.epochs,
-        callbacks=[callback for callback in (StopAtNaN(name), averaged, steer, keep) if callback],
+        callbacks=[callback for callback in (stop_at_nan(name), averaged, steer, keep) if callback],
         verbose=1 if sys.stdout.isatty() else 2,
     )
     if steer and steer.best:

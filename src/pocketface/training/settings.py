@@ -140,8 +140,7 @@ class Training(Strict):
         schedule: how the learning rate changes.
         weight_decay: decoupled from the gradient, as a share of the learning rate.
         watch: what early stopping and the plateau schedule look at.
-        average: momentum of the moving average of the weights that is kept and measured, e.g. 0.999; 0 is
-            off.
+        average: momentum of the moving average of the weights that is kept, e.g. 0.999; 0 is off.
         age_loss: of every head that answers a number: absolute, squared or Huber error (5 years).
         label_smoothing: of classes.
         balanced: heads whose classes weigh the same in training, however many faces each has.
