@@ -268,7 +268,7 @@ def identity(study: Plan, name: str, indexes: Sequence[Path]) -> dict[str, objec
     others = [Path(folder) / WEIGHTS for folder in study.models[name].recipe.published]
     recipe = study.models[name].model_dump(mode="json", exclude={"weights"})
     training = recipe.pop("training")
-    code = sorted(path for part in ("models", "training") for path in (PACKAGE / part).glob("*.py"))
+    code = sorted(path for part in ("layers", "models", "training") for path in (PACKAGE / part).glob("*.py"))
     return {
         **recipe,
         **{f"training.{setting}": value for setting, value in training.items()},
