@@ -79,6 +79,11 @@ class Pick:
     candidates: tuple[Candidate, ...]
 
     @property
+    def level(self) -> str | None:
+        """The name of the level to take."""
+        return self.take.level if self.take else None
+
+    @property
     def why(self) -> str:
         """The reason in a sentence."""
         if self.take is None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +14,8 @@ from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import made_by
 from pocketface.faces.index import INDEX, OK
 from pocketface.fetching.sources import Source, load_sources
-from pocketface.results.table import FACES, FLOAT32, LATENCY, RESULTS, Row, Table
+from pocketface.metrics.groups import GROUPINGS
+from pocketface.results.table import FACES, GAP, LATENCY, RESULTS, STANDARDISED, Row, Table
 from pocketface.study import Study
 
 NO_SPLIT = "none"
@@ -91,14 +92,12 @@ class Variant:
         own = self.table.of(self.model, self.level)
         return [row for row in own if row.grouping == grouping and metric in (None, row.metric)]
 
-    @cached_property
-    def metrics(self) -> dict[str, float]:
-        """`DATASET.METRIC` -> value, of all faces."""
-        return {
-            row.name: row.value
-            for row in self.rows()
-            if row.dataset and row.value is not None and row.metric != FACES
-        }
+    def groups(self, name: str, grouping: str) -> dict[str, Row]:
+        """Group -> its row of `DATASET.METRIC`, in the grouping's own order and without the gap."""
+        order = list(GROUPINGS.get(grouping.removesuffix(STANDARDISED), ()))
+        rows = {r.group: r for r in self.rows(grouping=grouping) if r.name == name and r.group != GAP}
+        places = {group: order.index(group) if group in order else len(order) for group in rows}
+        return {group: rows[group] for group in sorted(rows, key=lambda group: (places[group], group))}
 
 
 @dataclass(frozen=True)
@@ -131,10 +130,13 @@ class Results:
                 f"{root / RESULTS}: of {', '.join(table.models)}, not of study {study.study}; "
                 "make it with `dvc repro`"
             )
-        variants = tuple(
-            read_variant(root, table, model, level) for model in study.models for level in study.levels
-        )
-        faces, histories = {}, {}
+        variants, faces, histories = [], {}, {}
+        for model, level in product(study.models, study.levels):
+            folder, timing = variant_folder(root, model, level), None
+            if (path := root / outs.TIMINGS / model / f"{level}.json").is_file():
+                with made_by(f"benchmark@{model}", path):
+                    timing = Timing.model_validate_json(path.read_bytes())
+            variants.append(Variant(model, level, folder, read_card(folder, VariantCard), table, timing))
         for name in study.datasets:
             path = root / outs.FACES / name / INDEX
             with made_by(f"crop_faces@{name}", path, "a face index"):
@@ -146,23 +148,11 @@ class Results:
                     histories[model] = pd.read_csv(path)
         known = load_sources(root / outs.SOURCES)
         sources = {name: known.dataset(name) for name in study.datasets}
-        return cls(study, table, variants, faces, histories, sources)
-
-    @cached_property
-    def _by_model(self) -> dict[str, list[Variant]]:
-        found: dict[str, list[Variant]] = {model: [] for model in self.study.models}
-        for variant in self.variants:
-            found[variant.model].append(variant)
-        return found
+        return cls(study, table, tuple(variants), faces, histories, sources)
 
     def of(self, model: str) -> list[Variant]:
         """The variants of one model, failed ones included."""
-        return self._by_model[model]
-
-    def float32(self, model: str) -> Variant | None:
-        """What a model's other variants are compared with, where the study has it and it runs."""
-        runs = [variant for variant in self.of(model) if variant.level == FLOAT32 and not variant.reason]
-        return runs[0] if runs else None
+        return [variant for variant in self.variants if variant.model == model]
 
     def running(self, model: str | None = None) -> list[Variant]:
         """The variants that run, of one model or of all."""
@@ -177,30 +167,13 @@ class Results:
         running = self.running(model)
         return running[0].datasets if running else []
 
-    def main_metrics(self, model: str) -> list[str]:
-        """`DATASET.METRIC` for each of a model's heads, see `pocketface.results.table.Row.main`."""
-        return self.table.mains(model)
-
-
-def read_variant(root: Path, table: Table, model: str, level: str) -> Variant:
-    """Reads what there is of one variant below `root`.
-
-    Raises:
-        PocketfaceError: its card or its timing is missing or damaged.
-    """
-    folder, path = variant_folder(root, model, level), root / outs.TIMINGS / model / f"{level}.json"
-    timing = None
-    if path.is_file():
-        with made_by(f"benchmark@{model}", path):
-            timing = Timing.model_validate_json(path.read_bytes())
-    return Variant(model, level, folder, read_card(folder, VariantCard), table, timing)
-
 
 def reject_counts(index: pd.DataFrame) -> pd.DataFrame:
     """Pictures per split and status: rows are splits and `all`, columns `ok` first, then why not."""
     counts = pd.crosstab(index["split"].fillna(NO_SPLIT), index["status"])
-    rejected = sorted(status for status in counts.columns if status != OK)
     order = [split for split in ("train", "val", "test", NO_SPLIT) if split in counts.index]
-    counts = counts.reindex(index=order, columns=[OK, *rejected], fill_value=0)
+    counts = counts.reindex(
+        index=order, columns=[OK, *counts.columns.drop(OK, errors="ignore")], fill_value=0
+    )
     counts.loc["all"] = counts.sum()
     return counts

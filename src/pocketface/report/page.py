@@ -165,7 +165,7 @@ def _model(
         "name": model,
         "card": card,
         "dataset": own,
-        "n": max((one.n or 0 for one in map(first.row, results.main_metrics(model)) if one), default=0),
+        "n": max((one.n or 0 for one in map(first.row, results.table.mains(model)) if one), default=0),
         "split": row.text if row else "",
         "advice": advice(picked),
         "levels": tables.levels(results, model, picked),

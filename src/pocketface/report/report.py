@@ -77,7 +77,7 @@ def metrics(results: Results) -> dict[str, dict[str, dict[str, float]]]:
     """Model -> level -> the main metrics and the size, of the variants that run."""
     found: dict[str, dict[str, dict[str, float]]] = {}
     for variant in results.running():
-        main = {name: variant.value(name) for name in results.main_metrics(variant.model)}
+        main = {name: variant.value(name) for name in results.table.mains(variant.model)}
         size = variant.value(SIZE)
         told = {name: value for name, value in main.items() if value is not None}
         found.setdefault(variant.model, {})[variant.level] = told | ({"size_kb": size / 1e3} if size else {})
@@ -200,7 +200,7 @@ def all_plots(results: Results, picks: Picks, compared: Compared) -> Plots:
         shown = tables.shown_variants(results, model, picks[model])
         for name in tables.grouped(results, model):
             groupings = [by for by in tables.groupings(results, model, name) if CROSSED not in by]
-            values = {by: [(v.level, _by_group(results, v, name, by)) for v in shown] for by in groupings}
+            values = {by: [(v.level, v.groups(name, by)) for v in shown] for by in groupings}
             if values and shown:
                 title = f"{model}: {title_of(name)} per group"
                 found[f"{model}/groups_{name.partition('.')[2]}"] = plots.groups(values, name, title)
@@ -220,7 +220,7 @@ def _changes(results: Results) -> dict[tuple[str, str], list[tuple[Row, float | 
     """(model, main metric) -> what each level changes, and the size of its file; equal files once."""
     found: dict[tuple[str, str], list[tuple[Row, float | None]]] = {}
     for variant in results.distinct():
-        for name in results.main_metrics(variant.model):
+        for name in results.table.mains(variant.model):
             row = variant.row(name)
             if row is not None and row.change is not None:
                 found.setdefault((variant.model, name), []).append((row, variant.card.size_ratio))
@@ -234,10 +234,10 @@ def _panels(results: Results, model: str, picked: Pick) -> Sequence[plots.Costs]
         "median time, 1 thread (ms)": lambda v: v.latency_ms,
     }
     panels = []
-    for name in results.main_metrics(model):
+    for name in results.table.mains(model):
         points = {
             label: [
-                plots.Point(v.level, x, row, bool(picked.take and picked.take.level == v.level))
+                plots.Point(v.level, x, row, picked.level == v.level)
                 for v in results.distinct(model)
                 if (row := v.row(name)) is not None and row.value is not None and (x := cost(v)) is not None
             ]
@@ -248,15 +248,7 @@ def _panels(results: Results, model: str, picked: Pick) -> Sequence[plots.Costs]
     return panels
 
 
-def _by_group(results: Results, variant: Variant, name: str, grouping: str) -> dict[str, Row]:
-    rows = (
-        (group, variant.row(name, grouping, group))
-        for group in tables.group_names(results, variant.model, name, grouping)
-    )
-    return {group: row for group, row in rows if row is not None}
-
-
 def _margins(results: Results) -> dict[str, float]:
-    names = [name for model in results.study.models for name in results.main_metrics(model)]
+    names = [name for model in results.study.models for name in results.table.mains(model)]
     margins = {name.partition(".")[2]: metric_of(name) for name in names}
     return {name: metric.margin(results.study.margins) for name, metric in margins.items() if metric}

@@ -8,11 +8,11 @@ from pocketface.choosing.rule import Pick
 from pocketface.core.labels import AGE_BANDS
 from pocketface.faces.index import BY_DESCRIPTOR, CONTRADICTORY, DUPLICATE, MEASURED_TOO
 from pocketface.levels import LEVELS
-from pocketface.metrics.groups import CROSSED, GROUPINGS
+from pocketface.metrics.groups import CROSSED
 from pocketface.metrics.naming import MISSING, SAME, change, label_of, short, shown, size, spread
 from pocketface.report.cells import Cell, Row, Table
 from pocketface.report.outs import Results, Variant, reject_counts
-from pocketface.results.table import FLOAT32, GAP, LATENCY_RATIO, STANDARDISED
+from pocketface.results.table import FACES, FLOAT32, GAP, LATENCY_RATIO
 from pocketface.results.table import Row as Result
 
 BUILT = ("input", "parameters", "multiply-adds")
@@ -27,31 +27,30 @@ def take(results: Results, picks: Picks) -> Table:
     baseline, costs.
     """
     rows: list[Row] = []
-    one_dataset = len({n.partition(".")[0] for model in picks for n in results.main_metrics(model)}) == 1
+    one_dataset = len({n.partition(".")[0] for model in picks for n in results.table.mains(model)}) == 1
     for model, pick in picks.items():
-        reference = results.float32(model)
-        taken = next((v for v in results.of(model) if pick.take and v.level == pick.take.level), None)
+        running, lead = results.running(model), [Cell(model, href=f"#{model}")]
+        taken = next((variant for variant in running if variant.level == pick.level), None)
         if taken is None:
-            if results.running(model):
-                rows.append([Cell(model, href=f"#{model}"), pick.why, *[""] * 8])
+            rows += [[*lead, pick.why, *[""] * 8]] if running else []
             continue
-        for i, name in enumerate(results.main_metrics(model)):
-            own, row = reference.value(name) if reference else None, taken.row(name)
-            value = Cell(shown(name, row.value), row.value) if row else MISSING
-            costs = [_size(taken, reference), _latency(taken)] if i == 0 else ["", ""]
+        reference = _float32(running)
+        lead, costs = [*lead, Cell(taken.level, tone="take")], [_size(taken, reference), _latency(taken)]
+        for name in results.table.mains(model):
+            row = taken.row(name)
             rows.append(
                 [
-                    Cell(model, href=f"#{model}") if i == 0 else "",
-                    Cell(taken.level, tone="take") if i == 0 else "",
+                    *lead,
                     label_of(name) if one_dataset else f"{label_of(name)}, {name.partition('.')[0]}",
-                    shown(name, own),
-                    value,
+                    shown(name, reference.value(name) if reference else None),
+                    Cell(shown(name, row.value), row.value) if row else MISSING,
                     _verdict(row),
                     shown(name, row.constant if row else None),
                     *costs,
                     str(row.n if row else ""),
                 ]
             )
+            lead = costs = [Cell(""), Cell("")]  # once a model
     header = ["model", "take", "metric", FLOAT32, "taken", "verdict", CONSTANT, "size", "time", "faces"]
     return Table(header, rows, text_columns=3)
 
@@ -63,7 +62,7 @@ def levels(results: Results, model: str, pick: Pick | None = None, dataset: str 
     The last row is what the best constant answer reaches. `pick` marks the level to take; of another
     `dataset` than the model's own, the same metrics.
     """
-    names = results.main_metrics(model)
+    names = results.table.mains(model)
     if dataset is not None:
         wanted = {name.partition(".")[2] for name in names} | {"age_group_accuracy", "age_band_accuracy"}
         names = [name for name in metrics_on(results, model, dataset) if name.partition(".")[2] in wanted]
@@ -73,19 +72,15 @@ def levels(results: Results, model: str, pick: Pick | None = None, dataset: str 
 def of_levels(variants: Sequence[Variant], names: Sequence[str], pick: Pick | None = None) -> Table:
     """The same of one model's variants, with some `DATASET.METRIC`."""
     running = [variant for variant in variants if not variant.reason]
-    reference = next((variant for variant in running if variant.level == FLOAT32), None)
-    rows = list[Row]()
+    rows: list[Row] = []
     for variant in variants:
-        taken = pick is not None and pick.take is not None and variant.level == pick.take.level
-        level = Cell(variant.level, tone="take" if taken else "")
-        if variant.reason:
-            rows.append([level, short(variant.reason), *[""] * (len(names) + 1)])
+        level = Cell(variant.level, tone="take" if pick and variant.level == pick.level else "")
+        if variant.reason or variant.twin:
+            told = short(variant.reason) if variant.reason else f"same file as {variant.twin}"
+            rows.append([level, told, *[""] * (len(names) + 1)])
             continue
-        if variant.twin:
-            rows.append([level, f"same file as {variant.twin}", *[""] * (len(names) + 1)])
-            continue
-        costs = [_size(variant, reference), _latency(variant)]
-        rows.append([level, *costs, *(_with_change(variant.row(name)) for name in names)])
+        costs = [_size(variant, _float32(running)), _latency(variant)]
+        rows.append([level, *costs, *(_value(variant.row(name), changed=True) for name in names)])
     if running and names:
         constant = {name: row.constant if (row := running[0].row(name)) else None for name in names}
         rows.append([CONSTANT, "", "", *(shown(name, value) for name, value in constant.items())])
@@ -96,11 +91,11 @@ def every_metric(results: Results, model: str, dataset: str) -> Table:
     """One row per level that runs, equal files once; one column per metric that is not a main one;
     calibration errors with their interval.
     """
-    main = results.main_metrics(model)
+    main = results.table.mains(model)
     names = [name for name in metrics_on(results, model, dataset) if name not in main]
     rows: list[Row] = [
-        [variant.level, *(_measured(variant.row(name)) for name in names)]
-        for variant in results.distinct(model)
+        [v.level, *(_value(v.row(name), changed=True, interval=name.endswith("_ece")) for name in names)]
+        for v in results.distinct(model)
     ]
     return Table(["level", *map(label_of, names)], rows if names else [])
 
@@ -110,52 +105,38 @@ def certainty(results: Results, model: str) -> Table:
     verdict.
     """
     rows: list[Row] = []
-    for name in results.main_metrics(model):
+    for name in results.table.mains(model):
         for variant in results.distinct(model):
             row = variant.row(name)
             if row is None or row.low is None or row.high is None:
                 continue
-            told: list[Cell | str] = [
-                label_of(name),
-                variant.level,
-                shown(name, row.value),
-                spread(name, row.low, row.high),
-            ]
-            if row.change is None or row.change_low is None or row.change_high is None:
-                rows.append([*told, "", "", "", "", ""])
-                continue
-            moved = spread(name, row.change_low, row.change_high, signed=True)
-            told += [Cell(change(name, row.change, 0.0), row.change), moved]
-            told += [
-                "" if row.p is None else f"{row.p:.3f}",
-                _detectable(row),
-                Cell(row.verdict or "", tone=row.verdict or ""),
-            ]
-            rows.append(told)
-    header = [
-        "metric",
-        "level",
-        "value",
-        "95% interval",
-        "change",
-        "its 95% interval",
-        "p",
-        "could show",
-        "verdict",
-    ]
+            told = [label_of(name), variant.level, shown(name, row.value), spread(name, row.low, row.high)]
+            moved: list[Cell | str] = [""] * 5
+            if row.change is not None and row.change_low is not None and row.change_high is not None:
+                moved = [
+                    Cell(change(name, row.change, 0.0), row.change),
+                    spread(name, row.change_low, row.change_high, signed=True),
+                    "" if row.p is None else f"{row.p:.3f}",
+                    "" if row.detectable is None else shown(name, row.detectable),
+                    Cell(row.verdict or "", tone=row.verdict or ""),
+                ]
+            rows.append([*told, *moved])
+    header = ["metric", "level", "value", "95% interval", "change"]
+    header += ["its 95% interval", "p", "could show", "verdict"]
     return Table(header, rows, text_columns=2)
 
 
 def metrics_on(results: Results, model: str, dataset: str) -> list[str]:
     """The metrics that a model has on a dataset, the main ones first, then by name."""
-    names = {name for v in results.running(model) for name in v.metrics if name.startswith(f"{dataset}.")}
-    main = results.main_metrics(model)
+    rows = [row for variant in results.running(model) for row in variant.rows() if row.dataset == dataset]
+    names = {row.name for row in rows if row.metric != FACES}
+    main = results.table.mains(model)
     return sorted(names, key=lambda name: (name not in main, name))
 
 
 def grouped(results: Results, model: str) -> list[str]:
     """The metrics that are shown per group: the main ones, and of ages the signed error."""
-    main = results.main_metrics(model)
+    main = results.table.mains(model)
     return [*main, *(f"{name.removesuffix('mae')}bias" for name in main if name.endswith(".age_mae"))]
 
 
@@ -164,21 +145,19 @@ def groups(results: Results, model: str, name: str, grouping: str, pick: Pick) -
     and the worst group; groups by two labels as a matrix, of the level to take.
     """
     variants = shown_variants(results, model, pick)
-    members = group_names(results, model, name, grouping)
-    if len(members) < 2 or not variants:
+    found = [variant.groups(name, grouping) for variant in variants]
+    if not found or len(found[0]) < 2:
         return Table([], [])
     label, rows = grouping.replace("_", " "), list[Row]()
     if CROSSED in grouping:
-        pairs, of = [member.split(", ") for member in members], variants[-1]
+        pairs, of = [group.split(", ") for group in found[0]], found[-1]
         columns = list(dict.fromkeys(column for column, _ in pairs))
         for band in sorted({band for _, band in pairs}, key=AGE_BANDS.index):
-            rows.append([band, *(_counted(of.row(name, grouping, f"{one}, {band}")) for one in columns)])
-        return Table([f"{label}, {of.level}", *columns], rows)
-    for group in members:
-        found = [variant.row(name, grouping, group) for variant in variants]
-        first = next(row for row in found if row)
-        rows.append([group, str(first.n), *(_of_group(row) for row in found)])
-    gaps = [_of_group(variant.row(name, grouping, GAP)) for variant in variants]
+            rows.append([band, *(_value(of.get(f"{one}, {band}"), counted=True) for one in columns)])
+        return Table([f"{label}, {variants[-1].level}", *columns], rows)
+    for group, first in found[0].items():
+        rows.append([group, str(first.n), *(_value(one.get(group), interval=True) for one in found)])
+    gaps = [_value(variant.row(name, grouping, GAP), interval=True) for variant in variants]
     if any(gap.text != MISSING for gap in gaps):
         told = [Cell("gap, best to worst"), Cell(""), *gaps]
         rows.append([replace(cell, tone="total") for cell in told])
@@ -187,30 +166,14 @@ def groups(results: Results, model: str, name: str, grouping: str, pick: Pick) -
 
 def shown_variants(results: Results, model: str, pick: Pick) -> list[Variant]:
     """float32 and the level to take, as far as they run."""
-    wanted = (FLOAT32, pick.take.level if pick.take else "")
-    return [variant for variant in results.running(model) if variant.level in wanted]
+    return [variant for variant in results.running(model) if variant.level in (FLOAT32, pick.level)]
 
 
 def groupings(results: Results, model: str, name: str) -> list[str]:
-    """The groupings of a metric's dataset in which at least two groups have it."""
-    dataset, _, metric = name.partition(".")
-    rows = [row for variant in results.running(model)[:1] for row in results.table.of(model, variant.level)]
-    found = dict.fromkeys(
-        r.grouping for r in rows if r.dataset == dataset and r.metric == metric and r.value is not None
-    )
-    return [
-        grouping for grouping in found if grouping and len(group_names(results, model, name, grouping)) >= 2
-    ]
-
-
-def group_names(results: Results, model: str, name: str, grouping: str) -> list[str]:
-    """The groups that have a metric, in the grouping's own order."""
-    running = results.running(model)
-    rows = running[0].rows(name.partition(".")[2], grouping) if running else []
-    dataset = name.partition(".")[0]
-    present = [r.group for r in rows if r.dataset == dataset and r.value is not None and r.group != GAP]
-    order = list(GROUPINGS.get(grouping.removesuffix(STANDARDISED), ()))
-    return sorted(present, key=lambda group: (order.index(group) if group in order else len(order), group))
+    """The groupings in which at least two groups have a metric."""
+    first = results.running(model)[0]
+    found = dict.fromkeys(row.grouping for row in results.table.of(model, first.level) if row.name == name)
+    return [grouping for grouping in found if grouping and len(first.groups(name, grouping)) >= 2]
 
 
 def latencies(results: Results) -> Table:
@@ -334,22 +297,22 @@ def licences(results: Results) -> Table:
     return Table(["dataset", "source", "models trained on it", "licence and terms"], rows, text_columns=4)
 
 
-def _with_change(row: Result | None) -> Cell:
-    """A value, and behind it in brackets the change against float32."""
+def _float32(running: Sequence[Variant]) -> Variant | None:
+    return next((variant for variant in running if variant.level == FLOAT32), None)
+
+
+def _value(row: Result | None, changed: bool = False, counted: bool = False, interval: bool = False) -> Cell:
+    """A value, behind it as asked for the change against float32, the number of faces, and the interval."""
     if row is None or row.value is None:
         return Cell(MISSING)
     text = shown(row.name, row.value)
-    if row.change is None:
-        return Cell(text, row.value)
-    return Cell(f"{text} ({change(row.name, row.change, 0.0)})", row.value, row.verdict or "")
-
-
-def _measured(row: Result | None) -> Cell:
-    """The same; of a calibration error with its interval."""
-    cell = _with_change(row)
-    if row is None or row.low is None or row.high is None or not row.metric.endswith("_ece"):
-        return cell
-    return replace(cell, text=f"{cell.text} [{spread(row.name, row.low, row.high)}]")
+    if changed and row.change is not None:
+        text += f" ({change(row.name, row.change, 0.0)})"
+    if counted:
+        text += f" ({row.n})"
+    if interval and row.low is not None and row.high is not None:
+        text += f" [{spread(row.name, row.low, row.high)}]"
+    return Cell(text, row.value, row.verdict or "")
 
 
 def _verdict(row: Result | None) -> Cell:
@@ -357,28 +320,8 @@ def _verdict(row: Result | None) -> Cell:
         return Cell(MISSING)
     words = [row.verdict or "", change(row.name, row.change, 0.0)]
     if row.could_show:
-        words.append(f"could show {_detectable(row)}")
+        words.append(f"could show {shown(row.name, row.could_show)}")
     return Cell(", ".join(word for word in words if word != SAME), row.change, row.verdict or "")
-
-
-def _detectable(row: Result) -> str:
-    return "" if row.detectable is None else shown(row.name, row.detectable)
-
-
-def _of_group(row: Result | None) -> Cell:
-    if row is None or row.value is None:
-        return Cell(MISSING)
-    text = shown(row.name, row.value)
-    if row.low is not None and row.high is not None:
-        text += f" [{spread(row.name, row.low, row.high)}]"
-    return Cell(text, row.value, row.verdict or "")
-
-
-def _counted(row: Result | None) -> Cell:
-    """A value, and behind it in brackets the number of faces."""
-    if row is None or row.value is None:
-        return Cell(MISSING)
-    return Cell(f"{shown(row.name, row.value)} ({row.n})", row.value, row.verdict or "")
 
 
 def _size(variant: Variant, reference: Variant | None) -> Cell:
@@ -392,9 +335,9 @@ def _latency(variant: Variant) -> Cell:
     if variant.latency_ms is None:
         return Cell(MISSING)
     ratio, text = variant.value(LATENCY_RATIO), f"{variant.latency_ms:.2f} ms"
-    return Cell(
-        text if ratio is None or variant.level == FLOAT32 else f"{text} ({ratio:.2f}x)", variant.latency_ms
-    )
+    if ratio is not None and variant.level != FLOAT32:
+        text += f" ({ratio:.2f}x)"
+    return Cell(text, variant.latency_ms)
 
 
 def _weights(dtypes: Mapping[str, int]) -> str:
