@@ -6,6 +6,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
+from pocketface.metrics.settings import Margins
 from pocketface.report import plots
 from pocketface.results.table import Row
 
@@ -45,10 +46,8 @@ def apart(boxes):
 
 def test_points_are_named_beside_them_and_apart():
     sizes = {"float32": 400, "int8": 101, "int8_io": 100, "uint8_io": 100.1, "int4_weights": 60}
-    points = [
-        plots.Point(level, size, row(level, 0.0, -0.1, 0.1), level == "int8") for level, size in sizes.items()
-    ]
-    axes = plots.tradeoff([{"file (kB)": points}], "age", {"age_mae": 0.1}).axes[0]
+    points = [plots.Point(size, row(level, 0.0, -0.1, 0.1), level == "int8") for level, size in sizes.items()]
+    axes = plots.tradeoff([{"file (kB)": points}], "age", Margins(years=0.1)).axes[0]
     texts = {text.get_text(): text for text in axes.texts}
     assert set(texts) == {"float32", "int8", "int8_io\nuint8_io", "int4_weights"}
     boxes = boxes_of(axes.figure, texts.values())

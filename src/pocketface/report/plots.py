@@ -23,13 +23,17 @@ from matplotlib.transforms import Bbox
 from pocketface.core.files import written_whole
 from pocketface.metrics.measures import BINS
 from pocketface.metrics.naming import label_of, quantity_of, title_of
+from pocketface.metrics.settings import Margins
 from pocketface.results.table import Row
 
 BLUE, ORANGE, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 INK, GREY, FAINT = "#1b1f24", "#6b7280", "#d9dde3"
 COLOURS = (BLUE, ORANGE, GREEN, PINK, "#56B4E9", "#E69F00", INK, "#9467BD")
 PALE = "#9ecae1"
+VERDICTS = {"worse": ORANGE, "better": GREEN, "equivalent": BLUE, "cannot tell": GREY}
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "<", ">")
+
+Pair = tuple[float, float]
 
 ENOUGH = 10
 """Faces, below which a share of them says nothing."""
@@ -90,10 +94,6 @@ def _look(level: int) -> dict[str, Any]:
     }
 
 
-def _scale(name: str) -> float:
-    return quantity_of(name).scale
-
-
 def _unit(name: str) -> str:
     """Of a change: points of a share."""
     return "points" if quantity_of(name).unit == "share" else quantity_of(name).unit
@@ -112,16 +112,9 @@ def confusion(counts: np.ndarray, labels: Sequence[str], title: str) -> Figure:
         axes = figure.add_axes((1.3 * room / whole, 1.2 * room / whole, side / whole, side / whole))
         axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
         for (row, column), value in np.ndenumerate(share):
-            axes.text(
-                column,
-                row,
-                f"{100 * value:.0f}\n({int(counts[row, column])})",
-                ha="center",
-                va="center",
-                fontsize=9 if len(labels) <= 4 else 7.5,
-                linespacing=1.1,
-                color="white" if value > 0.55 else INK,
-            )
+            look: Any = {"ha": "center", "va": "center", "linespacing": 1.1}
+            look |= {"fontsize": 9 if len(labels) <= 4 else 7.5, "color": "white" if value > 0.55 else INK}
+            axes.text(column, row, f"{100 * value:.0f}\n({int(counts[row, column])})", **look)
         axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right")
         axes.set_yticks(range(len(labels)), labels)
         axes.set_xlabel("answer")
@@ -146,18 +139,10 @@ def curves(history: pd.DataFrame, title: str) -> Figure:
         for axes in panels[len(names) :]:
             axes.set_visible(False)
         for axes, name in zip(panels, names, strict=False):
-            scale = _scale(name)
-            marker = "o" if len(history) < 15 else None
-            axes.plot(epochs, scale * history[name], color=GREY, marker=marker, ms=3, label="training")
-            axes.plot(
-                epochs,
-                scale * history[f"val_{name}"],
-                color=BLUE,
-                marker=marker,
-                ms=3,
-                lw=2,
-                label="validation",
-            )
+            look: Any = {"marker": "o" if len(history) < 15 else None, "ms": 3}
+            train, val = (quantity_of(name).scale * history[column] for column in (name, f"val_{name}"))
+            axes.plot(epochs, train, color=GREY, label="training", **look)
+            axes.plot(epochs, val, color=BLUE, lw=2, label="validation", **look)
             axes.set(xlabel="epoch", ylabel=label_of(name))
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=1))
         handles, texts = panels[0].get_legend_handles_labels()
@@ -194,11 +179,8 @@ def reliability(bins: Mapping[str, pd.DataFrame], levels: Sequence[str], title: 
 
 @dataclass(frozen=True)
 class Point:
-    """One variant in a plot: what it costs (kilobytes or milliseconds; None where unknown), and a row of the
-    results.
-    """
+    """One variant in a plot: what it costs (kilobytes or milliseconds), and a row of the results."""
 
-    label: str
     cost: float
     row: Row
     taken: bool = False
@@ -208,9 +190,9 @@ Costs = Mapping[str, Sequence[Point]]
 """Axis label, with its unit -> the points."""
 
 
-def tradeoff(panels: Sequence[Costs], title: str, margins: Mapping[str, float]) -> Figure:
-    """What levels change against what they cost: a row a metric, a column a cost; points are named.
-    `margins`: metric -> the equivalence margin, the grey band about float32.
+def tradeoff(panels: Sequence[Costs], title: str, margins: Margins) -> Figure:
+    """What levels change against what they cost: a row a metric, a column a cost; points are named, and the
+    grey band about float32 is the margin of equivalence.
     """
     columns, wide, high = max(len(row) for row in panels), 4.2, 3.1
     whole = (columns * wide, len(panels) * high + 0.3)
@@ -225,18 +207,17 @@ def tradeoff(panels: Sequence[Costs], title: str, margins: Mapping[str, float]) 
     return figure
 
 
-def _scatter(axes: Axes, label: str, points: Sequence[Point], margins: Mapping[str, float]) -> None:
+def _scatter(axes: Axes, label: str, points: Sequence[Point], margins: Margins) -> None:
     """Changes against float32 with their 95% intervals; float32 itself lies at 0."""
     name = points[0].row.name
-    scale = _scale(name)
-    margin = scale * margins.get(points[0].row.metric, 0.0)
+    quantity = quantity_of(name)
+    margin = quantity.scale * quantity.margin(margins)
     axes.axhspan(-margin, margin, color=FAINT, alpha=0.6, linewidth=0)
     for point in points:
         colour = VERDICTS.get(point.row.verdict or "", GREY)
-        _, low, high = (scale * end for end in _ends(point.row))
+        moved, low, high = _ends(point.row)
         axes.plot([point.cost] * 2, [low, high], color=colour, alpha=0.35, linewidth=2)
-        size = 64 if point.taken else 30
-        axes.scatter([point.cost], [scale * (point.row.change or 0.0)], s=size, color=colour, zorder=3)
+        axes.scatter([point.cost], [moved], s=64 if point.taken else 30, color=colour, zorder=3)
     costs = [point.cost for point in points]
     axes.set_xscale("log")
     axes.set_xlim(0.5 * min(costs), 2 * max(costs))
@@ -246,20 +227,21 @@ def _scatter(axes: Axes, label: str, points: Sequence[Point], margins: Mapping[s
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_locator(NullLocator())
-    _name_points(axes, points, scale)
+    _name_points(axes, points)
 
 
 def _ends(row: Row) -> tuple[float, float, float]:
-    moved, low, high = row.change or 0.0, row.change_low, row.change_high
-    return moved, moved if low is None else low, moved if high is None else high
+    """A change and its interval, in the printed unit; 0 of float32 itself."""
+    scale = quantity_of(row.name).scale
+    return scale * (row.change or 0.0), scale * (row.change_low or 0.0), scale * (row.change_high or 0.0)
 
 
-def _name_points(axes: Axes, points: Sequence[Point], scale: float) -> None:
+def _name_points(axes: Axes, points: Sequence[Point]) -> None:
     """Names the points: beside them, or where that is taken near them, with a line to the point; points in
     one place are named together.
     """
     inch = STYLE["figure.dpi"] / 72  # places are in points of type
-    ends = [[(point.cost, scale * end) for end in _ends(point.row)] for point in points]
+    ends = [[(point.cost, end) for end in _ends(point.row)] for point in points]
     places = [axes.transData.transform(of) / inch for of in ends]
     frame = Bbox(axes.bbox.get_points() / inch)
     taken = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for (x, y), *_ in places]
@@ -271,15 +253,15 @@ def _name_points(axes: Axes, points: Sequence[Point], scale: float) -> None:
         together.setdefault(own if point.taken else next(near, own), []).append(point)
     alone = {at: sum(abs(at[0] - x) < 70 and abs(at[1] - y) < 20 for x, y, _ in together) for at in together}
     for (x, y, bold), named in sorted(together.items(), key=lambda one: alone[one[0]]):
-        names = [point.label for point in named]
+        names = [point.row.level for point in named]
         wide, tall = (5.8 if bold else 5.2) * max(map(len, names)), 10 * len(names)
-        right_by, up_by, box = _room((x, y), wide, tall, frame, taken, lines)
+        right_by, up_by, box = _room((x, y), (wide, tall), frame, taken, lines)
         taken.append(box)
         line: Any = {"arrowstyle": "-", "color": GREY, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 3}
         line["relpos"] = (0 if right_by > 0 else 1, 0.5)
         axes.annotate(
             "\n".join(names),
-            (named[0].cost, scale * (named[0].row.change or 0.0)),
+            (named[0].cost, _ends(named[0].row)[0]),
             (right_by, up_by),
             textcoords="offset points",
             va="center",
@@ -291,17 +273,12 @@ def _name_points(axes: Axes, points: Sequence[Point], scale: float) -> None:
 
 
 def _room(
-    place: tuple[float, float],
-    wide: float,
-    tall: float,
-    frame: Bbox,
-    taken: Sequence[Bbox],
-    lines: Sequence[Bbox],
+    place: Pair, words: Pair, frame: Bbox, taken: Sequence[Bbox], lines: Sequence[Bbox]
 ) -> tuple[float, int, Bbox]:
-    """Where words go: how far to the right of a place and above it, and their box; near it, within the frame,
-    on nothing that is taken, and on few lines.
+    """Where words of that width and height go: how far to the right of a place and above it, and their box;
+    near it, within the frame, on nothing that is taken, and on few lines.
     """
-    found = []
+    (wide, tall), found = words, []
     for right_by, up_by in product((6, -6 - wide, 18, -18 - wide, 40, -40 - wide), range(-99, 100, 11)):
         box = Bbox.from_bounds(place[0] + right_by, place[1] + up_by - tall / 2, wide, tall)
         outside = not all(frame.contains(*corner) for corner in box.corners())
@@ -316,7 +293,7 @@ def groups(values: Mapping[str, Sequence[tuple[str, Mapping[str, Row]]]], name: 
     `values`: grouping -> level and its rows by group.
     """
     sizes = [max(len(rows) for _, rows in by_level) for by_level in values.values()]
-    scale = _scale(name)
+    scale = quantity_of(name).scale
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(6, 1 + 0.3 * len(sizes) + 0.34 * sum(sizes)), layout="constrained")
         panels = figure.subplots(len(values), 1, sharex=True, squeeze=False, height_ratios=sizes)[:, 0]
@@ -327,16 +304,15 @@ def groups(values: Mapping[str, Sequence[tuple[str, Mapping[str, Row]]]], name: 
                 for group, row in rows.items():
                     place = names.index(group) + 0.24 * (i - (len(by_level) - 1) / 2)
                     if row.low is not None and row.high is not None:
-                        axes.plot(
-                            [scale * row.low, scale * row.high], [place] * 2, linewidth=2, alpha=0.5, **look
-                        )
+                        ends = [scale * row.low, scale * row.high]
+                        axes.plot(ends, [place] * 2, linewidth=2, alpha=0.5, **look)
                     label = level if group == names[0] else None
                     axes.scatter([scale * (row.value or 0.0)], [place], s=26, label=label, **look)
             axes.set_yticks(range(len(names)), names)
             axes.set_ylim(len(names) - 0.5, -0.5)
             axes.set_title(grouping.replace("_", " "), fontsize=10)
             axes.tick_params(axis="y", length=0, labelcolor=INK)
-        panels[-1].set_xlabel(_axis(name))
+        panels[-1].set_xlabel(f"{label_of(name)}, {quantity_of(name).better} is better")
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
         figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     return figure
@@ -355,17 +331,13 @@ def overview(changes: Mapping[tuple[str, str], Sequence[tuple[Row, float | None]
         panels = figure.subplots(len(changes), 2, squeeze=False, height_ratios=heights, width_ratios=[4, 1])
         by_unit: dict[float, list[Axes]] = {}
         for (axes, bars), ((model, name), rows) in zip(panels, changes.items(), strict=True):
-            scale, places = _scale(name), range(len(rows))
+            quantity, places = quantity_of(name), range(len(rows))
             axes.axvline(0, color=GREY, linewidth=1)
             for place, (row, _) in zip(places, rows, strict=True):
                 colour = VERDICTS.get(row.verdict or "", GREY)
-                axes.plot(
-                    [scale * (row.change_low or 0), scale * (row.change_high or 0)],
-                    [place] * 2,
-                    color=colour,
-                    linewidth=2,
-                )
-                axes.scatter([scale * (row.change or 0)], [place], color=colour, s=26, zorder=3)
+                moved, low, high = _ends(row)
+                axes.plot([low, high], [place] * 2, color=colour, linewidth=2)
+                axes.scatter([moved], [place], color=colour, s=26, zorder=3)
             bars.barh(places, [share or 0 for _, share in rows], 0.6, color=PALE)
             for one, ticks in ((axes, [row.level for row, _ in rows]), (bars, [""] * len(rows))):
                 one.set_yticks(places, ticks)
@@ -374,12 +346,10 @@ def overview(changes: Mapping[tuple[str, str], Sequence[tuple[Row, float | None]
                 one.tick_params(axis="y", length=0, labelcolor=INK)
             bars.set_xlim(0, 1)
             bars.set_xticks([0, 0.5, 1], ["0", "½", "1"])
-            axes.set_title(
-                f"{model}: {title_of(name)} ({_unit(name)}, {quantity_of(name).better} is better)",
-                fontsize=10,
-            )
+            told = f"{_unit(name)}, {quantity.better} is better"
+            axes.set_title(f"{model}: {title_of(name)} ({told})", fontsize=10)
             axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
-            by_unit.setdefault(scale, []).append(axes)
+            by_unit.setdefault(quantity.scale, []).append(axes)
         for alike in by_unit.values():
             ends = [end for axes in alike for end in axes.get_xlim()]
             for axes in alike:
@@ -389,10 +359,3 @@ def overview(changes: Mapping[tuple[str, str], Sequence[tuple[Row, float | None]
         figure.legend(handles=marks, loc="outside lower center", ncols=4)
         figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     return figure
-
-
-VERDICTS = {"worse": ORANGE, "better": GREEN, "equivalent": BLUE, "cannot tell": GREY}
-
-
-def _axis(name: str) -> str:
-    return f"{label_of(name)}, {quantity_of(name).better} is better"

@@ -26,7 +26,6 @@ from pocketface.core.files import write_json, write_text, written_whole
 from pocketface.metrics.groups import CROSSED
 from pocketface.metrics.measures import Comparison, comparisons, reliability
 from pocketface.metrics.naming import label_of, title_of
-from pocketface.metrics.registry import metric_of
 from pocketface.report import page, plots, tables, text
 from pocketface.report.cells import Section
 from pocketface.report.outs import Results, Variant
@@ -194,7 +193,7 @@ def all_plots(results: Results, picks: Picks, compared: Compared) -> Plots:
         found["overview"] = plots.overview(changes, "Every level against float32, with 95% intervals")
     for model in results.study.models:
         if panels := _panels(results, model, picks[model]):
-            found[f"{model}/tradeoff"] = plots.tradeoff(panels, model, _margins(results))
+            found[f"{model}/tradeoff"] = plots.tradeoff(panels, model, results.study.margins)
         if model in results.histories:
             found[f"{model}/curves"] = plots.curves(results.histories[model], f"{model}: learning curves")
         shown = tables.shown_variants(results, model, picks[model])
@@ -237,7 +236,7 @@ def _panels(results: Results, model: str, picked: Pick) -> Sequence[plots.Costs]
     for name in results.table.mains(model):
         points = {
             label: [
-                plots.Point(v.level, x, row, picked.level == v.level)
+                plots.Point(x, row, picked.level == v.level)
                 for v in results.distinct(model)
                 if (row := v.row(name)) is not None and row.value is not None and (x := cost(v)) is not None
             ]
@@ -246,9 +245,3 @@ def _panels(results: Results, model: str, picked: Pick) -> Sequence[plots.Costs]
         if kept := {label: some for label, some in points.items() if some}:
             panels.append(kept)
     return panels
-
-
-def _margins(results: Results) -> dict[str, float]:
-    names = [name for model in results.study.models for name in results.table.mains(model)]
-    margins = {name.partition(".")[2]: metric_of(name) for name in names}
-    return {name: metric.margin(results.study.margins) for name, metric in margins.items() if metric}
