@@ -24,7 +24,7 @@ from pocketface.bring.faces import PERSON, SPLIT, add, label_columns, labelled, 
 from pocketface.bring.finder import Tried
 from pocketface.bring.heads import Spoken
 from pocketface.cards import MODEL_FILE, VariantCard
-from pocketface.choosing.answer import latency_of, size_of
+from pocketface.choosing.answer import latency_of
 from pocketface.choosing.rule import Pick, pick
 from pocketface.choosing.settings import Champion
 from pocketface.core.errors import PocketfaceError
@@ -46,7 +46,7 @@ from pocketface.levels import LEVELS
 from pocketface.levels.convert import convert
 from pocketface.levels.export import export
 from pocketface.levels.settings import LevelSettings
-from pocketface.metrics.naming import label_of, shown
+from pocketface.metrics.naming import label_of, shown, size
 from pocketface.metrics.settings import Margins
 from pocketface.report.outs import Timing, Variant
 from pocketface.report.tables import of_levels
@@ -183,7 +183,7 @@ def advice(picked: Pick) -> str:
     if take is None:
         return f"no level can be taken: {picked.candidates[0].excluded}"
     metrics = ", ".join(f"{label_of(row.name)} {shown(row.name, row.value)}" for row in take.mains)
-    return f"take {take.level}: {metrics}, {size_of(take)}, {latency_of(take)}; {picked.why}"
+    return f"take {take.level}: {metrics}, {size(take.size_bytes)}, {latency_of(take)}; {picked.why}"
 
 
 def told(tried: Sequence[Tried]) -> list[str]:

@@ -20,15 +20,14 @@ def print_choice(choice: Choice, console: Console) -> None:
     """
     for line in lines(choice):
         console.print(escape(line), highlight=False, soft_wrap=True)
-    rows = (one.row(choice.task) for pick in choice.picks for one in pick.candidates)
-    metric = next((label_of(row.name) for row in rows if row), "")
+    candidates = [one for pick in choice.picks for one in pick.candidates]
+    metric = next((label_of(row.name) for one in candidates if (row := one.row(choice.task))), "")
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     for title in ("variant", metric, "change", "verdict", "size", "latency", ""):
         words = title in (metric, "verdict", "")
         table.add_column(title, no_wrap=not words, min_width=8 if words else None)
-    for pick in choice.picks:
-        for one in pick.candidates:
-            table.add_row(*(escape(cell) for cell in _cells(choice, pick, one)))
+    for one in candidates:
+        table.add_row(*map(escape, _cells(choice, one)))
     console.print(table)
 
 
@@ -38,7 +37,12 @@ def lines(choice: Choice) -> list[str]:
     if take is None:
         return [f"{choice.task}: no variant keeps within the limits"]
     pick, row = choice.picks[0], take.row(choice.task)
-    said = [f"{choice.task}: take {take.name}{_facts(row, take)}", f"  {pick.why}"]
+    facts = [size(take.size_bytes), latency_of(take)]
+    if row:
+        facts.insert(
+            0, f"{label_of(row.name)} {shown(row.name, row.value)} on {row.n} faces of {row.dataset}"
+        )
+    said = [f"{choice.task}: take {take.name}: {', '.join(filter(None, facts))}", f"  {pick.why}"]
     if pick.smallest and pick.smallest is not take:
         row = pick.smallest.row(choice.task)
         said.append(f"  smallest: {pick.smallest.name}, {_smallest(pick.smallest, [row] if row else [])}")
@@ -57,13 +61,8 @@ def advice(pick: Pick) -> str:
 
 def _smallest(one: Candidate, rows: Sequence[Row]) -> str:
     """Its size, and how each metric changes against float32's."""
-    costs = [f"{label_of(row.name)} {cost}" for row in rows if (cost := _against(row))]
-    return ": ".join(part for part in (size_of(one), "; ".join(costs)) if part)
-
-
-def size_of(one: Candidate) -> str:
-    """The size of its file, as printed."""
-    return size(None if one.size_bytes is None else int(one.size_bytes))
+    costs = [f"{label_of(row.name)} {', '.join(told)}" for row in rows if (told := _against(row))]
+    return ": ".join(filter(None, (size(one.size_bytes), "; ".join(costs))))
 
 
 def latency_of(one: Candidate) -> str:
@@ -71,31 +70,18 @@ def latency_of(one: Candidate) -> str:
     return "" if one.latency_ms is None else f"{one.latency_ms:.3g} ms"
 
 
-def _facts(row: Row | None, one: Candidate) -> str:
-    measured = (
-        f": {label_of(row.name)} {shown(row.name, row.value)} on {row.n} faces of {row.dataset}"
-        if row
-        else ""
-    )
-    return ", ".join(part for part in (measured, size_of(one), latency_of(one)) if part)
-
-
-def _against(row: Row | None) -> str:
-    """The change against float32, its verdict, and beside `cannot tell` the smallest that would show."""
-    if row is None or row.change is None:
-        return ""
-    return f"{change(row.name, row.change, 0.0)}, {_verdict(row)}"
-
-
-def _verdict(row: Row) -> str:
+def _against(row: Row) -> list[str]:
+    """The change against float32, and its verdict, `cannot tell` with the smallest change that would show;
+    nothing of float32 itself.
+    """
+    if row.change is None:
+        return []
     could = "" if row.could_show is None else f", could show {shown(row.name, row.could_show)}"
-    return f"{row.verdict}{could}"
+    return [change(row.name, row.change, 0.0), f"{row.verdict}{could}"]
 
 
-def _cells(choice: Choice, pick: Pick, one: Candidate) -> list[str]:
+def _cells(choice: Choice, one: Candidate) -> list[str]:
     row = one.row(choice.task)
-    costs = [size_of(one), latency_of(one), "take" if one is choice.take else short(one.excluded)]
-    if row is None or row.value is None:
-        return [one.name, "", "", "", *costs]
-    against = ("", "") if row.change is None else (change(row.name, row.change, 0.0), _verdict(row))
-    return [one.name, shown(row.name, row.value), *against, *costs]
+    value = [shown(row.name, row.value), *(_against(row) or ["", ""])] if row else [""] * 3
+    why = "take" if one is choice.take else short(one.excluded)
+    return [one.name, *value, size(one.size_bytes), latency_of(one), why]

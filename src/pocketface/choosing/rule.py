@@ -1,4 +1,4 @@
-"""Which variant to take: one rule, which report, `choose`, MLflow's champion, docs and app ask.
+"""Which variant to take: one rule.
 
 Of a model's levels within the limits, those count whose every main metric is `equivalent` to float32's or
 `better`. Of these the fastest on the target is taken; of equally fast ones the smallest, then the one that
@@ -187,23 +187,21 @@ def _metric(table: Table, models: Sequence[str], task: str, metric: str) -> str:
 
 def _candidate(table: Table, model: str, level: str, limits: Champion, metric: str | None) -> Candidate:
     size, latency = table.value(model, level, SIZE), table.value(model, level, LATENCY)
+    largest, slowest = limits.max_size_mb, limits.max_latency_ms
     runtime = table.get(model, level, MIN_RUNTIME)
     version = tuple(int(part) for part in runtime.text.split(".")) if runtime and runtime.text else (99,)
     rows = [row for row in table.of(model, level) if not row.grouping]
     mains = tuple(row for row in rows if (row.main if metric is None else row.name == metric))
-    twin = table.twin(model, level)
-    excluded = table.reason(model, level) or (f"same file as {twin}" if twin else "")
-    if not excluded and limits.max_size_mb is not None and _known(size) > limits.max_size_mb * 1e6:
-        most = limits.max_size_mb
-        excluded = f"larger than {f'{most:g} MB' if most >= 1 else f'{1e3 * most:g} kB'}"
-    if (
-        not excluded
-        and limits.max_latency_ms is not None
-        and latency is not None
-        and latency > limits.max_latency_ms
-    ):
-        excluded = f"slower than {limits.max_latency_ms:g} ms"
-    if not excluded and limits.target == "micro" and table.value(model, level, ARENA) is None:
+    excluded = ""
+    if reason := table.reason(model, level):
+        excluded = reason
+    elif twin := table.twin(model, level):
+        excluded = f"same file as {twin}"
+    elif largest is not None and _known(size) > largest * 1e6:
+        excluded = f"larger than {f'{largest:g} MB' if largest >= 1 else f'{1e3 * largest:g} kB'}"
+    elif slowest is not None and latency is not None and latency > slowest:
+        excluded = f"slower than {slowest:g} ms"
+    elif limits.target == "micro" and table.value(model, level, ARENA) is None:
         excluded = "not shown to run on TensorFlow Lite Micro"
     return Candidate(model, level, mains, size, latency, version, excluded)
 

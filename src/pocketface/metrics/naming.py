@@ -75,7 +75,7 @@ def loss(metric: str, value: float, reference: float = 0.0) -> float:
     return quantity_of(metric).loss(value, reference)
 
 
-def size(size_bytes: int | None) -> str:
+def size(size_bytes: float | None) -> str:
     """A file size for people: kB below a million bytes, else MB (powers of ten)."""
     if size_bytes is None:
         return MISSING

@@ -1,7 +1,7 @@
 """What the published models reach and under which terms they are: all of it from their cards."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from textwrap import fill
 from typing import Any
@@ -11,14 +11,7 @@ from pocketface.core.files import write_text
 from pocketface.core.labels import main_metric
 from pocketface.metrics.groups import CROSSED, GROUPINGS
 from pocketface.metrics.naming import MISSING, change, label_of, shown, size
-from pocketface.published import (
-    DEFAULT_LEVEL,
-    DEFAULT_MODELS,
-    LICENCE_NOTE,
-    NOTICE,
-    PublishedCard,
-    read,
-)
+from pocketface.published import DEFAULT_LEVEL, DEFAULT_MODELS, LICENCE_NOTE, NOTICE, PublishedCard, read
 from pocketface.report.cells import Cell, Row, Table
 from pocketface.report.tables import BUILT, built
 from pocketface.results.table import FLOAT32
@@ -91,8 +84,9 @@ def overview(weights: Path) -> str:
     """A table of all models, and for each what its int8 file reaches per group; raises where a card is
     damaged.
     """
-    models = [card.parent for card in sorted(weights.glob(f"*/{CARD}")) if _answers(card.parent)]
-    cards = {model.name: read(model) for model in models}
+    folders = [card.parent for card in sorted(weights.glob(f"*/{CARD}"))]
+    # One that draws faces has no levels.
+    cards = {folder.name: read(folder) for folder in folders if (folder / DEFAULT_LEVEL).is_dir()}
     parts = [INTRODUCTION.format(defaults=" and ".join(f"`{name}`" for name in DEFAULT_MODELS))]
     parts += [_models(cards).markdown() + "\n"]
     for name, card in cards.items():
@@ -108,25 +102,19 @@ def overview(weights: Path) -> str:
     return "\n".join(parts)
 
 
-def _answers(folder: Path) -> bool:
-    """Whether it holds a model of faces; one that draws them has no levels."""
-    return (folder / DEFAULT_LEVEL).is_dir()
-
-
 def _models(cards: dict[str, PublishedCard]) -> Table:
-    rows: list[Row] = []
-    for name, card in cards.items():
-        rows.append(
-            [
-                Cell(name, href=f"#{name}"),
-                ", ".join(card.outputs),
-                card.architecture,
-                card.dataset,
-                Cell(card.study, href=f"../studies/{card.study}.yaml"),
-                *built(card),
-                size(card.levels[DEFAULT_LEVEL].size_bytes),
-            ]
-        )
+    rows: list[Row] = [
+        [
+            Cell(name, href=f"#{name}"),
+            ", ".join(card.outputs),
+            card.architecture,
+            card.dataset,
+            Cell(card.study, href=f"../studies/{card.study}.yaml"),
+            *built(card),
+            size(card.levels[DEFAULT_LEVEL].size_bytes),
+        ]
+        for name, card in cards.items()
+    ]
     header = ["model", "answers", "architecture", "trained on", "study", *BUILT, "int8"]
     return Table(header, rows, text_columns=5)
 
@@ -138,7 +126,7 @@ def _main_metrics(card: PublishedCard) -> Table:
         reference = levels[FLOAT32].metrics[dataset]
         for level in sorted(levels, key=lambda level: (level != FLOAT32, level)):
             own = levels[level].metrics[dataset]
-            cells = [_cell(metric, own, None if level == FLOAT32 else reference) for metric in metrics]
+            cells = _shown(metrics, own, {} if level == FLOAT32 else reference)
             rows.append([dataset, level, *cells, size(levels[level].size_bytes)])
     return Table(["dataset", "level", *map(label_of, metrics), "size"], rows, text_columns=2)
 
@@ -150,21 +138,14 @@ def _before(card: PublishedCard) -> Table:
     for dataset, old in (level.before or {}).items():
         clean, faces = level.metrics[dataset], str(level.faces[dataset])
         for when, n, values in (("before", MISSING, old), ("clean", faces, clean)):
-            rows.append([dataset, when, n, *(shown(metric, values.get(metric)) for metric in metrics)])
+            rows.append([dataset, when, n, *_shown(metrics, values)])
     return Table(["dataset", "measured", "faces", *map(label_of, metrics)], rows, text_columns=2)
 
 
 def _tested(card: PublishedCard) -> Table:
     metrics, test = _metrics(card), card.levels[DEFAULT_LEVEL].test
-    rows: list[Row] = [[dataset, *_shown(metrics, test[dataset])] for dataset in _own_first(card, test)]
-    return Table(["reserved part of", *map(label_of, metrics)], rows, text_columns=1)
-
-
-def _cell(metric: str, own: dict[str, float], reference: dict[str, float] | None) -> str:
-    value = own.get(metric)
-    if value is None or reference is None:
-        return shown(metric, value)
-    return f"{shown(metric, value)} ({change(metric, value, reference[metric])})"
+    rows = [[dataset, *_shown(metrics, test[dataset])] for dataset in _own_first(card, test)]
+    return Table(["reserved part of", *map(label_of, metrics)], rows)
 
 
 def _groups(card: PublishedCard, dataset: str) -> Table:
@@ -172,21 +153,24 @@ def _groups(card: PublishedCard, dataset: str) -> Table:
     metrics = [metric for metric in _metrics(card) if metric in card.levels[DEFAULT_LEVEL].metrics[dataset]]
     rows: list[Row] = [
         [dataset, grouping.replace("_", " "), group, str(values["n"]), *_shown(metrics, values)]
-        for grouping, group, values in _members(found)
+        for grouping, names in GROUPINGS.items()
+        for group in names
+        if CROSSED not in grouping and (values := found.get(grouping, {}).get(group))  # these are in the card
     ]
     header = ["int8, on", "by", "group", "faces", *map(label_of, metrics)]
     return Table(header, rows, text_columns=3)
 
 
-def _members(groups: dict[str, dict[str, Any]]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    for grouping, names in GROUPINGS.items():
-        for name in names if CROSSED not in grouping else ():  # these are in the card
-            if name in groups.get(grouping, {}):
-                yield grouping, name, groups[grouping][name]
-
-
-def _shown(metrics: list[str], values: dict[str, Any]) -> list[str]:
-    return [shown(metric, values[metric]) if metric in values else MISSING for metric in metrics]
+def _shown(
+    metrics: list[str], values: dict[str, Any], reference: dict[str, float] | None = None
+) -> list[str]:
+    """Values as printed, with the change against those of a reference."""
+    cells = []
+    for metric in metrics:
+        value, other = values.get(metric), (reference or {}).get(metric)
+        moved = "" if value is None or other is None else f" ({change(metric, value, other)})"
+        cells.append(shown(metric, value) + moved)
+    return cells
 
 
 def _own_first(card: PublishedCard, datasets: Iterable[str]) -> list[str]:

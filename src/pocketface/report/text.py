@@ -47,11 +47,6 @@ SYNTHETIC = ("starter", "starter_test")
 """Datasets of synthetic photographs."""
 
 
-def command(results: Results) -> str:
-    """What makes this report."""
-    return f"pocketface run --study {results.study.study}"
-
-
 def measured_on(results: Results) -> str:
     """What was measured on whom, in a sentence."""
     counts: dict[str, int] = {}
@@ -71,22 +66,14 @@ def measured_on(results: Results) -> str:
 
 def made(results: Results, commit: str | None) -> str:
     """When, of which commit, and on which machine."""
-    parts = [
-        datetime.now(UTC).strftime("%Y-%m-%d"),
-        f"commit {commit[:12]}" if commit else "",
-        machine(results),
-    ]
-    return ", ".join(part for part in parts if part)
+    parts = [f"{datetime.now(UTC):%Y-%m-%d}", f"commit {commit[:12]}" if commit else "", machine(results)]
+    return ", ".join(filter(None, parts))
 
 
 def machine(results: Results) -> str:
     """Where latencies were measured."""
-    hosts = {
-        "{cpu}, {cores} cores, {system}".format_map(variant.timing.host)
-        for variant in results.variants
-        if variant.timing and variant.timing.host
-    }
-    return "; ".join(sorted(hosts))
+    hosts = [variant.timing.host for variant in results.variants if variant.timing]
+    return "; ".join(sorted({"{cpu}, {cores} cores, {system}".format_map(host) for host in hosts if host}))
 
 
 def head_lines(results: Results) -> list[tuple[str, str]]:
@@ -100,7 +87,7 @@ def head_lines(results: Results) -> list[tuple[str, str]]:
         row.text for variant in results.running() for row in variant.rows(KERNELS) if row.text
     )
     return [
-        ("Command", f"`{command(results)}`"),
+        ("Command", f"`pocketface run --study {study.study}`"),
         ("Data", f"{samples}; seed {study.seed}"),
         ("Kernels", ", ".join(kernels) or "nothing was run"),
         ("Versions", versions()),
@@ -117,12 +104,6 @@ def timed_on(results: Results) -> str:
 
 def versions() -> str:
     """The versions of what builds and runs the variants, as installed."""
-    found = [f"{name} {version}" for name in VERSIONS if (version := _version(name))]
+    installed = ((name, next(iter(metadata.distributions(name=name)), None)) for name in VERSIONS)
+    found = [f"{name} {package.version}" for name, package in installed if package]
     return ", ".join([f"Python {platform.python_version()}", *found])
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
