@@ -9,7 +9,6 @@ import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -21,9 +20,9 @@ from matplotlib.figure import Figure
 from pocketface.choosing.answer import advice
 from pocketface.choosing.rule import Pick
 from pocketface.core.files import git_revision
-from pocketface.metrics.naming import label_of, size
+from pocketface.metrics.naming import label_of
 from pocketface.report import plots, tables, text
-from pocketface.report.cells import Cell, Row, Section, Table
+from pocketface.report.cells import Section
 from pocketface.report.outs import Results
 
 INKS = {
@@ -38,14 +37,25 @@ INKS = {
 
 WIDTH = 8.4
 """Inches of a picture at most."""
-NEEDLESS = (
-    r"<!--.*?-->",
-    r" transform=\"rotate\(-0 [^\"]*\"",
-    r"\bclip-path=\"[^\"]*\"",
-    r"; stroke-linecap: \w+|; stroke-linejoin: \w+|font-family: 'DejaVu Sans'; ",
-    r"<defs>\s*<style.*?</style>\s*</defs>",
+PARTS = r"figure|axes|patch|line2d|text|legend|matplotlib\.axis|xtick|ytick|LineCollection|PathCollection"
+TRIMMED = (
+    (r"(?s)^.*?(?=<svg)|<metadata>.*?</metadata>", ""),
+    (rf' id="(?:{PARTS})_\d+"', ""),
+    (r"<!--.*?-->", ""),
+    (r" transform=\"rotate\(-0 [^\"]*\"", ""),
+    (r"\bclip-path=\"[^\"]*\"", ""),
+    (r"; stroke-linecap: \w+|; stroke-linejoin: \w+|font-family: 'DejaVu Sans'; ", ""),
+    (r"<defs>\s*<style.*?</style>\s*</defs>", ""),
+    (r"(\d+\.\d)\d+(?=[ \"])", r"\1"),
+    (r"\s+", " "),
+    (r" <", "<"),
+    (r"> ", ">"),
+    (r'(<svg[^>]*?) height="[^"]*"', r"\1"),
+    (r'(<svg[^>]*?) width="([\d.]+)pt"', r'\1 style="max-width:\2pt" aria-hidden="true"'),
+    *((f": {ink}", f": {colour}") for ink, colour in INKS.items()),
+    (r"</?g ?/?>", ""),
 )
-"""Of what matplotlib writes, what the page says itself or does without."""
+"""Pattern and what goes in its place, in turn: what the page says itself, or does without."""
 NO_METADATA = ("Creator", "Date", "Format", "Type")
 
 
@@ -73,33 +83,18 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    jinja.filters["ticked"] = ticked
-    latencies = tables.latencies(results)
+    jinja.filters |= {"ticked": ticked, "svg": svg}
     page = jinja.get_template("page.html.j2").render(
-        study=results.study.study,
-        measured_on=text.measured_on(results),
-        made=text.made(results, git_revision(root)),
-        take=tables.take(results, picks),
+        results=results,
+        picks=picks,
+        drawn=drawn,
         first=first,
-        story=svg(first.plot, first.name) if first else None,
-        overview=svg(drawn["overview"], "overview") if "overview" in drawn else None,
-        models=[
-            _model(results, picks[model], drawn, answers)
-            for model in results.study.models
-            if results.running(model)
-        ],
-        unavailable=tables.unavailable(results),
-        head=text.head_lines(results),
-        glossary=text.GLOSSARY,
-        verdicts=text.VERDICTS,
-        ethics=text.ETHICS,
-        groups_note=text.GROUPS,
-        latencies=latencies,
-        timed_on=text.timed_on(results) if latencies else "",
-        faces=tables.faces(results),
-        copies=f"{tables.persons(results)} {tables.copies(results)}".strip(),
-        about_models=tables.models(results),
-        licences=tables.licences(results),
+        commit=git_revision(root),
+        confusions={model: list(_confusions(results, pick, answers)) for model, pick in picks.items()},
+        tables=tables,
+        text=text,
+        advice=advice,
+        label_of=label_of,
     )
     return sheeted(page)
 
@@ -117,25 +112,13 @@ def svg(figure: Figure, name: str) -> Markup:
     wide, high = figure.get_size_inches()
     figure.set_size_inches(min(WIDTH, wide), high)
     figure.suptitle("")
-    buffer = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}), plots.laid_out(figure):
+    buffer, salt = io.StringIO(), name.replace("/", "_")
+    with mpl.rc_context({"svg.hashsalt": salt, "svg.fonttype": "none"}), plots.laid_out(figure):
         figure.savefig(buffer, format="svg", transparent=True, metadata=dict.fromkeys(NO_METADATA))
     drawn = buffer.getvalue()
-    drawn = drawn[drawn.index("<svg") :]
-    drawn = re.sub(r"<metadata>.*?</metadata>", "", drawn, flags=re.DOTALL)
-    parts = r"figure|axes|patch|line2d|text|legend|matplotlib\.axis|xtick|ytick|LineCollection|PathCollection"
-    drawn = re.sub(rf' id="(?:{parts})_\d+"', "", drawn)
-    for needless in NEEDLESS:
-        drawn = re.sub(needless, "", drawn)
-    drawn = re.sub(r"(\d+\.\d)\d+(?=[ \"])", r"\1", drawn)
-    drawn = re.sub(r"\s+", " ", drawn).replace(" <", "<").replace("> ", ">")
-    drawn = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", drawn, count=1)
-    drawn = re.sub(
-        r'(<svg[^>]*?) width="([\d.]+)pt"', r'\1 style="max-width:\2pt" aria-hidden="true"', drawn, count=1
-    )
-    for ink, colour in INKS.items():
-        drawn = drawn.replace(f": {ink}", f": {colour}")
-    return Markup(re.sub(r"</?g ?/?>", "", drawn))
+    for pattern, instead in TRIMMED:
+        drawn = re.sub(pattern, instead, drawn)
+    return Markup(drawn)
 
 
 def sheeted(page: str) -> str:
@@ -150,114 +133,19 @@ def sheeted(page: str) -> str:
     return page.replace("</style>", f"\n{sheet}</style>", 1)
 
 
-def _model(
-    results: Results,
-    picked: Pick,
-    drawn: Mapping[str, Figure],
-    answers: Mapping[tuple[str, str, str], pd.DataFrame],
-) -> dict[str, Any]:
-    model = picked.model
-    own, *others = results.datasets(model)
-    card = results.of(model)[0].card
-    first = results.running(model)[0]
-    row = first.row(f"{own}.faces")
-    return {
-        "name": model,
-        "card": card,
-        "dataset": own,
-        "n": max((one.n or 0 for one in map(first.row, results.table.mains(model)) if one), default=0),
-        "split": row.text if row else "",
-        "advice": advice(picked),
-        "levels": tables.levels(results, model, picked),
-        "others": [(name, tables.levels(results, model, picked, name)) for name in others],
-        "every": [(name, tables.every_metric(results, model, name)) for name in (own, *others)],
-        "certainty": tables.certainty(results, model),
-        "tradeoff": _drawn(drawn, f"{model}/tradeoff"),
-        "confusions": list(_confusions(results, picked, answers)),
-        "groups": [
-            {
-                "title": label_of(name),
-                "picture": _drawn(drawn, f"{model}/groups_{name.partition('.')[2]}"),
-                "tables": [
-                    (f"by {by.replace('_', ' ')}", tables.groups(results, model, name, by, picked))
-                    for by in tables.groupings(results, model, name)
-                ],
-            }
-            for name in tables.grouped(results, model)
-            if tables.groupings(results, model, name)
-        ],
-        "facts": _facts(results, model),
-        "needs": tables.needs(results, model),
-        "files": _files(results, model),
-    }
-
-
-def _drawn(drawn: Mapping[str, Figure], name: str) -> Markup | None:
-    return svg(drawn[name], name.replace("/", "_")) if name in drawn else None
-
-
 def _confusions(
     results: Results, picked: Pick, answers: Mapping[tuple[str, str, str], pd.DataFrame]
-) -> Iterator[dict[str, Any]]:
-    """Per head, of float32 and the level to take: the labels, and rows of (share of the true class,
-    count).
-    """
+) -> Iterator[tuple[str, str, Sequence[str], list[list[int]]]]:
+    """Of float32 and the level to take: head, level, labels, and the counts, see `counts_of`."""
     shown = tables.shown_variants(results, picked.model, picked)
     for head, output in results.of(picked.model)[0].card.outputs.items():
-        matrices = [
-            {"level": variant.level, "rows": _shares(counts_of(answers[key], output.labels))}
-            for variant in shown
-            if (key := (picked.model, variant.level, head)) in answers
-        ]
-        if matrices:
-            yield {"head": head, "labels": output.labels, "matrices": matrices}
+        for variant in shown:
+            if (key := (picked.model, variant.level, head)) in answers:
+                counts = counts_of(answers[key], output.labels)
+                yield head, variant.level, output.labels, counts.tolist()
 
 
 def counts_of(pair: pd.DataFrame, labels: Sequence[str]) -> np.ndarray:
     """Numbers of faces `[K, K]`: rows are the `actual` class, columns the `predicted` one."""
     counts = pd.crosstab(pair["actual"], pair["predicted"])
     return counts.reindex(index=list(labels), columns=list(labels), fill_value=0).to_numpy()
-
-
-def _shares(matrix: np.ndarray) -> list[list[tuple[float, int]]]:
-    totals = np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    return [
-        list(zip(shares.tolist(), row.tolist(), strict=True))
-        for shares, row in zip(matrix / totals, matrix, strict=True)
-    ]
-
-
-def _facts(results: Results, model: str) -> list[tuple[str, str]]:
-    """The model card as lines: name -> what it says."""
-    card = results.of(model)[0].card
-    answers = [f"{head} ({output.unit or ', '.join(output.labels)})" for head, output in card.outputs.items()]
-    options = ", ".join(f"{name} {value}" for name, value in card.options.items())
-    training = ", ".join(
-        f"{name.replace('_', ' ')} {value}"
-        for name, value in card.training.items()
-        if not isinstance(value, dict | list) and value is not None
-    )
-    window = f"{card.input.size} x {card.input.size} x {card.input.channels}, raw 0..255 pixels"
-    lines = {
-        "Answers": "; ".join(answers),
-        "Input": window,
-        "Architecture": f"{card.architecture} ({options})" if options else card.architecture,
-        "Size": f"{card.parameters:,} parameters, {card.macs / 1e6:.1f} M multiply-adds a face",
-        "Trained on": card.dataset,
-        "Training": training,
-        "Terms": card.licence,
-    }
-    return [(name, line) for name, line in lines.items() if line]
-
-
-def _files(results: Results, model: str) -> Table:
-    rows: list[Row] = [
-        [
-            v.level,
-            f"variants/{model}/{v.level}/model.tflite",
-            v.card.sha256 or "",
-            Cell(size(v.card.size_bytes), v.card.size_bytes),
-        ]
-        for v in results.running(model)
-    ]
-    return Table(["level", "file", "sha256", "size"], rows, text_columns=3)

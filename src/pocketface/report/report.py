@@ -12,7 +12,7 @@ metrics`.
 - `confusion/MODEL/HEAD_LEVEL.csv`: `actual,predicted`, one row per face, for `dvc plots`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from textwrap import fill
 
@@ -27,13 +27,12 @@ from pocketface.metrics.groups import CROSSED
 from pocketface.metrics.measures import Comparison, comparisons, reliability
 from pocketface.metrics.naming import label_of, title_of
 from pocketface.report import page, plots, tables, text
-from pocketface.report.cells import Section
-from pocketface.report.outs import Results, Variant
+from pocketface.report.cells import Section, Table
+from pocketface.report.outs import Results
 from pocketface.results.measure import read_answers
 from pocketface.results.table import SIZE, Row
 from pocketface.study import Study
 
-Picks = Mapping[str, Pick]
 Plots = dict[str, Figure]
 """Name, `MODEL/KIND` or `overview` -> plot."""
 
@@ -56,7 +55,10 @@ def write_report(study: Study, root: Path = Path(), first: Section | None = None
     """
     results = Results.load(study, root)
     picks = {model: pick(results.table, model, study.champion) for model in study.models}
-    compared = {(v.model, v.level): comparisons(_own(results, v, root)) for v in results.running()}
+    compared: dict[tuple[str, str], Mapping[str, Comparison]] = {}
+    for v in results.running():
+        rows = read_answers(root, v.model, v.level).predictions
+        compared[v.model, v.level] = comparisons(rows[rows["dataset"].isin(study.trained_on(v.model))])
     folder = root / outs.REPORTS / study.study
     write_json(folder / "metrics.json", metrics(results))
     results.table.write(folder / "results.parquet")
@@ -66,7 +68,12 @@ def write_report(study: Study, root: Path = Path(), first: Section | None = None
             (partial / name).parent.mkdir(parents=True, exist_ok=True)
             plots.save(figure, partial / f"{name}.png")
     answers = _answers(results, compared)
-    _write_answers(folder / "confusion", answers)
+    with written_whole(folder / "confusion") as partial:
+        partial.mkdir()
+        for (model, level, head), pair in answers.items():
+            path = partial / model / f"{head}_{level}.csv"
+            path.parent.mkdir(exist_ok=True)
+            pair.to_csv(path, index=False, lineterminator="\n")
     write_text(folder / "comparison.md", comparison(results, picks, drawn, first))
     write_text(folder / "index.html", page.render(results, picks, drawn, answers, root, first))
     return folder
@@ -76,92 +83,84 @@ def metrics(results: Results) -> dict[str, dict[str, dict[str, float]]]:
     """Model -> level -> the main metrics and the size, of the variants that run."""
     found: dict[str, dict[str, dict[str, float]]] = {}
     for variant in results.running():
-        main = {name: variant.value(name) for name in results.table.mains(variant.model)}
-        size = variant.value(SIZE)
-        told = {name: value for name, value in main.items() if value is not None}
-        found.setdefault(variant.model, {})[variant.level] = told | ({"size_kb": size / 1e3} if size else {})
+        told = {row.name: row.value for row in variant.rows() if row.main and row.value is not None}
+        told |= {"size_kb": size / 1e3} if (size := variant.value(SIZE)) else {}
+        found.setdefault(variant.model, {})[variant.level] = told
     return found
 
 
-def comparison(results: Results, picks: Picks, drawn: Plots, first: Section | None = None) -> str:
+def comparison(results: Results, picks: tables.Picks, drawn: Plots, first: Section | None = None) -> str:
     """The text of `comparison.md`: what to take, then a table a model; all else is folded."""
-    parts = [
+    parts: list[str | Table] = [
         f"# Study `{results.study.study}`: what each quantization level costs",
         text.measured_on(results),
-        tables.take(results, picks).markdown(),
+        tables.take(results, picks),
         *_first(first),
-        *(["![every level against float32](plots/overview.png)"] if "overview" in drawn else []),
+        "![every level against float32](plots/overview.png)" if "overview" in drawn else "",
     ]
     for model in results.study.models:
         if results.running(model):
             parts += _model(results, picks[model], drawn)
     facts = "\n".join(f"- {name}: {line}" for name, line in text.head_lines(results))
+    latencies, missing = tables.latencies(results), tables.unavailable(results)
     parts += [
         "## How to read it",
         text.GLOSSARY,
         text.VERDICTS,
         _folded(
             "Faces found and rejected",
-            tables.faces(results).markdown(),
-            tables.persons(results),
-            tables.copies(results),
+            *(tables.faces(results), tables.persons(results), tables.copies(results)),
         ),
-        _folded(
-            "Models, data and terms", tables.models(results).markdown(), tables.licences(results).markdown()
-        ),
-        _folded("Time", text.timed_on(results), tables.latencies(results).markdown())
-        if tables.latencies(results)
+        _folded("Models, data and terms", tables.models(results), tables.licences(results)),
+        _folded("Time", text.timed_on(results), latencies)
+        if latencies
         else "Time was not measured: `dvc repro benchmark`, then `dvc repro report`.",
         _folded("Repeat it", facts),
         text.ETHICS,
-        f"Not available: {missing}." if (missing := tables.unavailable(results)) else "",
+        f"Not available: {missing}." if missing else "",
     ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return _paragraphs(parts) + "\n"
 
 
-def _first(section: Section | None) -> list[str]:
+def _first(section: Section | None) -> list[str | Table]:
     if section is None:
         return []
     lead, *more = (fill(part, 110) for part in section.text)
     picture = f"![{section.title}](plots/{section.name}.png)"
-    return [f"## {section.title}", picture, lead, section.table.markdown(), *more]
+    return [f"## {section.title}", picture, lead, section.table, *more]
 
 
-def _model(results: Results, picked: Pick, drawn: Plots) -> list[str]:
-    model = picked.model
-    own, *others = results.datasets(model) or [""]
+def _model(results: Results, picked: Pick, drawn: Plots) -> list[str | Table]:
+    model, datasets = picked.model, results.datasets(picked.model)
     groups = [
         part
-        for name in tables.grouped(results, model)
-        for grouping in tables.groupings(results, model, name)
-        for part in (f"{label_of(name)}:", tables.groups(results, model, name, grouping, picked).markdown())
+        for name, groupings in tables.grouped(results, model).items()
+        for grouping in groupings
+        for part in (f"{label_of(name)}:", tables.groups(results, model, name, grouping, picked))
     ]
     pictures = [f"![{name}](plots/{name}.png)" for name in drawn if name.startswith(f"{model}/")]
     return [
         f"## {model}",
         advice(picked),
-        tables.levels(results, model, picked).markdown(),
-        *(_folded(f"On {name}", tables.levels(results, model, picked, name).markdown()) for name in others),
-        _folded("How sure", tables.certainty(results, model).markdown()),
-        *(
-            _folded(f"Every metric on {name}", tables.every_metric(results, model, name).markdown())
-            for name in (own, *others)
-        ),
+        tables.levels(results, model, picked),
+        *(_folded(f"On {name}", tables.levels(results, model, picked, name)) for name in datasets[1:]),
+        _folded("How sure", tables.certainty(results, model)),
+        *(_folded(f"Every metric on {name}", tables.every_metric(results, model, name)) for name in datasets),
         _folded("Groups", text.GROUPS if groups else "", *groups),
-        _folded("What each level is, and where it runs", tables.needs(results, model).markdown()),
+        _folded("What each level is, and where it runs", tables.needs(results, model)),
         _folded("Plots", *pictures),
     ]
 
 
-def _folded(title: str, *parts: str) -> str:
+def _folded(title: str, *parts: str | Table) -> str:
     """Paragraphs behind a line that opens them; nothing when all are empty."""
-    body = "\n\n".join(part for part in parts if part)
+    body = _paragraphs(parts)
     return f"<details><summary>{title}</summary>\n\n{body}\n\n</details>" if body else ""
 
 
-def _own(results: Results, variant: Variant, root: Path) -> pd.DataFrame:
-    rows = read_answers(root, variant.model, variant.level).predictions
-    return rows[rows["dataset"].isin(results.study.trained_on(variant.model))]
+def _paragraphs(parts: Iterable[str | Table]) -> str:
+    texts = (part.markdown() if isinstance(part, Table) else part for part in parts)
+    return "\n\n".join(filter(None, texts))
 
 
 def _answers(results: Results, compared: Compared) -> Answers:
@@ -177,16 +176,7 @@ def _answers(results: Results, compared: Compared) -> Answers:
     return answers
 
 
-def _write_answers(folder: Path, answers: Answers) -> None:
-    with written_whole(folder) as partial:
-        partial.mkdir()
-        for (model, level, head), pair in answers.items():
-            path = partial / model / f"{head}_{level}.csv"
-            path.parent.mkdir(exist_ok=True)
-            pair.to_csv(path, index=False, lineterminator="\n")
-
-
-def all_plots(results: Results, picks: Picks, compared: Compared) -> Plots:
+def all_plots(results: Results, picks: tables.Picks, compared: Compared) -> Plots:
     """Every plot of the report, by name."""
     found: Plots = {}
     if changes := _changes(results):
@@ -197,10 +187,10 @@ def all_plots(results: Results, picks: Picks, compared: Compared) -> Plots:
         if model in results.histories:
             found[f"{model}/curves"] = plots.curves(results.histories[model], f"{model}: learning curves")
         shown = tables.shown_variants(results, model, picks[model])
-        for name in tables.grouped(results, model):
-            groupings = [by for by in tables.groupings(results, model, name) if CROSSED not in by]
+        for name, groupings in (tables.grouped(results, model) if shown else {}).items():
+            groupings = [by for by in groupings if CROSSED not in by]
             values = {by: [(v.level, v.groups(name, by)) for v in shown] for by in groupings}
-            if values and shown:
+            if values:
                 title = f"{model}: {title_of(name)} per group"
                 found[f"{model}/groups_{name.partition('.')[2]}"] = plots.groups(values, name, title)
         own = {v.level: compared[v.model, v.level] for v in shown}
@@ -208,10 +198,8 @@ def all_plots(results: Results, picks: Picks, compared: Compared) -> Plots:
             bins = {level: reliability(tasks[head]) for level, tasks in own.items() if head in tasks}
             bins = {level: rows for level, rows in bins.items() if len(rows)}
             if bins and output.kind == "classes":
-                title = f"{model}: calibration of {head}"
-                found[f"{model}/calibration_{head}"] = plots.reliability(
-                    bins, list(results.study.levels), title
-                )
+                levels, title = list(results.study.levels), f"{model}: calibration of {head}"
+                found[f"{model}/calibration_{head}"] = plots.reliability(bins, levels, title)
     return found
 
 
@@ -228,20 +216,15 @@ def _changes(results: Results) -> dict[tuple[str, str], list[tuple[Row, float | 
 
 def _panels(results: Results, model: str, picked: Pick) -> Sequence[plots.Costs]:
     """A row a main metric: against size, and where it was measured against latency; equal files once."""
-    costs: dict[str, Callable[[Variant], float | None]] = {
-        "file (kB)": lambda v: v.card.size_bytes / 1e3 if v.card.size_bytes else None,
-        "median time, 1 thread (ms)": lambda v: v.latency_ms,
-    }
     panels = []
     for name in results.table.mains(model):
-        points = {
-            label: [
-                plots.Point(x, row, picked.level == v.level)
-                for v in results.distinct(model)
-                if (row := v.row(name)) is not None and row.value is not None and (x := cost(v)) is not None
-            ]
-            for label, cost in costs.items()
-        }
-        if kept := {label: some for label, some in points.items() if some}:
-            panels.append(kept)
+        points: dict[str, list[plots.Point]] = {}
+        for variant in results.distinct(model):
+            row, size, time = variant.row(name), variant.card.size_bytes, variant.latency_ms
+            costs = {"file (kB)": size and size / 1e3, "median time, 1 thread (ms)": time}
+            for label, cost in costs.items():
+                if row and cost:
+                    points.setdefault(label, []).append(plots.Point(cost, row, picked.level == variant.level))
+        if points:
+            panels.append(points)
     return panels

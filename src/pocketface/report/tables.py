@@ -134,10 +134,17 @@ def metrics_on(results: Results, model: str, dataset: str) -> list[str]:
     return sorted(names, key=lambda name: (name not in main, name))
 
 
-def grouped(results: Results, model: str) -> list[str]:
-    """The metrics that are shown per group: the main ones, and of ages the signed error."""
-    main = results.table.mains(model)
-    return [*main, *(f"{name.removesuffix('mae')}bias" for name in main if name.endswith(".age_mae"))]
+def grouped(results: Results, model: str) -> dict[str, list[str]]:
+    """The metrics that are shown per group, the main ones and of ages the signed error -> the groupings in
+    which at least two groups have the metric.
+    """
+    main, first = results.table.mains(model), results.running(model)[0]
+    shown = [*main, *(f"{name.removesuffix('mae')}bias" for name in main if name.endswith(".age_mae"))]
+    found: dict[str, dict[str, None]] = {name: {} for name in shown}
+    for row in results.table.of(model, first.level):
+        if row.grouping and row.name in found and len(first.groups(row.name, row.grouping)) >= 2:
+            found[row.name][row.grouping] = None
+    return {name: list(groupings) for name, groupings in found.items() if groupings}
 
 
 def groups(results: Results, model: str, name: str, grouping: str, pick: Pick) -> Table:
@@ -167,13 +174,6 @@ def groups(results: Results, model: str, name: str, grouping: str, pick: Pick) -
 def shown_variants(results: Results, model: str, pick: Pick) -> list[Variant]:
     """float32 and the level to take, as far as they run."""
     return [variant for variant in results.running(model) if variant.level in (FLOAT32, pick.level)]
-
-
-def groupings(results: Results, model: str, name: str) -> list[str]:
-    """The groupings in which at least two groups have a metric."""
-    first = results.running(model)[0]
-    found = dict.fromkeys(row.grouping for row in results.table.of(model, first.level) if row.name == name)
-    return [grouping for grouping in found if grouping and len(first.groups(name, grouping)) >= 2]
 
 
 def latencies(results: Results) -> Table:
@@ -212,6 +212,20 @@ def needs(results: Results, model: str) -> Table:
             ]
         )
     return Table([*header, *runtimes], rows, text_columns=5)
+
+
+def files(results: Results, model: str) -> Table:
+    """A row per level that runs: its file, hash and size."""
+    rows: list[Row] = [
+        [
+            v.level,
+            f"variants/{model}/{v.level}/model.tflite",
+            v.card.sha256 or "",
+            Cell(size(v.card.size_bytes), v.card.size_bytes),
+        ]
+        for v in results.running(model)
+    ]
+    return Table(["level", "file", "sha256", "size"], rows, text_columns=3)
 
 
 def faces(results: Results) -> Table:

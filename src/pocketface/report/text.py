@@ -94,6 +94,40 @@ def head_lines(results: Results) -> list[tuple[str, str]]:
     ]
 
 
+def about(results: Results, model: str) -> str:
+    """What a model is and what it was measured on, in a sentence."""
+    first = results.running(model)[0]
+    faces = first.rows(FACES)[0]
+    rows = [row for row in first.rows() if row.main]
+    n = max((row.n or 0 for row in rows), default=0)
+    measured = f", split {faces.text}, {n} faces" if n else ""
+    card = first.card
+    return f"{card.architecture} for {', '.join(card.outputs)}; on {faces.dataset}{measured}."
+
+
+def facts(results: Results, model: str) -> list[tuple[str, str]]:
+    """The model card as lines: name -> what it says."""
+    card = results.of(model)[0].card
+    answers = [f"{head} ({output.unit or ', '.join(output.labels)})" for head, output in card.outputs.items()]
+    options = ", ".join(f"{name} {value}" for name, value in card.options.items())
+    training = ", ".join(
+        f"{name.replace('_', ' ')} {value}"
+        for name, value in card.training.items()
+        if not isinstance(value, dict | list) and value is not None
+    )
+    window = f"{card.input.size} x {card.input.size} x {card.input.channels}, raw 0..255 pixels"
+    lines = {
+        "Answers": "; ".join(answers),
+        "Input": window,
+        "Architecture": f"{card.architecture} ({options})" if options else card.architecture,
+        "Size": f"{card.parameters:,} parameters, {card.macs / 1e6:.1f} M multiply-adds a face",
+        "Trained on": card.dataset,
+        "Training": training,
+        "Terms": card.licence,
+    }
+    return [(name, line) for name, line in lines.items() if line]
+
+
 def timed_on(results: Results) -> str:
     """On which machine, and how."""
     return (
