@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -79,44 +78,34 @@ def measure(
         PocketfaceError: a card or an evaluation is missing or damaged, or two levels answered different
             faces.
     """
-    answers = {(m, level): read_answers(root, m, level) for m in own for level in levels}
-    rows = [
-        row
-        for model, datasets in own.items()
-        for row in measured(
-            model,
-            datasets,
-            {level: read_card(variant_folder(root, model, level), VariantCard) for level in levels},
-            {level: answers[model, level] for level in levels},
-            margins,
-            by,
-        )
-    ]
+    rows: list[Row] = []
+    answers: dict[str, dict[str, Answered]] = {}
+    for model, datasets in own.items():
+        cards = {level: read_card(variant_folder(root, model, level), VariantCard) for level in levels}
+        answers[model] = {level: read_answers(root, model, level) for level in levels}
+        rows += measured(model, datasets, cards, answers[model], margins, by)
     return Table((*rows, *_against_best(Table(tuple(rows)), answers, margins)))
 
 
-Answers = Mapping[tuple[str, str], Answered]
-"""(model, level) -> what it answered."""
-
-
-def _against_best(table: Table, answers: Answers, margins: Margins) -> Iterator[Row]:
+def _against_best(
+    table: Table, answers: Mapping[str, Mapping[str, Answered]], margins: Margins
+) -> Iterator[Row]:
     """Of every variant that answers a task on the same faces as a better model does: its change against that
-    one.
+    one. `answers`: model -> level -> what it answered.
     """
     float32 = [row for m in table.models for row in table.of(m, FLOAT32) if row.main and not row.grouping]
     for name in dict.fromkeys(row.name for row in float32):
         best = min((row for row in float32 if row.name == name), key=lambda row: loss(name, row.value or 0.0))
-        reference = _on(answers[best.model, FLOAT32], best.dataset)
-        others = [
-            key for key in answers if key[0] != best.model and table.get(*key, best.metric, best.dataset)
-        ]
-        sample = resample(reference, [best.metric]) if others else None
-        for model, level in others:
-            own = _on(answers[model, level], best.dataset)
-            if sample and own["image"].equals(reference["image"]):
+        reference, sample = _on(answers[best.model][FLOAT32], best.dataset), None
+        for model, level in ((m, level) for m in answers if m != best.model for level in answers[m]):
+            if not table.get(model, level, best.metric, best.dataset):
+                continue
+            own = _on(answers[model][level], best.dataset)
+            if own["image"].equals(reference["image"]):
+                sample = sample or resample(reference, [best.metric])
                 changes = paired(resample(own, [best.metric]), sample, margins)
                 row = Row(model, level, best.metric, best.dataset, AGAINST_BEST, best.model, n=best.n)
-                yield replace(row, **_changed(changes.get(best.metric)))
+                yield _changed(row, changes.get(best.metric))
 
 
 def _on(answered: Answered, dataset: str) -> pd.DataFrame:
@@ -157,11 +146,9 @@ def measured(
     told, main = _main(next(iter(cards.values())).outputs, own, by_dataset)
     found = [_dataset(n, by_dataset[n], told.get(n, []), main.get(n, []), margins, by) for n in order]
     for level, card in cards.items():
-        status, reason = answered[level].status, answered[level].reason
-        if card.status != "ok":
-            status, reason = card.status, card.reason
-        if status != "ok":
-            yield Row(model, level, STATUS, text=f"{status}: {reason or 'no reason given'}")
+        failed = card if card.status != "ok" else answered[level]
+        if failed.status != "ok":
+            yield Row(model, level, STATUS, text=f"{failed.status}: {failed.reason or 'no reason given'}")
             continue
         yield Row(model, level, STATUS)
         yield Row(model, level, KERNELS, text=answered[level].kernels)
@@ -233,7 +220,7 @@ def _dataset(
         about = Row("", "", FACES, dataset, grouping)
         for row in _grouping(about, groups, table, parts, told, main, margins):
             if not grouping:
-                split = _splits(table) if row.metric == FACES else None
+                split = "/".join(sorted(set(table.get("split", ())))) if row.metric == FACES else None
                 row = replace(row, constant=constant.get(row.metric), text=split)
             found[row.level].append(row)
     return {level: [replace(row, level=level) for row in found[same]] for level, same in like.items()}
@@ -255,7 +242,7 @@ def _grouping(
     """
     people, of_all = people_of(table), not about.grouping
     told = [*told, *(["age_bias"] if "age_mae" in told else [])]
-    few = {level: [part if of_all else part.only(told) for part in own] for level, own in parts.items()}
+    few = parts if of_all else {level: [part.only(told) for part in own] for level, own in parts.items()}
     few = {level: [part for part in own if part.metrics] for level, own in few.items()}
     samples = {
         (group, level): sampled(own, len(table), people, inside)
@@ -298,9 +285,10 @@ def _changes(
     """(group, level) -> metric -> its change against float32's; none where that is missing, or of float32
     itself.
     """
-    pairs = {key: (key[0], FLOAT32) for key in samples if key[1] != FLOAT32}
     changes = {
-        key: paired(samples[key], samples[other], margins) for key, other in pairs.items() if other in samples
+        (group, level): paired(sample, samples[group, FLOAT32], margins)
+        for (group, level), sample in samples.items()
+        if level != FLOAT32 and (group, FLOAT32) in samples
     }
     answers = {key: {name: (key[0], told) for name, told in samples[key].answers.items()} for key in changes}
     return corrected(changes, answers)
@@ -312,17 +300,14 @@ def _rows(
     for metric, value in measured.values.items():
         row = replace(about, metric=metric, value=value, n=measured.counts[metric], main=metric in main)
         if metric in sample.values:
-            row = replace(row, low=sample.interval(metric)[0], high=sample.interval(metric)[1])
-        yield replace(row, **_changed(changes.get(metric)))
+            low, high = sample.interval(metric)
+            row = replace(row, low=low, high=high)
+        yield _changed(row, changes.get(metric))
 
 
-def _changed(change: Change | None) -> dict[str, Any]:
+def _changed(row: Row, change: Change | None) -> Row:
     if change is None:
-        return {}
-    ends = {"change_low": change.low, "change_high": change.high, "detectable": change.detectable}
+        return row
+    row = replace(row, change=change.change, change_low=change.low, change_high=change.high)
     p = change.p if change.p_holm is None else change.p_holm
-    return {"change": change.change, **ends, "p": p, "verdict": change.verdict}
-
-
-def _splits(table: pd.DataFrame) -> str:
-    return "/".join(sorted(set(table["split"]))) if "split" in table else ""
+    return replace(row, p=p, detectable=change.detectable, verdict=change.verdict)

@@ -7,7 +7,7 @@ reason in `text`), `size_bytes` and `sha256` of the file, the `kernels` it ran o
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from operator import attrgetter
@@ -100,8 +100,12 @@ class Table:
         Raises:
             PocketfaceError: there is no table, or it or a timing is damaged.
         """
-        table = cls.read(root / RESULTS)
-        return cls((*table.rows, *_timings(root, dict.fromkeys((r.model, r.level) for r in table.rows))))
+        rows = [*cls.read(root / RESULTS).rows]
+        for model, level in dict.fromkeys((row.model, row.level) for row in rows):
+            if (path := root / outs.TIMINGS / model / f"{level}.json").is_file():
+                with made_by(f"benchmark@{model}", path):
+                    rows += latencies(model, level, json.loads(path.read_text(encoding="utf-8")))
+        return cls(tuple(rows))
 
     @classmethod
     def read(cls, path: Path) -> "Table":
@@ -164,11 +168,8 @@ class Table:
         """`DATASET.METRIC` for each of a model's heads: of a number its mean error, of classes their
         accuracy.
         """
-        return list(
-            dict.fromkeys(
-                row.name for row in self.rows if row.model == model and row.main and not row.grouping
-            )
-        )
+        rows = (row for row in self.rows if row.model == model and row.main and not row.grouping)
+        return list(dict.fromkeys(row.name for row in rows))
 
     @cached_property
     def _by_key(self) -> dict[tuple[str, ...], Row]:
@@ -189,11 +190,3 @@ def latencies(model: str, level: str, timed: Mapping[str, Any]) -> Iterator[Row]
         yield Row(model, level, LATENCY, value=float(one["median_ms"]))
         if timed.get("float32_ratio") is not None:
             yield Row(model, level, LATENCY_RATIO, value=float(timed["float32_ratio"]))
-
-
-def _timings(root: Path, variants: Iterable[tuple[str, str]]) -> Iterator[Row]:
-    for model, level in variants:
-        path = root / outs.TIMINGS / model / f"{level}.json"
-        if path.is_file():
-            with made_by(f"benchmark@{model}", path):
-                yield from latencies(model, level, json.loads(path.read_text(encoding="utf-8")))
