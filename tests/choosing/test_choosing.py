@@ -19,27 +19,13 @@ from pocketface.study import Study
 ANY = Champion(max_size_mb=None, max_latency_ms=None)
 
 
-def variant(
-    level,
-    verdict,
-    size=100,
-    ms=1.0,
-    model="net",
-    mae=6.0,
-    runtime="2.13.0",
-    reason=None,
-    arena=None,
-    sha=None,
-):
+def variant(level, verdict, size=100, ms=1.0, model="net", mae=6.0, runtime="2.13.0", reason=None, **facts):
     """The rows of one variant that answers age."""
     if reason:
         return [Row(model, level, STATUS, text=reason)]
     main = {"main": True, "n": 900, "value": mae, "low": mae - 0.2, "high": mae + 0.2}
-    change = (
-        {}
-        if level == FLOAT32
-        else {"change": 0.02, "change_low": 0.0, "change_high": 0.04, "verdict": verdict}
-    )
+    change = {"change": 0.02, "change_low": 0.0, "change_high": 0.04, "verdict": verdict}
+    change = {} if level == FLOAT32 else change
     rows = [
         Row(model, level, STATUS),
         Row(model, level, SIZE, value=size),
@@ -47,17 +33,21 @@ def variant(
         Row(model, level, "age_mae", "utkface", **main, **change),
     ]
     rows += [Row(model, level, LATENCY, value=ms)] if ms is not None else []
-    rows += [Row(model, level, SHA256, text=sha or level)]
-    return rows + ([Row(model, level, ARENA, value=arena)] if arena else [])
+    rows += [Row(model, level, SHA256, text=facts.get("sha", level))]
+    return rows + ([Row(model, level, ARENA, value=facts["arena"])] if "arena" in facts else [])
 
 
 def table(*variants):
     return Table(tuple(row for rows in variants for row in rows))
 
 
+def picked(*variants, limits=ANY):
+    return pick(table(variant(FLOAT32, None, 400, 2.0), *variants), "net", limits)
+
+
 def taken(*variants, limits=ANY):
-    found = pick(table(variant(FLOAT32, None, 400, 2.0), *variants), "net", limits)
-    return found.take and found.take.level, found.sure
+    found = picked(*variants, limits=limits)
+    return found.level, found.sure
 
 
 def test_of_the_equivalent_levels_the_fastest_is_taken_then_the_smallest_then_the_most_portable():
@@ -68,24 +58,21 @@ def test_of_the_equivalent_levels_the_fastest_is_taken_then_the_smallest_then_th
     assert taken(variant("int8", equal, 110, 0.5), old) == ("int8_io", True)
     assert taken(variant("int8", "worse", 110, 0.1), variant("float16", equal, 200, 1.9)) == ("float16", True)
     for verdict, said in ((equal, "to float32"), ("better", "to float32 or better")):
-        why = pick(
-            table(variant(FLOAT32, None, 400, 2.0), variant("int8", verdict, 110, 0.5)), "net", ANY
-        ).why
-        assert why.endswith(said)
+        assert picked(variant("int8", verdict, 110, 0.5)).why.endswith(said)
 
 
 def test_a_level_that_is_not_shown_to_be_equal_is_taken_only_where_none_is_and_with_a_warning():
     unsure = variant("int8", "cannot tell", 110, 0.5)
     assert taken(unsure, variant("float16", "equivalent", 200, 1.9)) == ("float16", True)
     assert taken(unsure) == ("int8", False)
-    assert "too few" in pick(table(variant(FLOAT32, None, 400, 2.0), unsure), "net", ANY).why
+    assert "too few" in picked(unsure).why
     assert taken(variant("int8", "worse", 110, 0.5)) == (FLOAT32, True)
 
 
 def test_beside_cannot_tell_stands_what_would_show():
     for verdict, told in (("cannot tell", "cannot tell, could show 0.30."), ("worse", "worse.")):
         small = [replace(row, detectable=0.3) for row in variant("int8", verdict, 110, 3.0)]
-        assert advice(pick(table(variant(FLOAT32, None, 400, 2.0), small), "net", ANY)).endswith(told)
+        assert advice(picked(small)).endswith(told)
 
 
 def test_of_equal_files_the_first_level_is_taken():
@@ -93,14 +80,13 @@ def test_of_equal_files_the_first_level_is_taken():
         variant(level, "equivalent", 110, ms, sha="f00") for level, ms in (("int8", 0.6), ("mixed_int8", 0.5))
     ]
     assert taken(*equal) == ("int8", True)
-    found = pick(table(variant(FLOAT32, None, 400, 2.0), *equal), "net", ANY)
-    assert [one.excluded for one in found.candidates] == ["", "", "same file as int8"]
+    assert [one.excluded for one in picked(*equal).candidates] == ["", "", "same file as int8"]
 
 
 def test_limits_keep_out_and_say_so():
     small = Champion(max_size_mb=0.00015, max_latency_ms=None)
     assert taken(variant("int8", "worse", 110, 0.5), limits=small) == ("int8", False)
-    found = pick(table(variant(FLOAT32, None, 400, 2.0), variant("int8", "worse", 110, 0.5)), "net", small)
+    found = picked(variant("int8", "worse", 110, 0.5), limits=small)
     assert found.why.endswith("every level is worse than float32")
     assert taken(variant("int8", "equivalent", 200, 0.5), limits=small) == (None, False)
     found = pick(table(variant("int8", "equivalent", 110, 7.0)), "net", Champion(max_latency_ms=5))
@@ -144,12 +130,9 @@ def test_the_answer_says_what_to_take_why_and_what_the_smallest_costs(outs):
     assert tasks(results) == ["age", "gender", "expression"]
     told = lines(choose(results, "age", ANY))
     assert told[0].startswith("age: take age_gender/") and "on 240 faces of utkface" in told[0]
-    assert any(
-        line.strip().startswith("smallest: age_gender/int8, 331 kB: age MAE (years) +") for line in told
-    )
-    assert lines(choose(results, "age", Champion(max_size_mb=0.01))) == [
-        "age: no variant keeps within the limits"
-    ]
+    assert any("  smallest: age_gender/int8, 331 kB: age MAE (years) +" in line for line in told)
+    none = lines(choose(results, "age", Champion(max_size_mb=0.01)))
+    assert none == ["age: no variant keeps within the limits"]
 
 
 @pytest.mark.parametrize("width", [80, 120])
@@ -170,9 +153,8 @@ def test_the_advice_on_a_model_names_the_smallest_with_all_that_it_costs(outs):
     told = advice(pick(results, "age_gender", ANY))
     assert told.startswith("Take `") and "Smallest: `int8`, 331 kB: age MAE (years) +" in told
     assert "; gender accuracy (%) " in told
-    assert (
-        advice(pick(results, "age_gender", Champion(max_size_mb=0.01))) == "No level keeps within the limits."
-    )
+    none = pick(results, "age_gender", Champion(max_size_mb=0.01))
+    assert advice(none) == "No level keeps within the limits."
 
 
 def test_another_metric_may_be_asked_for(outs):

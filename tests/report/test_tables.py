@@ -27,6 +27,12 @@ def picks(results):
     return {model: pick(results.table, model, results.study.champion) for model in results.study.models}
 
 
+def with_rows(results, rows):
+    """The results with other rows."""
+    table = Measured(tuple(rows))
+    return replace(results, table=table, variants=tuple(replace(v, table=table) for v in results.variants))
+
+
 def rows(table):
     """Text of the first cell -> texts of the others."""
     return {cells[0].text: [cell.text for cell in cells[1:]] for cells in table.cells}
@@ -66,15 +72,10 @@ def test_a_model_without_a_level_within_the_limits_says_so(results):
 
 def test_models_that_are_not_available_are_one_line(results):
     def gone(row):
-        return (
-            replace(row, text="unavailable: weights unavailable: put it by hand")
-            if row.metric == "status"
-            else row
-        )
+        why = "unavailable: weights unavailable: put it by hand"
+        return replace(row, text=why) if row.metric == "status" else row
 
-    table = replace(results.table, rows=tuple(map(gone, results.table.rows)))
-    variants = tuple(replace(variant, table=table) for variant in results.variants)
-    told = tables.unavailable(replace(results, table=table, variants=variants))
+    told = tables.unavailable(with_rows(results, map(gone, results.table.rows)))
     reason = "(weights unavailable: put it by hand)"
     assert told == f"age_gender {reason}; expression {reason}"
     assert tables.unavailable(results) == ""
@@ -96,15 +97,13 @@ def test_what_is_sorted_is_the_number_and_not_its_text(results):
 
 
 def test_equal_files_are_measured_once(results):
-    variants = list(results.variants)
-    same = replace(
-        results.table,
-        rows=tuple(
+    merged = with_rows(
+        results,
+        [
             replace(row, text="abc") if row.metric == "sha256" and row.model == "age_gender" else row
             for row in results.table.rows
-        ),
+        ],
     )
-    merged = replace(results, table=same, variants=tuple(replace(v, table=same) for v in variants))
     assert rows(tables.levels(merged, "age_gender"))["int8"][0] == "same file as float32"
     for table in (tables.certainty(merged, "age_gender"), tables.latencies(merged)):
         assert {line[1].text for line in table.cells if line[0].text != "expression"} == {"float32"}
@@ -138,15 +137,9 @@ def test_a_failed_level_is_a_row_with_its_reason(results):
 @pytest.mark.parametrize(
     ("reason", "told"),
     [
-        (
-            "failed: tensorflow/lite/conv.cc:343 input != filter",
-            "failed: input != filter",
-        ),
+        ("failed: tensorflow/lite/conv.cc:343 input != filter", "failed: input != filter"),
         ("failed: tensor net_1/pool/Avg has no range", "failed: a tensor has no range"),
-        (
-            "unavailable: put it there. Then run",
-            "unavailable: put it there",
-        ),
+        ("unavailable: put it there. Then run", "unavailable: put it there"),
         ("failed: " + "long " * 40, "failed: " + "long " * 16),
     ],
 )
@@ -188,8 +181,7 @@ def test_groups_by_two_labels_are_a_matrix_with_a_dash_where_faces_are_few(resul
         for level in ("float32", chosen.take.level)
     ]
     rest = [row for row in results.table.rows if row.grouping != by]
-    table = replace(results.table, rows=(*rest, *crossed))
-    now = replace(results, table=table, variants=tuple(replace(v, table=table) for v in results.variants))
+    now = with_rows(results, [*rest, *crossed])
     found = tables.groups(now, "age_gender", "utkface.gender_accuracy", by, chosen)
     assert list(found.header) == [f"{by.replace('_', ' ')}, {chosen.take.level}", "male", "female"]
     assert rows(found) == {"3-9": ["90.0 (31)", MISSING], "20-29": ["90.0 (30)", "90.0 (40)"]}
@@ -210,15 +202,13 @@ def test_it_is_said_whether_persons_are_known(results):
 
 def test_beside_celebrities_it_is_said_who_saw_them(results):
     assert "IMDB-WIKI" not in measured_on(results)
-    rows = tuple(replace(row, dataset=row.dataset and "celeba") for row in results.table.rows)
-    variants = tuple(replace(one, table=Measured(rows)) for one in results.variants)
-    assert measured_on(replace(results, variants=variants)).endswith("seen people who are measured here.")
+    celeba = with_rows(results, (replace(r, dataset=r.dataset and "celeba") for r in results.table.rows))
+    assert measured_on(celeba).endswith("seen people who are measured here.")
 
 
 def test_faces_without_a_label_are_not_said_to_be_measured(results):
-    found = tuple(replace(row, n=999) if row.metric == "faces" else row for row in results.table.rows)
-    variants = tuple(replace(one, table=Measured(found)) for one in results.variants)
-    told = measured_on(replace(results, variants=variants))
+    found = (replace(row, n=999) if row.metric == "faces" else row for row in results.table.rows)
+    told = measured_on(with_rows(results, found))
     assert told == measured_on(results) and "240 faces of utkface" in told
 
 
@@ -238,17 +228,13 @@ def test_copies_are_told_and_what_became_of_them(results):
     assert "2 files show 1 pictures that have contradictory labels" in told
 
 
-def test_pictures_that_were_not_read_have_no_split_and_are_counted(results):
-    index = results.faces["utkface"].copy()
-    index.loc[index["status"] == "bad_name", "split"] = None
+def test_rejects_are_counted_per_split_and_reason_and_those_not_read_without_a_split(results):
+    index = results.faces["utkface"]
     counts = reject_counts(index)
-    assert counts.loc["none", "bad_name"] == 1
-    assert counts.loc["all"].sum() == len(index)
-
-
-def test_rejects_are_counted_per_split_and_reason(results):
-    counts = reject_counts(results.faces["utkface"])
     assert list(counts.columns) == ["ok", "bad_name", "no_face"]
     assert counts.loc["val"].tolist() == [2, 1, 2]
-    assert counts.loc["all"].tolist() == [17, 1, 2]
+    unread = index.assign(split=index["split"].mask(index["status"] == "bad_name"))
+    assert reject_counts(unread).loc["none", "bad_name"] == 1
+    for found in (counts, reject_counts(unread)):
+        assert found.loc["all"].tolist() == [17, 1, 2]
     assert "| utkface | val | bad_name 1, no_face 2 | 5 | 2 | 40.0 |" in tables.faces(results).markdown()

@@ -1,6 +1,4 @@
-"""The choice in words, for a terminal: what to take and why, what the smallest costs, and all that was
-considered.
-"""
+"""The choice in words: what to take and why, what the smallest costs, and all that was considered."""
 
 from collections.abc import Sequence
 
@@ -15,9 +13,7 @@ from pocketface.results.table import Row
 
 
 def print_choice(choice: Choice, console: Console) -> None:
-    """Prints a choice: a sentence, the reason, the smallest, and a table of every variant that answers the
-    task.
-    """
+    """Prints the `lines`, and a table of every variant that answers the task."""
     for line in lines(choice):
         console.print(escape(line), highlight=False, soft_wrap=True)
     candidates = [one for pick in choice.picks for one in pick.candidates]

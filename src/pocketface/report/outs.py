@@ -6,12 +6,12 @@ from itertools import product
 from pathlib import Path
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
 
 from pocketface.cards import VariantCard, read_card, variant_folder
 from pocketface.core import outs
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import made_by
+from pocketface.core.settings import Strict
 from pocketface.faces.index import INDEX, OK
 from pocketface.fetching.sources import Source, load_sources
 from pocketface.metrics.groups import GROUPINGS
@@ -22,20 +22,18 @@ NO_SPLIT = "none"
 """What stands for the split of pictures that were not read, where it goes by their content."""
 
 
-class Latency(BaseModel):
+class Latency(Strict):
     """Milliseconds a face, of `runs` runs."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     min_ms: float
     median_ms: float
     p95_ms: float
     runs: int
 
 
-class Timing(BaseModel):
+class Timing(Strict, extra="allow"):
     """`timings/MODEL/LEVEL.json`, see `pocketface.latency.benchmark`."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
     status: str
     host: dict[str, str | int] = {}
     threads: dict[str, Latency] = {}
@@ -163,17 +161,15 @@ class Results:
         return [variant for variant in self.running(model) if variant.twin is None]
 
     def datasets(self, model: str) -> list[str]:
-        """What a model's variants were measured on, the model's own datasets first."""
-        running = self.running(model)
-        return running[0].datasets if running else []
+        """What the variants of a model that runs were measured on, the model's own datasets first."""
+        return self.running(model)[0].datasets
 
 
 def reject_counts(index: pd.DataFrame) -> pd.DataFrame:
     """Pictures per split and status: rows are splits and `all`, columns `ok` first, then why not."""
     counts = pd.crosstab(index["split"].fillna(NO_SPLIT), index["status"])
     order = [split for split in ("train", "val", "test", NO_SPLIT) if split in counts.index]
-    counts = counts.reindex(
-        index=order, columns=[OK, *counts.columns.drop(OK, errors="ignore")], fill_value=0
-    )
+    statuses = [OK, *counts.columns.drop(OK, errors="ignore")]
+    counts = counts.reindex(index=order, columns=statuses, fill_value=0)
     counts.loc["all"] = counts.sum()
     return counts

@@ -1,8 +1,7 @@
-"""The report as one HTML file: styles, script and pictures inside, nothing fetched, readable on a phone and
-on paper.
+"""The report as one HTML file that fetches nothing, readable on a phone and on paper.
 
-`template/` holds the page (Jinja), its style and its script. Pictures are SVG whose inks are the page's own
-colours, so they follow the reader's light or dark scheme.
+`template/` holds the page, which asks `tables` and `text` for what it shows, its style and its script.
+Pictures are SVG in the page's own colours, so they follow the reader's light or dark scheme.
 """
 
 import io

@@ -23,9 +23,7 @@ Picks = Mapping[str, Pick]
 
 
 def take(results: Results, picks: Picks) -> Table:
-    """One row a model and main metric: the level to take, float32 and that level, verdict, constant
-    baseline, costs.
-    """
+    """One row a model and main metric: the level to take, its metric beside float32's, and its costs."""
     rows: list[Row] = []
     one_dataset = len({n.partition(".")[0] for model in picks for n in results.table.mains(model)}) == 1
     for model, pick in picks.items():
@@ -101,9 +99,7 @@ def every_metric(results: Results, model: str, dataset: str) -> Table:
 
 
 def certainty(results: Results, model: str) -> Table:
-    """Main metric by level: value and change with their 95% intervals, p, the smallest change to be seen,
-    verdict.
-    """
+    """Main metric by level: value and change with their 95% intervals, p, and verdict."""
     rows: list[Row] = []
     for name in results.table.mains(model):
         for variant in results.distinct(model):
@@ -177,9 +173,7 @@ def shown_variants(results: Results, model: str, pick: Pick) -> list[Variant]:
 
 
 def latencies(results: Results) -> Table:
-    """Minimum, median and 95th percentile for every thread setting, equal files once; empty when nothing was
-    timed.
-    """
+    """Every thread setting, equal files once; empty when nothing was timed."""
     rows: list[Row] = [
         [variant.model, variant.level, threads, f"{ms.min_ms:.2f}", f"{ms.median_ms:.2f}", f"{ms.p95_ms:.2f}"]
         for variant in results.distinct()

@@ -83,9 +83,7 @@ def head_lines(results: Results) -> list[tuple[str, str]]:
         name if data.sample == 1 else f"{name} ({100 * data.sample:g}% of its pictures)"
         for name, data in study.datasets.items()
     )
-    kernels = dict.fromkeys(
-        row.text for variant in results.running() for row in variant.rows(KERNELS) if row.text
-    )
+    kernels = dict.fromkeys(row.text for row in results.table.rows if row.metric == KERNELS and row.text)
     return [
         ("Command", f"`pocketface run --study {study.study}`"),
         ("Data", f"{samples}; seed {study.seed}"),
@@ -97,11 +95,9 @@ def head_lines(results: Results) -> list[tuple[str, str]]:
 def about(results: Results, model: str) -> str:
     """What a model is and what it was measured on, in a sentence."""
     first = results.running(model)[0]
-    faces = first.rows(FACES)[0]
-    rows = [row for row in first.rows() if row.main]
-    n = max((row.n or 0 for row in rows), default=0)
+    card, faces = first.card, first.rows(FACES)[0]
+    n = max((row.n or 0 for row in first.rows() if row.main), default=0)
     measured = f", split {faces.text}, {n} faces" if n else ""
-    card = first.card
     return f"{card.architecture} for {', '.join(card.outputs)}; on {faces.dataset}{measured}."
 
 

@@ -1,7 +1,7 @@
 """Measuring a study: from every variant's answers to the results table.
 
-Every metric is taken once, with its interval and its change against float32 on the same faces; the verdicts
-of a model's levels on a dataset are corrected together.
+Every metric has its interval and its change against float32 on the same faces; the verdicts of a model's
+levels on a dataset are corrected together.
 """
 
 import json
