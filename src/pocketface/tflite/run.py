@@ -13,7 +13,7 @@ import pocketface
 from pocketface.cards import Port
 from pocketface.core import outs
 from pocketface.core.budget import MODEL, Apart
-from pocketface.core.errors import PocketfaceError, first_line, located
+from pocketface.core.errors import PocketfaceError, first_line, located, refusing
 from pocketface.core.threads import per_thread
 from pocketface.tflite.file import TFLiteFile
 from pocketface.tflite.sound import LIMITS
@@ -69,7 +69,7 @@ def once(file: TFLiteFile) -> None:
     Raises:
         PocketfaceError: it is not sound, or LiteRT refuses it.
     """
-    try:
+    with refusing("not a runnable TFLite model", ValueError, RuntimeError):
         interpreter = loaded(file)
         if interpreter.get_signature_list():
             run = interpreter.get_signature_runner()
@@ -78,8 +78,6 @@ def once(file: TFLiteFile) -> None:
         for port in interpreter.get_input_details():
             interpreter.set_tensor(port["index"], _zeros(port))
         interpreter.invoke()
-    except (ValueError, RuntimeError) as error:
-        raise PocketfaceError(f"not a runnable TFLite model ({first_line(error)})") from None
 
 
 def _zeros(port: dict[str, Any]) -> np.ndarray:
@@ -128,11 +126,8 @@ class Runner:
         path = self.path = Path("model.tflite") if isinstance(file, TFLiteFile) else Path(file)
         self.file = file if isinstance(file, TFLiteFile) else TFLiteFile.read(path)
         self._signature = per_thread(lambda: loaded(self.file, threads, kernels).get_signature_runner())
-        try:
-            with located(path):
-                signature = self._signature()
-        except (ValueError, RuntimeError) as error:
-            raise PocketfaceError(f"{path}: not a runnable TFLite model ({first_line(error)})") from None
+        with located(path), refusing("not a runnable TFLite model", ValueError, RuntimeError):
+            signature = self._signature()
         details, outputs = signature.get_input_details(), signature.get_output_details()
         if list(details) != ["image"]:
             raise PocketfaceError(f"{path}: its inputs are {sorted(details)}, not ['image']")
