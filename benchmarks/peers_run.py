@@ -20,10 +20,8 @@ def _ours(workers):
     variants = open_variants(default_models())
 
     def answer(files):
-        return [
-            [(face["box"], face["age"], face["gender"]) for face in row["faces"]]
-            for row in predict(variants, [Path(file) for file in files], workers)
-        ]
+        rows = predict(variants, [Path(file) for file in files], workers)
+        return [[(face["box"], face["age"], face["gender"]) for face in row["faces"]] for row in rows]
 
     return answer
 

@@ -37,7 +37,7 @@ OUTS = """
 PACKAGE = (
     r"pocketface/(\w+/)*\w+\.py",
     r"pocketface/py\.typed",
-    r"pocketface/(app/alignment\.json|cropping/\w+\.tflite)",
+    r"pocketface/(app/alignment\.json|cropping/(\w+\.tflite|hog\.svm))",
     r"pocketface/app/page/(\w+\.(html|css|js|webmanifest)|icon-\w+\.png)",
     r"pocketface/report/template/page\.(css|js|html\.j2)",
 )
@@ -117,8 +117,9 @@ def test_a_wheel_is_the_same_from_the_clone_and_from_the_sdist(clone, sdist):
     assert b"private" not in wheels[0].values()
     code = {f"pocketface/{name}" for name in content(clone / "src/pocketface") if name.endswith(".py")}
     models = {f"pocketface/weights/{name}/int8/model.tflite" for name in DEFAULT_MODELS}
-    finders = ("short_range", "short_range_int8", "full_range", "landmarks")
-    models |= {f"pocketface/cropping/{name}.tflite" for name in finders}
+    networks = ("short_range", "short_range_int8", "full_range", "landmarks")
+    finders = (*(f"{name}.tflite" for name in networks), "hog.svm")
+    models |= {f"pocketface/cropping/{name}" for name in finders}
     assert code | models | {"pocketface/app/page/index.html"} <= set(wheels[0])
     assert sum(len(data) for name, data in wheels[0].items() if "/page/" in name) < 100_000
     assert wheels[0]["pocketface/weights/WEIGHTS.md"] == (REPOSITORY / "weights/WEIGHTS.md").read_bytes()

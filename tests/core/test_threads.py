@@ -10,7 +10,7 @@ import pytest
 
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.processes import alive
-from pocketface.core.threads import CHUNK, forked, in_order, per_thread
+from pocketface.core.threads import PART, forked, in_order, per_thread
 
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked on Linux")
 
@@ -65,10 +65,16 @@ def test_threads_stay_with_what_they_have_loaded() -> None:
 @forks
 def test_forks_answer_in_order_with_what_this_process_has_loaded() -> None:
     loaded = object()
-    found = list(forked(lambda number: (number, id(loaded), os.getpid()), range(200), 2))
+
+    def work(number: int) -> tuple[int, int, int]:
+        time.sleep(0.001)
+        return number, id(loaded), os.getpid()
+
+    found = list(forked(work, range(200), 2))
     assert [number for number, *_ in found] == list(range(200))
     assert {there for _, there, _ in found} == {id(loaded)}
-    assert os.getpid() not in {process for *_, process in found}
+    assert len({process for *_, process in found}) == 2, "a fork from the front, this process from the end"
+    assert (found[0][2] == os.getpid(), found[-1][2] == os.getpid()) == (False, True)
 
 
 @forks
@@ -76,7 +82,7 @@ def test_a_failure_in_a_fork_comes_here_and_ends_the_others(tmp_path: Path) -> N
     def work(number: int) -> None:
         (tmp_path / str(number)).touch()
         time.sleep(0.002)
-        if number == 2 * CHUNK:
+        if number == PART:
             raise PocketfaceError("that one")
 
     with pytest.raises(PocketfaceError, match="that one"):
@@ -89,7 +95,7 @@ def test_a_failure_in_a_fork_comes_here_and_ends_the_others(tmp_path: Path) -> N
 @forks
 def test_a_fork_that_is_killed_is_told() -> None:
     def work(number: int) -> int:
-        if number == 100:
+        if number == 0:
             os.kill(os.getpid(), signal.SIGKILL)
         return os.getpid()
 

@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 import cv2
+import dlib
 import numpy as np
 import pytest
 
@@ -15,7 +16,7 @@ from pocketface.core.errors import PocketfaceError
 from pocketface.cropping import blazeface
 from pocketface.cropping import detect as detecting
 from pocketface.cropping.crop import crop_picture
-from pocketface.cropping.detect import SEARCHED_SIDE, Face, detect
+from pocketface.cropping.detect import HOG, SEARCHED_SIDE, Face, detect
 from pocketface.cropping.picture import Rejected, decode
 from pocketface.faces.settings import Crop, Detector
 
@@ -144,7 +145,12 @@ class TestDetect:
         assert [found.box for found in detect(wide)] == [found.box for found in detect(ALONE)]
 
 
-def test_a_missingmodel_file_names_the_remedy(monkeypatch) -> None:
+def test_the_hog_detector_is_dlibs(tmp_path: Path) -> None:
+    dlib.get_frontal_face_detector().save(str(tmp_path / "hog.svm"))
+    assert HOG.read_bytes() == (tmp_path / "hog.svm").read_bytes()
+
+
+def test_a_missing_model_file_names_the_remedy(monkeypatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(PocketfaceError, match="pip install face-recognition-models"):
         detecting.model_file("mmod_human_face_detector.dat")

@@ -19,8 +19,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 Item = TypeVar("Item")
 
-CHUNK = 8
-"""Items that a process is given at a time."""
+PART = 8
+"""Items that a process takes at a time."""
 
 
 def in_order(function: Callable[[Item], T], items: Iterable[Item], workers: int) -> Generator[T, None, None]:
@@ -42,15 +42,28 @@ def in_order(function: Callable[[Item], T], items: Iterable[Item], workers: int)
 
 
 def forked(function: Callable[[Item], T], items: Sequence[Item], workers: int) -> Generator[T, None, None]:
-    """`function` of each item, in order, by so many forks of this process, which have all that it has loaded.
+    """`function` of each item, in order, by this process and forks of it, which have all that it has loaded:
+    they begin at the front, this one at the end.
 
     Raises:
         PocketfaceError: one of them was killed.
     """
+    parts = [items[start : start + PART] for start in range(0, len(items), PART)]
     context = multiprocessing.get_context("fork")
     try:
-        with ProcessPoolExecutor(workers, context, _begin, (function, os.getpid())) as pool:
-            yield from pool.map(_call, items, chunksize=CHUNK)
+        with ProcessPoolExecutor(workers - 1, context, _begin, (function, os.getpid())) as pool:
+            futures = [pool.submit(_answers, part) for part in parts]
+            left = len(parts)
+            own: dict[int, list[T]] = {}
+            try:
+                for number, future in enumerate(futures):
+                    while not future.done() and left > number + 1:
+                        left -= 1
+                        if futures[left].cancel():
+                            own[left] = [function(item) for item in parts[left]]
+                    yield from own.pop(number) if number in own else future.result()
+            finally:
+                pool.shutdown(cancel_futures=True)
     except BrokenProcessPool:
         raise PocketfaceError("a worker process was killed; out of memory? Try fewer files") from None
 
@@ -63,8 +76,8 @@ def _begin(function: Callable[[Any], Any], parent: int) -> None:
     end_with(parent)
 
 
-def _call(item: Any) -> Any:
-    return _function(item)
+def _answers(items: Sequence[Any]) -> list[Any]:
+    return [_function(item) for item in items]
 
 
 _function: Callable[[Any], Any]
