@@ -310,19 +310,20 @@ def _client(workers: int, scheduler: str | None) -> "Client":
 
 
 def _key(dataset: str, archive: Path, pictures: Sequence[tuple[str, str]], settings: Dataset) -> str:
-    with zipfile.ZipFile(archive) as opened:
-        members = [(member.filename, member.file_size, member.CRC) for member in opened.infolist()]
     code = sorted(path for part in CODE for path in (Path(pocketface.__file__).parent / part).glob("*.*"))
     decides = [
         dataset,
-        members,
-        pictures,
         settings.crop.model_dump(mode="json"),
         settings.people,
         [hashlib.sha256(path.read_bytes()).hexdigest() for path in code],
         [getattr(library, "__version__", None) for library in LIBRARIES],
     ]
-    return hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:16]
+    key = hashlib.sha256(json.dumps(decides).encode())
+    with zipfile.ZipFile(archive) as opened:  # line by line: there may be 200,000
+        members = ((member.filename, member.file_size, member.CRC) for member in opened.infolist())
+        for line in chain(members, pictures):
+            key.update(repr(line).encode())
+    return key.hexdigest()[:16]
 
 
 def _join_faces(shards: Sequence[Shard], accepted: int, path: Path) -> None:
