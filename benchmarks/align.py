@@ -10,8 +10,6 @@ every fifth is left out of the fit, and the error on these is printed, in face w
 """
 
 import argparse
-import hashlib
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,7 +21,6 @@ from tqdm import tqdm
 from pocketface import datasets
 from pocketface.core.errors import exit_cleanly
 from pocketface.core.files import write_json
-from pocketface.core.hashing import hashed_split
 from pocketface.cropping.blazeface import SHORT, network, overlap
 from pocketface.cropping.detect import Face, detect
 from pocketface.cropping.picture import Rejected, decode
@@ -66,28 +63,26 @@ def _pairs(name: str, every: int, what: str) -> Iterator[tuple[np.ndarray, Place
     """BlazeFace's points, and what is fitted to them, of every face that both detectors find."""
     page, archive = BlazeFace(SHORT), Path("data/raw") / name / "files.zip"
     records = [record for record in datasets.read(name, archive) if record.problem is None][::every]
-    with zipfile.ZipFile(archive) as pictures:
-        for record in tqdm(records, desc=name, unit="picture"):
-            data = datasets.open_picture(name, pictures, record.image)
-            if what == "box" and (record.split or hashed_split(hashlib.sha256(data).hexdigest())) != "train":
-                continue
-            try:
-                picture = decode(data)
-            except Rejected:
-                continue
-            seen = detect(picture)
-            if len(seen) != 1:
-                continue
-            if what == "page":
-                looked = [(face.box, face.points) for face in page(picture)]
-            else:
-                height, width = picture.shape[:2]
-                _, boxes, points = network(SHORT).look(picture, (0, 0, width, height))
-                looked = list(zip(boxes, points, strict=True))
-            dlibs = np.array(seen[0].box, float)
-            same = [points for box, points in looked if overlap(box, dlibs) > SAME_FACE]
-            if same:
-                yield same[0], place_of(seen[0].points) if what == "page" else _box(seen[0])
+    for record, data in datasets.read_pictures(name, archive, tqdm(records, desc=name, unit="picture")):
+        if what == "box" and record.split != "train":
+            continue
+        try:
+            picture = decode(data)
+        except Rejected:
+            continue
+        seen = detect(picture)
+        if len(seen) != 1:
+            continue
+        if what == "page":
+            looked = [(face.box, face.points) for face in page(picture)]
+        else:
+            height, width = picture.shape[:2]
+            _, boxes, points = network(SHORT).look(picture, (0, 0, width, height))
+            looked = list(zip(boxes, points, strict=True))
+        dlibs = np.array(seen[0].box, float)
+        same = [points for box, points in looked if overlap(box, dlibs) > SAME_FACE]
+        if same:
+            yield same[0], place_of(seen[0].points) if what == "page" else _box(seen[0])
 
 
 def _box(face: Face) -> Place:

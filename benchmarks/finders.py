@@ -13,9 +13,9 @@ is compared where both have found the same one; the models' metrics at int8 are 
 import argparse
 import hashlib
 import time
-import zipfile
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,6 @@ from tqdm import tqdm
 from pocketface import datasets
 from pocketface.core.errors import exit_cleanly
 from pocketface.core.files import write_json
-from pocketface.core.hashing import hashed_split
 from pocketface.cropping.blazeface import SHORT, overlap
 from pocketface.cropping.crop import cut_face
 from pocketface.cropping.detect import Face, detect
@@ -78,18 +77,13 @@ def pictures_with_labels(name: str, most: int, learned: np.ndarray) -> Iterator[
     archive = Path("data/raw") / name / "files.zip"
     records = [record for record in datasets.read(name, archive) if record.problem is None]
     np.random.default_rng(0).shuffle(records)
-    with zipfile.ZipFile(archive) as opened, tqdm(total=most, desc=name, disable=None) as bar:
-        left = most
-        for record in records:
-            data = datasets.open_picture(name, opened, record.image)
-            sha = hashlib.sha256(data).hexdigest()
-            wanted = DATASETS[name] in (None, record.split or hashed_split(sha))
-            if wanted and not np.isin(seen.fingerprints([sha]), learned)[0]:
-                yield data, dict(record.labels)
-                bar.update()
-                left -= 1
-            if not left:
-                return
+    wanted = (
+        (data, dict(record.labels))
+        for record, data in datasets.read_pictures(name, archive, records)
+        if DATASETS[name] in (None, record.split)
+        and not np.isin(seen.fingerprints([hashlib.sha256(data).hexdigest()]), learned)[0]
+    )
+    yield from tqdm(islice(wanted, most), desc=name, total=most, disable=None)
 
 
 def compare(

@@ -581,14 +581,15 @@ def bytes_in_git(path: str) -> bytes:
 
 def sample(dataset: str, archive: Path, out: Path, sizes: dict[str, int]) -> None:
     """A zip of some pictures, the first of each split by a hash of the name."""
-    with zipfile.ZipFile(archive) as opened, zipfile.ZipFile(out, "w") as written:
-        left = dict(sizes)
-        for record in sorted(datasets.read(dataset, archive), key=lambda one: unit_hash(one.image, "gate")):
-            data = opened.read(record.image) if record.labels and any(left.values()) else b""
-            split = record.split or build.hashed_split(build.hashlib.sha256(data).hexdigest())
-            if data and left.get(split):
+    records = sorted(datasets.read(dataset, archive), key=lambda one: unit_hash(one.image, "gate"))
+    left = dict(sizes)
+    with zipfile.ZipFile(out, "w") as written:
+        for record, data in datasets.read_pictures(dataset, archive, filter(lambda one: one.labels, records)):
+            if data and left.get(record.split):
                 written.writestr(record.image, data)
-                left[split] -= 1
+                left[record.split] -= 1
+            if not any(left.values()):
+                return
 
 
 def subjects(starter: Path, utkface: Path, folder: Path) -> dict[str, Subject]:

@@ -12,9 +12,8 @@ a 96 pixel square that boxes and points move.
 
 import argparse
 import dataclasses
-import hashlib
-import zipfile
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -23,7 +22,6 @@ from ai_edge_litert import schema_py_generated as schema
 
 from pocketface import datasets
 from pocketface.core.errors import exit_cleanly
-from pocketface.core.hashing import hashed_split
 from pocketface.cropping import blazeface
 from pocketface.cropping.picture import decode
 from pocketface.levels import LEVELS, ranges
@@ -125,17 +123,11 @@ def seen_by(picture: np.ndarray, side: int) -> np.ndarray:
 
 def pictures(name: str) -> Iterator[np.ndarray]:
     """Train pictures."""
-    archive, count = Path("data/raw") / name / "files.zip", 0
-    records = [record for record in datasets.read(name, archive) if record.problem is None]
-    with zipfile.ZipFile(archive) as opened:
-        for record in records:
-            data = datasets.open_picture(name, opened, record.image)
-            if hashed_split(hashlib.sha256(data).hexdigest()) != "train":
-                continue
-            yield decode(data)
-            count += 1
-            if count == 2 * PICTURES:
-                return
+    archive = Path("data/raw") / name / "files.zip"
+    records = (record for record in datasets.read(name, archive) if record.problem is None)
+    files = datasets.read_pictures(name, archive, records)
+    train = (data for record, data in files if record.split == "train")
+    return map(decode, islice(train, 2 * PICTURES))
 
 
 def compare(seen: list[np.ndarray], file: Path) -> None:

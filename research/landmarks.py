@@ -10,9 +10,8 @@ not seen, is printed in percent of the box's side, beside that of dlib in a sing
 """
 
 import argparse
-import hashlib
-import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -24,7 +23,6 @@ from tqdm import tqdm
 
 from pocketface import datasets
 from pocketface.core.errors import exit_cleanly
-from pocketface.core.hashing import hashed_split
 from pocketface.cropping import blazeface
 from pocketface.cropping.detect import SMALLEST_FACE, dlib_points, scaled
 from pocketface.cropping.landmarks import FILE, REACH, SIDE, region_of
@@ -144,24 +142,24 @@ def _faces() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Of each train picture with one face: the stored face, and its points `[5, 2]` in sides of the box about
     its middle, over several boxes and in one."""
     cv2.setNumThreads(1)
-    records = [record for record in datasets.read("fairface", ARCHIVE) if record.problem is None]
-    with zipfile.ZipFile(ARCHIVE) as archive:
-        for record in tqdm(records, unit="picture"):
-            data = datasets.open_picture("fairface", archive, record.image)
-            if hashed_split(hashlib.sha256(data).hexdigest()) != "train":
-                continue
-            picture = decode(data)
-            boxes = blazeface.find(picture, SMALLEST_FACE)
-            if len(boxes) != 1:
-                continue
-            region = region_of(scaled(tuple(boxes[0].tolist()), 1), WIDE)
-            side, middle = (region[2] - region[0]) / WIDE, np.add(region[:2], region[2:]) / 2
-            spots = [(middle + side * np.array([x, y]), side * scale / 2) for x, y, scale in MOVED]
-            seen = [dlib_points(picture, scaled((*(at - half), *(at + half)), 1)) for at, half in spots]
-            # dlib's whole numbers are the middles of pixels, the region's are edges.
-            points = (np.stack(seen) + 0.5 - middle) / side
-            grey = cv2.cvtColor(blazeface.part(picture, region), cv2.COLOR_RGB2GRAY)
-            yield cv2.resize(grey, (STORED, STORED), interpolation=cv2.INTER_AREA), points.mean(0), points[0]
+    read = datasets.read("fairface", ARCHIVE)
+    # Without the split that FairFace names: all are split by content.
+    records = [replace(record, split=None) for record in read if record.problem is None]
+    for record, data in datasets.read_pictures("fairface", ARCHIVE, tqdm(records, unit="picture")):
+        if record.split != "train":
+            continue
+        picture = decode(data)
+        boxes = blazeface.find(picture, SMALLEST_FACE)
+        if len(boxes) != 1:
+            continue
+        region = region_of(scaled(tuple(boxes[0].tolist()), 1), WIDE)
+        side, middle = (region[2] - region[0]) / WIDE, np.add(region[:2], region[2:]) / 2
+        spots = [(middle + side * np.array([x, y]), side * scale / 2) for x, y, scale in MOVED]
+        seen = [dlib_points(picture, scaled((*(at - half), *(at + half)), 1)) for at, half in spots]
+        # dlib's whole numbers are the middles of pixels, the region's are edges.
+        points = (np.stack(seen) + 0.5 - middle) / side
+        grey = cv2.cvtColor(blazeface.part(picture, region), cv2.COLOR_RGB2GRAY)
+        yield cv2.resize(grey, (STORED, STORED), interpolation=cv2.INTER_AREA), points.mean(0), points[0]
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
+import hashlib
 import math
 import os
 import zipfile
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,7 @@ from pocketface.datasets import (
     names,
     open_picture,
     read,
+    read_pictures,
 )
 from pocketface.fetching.archives import Archive, pack
 
@@ -69,11 +72,12 @@ class TestEveryDataset:
         assert record.problem in (None, "no_label")
         assert len(expected_names(name)) < 160
 
-    def test_its_pictures_open(self, name: str, archives: dict[str, Path]) -> None:
-        with zipfile.ZipFile(archives[name]) as archive:
-            for record in read(name, archives[name]):
-                pixels = decode(open_picture(name, archive, record.image))
-                assert pixels.std() > 10  # a face, not a wall
+    def test_its_pictures_open_and_tell_a_split(self, name: str, archives: dict[str, Path]) -> None:
+        records = list(read(name, archives[name]))
+        for record, (found, data) in zip(records, read_pictures(name, archives[name], records), strict=True):
+            assert decode(data).std() > 10  # a face, not a wall
+            content = hashlib.sha256(data).hexdigest()
+            assert found == replace(record, split=record.split or hashed_split(content))
 
     def test_an_archive_without_its_pictures_is_an_error(self, name: str, tmp_path: Path) -> None:
         members = {n: c for n, c in MAKERS[name](3).items() if not n.endswith((".jpg", ".jpeg"))}

@@ -6,13 +6,14 @@ of the archive, `picture(archive, image)`. A name without a module is one that `
 """
 
 import csv
+import hashlib
 import importlib
 import pkgutil
 import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from types import ModuleType
 from typing import cast
@@ -95,6 +96,14 @@ def open_picture(name: str, archive: zipfile.ZipFile, image: str) -> bytes:
         raise PocketfaceError(f"{archive.filename}: has no {image!r}; {_remedy(name)}") from None
     except UNREADABLE as error:
         raise PocketfaceError(f"{archive.filename}: {image}: {error}; {_remedy(name)}") from None
+
+
+def read_pictures(name: str, archive: Path, records: Iterable[Record]) -> Iterator[tuple[Record, bytes]]:
+    """Records of a dataset, each with its picture file, which tells the split where the record names none."""
+    with zipfile.ZipFile(archive) as opened:
+        for record in records:
+            data = open_picture(name, opened, record.image)
+            yield replace(record, split=record.split or hashed_split(hashlib.sha256(data).hexdigest())), data
 
 
 def pictures(archive: zipfile.ZipFile) -> list[str]:
