@@ -34,6 +34,7 @@ from pocketface.cropping.detect import Box
 from pocketface.cropping.picture import Rejected, decode
 from pocketface.faces.index import FACES
 from pocketface.faces.settings import Crop, Dataset, Detector
+from pocketface.report.cells import Table
 
 UTKFACE = Path("data/raw/utkface/files.zip")
 PHOTOS = Path("data/raw/photos/files.zip")
@@ -86,12 +87,12 @@ def throughput(pictures: int, workers: int, rounds: int) -> None:
         "plain loop, same faces": lambda folder: plain_loop(images, folder, looks),
         "plain loop, one look": lambda folder: plain_loop(images, folder, (first_look,)),
     }
-    seconds, found = take_turns(contenders, rounds)
-    print(f"| {len(images)} UTKFace pictures | pictures/s | faces | time, ours = 1 |\n|---|---|---|---|")
-    ours = min(seconds[next(iter(contenders))])
-    for name in contenders:
-        best = min(seconds[name])
-        print(f"| {name} | {len(images) / best:.0f} | {found[name]} | {best / ours:.2f} |")
+    rows = [
+        [name, f"{len(images) / seconds:.0f}", str(faces), ratio]
+        for name, seconds, faces, ratio in take_turns(contenders, rounds)
+    ]
+    header = [f"{len(images)} UTKFace pictures", "pictures/s", "faces", "time, ours = 1"]
+    print(Table(header, rows).markdown())
 
 
 Look = Callable[[np.ndarray], Iterable[dlib.rectangle]]
@@ -148,14 +149,12 @@ def large(pictures: int, workers: int, rounds: int) -> None:
             "pocketface, one process": lambda folder: found(map(our_crop, files)),
             "plain loop": lambda folder: found(map(plain_crop, files)),
         }
-        seconds, faces = take_turns(contenders, rounds)
-    print(
-        f"| {pictures} photographs of 12 megapixels | s/picture | faces | time, ours = 1 |\n|---|---|---|---|"
-    )
-    ours = min(seconds[next(iter(contenders))])
-    for name in contenders:
-        best = min(seconds[name])
-        print(f"| {name} | {best / pictures:.3f} | {faces[name]} of {pictures} | {best / ours:.2f} |")
+        rows = [
+            [name, f"{seconds / pictures:.3f}", f"{faces} of {pictures}", ratio]
+            for name, seconds, faces, ratio in take_turns(contenders, rounds)
+        ]
+    header = [f"{pictures} photographs of 12 megapixels", "s/picture", "faces", "time, ours = 1"]
+    print(Table(header, rows).markdown())
 
 
 def our_crop(data: bytes) -> Box | None:
@@ -262,17 +261,17 @@ def share(pictures: int) -> float:
 
 def take_turns(
     contenders: dict[str, Callable[[Path], int]], rounds: int
-) -> tuple[dict[str, list[float]], dict[str, int]]:
-    """Seconds of every round of every contender, and the faces each found."""
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    found = {}
+) -> list[tuple[str, float, int, str]]:
+    """Every contender, seconds of its best round, the faces it found, and its time where the first's is 1."""
+    best, found = dict.fromkeys(contenders, float("inf")), dict[str, int]()
     for _ in range(rounds):
         for name, run in contenders.items():
             with tempfile.TemporaryDirectory(dir="data") as folder:
                 start = time.perf_counter()
                 found[name] = run(Path(folder))
-                seconds[name].append(time.perf_counter() - start)
-    return seconds, found
+                best[name] = min(best[name], time.perf_counter() - start)
+    ours = next(iter(best.values()))
+    return [(name, seconds, found[name], f"{seconds / ours:.2f}") for name, seconds in best.items()]
 
 
 if __name__ == "__main__":

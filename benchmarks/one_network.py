@@ -10,6 +10,7 @@ at hand.
 
 import argparse
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,9 @@ from pocketface.evaluation.variants import Variant, open_variants
 from pocketface.faces import seen
 from pocketface.faces.index import FaceSet
 from pocketface.faces.selection import Evaluation, select
-from pocketface.metrics.confidence import Change, paired, resample
+from pocketface.metrics.confidence import paired, resample
 from pocketface.published import folder
+from pocketface.report.cells import Table
 
 DATASETS = ("utkface", "celeba", "fairface", "fer2013")
 TWO = ("age_gender", "expression")
@@ -45,13 +47,14 @@ def main() -> None:
         chosen = select(sets[0], holdout, variant.input, sets[1:], learned, args.split == "test")
         answers[variant.name] = answered(variant, chosen.evaluation)
     one, *two = variants
-    print(
-        "| dataset | metric | faces | one | apart | change | p | verdict |\n|---|---|--:|--:|--:|--:|--:|---|"
-    )
+    rows = []
     for other in two:
         for dataset in answers[one.name]["dataset"].unique():
             tables = [answers[each.name] for each in (one, other)]
-            tell(dataset, *(table[table["dataset"] == dataset] for table in tables), list(other.outputs))
+            faces = (table[table["dataset"] == dataset] for table in tables)
+            rows += compared(dataset, *faces, list(other.outputs))
+    header = ["dataset", "metric", "verdict", "faces", "one", "apart", "change", "p"]
+    print(Table(header, rows, text_columns=3).markdown())
     best = fastest(variants)
     both = sum(best[variant.name] for variant in two)
     print(f"\nthree answers: {best[one.name]:.2f} ms, {both:.2f} by two ({best[one.name] / both:.2f} of it)")
@@ -64,21 +67,16 @@ def answered(variant: Variant, faces: Evaluation) -> pd.DataFrame:
     return pd.concat([rows, variant.decode(variant.runner(pixels, progress=variant.name))], axis=1)
 
 
-def tell(dataset: str, one: pd.DataFrame, other: pd.DataFrame, heads: list[str]) -> None:
+def compared(dataset: str, one: pd.DataFrame, other: pd.DataFrame, heads: list[str]) -> Iterator[list[str]]:
     """Rows of the table: what both answer of a dataset."""
     answers = [column for column in other if column.partition("_pred")[0].partition("_prob")[0] in heads]
     labels = [column for column in ("age", "age_band", *heads) if column in one and one[column].notna().any()]
     kept = list(dict.fromkeys([*labels, *answers]))
     ours, theirs = (resample(table[kept].reset_index(drop=True)) for table in (one, other))
     for metric, change in paired(ours, theirs).items():
-        print(row(dataset, metric, len(one), ours.values[metric], theirs.values[metric], change))
-
-
-def row(dataset: str, metric: str, faces: int, one: float, other: float, change: Change) -> str:
-    """One metric, and its change."""
-    span = f"{change.change:+.4f} ({change.low:+.4f} to {change.high:+.4f})"
-    values = f"{one:.4f} | {other:.4f} | {span} | {change.p:.3f}"
-    return f"| {dataset} | {metric} | {faces} | {values} | {change.verdict} |"
+        values = (f"{table.values[metric]:.4f}" for table in (ours, theirs))
+        span = f"{change.change:+.4f} ({change.low:+.4f} to {change.high:+.4f})"
+        yield [dataset, metric, change.verdict, str(len(one)), *values, span, f"{change.p:.3f}"]
 
 
 def fastest(variants: list[Variant]) -> dict[str, float]:

@@ -19,6 +19,7 @@ from pocketface.app.runtime import runtime
 from pocketface.app.serve import server
 from pocketface.app.site import PUBLISHED, models, write
 from pocketface.core.errors import exit_cleanly
+from pocketface.report.cells import Table
 
 ENGINES = {"cpu": "one thread", "threads": "several threads"}
 
@@ -29,17 +30,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("picture", type=Path)
     found = measure(parser.parse_args().picture.resolve())
-    print(
-        "| variant | pipeline, fastest | median | "
-        + " | ".join(f"page, {name} | median" for name in found)
-        + " |"
-    )
-    print("| :-- |" + " --: |" * (2 + 2 * len(found)))
+    header = ["variant", "pipeline, fastest", "median"]
+    header += [what for name in found for what in (f"page, {name}", "median")]
+    rows = []
     for variant in next(iter(found.values())):
         own = json.loads((Path("timings") / f"{variant}.json").read_text(encoding="utf-8"))
         times = [own["threads"]["1"][which] for which in ("min_ms", "median_ms")]
         times += [rows[variant][which] for rows in found.values() for which in ("fastest", "median")]
-        print(f"| {variant} | " + " | ".join(f"{time:.2f}" for time in times) + " |")
+        rows.append([variant, *(f"{time:.2f}" for time in times)])
+    print(Table(header, rows).markdown())
 
 
 def measure(picture: Path) -> dict[str, dict[str, dict[str, float]]]:

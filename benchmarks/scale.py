@@ -30,6 +30,7 @@ from visit import CHROMIUM
 
 import fake_outs
 from mlflow_server import START_SECONDS, Server
+from pocketface.report.cells import Table
 from pocketface.report.report import write_report
 from pocketface.tracking.publish import track
 
@@ -63,9 +64,7 @@ def main() -> None:
         f"`PYTHONPATH=tests python benchmarks/scale.py --variants {sizes} --faces {args.faces}`: CPU seconds "
         "a variant, and in brackets as a multiple of the smallest study's.",
         "",
-        f"| variants | {' | '.join(STEPS)} |",
-        f"| --: |{' --: |' * len(STEPS)}",
-        *(row(variants, seconds, measured) for variants, seconds in measured.items()),
+        Table(["variants", *STEPS], rows_of(measured), text_columns=0).markdown(),
         "",
         f"Of {max(measured)} variants, the report's page has {megabytes:.1f} MB. `mlflow server` on their "
         f"store, seconds on the clock: {shown(served, 1)}.",
@@ -168,14 +167,14 @@ def address(outs: fake_outs.Outs) -> str:
     return f"sqlite:///{outs.root / 'mlflow.db'}"
 
 
-def row(variants: int, seconds: dict[str, float], measured: dict[int, dict[str, float]]) -> str:
-    """A row of the table."""
-    least = min(measured)
-    cells = []
-    for step in STEPS:
-        each, reference = seconds[step] / variants, measured[least][step] / least
-        cells.append(f"{each:.3g} ({each / reference:.2f})")
-    return f"| {variants} | {' | '.join(cells)} |"
+def rows_of(measured: dict[int, dict[str, float]]) -> list[list[str]]:
+    """Of every size, the seconds a variant, and in those of the smallest."""
+    a_variant = {size: {step: seconds[step] / size for step in STEPS} for size, seconds in measured.items()}
+    least = a_variant[min(measured)]
+    return [
+        [str(size), *(f"{each:.3g} ({each / least[step]:.2f})" for step, each in steps.items())]
+        for size, steps in a_variant.items()
+    ]
 
 
 if __name__ == "__main__":
