@@ -28,6 +28,7 @@ from distributed import LocalCluster
 
 from pocketface import datasets
 from pocketface.cropping import detect as detecting
+from pocketface.cropping.blazeface import overlap
 from pocketface.cropping.build import build
 from pocketface.cropping.crop import crop_picture
 from pocketface.cropping.detect import Box
@@ -140,7 +141,7 @@ def large(pictures: int, workers: int, rounds: int) -> None:
 
     def found(boxes: Iterable[Box | None]) -> int:
         pairs = zip(boxes, [face for _, face in made], strict=True)
-        return sum(box is not None and overlap(box, face) > 0.4 for box, face in pairs)
+        return sum(box is not None and overlap(*np.array([box, face], float)) > 0.4 for box, face in pairs)
 
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
         list(pool.map(our_crop, files[:1] * 2 * workers))
@@ -203,13 +204,6 @@ def large_photograph(number: int) -> tuple[bytes, Box]:
     data = cv2.imencode(".jpg", canvas[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])[1].tobytes()
     left, top, right, bottom = np.round(box + np.tile(start, 2)).astype(int).tolist()
     return data, (left, top, right, bottom)
-
-
-def overlap(one: Box, other: Box) -> float:
-    """Intersection over union."""
-    a, b = np.array(one, float), np.array(other, float)
-    shared = np.clip(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0, None).prod()
-    return float(shared / ((a[2:] - a[:2]).prod() + (b[2:] - b[:2]).prod() - shared))
 
 
 def growth(sizes: Sequence[int], workers: int) -> None:

@@ -24,11 +24,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from crop import large_photograph, overlap
+from crop import large_photograph
 from finders import pictures_with_labels
 from PIL import Image
 
 from pocketface.core.errors import exit_cleanly
+from pocketface.cropping.blazeface import overlap
 from pocketface.cropping.picture import decode
 from pocketface.evaluation.variants import open_variants
 from pocketface.faces import seen
@@ -101,7 +102,8 @@ def measure(pythons: dict[str, Path], scratch: Path, crops: int, photographs: in
     tell("the same, s of CPU time", big, "cpu", 1 / photographs)
     recall = {
         who: sum(
-            any(overlap(box, face) > 0.4 for box, *_ in row) for row, face in zip(rows, faces, strict=True)
+            any(overlap(*np.array([box, face], float)) > 0.4 for box, *_ in row)
+            for row, face in zip(rows, faces, strict=True)
         )
         for who, rows in found.items()
     }
