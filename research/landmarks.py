@@ -11,7 +11,6 @@ not seen, is printed in percent of the box's side, beside that of dlib in a sing
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -142,9 +141,7 @@ def _faces() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Of each train picture with one face: the stored face, and its points `[5, 2]` in sides of the box about
     its middle, over several boxes and in one."""
     cv2.setNumThreads(1)
-    read = datasets.read("fairface", ARCHIVE)
-    # Without the split that FairFace names: all are split by content.
-    records = [replace(record, split=None) for record in read if record.problem is None]
+    records = [record for record in datasets.read("fairface", ARCHIVE) if record.problem is None]
     for record, data in datasets.read_pictures("fairface", ARCHIVE, tqdm(records, unit="picture")):
         if record.split != "train":
             continue
