@@ -3,21 +3,17 @@
 python stages/benchmark.py MODEL      # writes timings/MODEL/LEVEL.json for every level
 """
 
-import argparse
-
 from pocketface.core import outs
 from pocketface.core.errors import exit_cleanly
+from pocketface.core.params import argument, part
 
 
 @exit_cleanly
 def main() -> None:
     """Times a model's variants, in turns."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("model", help="a model of params.yaml")
-    model = parser.parse_args().model
+    model = argument("model", "a model of params.yaml", __doc__, raw=True)
 
     from pocketface.core.files import write_json, written_whole
-    from pocketface.core.params import part
     from pocketface.latency.benchmark import benchmark
     from pocketface.latency.settings import Benchmark
 

@@ -1,20 +1,16 @@
 """Stage `cross_validate@MODEL`: packed faces to the mean and spread of every metric over folds."""
 
-import argparse
-
 from pocketface.core import outs
 from pocketface.core.errors import exit_cleanly
+from pocketface.core.params import argument, part
 
 
 @exit_cleanly
 def main() -> None:
     """Cross-validates the named model of params.yaml into folds/MODEL."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", help="a name under `cross_validate:` in params.yaml")
-    name = parser.parse_args().model
+    name = argument("model", "a name under `cross_validate:` in params.yaml", __doc__)
 
     from pocketface.core.files import remove
-    from pocketface.core.params import part
     from pocketface.faces.duplicates import across
     from pocketface.faces.index import INDEX, FaceSet
     from pocketface.fetching.sources import load_sources

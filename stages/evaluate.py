@@ -3,21 +3,17 @@
 python stages/evaluate.py MODEL      # writes evaluation/MODEL/LEVEL/ for every level
 """
 
-import argparse
-
 from pocketface.core import outs
 from pocketface.core.errors import exit_cleanly
+from pocketface.core.params import argument, part
 
 
 @exit_cleanly
 def main() -> None:
     """Writes evaluation/MODEL; a variant that failed gets a row that says so."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("model", help="a model of params.yaml")
-    model = parser.parse_args().model
+    model = argument("model", "a model of params.yaml", __doc__, raw=True)
 
     from pocketface.core.files import write_json, written_whole
-    from pocketface.core.params import part
     from pocketface.evaluation.evaluate import evaluate_variants
 
     levels = list(part(dict[str, object], "levels"))

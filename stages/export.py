@@ -1,19 +1,15 @@
 """Stage `export@MODEL`: a trained model to its float32 file, of which every level is made."""
 
-import argparse
-
 from pocketface.core import outs
 from pocketface.core.errors import exit_cleanly
+from pocketface.core.params import argument, part
 
 
 @exit_cleanly
 def main() -> None:
     """Makes exported/MODEL from models/MODEL."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", help="a name under `models:` or `fetched:` in params.yaml")
-    name = parser.parse_args().model
+    name = argument("model", "a name under `models:` or `fetched:` in params.yaml", __doc__)
 
-    from pocketface.core.params import part
     from pocketface.levels.export import export
     from pocketface.training.runtime import limit_threads
 

@@ -3,20 +3,16 @@
 A file that cannot be had is no error: the model's card says so, and its variants are rows that do.
 """
 
-import argparse
-
 from pocketface.core import outs
 from pocketface.core.errors import PocketfaceError, exit_cleanly
+from pocketface.core.params import argument, part
 
 
 @exit_cleanly
 def main() -> None:
     """Fetches, checks and imports the weights of the named model of params.yaml."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", help="a name under `fetched:` in params.yaml")
-    name = parser.parse_args().model
+    name = argument("model", "a name under `fetched:` in params.yaml", __doc__)
 
-    from pocketface.core.params import part
     from pocketface.fetching.sources import load_sources
     from pocketface.importing.fetch import fetch
     from pocketface.training.settings import Plan

@@ -5,13 +5,12 @@ the weights that it starts from, its teachers. So their hashes are written to `d
 which changes when they do, and the training depends on it.
 """
 
-import argparse
 from pathlib import Path
 
 from pocketface.core import outs
 from pocketface.core.errors import PocketfaceError, exit_cleanly
 from pocketface.core.files import sha256, write_json
-from pocketface.core.params import part
+from pocketface.core.params import argument, part
 from pocketface.fetching.sources import load_sources
 from pocketface.models import PRETRAINED
 from pocketface.training.settings import Plan
@@ -20,9 +19,7 @@ from pocketface.training.settings import Plan
 @exit_cleanly
 def main() -> None:
     """Writes data/learns_from/MODEL.json."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", help="a name under `models:` in params.yaml")
-    name = parser.parse_args().model
+    name = argument("model", "a name under `models:` in params.yaml", __doc__)
 
     plan = part(Plan)
     folders = [outs.FACES / dataset for dataset in plan.trained_on(name)]

@@ -1,17 +1,14 @@
 """Stage `micro@MODEL`: its variants in TensorFlow Lite Micro, and compiled for an Ethos-U by Arm's Vela."""
 
-import argparse
-
 from pocketface.core import outs
 from pocketface.core.errors import exit_cleanly
+from pocketface.core.params import argument
 
 
 @exit_cleanly
 def main() -> None:
     """Makes micro/MODEL from variants/MODEL."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", help="a name under `micro:` in params.yaml")
-    name = parser.parse_args().model
+    name = argument("model", "a name under `micro:` in params.yaml", __doc__)
 
     from pocketface.micro.measure import measure
     from pocketface.tflite.runtimes import MICRO

@@ -1,19 +1,15 @@
 """Stage `select_faces@MODEL`: the faces a model is calibrated and measured on, as it sees them."""
 
-import argparse
-
 from pocketface.core import outs
 from pocketface.core.errors import exit_cleanly
+from pocketface.core.params import argument, part
 
 
 @exit_cleanly
 def main() -> None:
     """Writes data/views/MODEL from the faces of its datasets and of the hold-out that it has not seen."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", help="a name under `models:` in params.yaml")
-    name = parser.parse_args().model
+    name = argument("model", "a name under `models:` in params.yaml", __doc__)
 
-    from pocketface.core.params import part
     from pocketface.faces import seen
     from pocketface.faces.index import FaceSet
     from pocketface.faces.selection import save, select

@@ -2,10 +2,11 @@
 
     dataset = part(Dataset, "datasets", "utkface")     # one stanza of ./params.yaml
 
-A stage reads the part that it uses, so that it depends on the settings of its own packages alone. All YAML is
-read here, with the checks of `parse`.
+A stage reads the part that it uses, so that it depends on the settings of its own packages alone; of which
+model or dataset, its command line says. All YAML is read here, with the checks of `parse`.
 """
 
+import argparse
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +21,14 @@ from pocketface.core.files import read_text
 DEEPEST, MOST = 50, 50_000
 """How deep the content of a file is nested, and how many nodes it has, each alias as what it stands for."""
 T = TypeVar("T")
+
+
+def argument(name: str, help: str, about: str | None, raw: bool = False) -> str:
+    """The only argument of this process; `raw`: its help shows the lines of `about` as they are."""
+    look = argparse.RawTextHelpFormatter if raw else argparse.HelpFormatter
+    parser = argparse.ArgumentParser(description=about, formatter_class=look)
+    parser.add_argument(name, help=help)
+    return str(getattr(parser.parse_args(), name))
 
 
 def part(kind: type[T], *keys: str, path: Path = outs.PARAMS, remedy: str | None = None) -> T:
