@@ -58,6 +58,11 @@ class Quantity:
         return 100.0 if self.unit == "share" else 1.0
 
     @property
+    def change_unit(self) -> str:
+        """The unit of a change, as printed: points of a share."""
+        return "points" if self.unit == "share" else self.unit
+
+    @property
     def most(self) -> float:
         """The largest change there can be, in the unit."""
         return 1.0 if self.unit == "share" else np.inf

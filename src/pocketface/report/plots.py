@@ -94,11 +94,6 @@ def _look(level: int) -> dict[str, Any]:
     }
 
 
-def _unit(name: str) -> str:
-    """Of a change: points of a share."""
-    return "points" if quantity_of(name).unit == "share" else quantity_of(name).unit
-
-
 def confusion(counts: np.ndarray, labels: Sequence[str], title: str) -> Figure:
     """A confusion matrix: shares of each true class in percent, with the counts `[K, K]` of faces below; rows
     are the truth, columns the answer, in the order of the K labels.
@@ -223,7 +218,7 @@ def _scatter(axes: Axes, label: str, points: Sequence[Point], margins: Margins) 
     axes.set_xlim(0.5 * min(costs), 2 * max(costs))
     axes.margins(y=0.15)
     axes.set_ylim(axes.get_ylim())
-    axes.set(xlabel=label, ylabel=f"{title_of(name)}, change ({_unit(name)})")
+    axes.set(xlabel=label, ylabel=f"{title_of(name)}, change ({quantity.change_unit})")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_locator(NullLocator())
@@ -346,7 +341,7 @@ def overview(changes: Mapping[tuple[str, str], Sequence[tuple[Row, float | None]
                 one.tick_params(axis="y", length=0, labelcolor=INK)
             bars.set_xlim(0, 1)
             bars.set_xticks([0, 0.5, 1], ["0", "½", "1"])
-            told = f"{_unit(name)}, {quantity.better} is better"
+            told = f"{quantity.change_unit}, {quantity.better} is better"
             axes.set_title(f"{model}: {title_of(name)} ({told})", fontsize=10)
             axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
             by_unit.setdefault(quantity.scale, []).append(axes)

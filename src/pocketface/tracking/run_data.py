@@ -115,8 +115,8 @@ def _in_words(row: Row) -> str:
     quantity = quantity_of(row.name)
     ends = (row.change, row.change_low, row.change_high)
     change, low, high = ("" if end is None else f"{quantity.scale * end:+.4g}" for end in ends)
-    unit = "points" if quantity.unit == "share" else quantity.unit
-    told = f"{change} {unit} ({low} to {high})" + ("" if row.p is None else f", p {row.p:.2g}")
+    sure = "" if row.p is None else f", p {row.p:.2g}"
+    told = f"{change} {quantity.change_unit} ({low} to {high}){sure}"
     return told if row.could_show is None else f"{told}, could show {quantity.scale * row.could_show:.3g}"
 
 
