@@ -10,11 +10,10 @@ import pandas as pd
 from pocketface import models
 from pocketface.cards import write_card
 from pocketface.core.files import sha256
-from pocketface.core.labels import EXPRESSIONS, GENDERS
+from pocketface.core.labels import EXPRESSIONS, GENDERS, meaning
 from pocketface.faces.duplicates import perceptual_hash, thumbnail
 from pocketface.faces.index import FaceSet
 from pocketface.faces.settings import Crop
-from pocketface.layers.heads import meaning
 from pocketface.published import WEIGHTS, PublishedCard
 from pocketface.study import Study
 

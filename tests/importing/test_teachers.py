@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from pocketface.core.errors import PocketfaceError
+from pocketface.core.labels import meaning
 from pocketface.importing.teachers import asked
-from pocketface.layers.heads import meaning
 from pocketface.study import Study
 from pocketface.training.fit import fit
 from pocketface.training.splits import together

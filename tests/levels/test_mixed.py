@@ -6,8 +6,8 @@ import pytest
 from keras import layers
 
 from pocketface.core.errors import PocketfaceError
+from pocketface.core.labels import meaning
 from pocketface.faces import calibrate
-from pocketface.layers.heads import meaning
 from pocketface.levels import LEVELS, mixed, ranges
 from pocketface.levels.converter import to_tflite
 from pocketface.levels.quantizer import quantize

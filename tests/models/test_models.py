@@ -8,7 +8,7 @@ import tensorflow as tf
 from example_models import ATTRIBUTES, SMALL, Plan
 from pocketface import models
 from pocketface.core.errors import PocketfaceError
-from pocketface.core.labels import CELEBA_ATTRIBUTES, EXPRESSIONS, HEADS, NO_YES
+from pocketface.core.labels import CELEBA_ATTRIBUTES, EXPRESSIONS, HEADS, NO_YES, meaning
 from pocketface.faces.settings import Input
 from pocketface.layers import heads
 from pocketface.layers.macs import macs
@@ -84,7 +84,7 @@ def test_an_architecture_takes_raw_pixels_and_answers_in_meaning(plan: Plan) -> 
             assert values.shape == (5, 1)
             assert 10 < values.mean() < 100
         else:
-            assert values.shape == (5, len(heads.meaning(head).labels))
+            assert values.shape == (5, len(meaning(head).labels))
             np.testing.assert_allclose(values.sum(1), 1, rtol=1e-5)
 
 
@@ -104,10 +104,10 @@ def test_the_penalty_on_kernels_reaches_the_model_that_is_trained() -> None:
 
 
 def test_meaning_gives_the_order_of_classes_and_the_unit() -> None:
-    assert heads.meaning("expression").labels == EXPRESSIONS
-    assert heads.meaning("gender").labels == ("male", "female")
-    assert heads.meaning("Bald").labels == NO_YES
-    assert (heads.meaning("age").kind, heads.meaning("age").unit) == ("number", "years")
+    assert meaning("expression").labels == EXPRESSIONS
+    assert meaning("gender").labels == ("male", "female")
+    assert meaning("Bald").labels == NO_YES
+    assert (meaning("age").kind, meaning("age").unit) == ("number", "years")
     assert set(CELEBA_ATTRIBUTES) < set(HEADS)
 
 

@@ -7,8 +7,7 @@ import pytest
 
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import sha256
-from pocketface.core.labels import age_band
-from pocketface.layers.heads import meaning
+from pocketface.core.labels import age_band, meaning
 from pocketface.study import Study
 from pocketface.training.folds import CrossValidation, cross_validate, references, save
 from tiny_training import face_set, study

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from pocketface.bring.heads import Spoken, Understood, answered, matched, understood, words
+from pocketface.bring.heads import Spoken, Understood, answered, matched, understood
 from pocketface.core.errors import PocketfaceError
-from pocketface.core.labels import NUMBERS
+from pocketface.core.labels import NUMBERS, words
 from pocketface.importing.network import Network
 from pocketface.layers.backbones import IMAGENET_DEVIATION, IMAGENET_MEAN
 from pocketface.layers.own import Preprocess

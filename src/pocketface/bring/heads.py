@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.optimize import linear_sum_assignment
 
 from pocketface.core.errors import PocketfaceError
-from pocketface.core.labels import CELEBA_ATTRIBUTES, CLASSES, NO_YES, NUMBERS
+from pocketface.core.labels import NUMBERS, classes_of, words
 from pocketface.layers.own import OwnHead
 
 SPOKEN = re.compile(r"(?P<head>\w+)(=(?P<output>[^:]+))?(:(?P<labels>.+))?")
@@ -53,11 +53,6 @@ def spoken(text: str) -> Spoken:
     return Spoken(found["head"], found["output"], labels)
 
 
-def words(truth: pd.Series) -> pd.Series:
-    """The labels of a column as words; of an attribute, what its 0 and 1 say."""
-    return truth.map(dict(enumerate(NO_YES))) if truth.name in CELEBA_ATTRIBUTES else truth
-
-
 def matched(outputs: Mapping[str, int], truths: pd.DataFrame, said: Iterable[Spoken]) -> dict[str, str]:
     """Head -> output, of the labels that there are.
 
@@ -75,7 +70,7 @@ def matched(outputs: Mapping[str, int], truths: pd.DataFrame, said: Iterable[Spo
     heads = [str(head) for head in truths if not told or head in told]
     found: dict[str, str] = {}
     for head in heads:
-        widths = (1, words(truths[head]).nunique(), len(_ours(head)))
+        widths = (1, words(truths[head]).nunique(), len(classes_of(head)))
         fits = [name for name, width in outputs.items() if head in NUMBERS or width in widths]
         alike = [name for name in outputs if name.lower() == head.lower()]
         named = alike[:1] or (fits if len(fits) == 1 else [])
@@ -125,13 +120,9 @@ def understood(head: str, output: str, values: np.ndarray, truth: pd.Series, sai
     return Understood(own, f"{'logits' if logits else 'probabilities'} of {', '.join(labels)} ({best})")
 
 
-def _ours(head: str) -> tuple[str, ...]:
-    return NO_YES if head in CELEBA_ATTRIBUTES else CLASSES.get(head, ())
-
-
 def _orders(head: str, truth: pd.Series, width: int) -> dict[str, tuple[str, ...]]:
     """The usual orders of labels: ours, and that of the alphabet, in which folders of classes are read."""
-    ours, there = _ours(head), tuple(sorted(set(truth.dropna())))
+    ours, there = classes_of(head), tuple(sorted(set(truth.dropna())))
     usual = {"our order, assumed": ours, "alphabetical, assumed": tuple(sorted(ours)) or there}
     return {
         name: labels for name, labels in usual.items() if len(labels) == width and set(there) <= set(labels)

@@ -1,11 +1,14 @@
 """The vocabularies: what a label may say, in the order of a model's outputs, which every card repeats."""
 
 from bisect import bisect_right
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, StringConstraints, model_validator
 
 from pocketface.core.settings import Strict
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 GENDERS = ("male", "female")
 """A binary annotation of appearance, as the datasets record it; not a person's gender identity."""
@@ -123,3 +126,20 @@ class Output(Strict):
         if self.kind == "classes" and (len(self.labels) < 2 or len(set(self.labels)) < len(self.labels)):
             raise ValueError(f"classes have two labels or more, and no two are equal, not {self.labels}")
         return self
+
+
+def classes_of(head: str) -> tuple[str, ...]:
+    """The labels of a head of ours; none of a number, or of a head that is not ours."""
+    return NO_YES if head in CELEBA_ATTRIBUTES else CLASSES.get(head, ())
+
+
+def meaning(head: str) -> Output:
+    """The `Output` of a head of ours, as it stands in the card."""
+    if head in NUMBERS:
+        return Output(kind="number", unit=NUMBERS[head])
+    return Output(kind="classes", labels=classes_of(head))
+
+
+def words(column: "pd.Series") -> "pd.Series":
+    """A label column in words: of an attribute, what its 0 and 1 say."""
+    return column.map(dict(enumerate(NO_YES))) if column.name in CELEBA_ATTRIBUTES else column

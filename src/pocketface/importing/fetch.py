@@ -15,12 +15,12 @@ from pocketface.cards import ModelCard, write_card
 from pocketface.core import outs
 from pocketface.core.errors import PocketfaceError, located
 from pocketface.core.files import written_whole
+from pocketface.core.labels import meaning
 from pocketface.faces import seen
 from pocketface.fetching.obtain import Unavailable, obtain_weights
 from pocketface.fetching.sources import Source, Sources
 from pocketface.importing import hdf5, onnx_graph, own
 from pocketface.importing.layers import assign
-from pocketface.layers.heads import meaning
 from pocketface.layers.macs import counted
 from pocketface.training.fit import WEIGHTS, load
 from pocketface.training.settings import Model, Plan

@@ -12,7 +12,8 @@ import keras
 import numpy as np
 
 from pocketface.core.errors import PocketfaceError
-from pocketface.layers.heads import AGE_CENTRE, AGE_SPREAD, meaning
+from pocketface.core.labels import meaning
+from pocketface.layers.heads import AGE_CENTRE, AGE_SPREAD
 
 Answers = Mapping[str, Sequence[str | float]]
 """Head -> what the file's classes mean, in its order: words, or years."""

@@ -12,9 +12,9 @@ from tqdm import tqdm
 
 from pocketface import published
 from pocketface.core.errors import PocketfaceError
+from pocketface.core.labels import meaning
 from pocketface.faces.index import FaceSet
 from pocketface.faces.view import STILL, detail_of, view
-from pocketface.layers.heads import meaning
 from pocketface.training.fit import Teach, load
 
 BATCH = 128

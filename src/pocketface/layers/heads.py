@@ -18,7 +18,7 @@ import numpy as np
 from keras import layers, ops
 
 from pocketface.core.errors import PocketfaceError
-from pocketface.core.labels import CELEBA_ATTRIBUTES, CLASSES, NO_YES, NUMBERS, TRAINING_OUTPUTS, Output
+from pocketface.core.labels import TRAINING_OUTPUTS, meaning
 
 AGE_CENTRE, AGE_SPREAD = 35.0, 25.0
 """Years; a fixed affine map that lets the last dense layer work on numbers about 1."""
@@ -28,13 +28,6 @@ OLDEST = 100
 
 KINDS = {"age": ("regression", "expected", "ordinal")}
 """Head that can be answered in several ways -> the ways, the default first."""
-
-
-def meaning(head: str) -> Output:
-    """The `Output` of a head, as it stands in the card."""
-    if head in NUMBERS:
-        return Output(kind="number", unit=NUMBERS[head])
-    return Output(kind="classes", labels=NO_YES if head in CELEBA_ATTRIBUTES else CLASSES[head])
 
 
 def split_options(options: Mapping[str, Any], heads: Sequence[str]) -> tuple[dict[str, str], dict[str, Any]]:

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from pocketface.core.errors import PocketfaceError
-from pocketface.core.labels import CELEBA_ATTRIBUTES, CLASSES, NO_YES, NUMBERS, Head, Output, Word
+from pocketface.core.labels import NO_YES, NUMBERS, Head, Output, Word, classes_of
 from pocketface.core.settings import Strict
 from pocketface.faces.settings import Input
 
@@ -108,7 +108,7 @@ class OwnHead(Strict):
 
     def meaning(self, head: str) -> Output:
         """What it answers as a head of that name; a `ValueError` if one of ours cannot mean that."""
-        ours = NO_YES if head in CELEBA_ATTRIBUTES else CLASSES.get(head)
+        ours = classes_of(head)
         if (head in NUMBERS) == self.of_classes:
             raise ValueError(f"{head}: only {', '.join(NUMBERS)} is a number, all else are classes")
         if self.of_classes and ours and not set(self.labels) <= set(ours):

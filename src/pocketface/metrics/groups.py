@@ -13,7 +13,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from pocketface.core.labels import AGE_BANDS, CELEBA_ATTRIBUTES, CLASSES, NO_YES, age_band
+from pocketface.core.labels import AGE_BANDS, CLASSES, age_band, words
 from pocketface.metrics.confidence import LEVEL, Sample, blocks_of_draws, people_of
 from pocketface.metrics.measures import Tally, comparisons, score, tallies, with_ages_in
 from pocketface.metrics.naming import loss
@@ -165,9 +165,7 @@ def _standardised(
 
 def _words(table: pd.DataFrame, name: str) -> pd.Series | None:
     """A label column as words; an attribute's are `no` and `yes`."""
-    if name in CELEBA_ATTRIBUTES and name in table:
-        return table[name].map(dict(enumerate(NO_YES)))
-    return table[name].astype(object).map(str, na_action="ignore") if name in table else None
+    return words(table[name]).astype(object).map(str, na_action="ignore") if name in table else None
 
 
 def _members(labels: pd.Series, known: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:

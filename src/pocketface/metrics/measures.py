@@ -31,7 +31,7 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
-from pocketface.core.labels import CELEBA_ATTRIBUTES, CLASSES, NO_YES, age_band, age_group
+from pocketface.core.labels import CELEBA_ATTRIBUTES, CLASSES, NO_YES, age_band, age_group, words
 from pocketface.metrics.registry import BINS, METRICS, Metric, divided, name_of, of_task
 
 CLOSE = 5.0
@@ -275,11 +275,11 @@ def comparisons(table: pd.DataFrame) -> dict[str, Comparison]:
     for task in CELEBA_ATTRIBUTES:
         if task in table and f"{task}_pred" in table:
             asked = NO_YES if POSITIVE.get(task, "yes") == "yes" else NO_YES[::-1]
-            answered = _answered(table, task, table[task].map(dict(enumerate(NO_YES))), asked)
+            answered = _answered(table, task, words(table[task]), asked)
             found[task] = replace(answered, positive=table.get(f"{task}_prob_{asked[-1]}"))
     for task in own_tasks(table):
-        words = (str(column) for column in table if str(column).startswith(f"{task}_prob_"))
-        labels = tuple(word.removeprefix(f"{task}_prob_") for word in words)
+        columns = (str(column) for column in table if str(column).startswith(f"{task}_prob_"))
+        labels = tuple(column.removeprefix(f"{task}_prob_") for column in columns)
         found[task] = _answered(table, task, table[task], labels)
     return found
 

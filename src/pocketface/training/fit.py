@@ -16,9 +16,10 @@ from pocketface import models, published
 from pocketface.cards import ModelCard, write_card
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import written_whole
+from pocketface.core.labels import meaning
 from pocketface.faces import seen
 from pocketface.faces.index import OK, FaceSet
-from pocketface.layers.heads import meaning, training_model
+from pocketface.layers.heads import training_model
 from pocketface.layers.macs import counted
 from pocketface.training import corrections, losses, runtime
 from pocketface.training.batches import Batches

@@ -12,9 +12,8 @@ import pandas as pd
 
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import write_json, written_whole
-from pocketface.core.labels import NO_YES, Output
+from pocketface.core.labels import Output, meaning, words
 from pocketface.faces.index import FaceSet
-from pocketface.layers.heads import meaning
 from pocketface.metrics.answers import decode
 from pocketface.metrics.measures import measure
 from pocketface.training import runtime
@@ -97,8 +96,7 @@ def references(train: pd.DataFrame, count: int, outputs: Mapping[str, Output]) -
         if output.kind == "number":
             majority[f"{head}_pred"] = known.median()
             continue
-        words = known.map(dict(enumerate(NO_YES))) if output.labels == NO_YES else known
-        ranked = words.value_counts(sort=False).reindex(output.labels).dropna()
+        ranked = words(known).value_counts(sort=False).reindex(output.labels).dropna()
         majority[f"{head}_pred"], minority[f"{head}_pred"] = ranked.idxmax(), ranked.idxmin()
     found = {"majority": majority, "minority": minority}
     return {name: pd.DataFrame([row] * count) for name, row in found.items() if row}

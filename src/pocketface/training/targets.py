@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from pocketface.core.errors import PocketfaceError
-from pocketface.core.labels import AGE_BANDS, BAND_STARTS, CELEBA_ATTRIBUTES, NO_YES, TRAINING_OUTPUTS
-from pocketface.layers.heads import OLDEST, meaning
+from pocketface.core.labels import AGE_BANDS, BAND_STARTS, TRAINING_OUTPUTS, meaning, words
+from pocketface.layers.heads import OLDEST
 
 BAND_YEARS = np.array([BAND_STARTS, [*(start - 1 for start in BAND_STARTS[1:]), OLDEST]], np.float32).T
 """First and last year of each of `AGE_BANDS`, `[bands, 2]`."""
@@ -83,7 +83,5 @@ def _target(column: pd.Series, head: str) -> np.ndarray:
     labels = meaning(head).labels
     if not labels:
         return column.fillna(0).to_numpy(np.float32)[:, None]
-    if head in CELEBA_ATTRIBUTES:
-        column = column.map(dict(enumerate(NO_YES)))
-    codes = pd.Categorical(column, categories=labels).codes
+    codes = pd.Categorical(words(column), categories=labels).codes
     return (codes[:, None] == np.arange(len(labels))).astype(np.float32)
