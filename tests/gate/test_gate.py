@@ -440,6 +440,13 @@ def test_other_faces_and_new_classes_cannot_be_compared_but_accepted(outs):
     assert check(outs.study, outs.root).passed
 
 
+def test_a_truth_is_in_the_words_of_the_answers():
+    own, ours = {"mask": ["no", "yes"], "mask_pred": "no"}, {"Bald": [0, 1], "Bald_pred": "no"}
+    predictions = pd.DataFrame({"image": ["a", "b"], "dataset": "mine"} | own | ours)
+    told = answers.of_predictions("model", "int8", predictions)
+    assert told["truth"].tolist() == ["no", "yes"] * 2
+
+
 def test_names_of_pictures_do_not_leave_and_bytes_repeat(outs):
     content = (outs.root / "baselines/tiny/age_gender.parquet").read_bytes()
     assert b"12.jpg" not in content

@@ -25,6 +25,7 @@ import pandas as pd
 
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import written_whole
+from pocketface.core.labels import words
 from pocketface.evaluation.looks import NAMES
 from pocketface.metrics.groups import CROSSED, members
 
@@ -151,8 +152,8 @@ def of_predictions(model: str, level: str, predictions: pd.DataFrame) -> pd.Data
         truth, answer = predictions.get(head, unknown), predictions[name]
         if pd.api.types.is_numeric_dtype(answer):
             answer, truth = answer.round(2), truth.astype(float)
-        elif set(answer.dropna()) <= {"no", "yes"}:
-            truth = truth.map({0: "no", 1: "yes"}, na_action="ignore")
+        else:
+            truth = words(truth)
         probability = predictions.filter(regex=rf"^{head}_prob_").astype(float).max(axis=1)
         parts.append(same.assign(head=head, truth=truth, answer=answer, probability=probability.round(3)))
     return checked(pd.concat(parts, ignore_index=True), Path(f"evaluation/{model}/{level}"))
