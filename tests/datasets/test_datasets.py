@@ -10,12 +10,11 @@ import pytest
 
 import drawn_datasets as drawn
 from pocketface.core.errors import PocketfaceError
-from pocketface.core.hashing import hashed_split, unit_hash
+from pocketface.core.hashing import SPLITS, hashed_split, unit_hash
 from pocketface.core.labels import CELEBA_ATTRIBUTES, CLASSES
 from pocketface.cropping.picture import decode
 from pocketface.datasets import (
     OLDEST,
-    SPLITS,
     Record,
     expected_names,
     in_sample,

@@ -16,7 +16,7 @@ import yaml
 from pocketface import datasets
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import sha256, write_text, written_whole
-from pocketface.core.hashing import hashed_split
+from pocketface.core.hashing import SPLITS, hashed_split
 from pocketface.core.labels import CELEBA_ATTRIBUTES
 from pocketface.core.outs import ARCHIVES, SOURCES
 from pocketface.datasets.labelled import LIST
@@ -142,8 +142,8 @@ def pack(table: pd.DataFrame, labels: list[str], folder: Path, target: Path) -> 
 def _split(row: Mapping[Hashable, object], person: str | None) -> str:
     """Of a picture; empty where it goes by its content."""
     said = str(row.get(SPLIT) or "").lower()
-    if said and said not in datasets.SPLITS:
-        raise PocketfaceError(f"{row[PATH]}: {said!r} is no split; there are {', '.join(datasets.SPLITS)}")
+    if said and said not in SPLITS:
+        raise PocketfaceError(f"{row[PATH]}: {said!r} is no split; there are {', '.join(SPLITS)}")
     if said or person is None or not row[person]:
         return said
     return hashed_split(str(row[person]))

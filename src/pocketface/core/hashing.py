@@ -4,6 +4,7 @@ import hashlib
 
 import numpy as np
 
+SPLITS = ("train", "val", "test")
 VALIDATION_SHARE = 0.15
 """Of a dataset that has no split of its own; `reserved` ones of them are its test part."""
 RESERVED_SHARE = 1 / 3

@@ -22,7 +22,6 @@ from pocketface.core.errors import PocketfaceError
 from pocketface.core.hashing import hashed_split, unit_hash
 
 LABELLED = "labelled"
-SPLITS = ("train", "val", "test")
 PICTURE_SUFFIXES = tuple(
     ".jpg .jpeg .jpe .jif .jfif .mpo .png .apng .gif .webp .avif .avifs .heic .heif .hif .bmp .tif .tiff "
     ".pbm .pgm .ppm .pnm .pfm".split()

@@ -9,8 +9,9 @@ import zipfile
 from collections.abc import Iterator
 
 from pocketface.core.errors import PocketfaceError
+from pocketface.core.hashing import SPLITS
 from pocketface.core.labels import CELEBA_ATTRIBUTES
-from pocketface.datasets import SPLITS, Record, lines, names, path_of
+from pocketface.datasets import Record, lines, names, path_of
 
 LABELS = ()
 LIST = "labels.csv"

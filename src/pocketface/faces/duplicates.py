@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from pocketface.core.hashing import SPLITS
 from pocketface.faces.index import CONTRADICTORY, DUPLICATE, MEASURED_TOO, OK, FaceSet
 from pocketface.faces.settings import Crop, Input
 from pocketface.faces.view import view
@@ -31,7 +32,6 @@ ALIGNED, AS_IS = 0.97, 0.92
 COMPARED = 2**20
 """Hashes that are compared at once, whatever their number: 10 MB, and in the processor's cache."""
 CACHED = 50_000
-EARLIER = {"train": 0, "val": 1, "test": 2}
 
 Look = Callable[[int], np.ndarray]
 """Number of a picture -> its thumbnail."""
@@ -105,7 +105,7 @@ def judge(rows: pd.DataFrame, group: np.ndarray, labels: Sequence[str], contradi
     `contradictory`, copies with different labels count, each with its own.
     """
     copies = rows.assign(group=group)
-    order = copies["split"].map(EARLIER)
+    order = copies["split"].map(SPLITS.index)
     last = copies[order == order.groupby(group).transform("max")]
     counts = last.drop_duplicates(["group", *labels] if contradictory else "group")
     status = pd.Series(MEASURED_TOO, index=rows.index)
@@ -128,7 +128,7 @@ def across(sets: Sequence[FaceSet]) -> list[FaceSet]:
         ours, theirs = one.rows(), other.rows()
         for i, j in _shared(one, ours, other, theirs):
             index, row, kept = indexes[b], theirs.iloc[j], ours.iloc[i]
-            if EARLIER[kept["split"]] < EARLIER[row["split"]]:
+            if SPLITS.index(kept["split"]) < SPLITS.index(row["split"]):
                 index, row, kept = indexes[a], kept, row
             status = DUPLICATE if row["split"] == kept["split"] else MEASURED_TOO
             index.loc[row.name, ["status", "same_as"]] = [status, kept["image"]]
