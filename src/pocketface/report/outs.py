@@ -11,10 +11,13 @@ from pocketface.cards import VariantCard, read_card, variant_folder
 from pocketface.core import outs
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import made_by
+from pocketface.core.hashing import SPLITS
 from pocketface.core.settings import Strict
 from pocketface.faces.index import INDEX, OK
 from pocketface.fetching.sources import Source, load_sources
 from pocketface.metrics.groups import GROUPINGS
+from pocketface.metrics.measures import Comparison, comparisons
+from pocketface.results.measure import read_answers
 from pocketface.results.table import FACES, GAP, LATENCY, RESULTS, STANDARDISED, Row, Table
 from pocketface.study import Study
 
@@ -97,6 +100,15 @@ class Variant:
         places = {group: order.index(group) if group in order else len(order) for group in rows}
         return {group: rows[group] for group in sorted(rows, key=lambda group: (places[group], group))}
 
+    def pairs(self, compared: Mapping[str, Comparison]) -> dict[str, pd.DataFrame]:
+        """Head of classes -> columns `actual` and `predicted`, a row a labelled face; none where none is."""
+        pairs = {
+            head: pd.DataFrame({"actual": compared[head].truth, "predicted": compared[head].answer}).dropna()
+            for head, output in self.card.outputs.items()
+            if output.kind == "classes" and head in compared
+        }
+        return {head: pair for head, pair in pairs.items() if len(pair)}
+
 
 @dataclass(frozen=True)
 class Results:
@@ -165,10 +177,16 @@ class Results:
         return self.running(model)[0].datasets
 
 
+def compared(study: Study, variant: Variant, root: Path) -> dict[str, Comparison]:
+    """Task -> truth and answers on the datasets that the variant's model learned from."""
+    rows = read_answers(root, variant.model, variant.level).predictions
+    return comparisons(rows[rows["dataset"].isin(study.trained_on(variant.model))])
+
+
 def reject_counts(index: pd.DataFrame) -> pd.DataFrame:
     """Pictures per split and status: rows are splits and `all`, columns `ok` first, then why not."""
     counts = pd.crosstab(index["split"].fillna(NO_SPLIT), index["status"])
-    order = [split for split in ("train", "val", "test", NO_SPLIT) if split in counts.index]
+    order = [split for split in (*SPLITS, NO_SPLIT) if split in counts.index]
     statuses = [OK, *counts.columns.drop(OK, errors="ignore")]
     counts = counts.reindex(index=order, columns=statuses, fill_value=0)
     counts.loc["all"] = counts.sum()

@@ -16,7 +16,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from textwrap import fill
 
-import pandas as pd
 from matplotlib.figure import Figure
 
 from pocketface.choosing.answer import advice
@@ -24,12 +23,11 @@ from pocketface.choosing.rule import Pick, pick
 from pocketface.core import outs
 from pocketface.core.files import write_json, write_text, written_whole
 from pocketface.metrics.groups import CROSSED
-from pocketface.metrics.measures import Comparison, comparisons, reliability
+from pocketface.metrics.measures import Comparison, reliability
 from pocketface.metrics.naming import label_of, title_of
 from pocketface.report import page, plots, tables, text
 from pocketface.report.cells import Section, Table
-from pocketface.report.outs import Results
-from pocketface.results.measure import read_answers
+from pocketface.report.outs import Results, compared
 from pocketface.results.table import SIZE, Row
 from pocketface.study import Study
 
@@ -38,9 +36,6 @@ Plots = dict[str, Figure]
 
 Compared = Mapping[tuple[str, str], Mapping[str, Comparison]]
 """(model, level) -> head -> truth and answers on the model's own datasets."""
-
-Answers = dict[tuple[str, str, str], pd.DataFrame]
-"""(model, level, head) -> columns `actual`, `predicted`."""
 
 
 def write_report(study: Study, root: Path = Path(), first: Section | None = None) -> Path:
@@ -55,19 +50,20 @@ def write_report(study: Study, root: Path = Path(), first: Section | None = None
     """
     results = Results.load(study, root)
     picks = {model: pick(results.table, model, study.champion) for model in study.models}
-    compared: dict[tuple[str, str], Mapping[str, Comparison]] = {}
-    for v in results.running():
-        rows = read_answers(root, v.model, v.level).predictions
-        compared[v.model, v.level] = comparisons(rows[rows["dataset"].isin(study.trained_on(v.model))])
+    tasks = {(v.model, v.level): compared(study, v, root) for v in results.running()}
     folder = root / outs.REPORTS / study.study
     write_json(folder / "metrics.json", metrics(results))
     results.table.write(folder / "results.parquet")
-    drawn = ({first.name: first.plot} if first else {}) | all_plots(results, picks, compared)
+    drawn = ({first.name: first.plot} if first else {}) | all_plots(results, picks, tasks)
     with written_whole(folder / "plots") as partial:
         for name, figure in drawn.items():
             (partial / name).parent.mkdir(parents=True, exist_ok=True)
             plots.save(figure, partial / f"{name}.png")
-    answers = _answers(results, compared)
+    answers = {
+        (v.model, v.level, head): pair
+        for v in results.running()
+        for head, pair in v.pairs(tasks[v.model, v.level]).items()
+    }
     with written_whole(folder / "confusion") as partial:
         partial.mkdir()
         for (model, level, head), pair in answers.items():
@@ -161,19 +157,6 @@ def _folded(title: str, *parts: str | Table) -> str:
 def _paragraphs(parts: Iterable[str | Table]) -> str:
     texts = (part.markdown() if isinstance(part, Table) else part for part in parts)
     return "\n\n".join(filter(None, texts))
-
-
-def _answers(results: Results, compared: Compared) -> Answers:
-    """What every running variant answered, for the heads that are classes."""
-    answers = {}
-    for variant in results.running():
-        found = compared[variant.model, variant.level]
-        for head, output in variant.card.outputs.items():
-            if output.kind == "classes" and head in found:
-                pair = pd.DataFrame({"actual": found[head].truth, "predicted": found[head].answer}).dropna()
-                if len(pair):
-                    answers[variant.model, variant.level, head] = pair
-    return answers
 
 
 def all_plots(results: Results, picks: tables.Picks, compared: Compared) -> Plots:

@@ -20,13 +20,11 @@ from pocketface.core import outs
 from pocketface.core.files import sha256
 from pocketface.faces.index import INDEX
 from pocketface.fetching.sources import Source
-from pocketface.metrics.measures import comparisons
 from pocketface.metrics.naming import loss, quantity_of, title_of
 from pocketface.metrics.settings import Margins
 from pocketface.report import plots
-from pocketface.report.outs import Variant
+from pocketface.report.outs import Variant, compared
 from pocketface.report.page import counts_of
-from pocketface.results.measure import read_answers
 from pocketface.results.table import FACES, LATENCY_RATIO, Row
 from pocketface.study import Study
 from pocketface.tracking.store import told
@@ -133,17 +131,11 @@ def result_tables(variant: Variant) -> dict[str, pd.DataFrame]:
 
 def confusions(study: Study, variant: Variant, root: Path) -> Iterator[tuple[str, Image.Image]]:
     """Head -> picture of its confusion matrix, on the model's own datasets."""
-    predictions = read_answers(root, variant.model, variant.level).predictions
-    own = predictions[predictions["dataset"].isin(study.trained_on(variant.model))]
-    # Without the age, which would be put into groups and bands that no head answers.
-    for head, found in comparisons(own.drop(columns="age_pred", errors="ignore")).items():
-        pair = pd.DataFrame({"actual": found.truth, "predicted": found.answer}).dropna()
-        output = variant.card.outputs.get(head)
-        if output is not None and output.kind == "classes" and len(pair):
-            title = f"{variant.model}\n{variant.level}: {head}"
-            canvas = FigureCanvasAgg(plots.confusion(counts_of(pair, output.labels), output.labels, title))
-            canvas.draw()
-            yield head, Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    for head, pair in variant.pairs(compared(study, variant, root)).items():
+        labels, title = variant.card.outputs[head].labels, f"{variant.model}\n{variant.level}: {head}"
+        canvas = FigureCanvasAgg(plots.confusion(counts_of(pair, labels), labels, title))
+        canvas.draw()
+        yield head, Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
 
 def inputs(
