@@ -168,8 +168,8 @@ class Table:
         """`DATASET.METRIC` for each of a model's heads: of a number its mean error, of classes their
         accuracy.
         """
-        rows = (row for row in self.rows if row.model == model and row.main and not row.grouping)
-        return list(dict.fromkeys(row.name for row in rows))
+        rows = (row for level in self.levels(model) for row in self.of(model, level))
+        return list(dict.fromkeys(row.name for row in rows if row.main and not row.grouping))
 
     @cached_property
     def _by_key(self) -> dict[tuple[str, ...], Row]:
