@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from pocketface.core.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError, refusing
 from pocketface.synthetic.conditions import WIDTH
 
 FILE = "decoder.tflite"
@@ -27,12 +27,10 @@ class Decoder:
             raise PocketfaceError(
                 f"{path}: no such file; it is in the repository and in the installed package"
             )
-        try:
+        with refusing(f"{path}: not a runnable TFLite model", ValueError, RuntimeError):
             self._interpreter = Interpreter(model_path=str(path), num_threads=1)
             self._interpreter.allocate_tensors()
             self._signature = self._interpreter.get_signature_runner()
-        except (ValueError, RuntimeError) as error:
-            raise PocketfaceError(f"{path}: not a runnable TFLite model ({error})") from None
         ports = self._signature.get_input_details()
         shapes = {name: tuple(int(n) for n in port["shape"]) for name, port in ports.items()}
         if set(shapes) != {"noise", "condition"} or shapes["condition"] != (1, WIDTH):
