@@ -11,17 +11,10 @@ import numpy as np
 import pandas as pd
 from keras import layers
 
-from colour_variants import card
-from pocketface.cards import Meaning, write_card
-from pocketface.core.files import sha256
+from example_models import write_levels
+from pocketface.cards import Meaning
 from pocketface.core.labels import GENDERS, Output
-from pocketface.faces.calibrate import Calibration
 from pocketface.faces.settings import Crop, Input
-from pocketface.levels import LEVELS
-from pocketface.levels.converter import to_tflite
-from pocketface.levels.settings import LevelSettings as Settings
-from pocketface.levels.source import Source
-from pocketface.tflite.meaning import bound
 
 SIDE, FACES, WIDTH = 16, 150, 129
 OUTPUTS = {"age": Output(kind="number", unit="years"), "gender": Output(kind="classes", labels=GENDERS)}
@@ -59,15 +52,6 @@ def painted() -> tuple[np.ndarray, pd.DataFrame]:
 
 def write_variants(root: Path, model: keras.Model, faces: np.ndarray, levels: Sequence[str]) -> None:
     """What `convert` leaves of a model, calibrated on some faces."""
-    calibration = Calibration(faces, [str(i) for i in range(len(faces))], pd.DataFrame())
-    source = Source(OUTPUTS, to_tflite(model), calibration, lambda: model)
-    for level in levels:
-        folder = root / "variants/small" / level
-        folder.mkdir(parents=True, exist_ok=True)
-        file = LEVELS[level].make(source, Settings(calibration=100)).file
-        meaning = Meaning(crop=Crop(), input=Input(size=SIDE), outputs=OUTPUTS)
-        file = bound(file, meaning)
-        (folder / "model.tflite").write_bytes(file.content)
-        about = {"model": "small", "level": level, "dataset": "utkface", "parameters": model.count_params()}
-        about |= {"size_bytes": len(file.content), "sha256": sha256(folder / "model.tflite")}
-        write_card(folder, card(**about, **dict(meaning)))
+    meaning = Meaning(crop=Crop(), input=Input(size=SIDE), outputs=OUTPUTS)
+    about = {"model": "small", "dataset": "utkface"}
+    write_levels(root / "variants/small", model, faces, levels, meaning, **about)

@@ -1,4 +1,4 @@
-"""Variants of the fixture `colour_model`, and pictures painted so that it gives a known answer."""
+"""Folders of variants, by default of the fixture `colour_model`, and pictures with a known answer."""
 
 from hashlib import sha256
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pocketface.cards import MODEL_FILE, VariantCard, write_card
+from pocketface.cards import MODEL_FILE, Meaning, VariantCard, write_card
 from pocketface.core.labels import EXPRESSIONS, GENDERS, Output
 from pocketface.faces.settings import Crop, Input
 from pocketface.tflite.file import TFLiteFile
@@ -45,11 +45,20 @@ def card(**changes: object) -> VariantCard:
     return VariantCard.model_validate(facts | changes)
 
 
-def variant_folder(folder: Path, model: Path, **changes: object) -> Path:
-    """A variant as `convert` leaves it; `changes` replace fields of its card, and not what its file says."""
-    folder.mkdir(parents=True)
-    file = bound(TFLiteFile.read(model), card()).content
+COLOUR = card()
+
+
+def variant_folder(
+    folder: Path, model: Path | TFLiteFile, meaning: Meaning = COLOUR, /, **changes: object
+) -> Path:
+    """A variant as `convert` leaves it: a model, and a card that says the same as its file.
+
+    `changes` replace fields of the card, and not what the file says.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    model = TFLiteFile.read(model) if isinstance(model, Path) else model
+    file = bound(model, meaning).content
     (folder / MODEL_FILE).write_bytes(file)
     about = {"size_bytes": len(file), "sha256": sha256(file).hexdigest()}
-    write_card(folder, card(**(about | changes)))
+    write_card(folder, card(**(dict(meaning) | about | changes)))
     return folder

@@ -1,13 +1,24 @@
 """Models for the tests of architectures: the published ones, and small ones of every kind."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 
+from colour_variants import variant_folder
 from pocketface import models
+from pocketface.cards import Meaning
+from pocketface.core.labels import Output
+from pocketface.faces.calibrate import Calibration
 from pocketface.faces.settings import Input
+from pocketface.levels import LEVELS
+from pocketface.levels.converter import to_tflite
+from pocketface.levels.settings import LevelSettings
+from pocketface.levels.source import Source
 
 ATTRIBUTES = ["Male", "Mustache", "Eyeglasses", "No_Beard", "Wearing_Hat", "Bald"]
 """Of the FaceNet report, in its order."""
@@ -70,3 +81,28 @@ def enliven(model: keras.Model) -> None:
             weight.assign(weight + random.uniform(-0.3, 0.3, weight.shape))
         elif weight.path.startswith(tuple(model.output)) and "age_dense" not in weight.path:
             weight.assign(5 * weight)
+
+
+def calibrated(model: keras.Model, faces: np.ndarray, outputs: Mapping[str, Output] = {}) -> Source:
+    """What a level is made from, with these faces `[N, size, size, channels]` to measure ranges on."""
+    count = range(len(faces))
+    calibration = Calibration(faces, [f"{i}.jpg" for i in count], pd.DataFrame(index=count))
+    return Source(outputs, to_tflite(model), calibration, lambda: model)
+
+
+def write_levels(
+    folder: Path,
+    model: keras.Model,
+    faces: np.ndarray,
+    levels: Sequence[str],
+    meaning: Meaning,
+    /,
+    **about: object,
+) -> None:
+    """Writes a variant for each level, calibrated on these faces; `about` goes into their cards."""
+    source, count = calibrated(model, faces, meaning.outputs), model.count_params()
+    for level in levels:
+        file = LEVELS[level].make(source, LevelSettings()).file
+        facts = {"level": level, "macs": file.macs, "ports": file.ports}
+        facts |= {"parameters": count, "trainable_parameters": count}
+        variant_folder(folder / level, file, meaning, **facts, **about)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from colour_variants import variant_folder
 from fake_outs import FAILED, LEVELS, REASON, STUDY, model_card, write_outs
 from pocketface import published
 from pocketface.app import site
@@ -17,7 +18,6 @@ from pocketface.faces.settings import Crop
 from pocketface.results.table import Table
 from pocketface.study import Study
 from pocketface.tflite.file import TFLiteFile
-from pocketface.tflite.meaning import bound
 from private_files import names_in, plant, strangers
 
 REPOSITORY = Path(__file__).parents[2]
@@ -53,8 +53,7 @@ def made(tmp_path, models):
     outs = write_outs(tmp_path)
     for path in tmp_path.glob(f"variants/*/*/{MODEL_FILE}"):
         card = read_card(path.parent, VariantCard)
-        path.write_bytes(bound(TFLiteFile(models[card.model]), card).content)
-        changed(path.parent, sha256=sha256(path), size_bytes=path.stat().st_size)
+        variant_folder(path.parent, TFLiteFile(models[card.model]), card)
     (tmp_path / "litert").mkdir()
     (tmp_path / "litert/index.js").write_text("runs")
     variants = [tmp_path / "variants" / model / level for model in outs.study.models for level in LEVELS]

@@ -1,6 +1,5 @@
 """Real regressions, planted in a small real model that the real code converts and evaluates."""
 
-import hashlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 
 from colour_net import OUTPUTS, SIDE, colour_model, painted, write_variants
+from colour_variants import variant_folder
 from fake_outs import STUDY, Outs, write_results
 from pocketface.cards import MODEL_FILE, VariantCard, read_card, write_card
 from pocketface.core.files import write_json
@@ -18,8 +18,6 @@ from pocketface.faces.selection import PIXELS, ROWS
 from pocketface.gate import Verdict, check, update
 from pocketface.results.table import Table
 from pocketface.study import Study
-from pocketface.tflite.file import TFLiteFile
-from pocketface.tflite.meaning import bound
 
 MADE = ("float32", "int8")
 PLAN = Study.model_validate(
@@ -95,9 +93,7 @@ def test_mislabelled_classes_are_named(planted):
             folder = root / "variants/small" / level
             outputs = OUTPUTS | {"gender": Output(kind="classes", labels=GENDERS[::-1])}
             card = read_card(folder, VariantCard).model_copy(update={"outputs": outputs})
-            file = bound(TFLiteFile.read(folder / MODEL_FILE), card).content
-            (folder / MODEL_FILE).write_bytes(file)
-            write_card(folder, card.model_copy(update={"sha256": hashlib.sha256(file).hexdigest()}))
+            variant_folder(folder, folder / MODEL_FILE, card)
 
     verdict = planted(swap_labels)
     assert verdict.look_at == "train", "where a model gets its classes"

@@ -6,15 +6,11 @@ import sys
 
 import keras
 import numpy as np
-import pandas as pd
 import pytest
 
-from example_models import LARGE, SMALL, Plan, enliven
-from pocketface.faces.calibrate import Calibration
+from example_models import LARGE, SMALL, Plan, calibrated, enliven
 from pocketface.levels import LEVELS
-from pocketface.levels.converter import to_tflite
 from pocketface.levels.settings import LevelSettings as Settings
-from pocketface.levels.source import Source
 
 USUAL = ("float32", "float16", "dynamic_int8", "int8")
 OTHERS, LAST = SMALL[:-1], SMALL[-1]
@@ -37,9 +33,7 @@ def test_an_architecture_converts_at_the_usual_levels(plan: Plan, levels: tuple[
     model, faces = plan.build(), plan.faces()
     enliven(model)
     expected = {head: np.asarray(answer) for head, answer in model(faces.astype(np.float32)).items()}
-    count = range(len(faces))
-    calibration = Calibration(faces, [f"{i}.jpg" for i in count], pd.DataFrame(index=count))
-    source, sizes = Source({}, to_tflite(model), calibration, lambda: model), {}
+    source, sizes = calibrated(model, faces), {}
     for name in levels:
         level = LEVELS[name]
         file = level.make(source, Settings()).file
