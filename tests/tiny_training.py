@@ -1,6 +1,8 @@
 """Tiny learnable things: face sets without faces, and models that train in seconds."""
 
 import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -10,7 +12,7 @@ import pandas as pd
 from pocketface import models
 from pocketface.cards import write_card
 from pocketface.core.files import sha256
-from pocketface.core.labels import EXPRESSIONS, GENDERS, meaning
+from pocketface.core.labels import EXPRESSIONS, GENDERS, age_band, meaning
 from pocketface.faces.duplicates import perceptual_hash, thumbnail
 from pocketface.faces.index import FaceSet
 from pocketface.faces.settings import Crop
@@ -58,8 +60,19 @@ def face_set(
     return FaceSet(dataset, pixels, index, crop)
 
 
-def study(**changes: object) -> Study:
-    """A study of one small model over a `face_set`; `changes` replace fields of its training recipe."""
+def banded(faces: FaceSet, every: int = 1) -> FaceSet:
+    """The same faces; of every so many of them the band of ages is all that is known."""
+    age = faces.index["age"]
+    bands = age.map(age_band, na_action="ignore")
+    hidden = np.arange(len(age)) % every == every - 1
+    return replace(faces, index=faces.index.assign(age=age.mask(hidden), age_band=bands))
+
+
+def study(options: Mapping[str, object] = {}, **changes: object) -> Study:
+    """A study of one small model over a `face_set`.
+
+    `options` replace those of the model, `changes` fields of its training recipe.
+    """
     training = {"epochs": 2, "batch_size": 16, "learning_rate": 0.01, "augment": {"flip": False}} | changes
     return Study.model_validate(
         {
@@ -76,7 +89,7 @@ def study(**changes: object) -> Study:
                 "small": {
                     "dataset": "utkface",
                     "architecture": "compact",
-                    "options": {"widths": [8, 16], "depths": [1, 1], "dropout": 0.0},
+                    "options": {"widths": [8, 16], "depths": [1, 1], "dropout": 0.0} | options,
                     "input": {"size": 16, "channels": 3, "margin": 0.2},
                     "heads": ["age", "gender"],
                     "training": training,

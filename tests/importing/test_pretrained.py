@@ -15,9 +15,7 @@ def sources() -> Sources:
 
 
 def starting_from(weights: str) -> Study:
-    params = study().model_dump(mode="json")
-    params["models"]["small"]["options"]["weights"] = weights
-    return Study.model_validate(params)
+    return study({"weights": weights})
 
 
 def test_a_name_becomes_its_file_which_comes_from_the_mirror(tmp_path: Path, monkeypatch) -> None:

@@ -19,19 +19,12 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import numpy as np
-from dataclasses import replace
-from tiny_training import face_set, study
-from pocketface.core.labels import age_band
+from tiny_training import banded, face_set, study
 from pocketface.training.checkpoints import Checkpoints
 from pocketface.training.fit import fit, save
 out = Path(sys.argv[2])
 changes = {"epochs": 3, "watch": {"metric": "age_mae", "patience": 9}, "augment": {"flip": True}}
-plan = study(**changes)
-plan.models["small"].options["age"] = "expected"
-faces = face_set()
-band = faces.index["age"].map(age_band, na_action="ignore")
-odd = np.arange(len(band)) % 2 > 0  # of these the band is all that is known
-faces = replace(faces, index=faces.index.assign(age=faces.index["age"].mask(odd), age_band=band))
+plan, faces = study({"age": "expected"}, **changes), banded(face_set(), every=2)
 trained = fit(plan, "small", [faces], "research only", [], Checkpoints(out / "kept", {}))
 save(trained, out / "model")
 pixels = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3)).astype(np.float32)

@@ -59,9 +59,7 @@ class Interrupted(Exception):
 
 def dropping(**changes: object):
     """The tiny study, of a model with a random layer."""
-    plan = study(**changes)
-    plan.models["small"].options["dropout"] = 0.3
-    return plan
+    return study({"dropout": 0.3}, **changes)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
@@ -129,8 +127,7 @@ def test_a_checkpoint_of_another_training_says_what_differs(one_epoch: Path, tmp
 
 
 def test_weights_of_another_architecture_are_an_error(one_epoch: Path) -> None:
-    wider = dropping()
-    wider.models["small"].options["widths"] = [8, 24]
+    wider = study({"dropout": 0.3, "widths": [8, 24]})
     with pytest.raises(PocketfaceError, match="not a checkpoint of this compact"):
         fit(wider, "small", [face_set()], "research only", checkpoints=Checkpoints(one_epoch, IDENTITY))
 

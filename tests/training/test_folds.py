@@ -1,4 +1,3 @@
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +6,10 @@ import pytest
 
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import sha256
-from pocketface.core.labels import age_band, meaning
+from pocketface.core.labels import meaning
 from pocketface.study import Study
 from pocketface.training.folds import CrossValidation, cross_validate, references, save
-from tiny_training import face_set, study
+from tiny_training import banded, face_set, study
 
 
 def folded(count: int, **changes: object) -> Study:
@@ -67,11 +66,8 @@ def test_reference_estimators_answer_the_commonest_the_rarest_and_the_median() -
 
 
 def test_an_age_that_is_learned_from_bands_is_measured_by_them(tmp_path: Path) -> None:
-    faces = face_set(train=120)
-    index = faces.index.assign(age=np.nan, age_band=faces.index["age"].map(age_band, na_action="ignore"))
-    plan = folded(2, epochs=1)
-    plan.models["small"].options["age"] = "expected"
-    scores = cross_validate(plan, "small", [replace(faces, index=index)], tmp_path, {}).scores
+    plan, faces = folded(2, options={"age": "expected"}, epochs=1), banded(face_set(train=120))
+    scores = cross_validate(plan, "small", [faces], tmp_path, {}).scores
     metrics = set(scores.loc[scores["estimator"] == "model", "metric"])
     assert metrics > {"age_band_accuracy", "gender_accuracy"}
     assert not scores["metric"].eq("age_mae").any()
