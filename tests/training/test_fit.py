@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,10 +7,12 @@ import pytest
 from pocketface.cards import ModelCard, read_card, write_card
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import sha256
+from pocketface.faces.settings import Input
+from pocketface.faces.view import view
 from pocketface.published import read
 from pocketface.publishing import pack
 from pocketface.training.fit import HISTORY, fit, identity, load, save, start_from, training_key
-from tiny_training import face_set, out_of_bounds, publish, study
+from tiny_training import banded, face_set, out_of_bounds, publish, study
 
 
 @pytest.fixture(scope="module")
@@ -169,8 +172,7 @@ def test_heads_that_do_not_learn_need_a_start() -> None:
 
 def test_it_starts_from_a_model_that_has_all_of_its_layers(here: None) -> None:
     publish(Path("weights/first"), 7, ("gender",))
-    deeper = study(start="weights/first")
-    deeper.models["small"].options["depths"] = [1, 2]
+    deeper = study({"depths": [1, 2]}, start="weights/first")
     with pytest.raises(PocketfaceError, match=r"weights.first: .* it has no layer conv2d_2 to start"):
         fit(deeper, "small", [face_set()], "research only")
 
@@ -186,3 +188,49 @@ def test_half_precision_is_enough_to_start(here: None) -> None:
     for own, theirs in zip(loaded.get_weights(), there.get_weights(), strict=True):
         assert own.dtype == np.float32
         np.testing.assert_allclose(own, theirs, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "extra"),
+    [("expected", "age_distribution"), pytest.param("ordinal", "age_ranks", marks=pytest.mark.slow)],
+)
+def test_a_head_that_learns_a_distribution_learns_the_age(kind: str, extra: str) -> None:
+    trained = fit(study({"age": kind}, epochs=4), "small", [face_set(train=256)], "research only")
+    assert set(trained.model.output) == {"age", "gender"}
+    assert set(trained.card.outputs) == {"age", "gender"}
+    assert trained.card.options["age"] == kind
+    curve = trained.history
+    assert curve[f"{extra}_loss"].iloc[-1] < curve[f"{extra}_loss"].iloc[0]
+    assert curve["val_age_mae"].iloc[-1] < 12, "ages here are 1 to 90, a constant answer is off by 22"
+
+
+@pytest.mark.parametrize(
+    ("kind", "extra"),
+    [pytest.param("expected", "age_distribution", marks=pytest.mark.slow), ("ordinal", "age_ranks")],
+)
+def test_a_head_learns_the_age_from_bands_alone(kind: str, extra: str) -> None:
+    faces = face_set(train=256)
+    trained = fit(study({"age": kind}, epochs=6), "small", [banded(faces)], "research only")
+    assert trained.history[f"{extra}_loss"].iloc[-1] < trained.history[f"{extra}_loss"].iloc[0]
+    assert (trained.history["age_loss"] == 0).all(), "no face has an age"
+    assert "val_age_mae" not in trained.history
+    val = faces.rows("val")
+    seen = np.stack([view(faces.pixels[face], faces.crop, Input(size=16)) for face in val["face"]])
+    answer = np.asarray(trained.model.predict(seen.astype(np.float32), verbose=0)["age"])[:, 0]
+    assert np.abs(answer - val["age"]).mean() < 12, "ages here are 1 to 90, a constant answer is off by 22"
+
+
+def test_ages_bands_and_neither_are_learned_together() -> None:
+    aged, nothing = face_set(train=128), face_set(train=64, dataset="celeba", seed=2)
+    nothing = replace(nothing, index=nothing.index.drop(columns="age"))
+    bands = banded(face_set(train=128, dataset="fairface", seed=1))
+    plan = study({"age": "expected"}, epochs=4, augment={"mixup": 0.2})
+    trained = fit(plan, "small", [aged, nothing, bands], "research only")
+    assert trained.history["val_age_mae"].iloc[-1] < 15
+    assert trained.history["age_distribution_loss"].is_monotonic_decreasing
+
+
+def test_a_training_on_bands_cannot_be_steered_by_years() -> None:
+    steered = study({"age": "expected"}, watch={"metric": "age_mae", "share": 0.2})
+    with pytest.raises(PocketfaceError, match="no watched face has the label 'age' of age_mae"):
+        fit(steered, "small", [banded(face_set(train=64))], "research only")
