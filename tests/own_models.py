@@ -58,6 +58,18 @@ def write_pictures(folder: Path, count: int = 60, seed: int = 500) -> Path:
     return folder / "labels.csv"
 
 
+def write_onnx(path: Path, nodes: list, shape: list[int], answers: dict[str, list], tensors: list) -> Path:
+    """A file of these nodes, for pictures of a shape; `answers` are the names and shapes of its outputs."""
+    picture, *outputs = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, sides)
+        for name, sides in ({"picture": shape} | answers).items()
+    )
+    graph = helper.make_graph(nodes, "theirs", [picture], outputs, tensors)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
 def onnx_file(path: Path, outputs: Mapping[str, int] = {"probs": 2, "age": 1}) -> Path:
     """A file as PyTorch exports it, for pictures `[1, 3, SIDE, SIDE]`, with random weights.
 
@@ -107,10 +119,5 @@ def onnx_file(path: Path, outputs: Mapping[str, int] = {"probs": 2, "age": 1}) -
     node("Reshape", ["f2", shape("all", -1)], "f3")  # PyTorch's own detour around a mean
     node("Gather", ["f3", shape("places", *range(8), sides=(1, 8))], "f4")
     node("MatMul", ["f4", weight("k6", 8, 1)], names[1])
-    told = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, n]) for name, n in outputs.items()]
-    picture = helper.make_tensor_value_info("picture", TensorProto.FLOAT, [1, 3, SIDE, SIDE])
-    graph = helper.make_graph(nodes, "theirs", [picture], told, values)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
-    model.ir_version = 8
-    path.write_bytes(model.SerializeToString())
-    return path
+    told = {name: [1, size] for name, size in outputs.items()}
+    return write_onnx(path, nodes, [1, 3, SIDE, SIDE], told, values)

@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,10 +17,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
 from full_disk import endless, largest_file
-from own_models import SIDE, onnx_file
+from own_models import SIDE, onnx_file, write_onnx
 from pocketface import published
 from pocketface.cards import MODEL_FILE
 from pocketface.core.budget import MODEL, Apart
@@ -184,6 +185,17 @@ def synthetic_faces(n, seen):
     return views(drawn, Crop(geometry="chip", margin=seen.margin), seen)
 
 
+def refused(path: Path, complaint: str) -> None:
+    with pytest.raises(PocketfaceError, match=complaint):
+        network.read(path)
+
+
+def answered(read: network.Network, pixels: np.ndarray) -> dict[str, np.ndarray]:
+    """What a network that was read makes of pictures `[N, H, W, C]`."""
+    image = keras.Input(pixels.shape[1:])
+    return keras.Model(image, dict(read.call(image))).predict(pixels, verbose=0)
+
+
 def around(layer: keras.Layer) -> keras.Model:
     image = keras.Input((16, 16, 3))
     return keras.Model(image, keras.layers.Dense(2)(keras.layers.Flatten()(layer(image))))
@@ -193,8 +205,7 @@ def test_a_lambda_is_refused_by_its_layers_name(tmp_path):
     model = around(keras.layers.Lambda(lambda x: x * 2, name="twice"))
     for name in ("mine.keras", "mine.h5"):
         model.save(tmp_path / name)
-        with pytest.raises(PocketfaceError, match=f"{name}: layer twice is a .*refused"):
-            network.read(tmp_path / name)
+        refused(tmp_path / name, f"{name}: layer twice is a .*refused")
 
 
 def changed(path: Path, change) -> None:
@@ -228,8 +239,7 @@ def test_what_could_run_code_is_refused(tmp_path, kind, module):
         layer |= {"class_name": kind, "module": module}
 
     changed(path, change)
-    with pytest.raises(PocketfaceError, match="layer middle is a"):
-        network.read(path)
+    refused(path, "layer middle is a")
 
 
 @pytest.mark.parametrize(
@@ -239,24 +249,20 @@ def test_a_network_that_would_take_all_memory_is_ended(tmp_path, size, others):
     path = tmp_path / "mine.keras"
     around(keras.layers.Conv2D(1, 16)).save(path)
     changed(path, lambda config: json.loads(json.dumps(config).replace(size, others)))
-    with pytest.raises(
-        PocketfaceError, match=r"mine\.keras: too_large: to open it .* over 8,589,934,592 bytes"
-    ):
-        network.read(path)
+    refused(path, r"mine\.keras: too_large: to open it .* over 8,589,934,592 bytes")
 
 
 def test_one_that_never_answers_is_ended(tmp_path, monkeypatch):
     monkeypatch.setattr(network, "_apart", Apart(0.1, MODEL.memory))
     monkeypatch.setattr(network, "_opened", endless)
-    with pytest.raises(PocketfaceError, match=r"mine\.onnx: timeout: to open it and run it once takes over"):
-        network.read(onnx_file(tmp_path / "mine.onnx"))
+    refused(onnx_file(tmp_path / "mine.onnx"), r"mine\.onnx: timeout: to open it and run it once takes over")
 
 
 def test_a_full_disk_is_not_told_as_a_damaged_file(tmp_path, monkeypatch):
     around(keras.layers.ReLU()).save(tmp_path / "mine.keras")
     monkeypatch.setattr(network, "_apart", Apart(MODEL.seconds, MODEL.memory))
-    with largest_file(1000), pytest.raises(PocketfaceError, match="no room to write it"):
-        network.read(tmp_path / "mine.keras")
+    with largest_file(1000):
+        refused(tmp_path / "mine.keras", "no room to write it")
 
 
 @pytest.mark.parametrize("asks", [network.read, network.fingerprint])
@@ -291,16 +297,14 @@ def test_an_architecture_that_is_huge_or_nested_deeply_is_refused(tmp_path):
     for config, complaint in ((b" " * 2**26, "has more than 33,554,432"), (b"[" * 10**5, "not a readable")):
         with zipfile.ZipFile(tmp_path / "mine.keras", "w", zipfile.ZIP_DEFLATED) as file:
             file.writestr("config.json", config)
-        with pytest.raises(PocketfaceError, match=complaint):
-            network.read(tmp_path / "mine.keras")
+        refused(tmp_path / "mine.keras", complaint)
 
 
 def test_a_link_out_of_an_hdf5_file_is_refused(tmp_path):
     around(keras.layers.ReLU()).save(tmp_path / "mine.h5")
     with h5py.File(tmp_path / "mine.h5", "a") as file:
         file["model_weights/elsewhere"] = h5py.ExternalLink("/etc/hostname", "/")
-    with pytest.raises(PocketfaceError, match="link to elsewhere"):
-        network.read(tmp_path / "mine.h5")
+    refused(tmp_path / "mine.h5", "link to elsewhere")
 
 
 def test_a_name_that_is_not_utf_8_is_refused_and_a_type_is_no_array(tmp_path):
@@ -310,8 +314,7 @@ def test_a_name_that_is_not_utf_8_is_refused_and_a_type_is_no_array(tmp_path):
     assert network.read(tmp_path / "mine.h5").shape == (16, 16, 3)
     with h5py.File(tmp_path / "mine.h5", "a") as file:
         file.create_group(b"\xff")
-    with pytest.raises(PocketfaceError, match="codec can't decode byte 0xff"):
-        network.read(tmp_path / "mine.h5")
+    refused(tmp_path / "mine.h5", "codec can't decode byte 0xff")
 
 
 def test_a_keras_2_depthwise_layer_is_read(tmp_path):
@@ -327,17 +330,20 @@ def test_a_keras_2_depthwise_layer_is_read(tmp_path):
     assert network.read(path).shape == (16, 16, 3)
 
 
-def test_a_saved_model_that_writes_a_file_is_refused(tmp_path):
-    class Writing(tf.Module):
-        @tf.function(input_signature=[tf.TensorSpec((1, 8, 8, 3), tf.float32)])
-        def serve(self, image):
-            tf.io.write_file("/tmp/owned", "x")
-            return {"answer": tf.reduce_mean(image, [1, 2])}
+def save_model(folder: Path, shape: tuple, answer: Callable) -> None:
+    """A SavedModel with one output."""
+    model, picture = tf.Module(), tf.TensorSpec(shape, tf.float32)
+    model.serve = tf.function(lambda image: {"answer": answer(image)}, input_signature=[picture])
+    tf.saved_model.save(model, folder, signatures=model.serve)
 
-    model = Writing()
-    tf.saved_model.save(model, tmp_path / "saved", signatures=model.serve)
-    with pytest.raises(PocketfaceError, match="is the operator WriteFile, which is refused"):
-        network.read(tmp_path / "saved")
+
+def test_a_saved_model_that_writes_a_file_is_refused(tmp_path):
+    def answer(image):
+        tf.io.write_file("/tmp/owned", "x")
+        return tf.reduce_mean(image, [1, 2])
+
+    save_model(tmp_path / "saved", (1, 8, 8, 3), answer)
+    refused(tmp_path / "saved", "is the operator WriteFile, which is refused")
 
 
 @pytest.mark.parametrize(
@@ -350,22 +356,17 @@ def test_a_saved_model_that_writes_a_file_is_refused(tmp_path):
 def test_a_saved_model_whose_memory_depends_on_the_picture_or_is_too_large_is_refused(
     tmp_path, size, complaint
 ):
-    class Filling(tf.Module):
-        @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.float32)])
-        def serve(self, image):
-            mean = tf.reduce_mean(image, [1, 2])
-            return {"answer": mean + tf.reduce_sum(tf.fill(size(image), mean[0, 0]))}
+    def answer(image):
+        mean = tf.reduce_mean(image, [1, 2])
+        return mean + tf.reduce_sum(tf.fill(size(image), mean[0, 0]))
 
-    model = Filling()
-    tf.saved_model.save(model, tmp_path / "saved", signatures=model.serve)
-    with pytest.raises(PocketfaceError, match=complaint):
-        network.read(tmp_path / "saved")
+    save_model(tmp_path / "saved", (None, None, None, 3), answer)
+    refused(tmp_path / "saved", complaint)
 
 
 def test_a_quantized_file_is_refused():
     path = next((REPOSITORY / "weights/facenet/int8").glob("*.tflite"))
-    with pytest.raises(PocketfaceError, match="quantized already; bring the float32 file"):
-        network.read(path)
+    refused(path, "quantized already; bring the float32 file")
 
 
 def test_an_onnx_graph_answers_as_it_does_elsewhere(tmp_path):
@@ -378,19 +379,14 @@ def test_an_onnx_graph_answers_as_it_does_elsewhere(tmp_path):
     pixels = np.random.default_rng(0).normal(size=(2, SIDE, SIDE, 3)).astype(np.float32)
     session = onnxruntime.InferenceSession(str(path))
     expected = [session.run(None, {"picture": pixels[i : i + 1].transpose(0, 3, 1, 2)}) for i in range(2)]
-    image = keras.Input((SIDE, SIDE, 3))
-    assert read.call is not None
-    actual = keras.Model(image, dict(read.call(image))).predict(pixels, verbose=0)
+    actual = answered(read, pixels)
     for place, name in enumerate(read.outputs):
         np.testing.assert_allclose(actual[name], [one[place][0] for one in expected], atol=1e-4)
 
 
 def test_an_output_that_would_print_a_line_of_its_own_is_refused(tmp_path):
     path = onnx_file(tmp_path / "mine.onnx", {"probs\nerror: no": 2, "age": 1})
-    with pytest.raises(
-        PocketfaceError, match=r"mine\.onnx: its output probs\\nerror: no has no printable name"
-    ):
-        network.read(path)
+    refused(path, r"mine\.onnx: its output probs\\nerror: no has no printable name")
 
 
 def test_turns_about_each_convolution_are_not_left_in_the_network(tmp_path):
@@ -420,25 +416,17 @@ def test_turns_about_each_convolution_are_not_left_in_the_network(tmp_path):
         make("Flatten", ["across"], ["flat"]),
     ]
     tensors = [numpy_helper.from_array(value.astype(np.float32), name) for name, value in initial.items()]
-    picture = helper.make_tensor_value_info("picture", TensorProto.FLOAT, [1, 8, 6, 3])
-    answers = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, size])
-        for name, size in (("scores", 2), ("flat", 8 * 6 * 4))
-    ]
-    graph = helper.make_graph(nodes, "g", [picture], answers, tensors)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    path = tmp_path / "mine.onnx"
-    path.write_bytes(model.SerializeToString())
+    answers = {"scores": [1, 2], "flat": [1, 8 * 6 * 4]}
+    path = write_onnx(tmp_path / "mine.onnx", nodes, [1, 8, 6, 3], answers, tensors)
     read = network.read(path)
     pixels = random.normal(size=(1, 8, 6, 3)).astype(np.float32)
-    image = keras.Input((8, 6, 3))
-    actual = keras.Model(image, dict(read.call(image))).predict(pixels, verbose=0)
+    actual = answered(read, pixels)
     expected = onnxruntime.InferenceSession(str(path)).run(None, {"picture": pixels})
-    for name, values in zip(("scores", "flat"), expected, strict=True):
+    for name, values in zip(answers, expected, strict=True):
         np.testing.assert_allclose(actual[name], values, atol=1e-5)
-    (inner,) = (
-        layer for layer in keras.Model(image, read.call(image)["scores"]).layers if hasattr(layer, "layers")
-    )
+    image = keras.Input((8, 6, 3))
+    whole = keras.Model(image, read.call(image)["scores"])
+    (inner,) = (layer for layer in whole.layers if hasattr(layer, "layers"))
     turned = [each.name for each in inner.layers if isinstance(each, keras.layers.Permute)]
     assert len(turned) == 2, "before the pooling and the flattening, and nowhere else"
 
@@ -463,12 +451,8 @@ KERNEL = numpy_helper.from_array(np.zeros((3, 3, 3, 3), np.float32), "kernel")
     ],
 )
 def test_an_onnx_operator_that_is_not_read_is_named(tmp_path, nodes, complaint):
-    picture = helper.make_tensor_value_info("picture", TensorProto.FLOAT, [1, 3, 8, 8])
-    answer = helper.make_tensor_value_info(nodes[-1].output[0], TensorProto.FLOAT, [None])
-    graph = helper.make_graph(nodes, "g", [picture], [answer], [PLACES, ROW, KERNEL])
-    (tmp_path / "mine.onnx").write_bytes(helper.make_model(graph).SerializeToString())
-    with pytest.raises(PocketfaceError, match=complaint):
-        network.read(tmp_path / "mine.onnx")
+    answer, tensors = {nodes[-1].output[0]: [None]}, [PLACES, ROW, KERNEL]
+    refused(write_onnx(tmp_path / "mine.onnx", nodes, [1, 3, 8, 8], answer, tensors), complaint)
 
 
 @pytest.mark.parametrize(
@@ -482,5 +466,4 @@ def test_an_onnx_operator_that_is_not_read_is_named(tmp_path, nodes, complaint):
 def test_other_files_are_refused(tmp_path, name, complaint):
     if not name.startswith("no."):
         (tmp_path / name).write_bytes(b"\x80\x04junk")
-    with pytest.raises(PocketfaceError, match=complaint):
-        network.read(tmp_path / name)
+    refused(tmp_path / name, complaint)
