@@ -284,6 +284,14 @@ def unpacked(path: Path) -> dict[str, bytes]:
         return {name: packed.read(name) for name in packed.namelist()}
 
 
+def repacked(folder: Path, *archives: Archive) -> dict[str, bytes]:
+    """What `files.zip` holds that is packed of these archives."""
+    count = pack(archives, folder / "files.zip", LIMITS)
+    members = unpacked(folder / "files.zip")
+    assert len(members) == count
+    return members
+
+
 @pytest.mark.parametrize("case", BAD)
 def test_a_bad_archive_is_refused_whole_and_an_earlier_out_is_kept(tmp_path: Path, case: str):
     name, make, message = BAD[case]
@@ -322,8 +330,7 @@ def test_every_kind_of_archive_gives_the_same_bytes(tmp_path: Path, name: str, c
 
 
 def test_the_zip_is_stored_in_archive_order_with_fixed_dates(tmp_path: Path):
-    pack([written(tmp_path, "x.tar.xz", lzma.compress(tar()))], tmp_path / "files.zip")
-    assert unpacked(tmp_path / "files.zip") == MEMBERS
+    assert repacked(tmp_path, written(tmp_path, "x.tar.xz", lzma.compress(tar()))) == MEMBERS
     with zipfile.ZipFile(tmp_path / "files.zip") as packed:
         infos = packed.infolist()
     assert [info.filename for info in infos] == list(MEMBERS)
@@ -337,8 +344,7 @@ def test_several_archives_go_into_one_zip(tmp_path: Path):
         written(tmp_path, "Partition.txt.XZ", lzma.compress(b"3")),
         written(tmp_path, "plain.txt", b"4"),
     ]
-    pack(archives, tmp_path / "files.zip")
-    assert unpacked(tmp_path / "files.zip") == {
+    assert repacked(tmp_path, *archives) == {
         "p/1.jpg": b"1",
         "attributes.txt": b"2",
         "Partition.txt": b"3",
@@ -371,10 +377,8 @@ INNER: dict[str, tuple[dict[str, bytes], dict[str, bytes]]] = {
 @pytest.mark.parametrize(("name", "make"), [("x.zip", zipped), ("x.tar", tar)])
 def test_an_archive_in_an_archive_is_opened(tmp_path: Path, name: str, make, case: str):
     members, expected = INNER[case]
-    (tmp_path / "raw").mkdir()
-    pack([written(tmp_path, name, make(members))], tmp_path / "raw/files.zip", LIMITS)
-    assert unpacked(tmp_path / "raw/files.zip") == expected
-    assert [path.name for path in (tmp_path / "raw").iterdir()] == ["files.zip"]
+    assert repacked(tmp_path, written(tmp_path, name, make(members))) == expected
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["files.zip", name]
 
 
 def flagless(name: bytes) -> bytes:
@@ -396,8 +400,7 @@ def test_names_in_another_encoding_are_read(tmp_path: Path, kind: str, raw: byte
     format = tarfile.PAX_FORMAT if kind == "pax" else tarfile.GNU_FORMAT
     content = flagless(raw) if kind == "zip" else tar({os.fsdecode(raw): b"1"}, format=format)
     archive = written(tmp_path, "x.zip" if kind == "zip" else "x.tar", content)
-    pack([archive], tmp_path / "files.zip")
-    assert unpacked(tmp_path / "files.zip") == {name: b"1"}
+    assert repacked(tmp_path, archive) == {name: b"1"}
 
 
 def pieces(folder: Path, content: bytes, count: int) -> tuple[Path, ...]:
@@ -411,8 +414,7 @@ def pieces(folder: Path, content: bytes, count: int) -> tuple[Path, ...]:
 def test_pieces_are_joined_wherever_they_were_cut(tmp_path: Path):
     content = lzma.compress(tar())
     for count in (2, 7, len(content)):
-        pack([Archive("x.tar.xz", pieces(tmp_path, content, count))], tmp_path / "files.zip")
-        assert unpacked(tmp_path / "files.zip") == MEMBERS
+        assert repacked(tmp_path, Archive("x.tar.xz", pieces(tmp_path, content, count))) == MEMBERS
 
 
 @pytest.mark.parametrize("wrong", [lambda p: p[:-1], lambda p: (p[0], p[2], p[1], p[3])])
@@ -433,8 +435,7 @@ def test_folders_and_harmless_dots_are_passed_over(tmp_path: Path):
             info.type = tarfile.DIRTYPE
 
     content = tar({".": b"", "./faces": b"", "./faces//a..b.jpg": b"1"}, change)
-    assert pack([written(tmp_path, "x.tar", content)], tmp_path / "files.zip") == 1
-    assert unpacked(tmp_path / "files.zip") == {"faces/a..b.jpg": b"1"}
+    assert repacked(tmp_path, written(tmp_path, "x.tar", content)) == {"faces/a..b.jpg": b"1"}
 
 
 SPELLINGS: list[Callable[[str], str]] = [
