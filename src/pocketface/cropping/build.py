@@ -10,6 +10,7 @@ import functools
 import hashlib
 import json
 import logging
+import math
 import uuid
 import zipfile
 from collections import Counter
@@ -131,7 +132,7 @@ def build(
         with written_whole(out) as partial:
             partial.mkdir()
             _join_faces(shards, accepted, partial / FACES)
-            _settle(index, np.load(partial / FACES, mmap_mode="r"), settings)
+            _settle(index, partial / FACES, settings)
             if settings.people and accepted and index.get("identity", pd.Series()).isna().all():
                 index["identity"] = _persons(index, shards)
             # In one piece: the bytes of the file do not tell of the shards.
@@ -152,13 +153,21 @@ def build(
     return index
 
 
-def _settle(index: pd.DataFrame, faces: np.ndarray, settings: Dataset) -> None:
+def _settle(index: pd.DataFrame, faces: Path, settings: Dataset) -> None:
     """Finds copies, gives a split by content to what has none, and a status to what does not count."""
     found = index["face"].notna()
+    shape = settings.crop.size, settings.crop.size, settings.crop.channels
+    start = faces.stat().st_size - found.sum() * math.prod(shape)
+
+    def thumbnail(face: int) -> np.ndarray:
+        # Read and not mapped: pages of a map stay in memory once they were looked at.
+        pixels = np.fromfile(faces, np.uint8, math.prod(shape), offset=start + face * math.prod(shape))
+        return duplicates.thumbnail(pixels.reshape(shape), settings.crop)
+
     group = duplicates.same_picture(
         index.loc[found, "phash"].to_numpy(np.uint64),
         index.loc[found, "source_sha"].tolist(),
-        lambda face: duplicates.thumbnail(faces[face], settings.crop),
+        thumbnail,
         duplicates.least_correlation(settings.crop),
     )
     content = index["source_sha"].copy()
