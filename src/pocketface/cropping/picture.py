@@ -8,7 +8,9 @@ is not read). What is not one whole still picture of a usable size is `Rejected`
 
 import io
 import re
+import struct
 import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +86,21 @@ REASONS = {
     "animated": "several frames or pages, and none of them is the picture",
 }
 """Reason -> what it means, and the remedy where there is one."""
+
+# What Pillow's decoders raise on damaged files, beside its own errors, which are OSErrors.
+_DAMAGED = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    EOFError,
+    ArithmeticError,
+    MemoryError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+)
 
 
 class Rejected(Exception):
@@ -176,13 +193,13 @@ def _decoded(data: bytes, kind: str) -> tuple[np.ndarray, int]:
             image.load()
             _check_end(image, data)
             return _upright_rgb(image), reduction
-    except (Rejected, TimeoutError):
+    except TimeoutError:  # an OSError, too
         raise
     except TooMuch as error:
         raise Rejected("too_large", str(error)) from None
     except Image.DecompressionBombError:  # a frame that is larger than the header says
         raise Rejected("too_large") from None
-    except Exception as error:  # of a damaged file Pillow's decoders raise more than errors of their own
+    except _DAMAGED as error:
         cut = re.search("truncated|end of file", str(error), re.IGNORECASE) or isinstance(error, EOFError)
         raise Rejected("truncated" if cut else "unreadable", str(error)) from None
 
