@@ -1,3 +1,4 @@
+import multiprocessing
 import os
 import signal
 import threading
@@ -74,7 +75,7 @@ def test_forks_answer_in_order_with_what_this_process_has_loaded() -> None:
     assert [number for number, *_ in found] == list(range(200))
     assert {there for _, there, _ in found} == {id(loaded)}
     assert len({process for *_, process in found}) == 2, "a fork from the front, this process from the end"
-    assert (found[0][2] == os.getpid(), found[-1][2] == os.getpid()) == (False, True)
+    assert [found[place][2] == os.getpid() for place in (0, 1, -1)] == [True, False, True]
 
 
 @forks
@@ -93,19 +94,25 @@ def test_a_failure_in_a_fork_comes_here_and_ends_the_others(tmp_path: Path) -> N
 
 
 @forks
-def test_a_fork_that_is_killed_is_told() -> None:
+@pytest.mark.filterwarnings("error")  # as of a thread of the pool that fails
+@pytest.mark.parametrize("workers", [2, 4])
+def test_a_fork_that_is_killed_is_told_and_the_others_end(workers: int) -> None:
     def work(number: int) -> int:
-        if number == 0:
+        if number == 1:
+            time.sleep(0.05)  # meanwhile this process has begun at the end
             os.kill(os.getpid(), signal.SIGKILL)
-        return os.getpid()
+        time.sleep(0.001)
+        return number
 
     with pytest.raises(PocketfaceError, match="worker process was killed"):
-        list(forked(work, range(200), 2))
+        list(forked(work, range(400), workers))
+    assert multiprocessing.active_children() == []
 
 
 @forks
 def test_forks_end_with_whoever_stops_asking() -> None:
     with closing(forked(lambda _: os.getpid(), range(500), 2)) as found:
+        assert next(found) == os.getpid()
         process = next(found)
         assert alive(process)
     assert not alive(process)

@@ -8,7 +8,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, ParamSpec, TypeVar
 
@@ -42,30 +42,34 @@ def in_order(function: Callable[[Item], T], items: Iterable[Item], workers: int)
 
 
 def forked(function: Callable[[Item], T], items: Sequence[Item], workers: int) -> Generator[T, None, None]:
-    """`function` of each item, in order, by this process and forks of it, which have all that it has loaded:
-    they begin at the front, this one at the end.
+    """`function` of each item, in order, by this process and forks of it.
+
+    The first item is for this process, so that the forks start with what it has loaded for it. Then they work
+    from the front on, and this one from the end.
 
     Raises:
         PocketfaceError: one of them was killed.
     """
-    parts = [items[start : start + PART] for start in range(0, len(items), PART)]
+    yield from map(function, items[:1])
+    parts = [items[start : start + PART] for start in range(1, len(items), PART)]
+    theirs: list[Future[list[T]]] = []
+    left, own = len(parts), dict[int, list[T]]()
     context = multiprocessing.get_context("fork")
+    pool = ProcessPoolExecutor(workers - 1, context, _begin, (function, os.getpid()))
     try:
-        with ProcessPoolExecutor(workers - 1, context, _begin, (function, os.getpid())) as pool:
-            futures = [pool.submit(_answers, part) for part in parts]
-            left = len(parts)
-            own: dict[int, list[T]] = {}
-            try:
-                for number, future in enumerate(futures):
-                    while not future.done() and left > number + 1:
-                        left -= 1
-                        if futures[left].cancel():
-                            own[left] = [function(item) for item in parts[left]]
-                    yield from own.pop(number) if number in own else future.result()
-            finally:
-                pool.shutdown(cancel_futures=True)
+        for number in range(len(parts)):
+            while number not in own:
+                while len(theirs) < min(left, number + 2 * workers):
+                    theirs.append(pool.submit(_answers, parts[len(theirs)]))
+                if theirs[number].done() or left == len(theirs):
+                    break
+                left -= 1
+                own[left] = [function(item) for item in parts[left]]
+            yield from own.pop(number) if number in own else theirs[number].result()
     except BrokenProcessPool:
         raise PocketfaceError("a worker process was killed; out of memory? Try fewer files") from None
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _begin(function: Callable[[Any], Any], parent: int) -> None:

@@ -6,7 +6,7 @@ as its own training faces were.
 
 import re
 import sys
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -103,15 +103,9 @@ def each(one: Callable[[Path], T], files: Sequence[Path], workers: int) -> Itera
     """`one` of each file, in order, by so many processes if each gets `ENOUGH` files, else threads."""
     cv2.setNumThreads(1)  # its own have too little to do with a face, and take a sixth of the time
     many = sys.platform == "linux" and workers > 1 and len(files) >= ENOUGH * workers
-    shared = _forked(one, files, workers) if many else in_order(one, files, min(workers, len(files)))
-    with closing(shared) as found:
+    share = forked if many else in_order
+    with closing(share(one, files, min(workers, len(files)))) as found:
         yield from tqdm(found, desc="pictures", total=len(files), unit="picture", disable=None, leave=False)
-
-
-def _forked(one: Callable[[Path], T], files: Sequence[Path], workers: int) -> Generator[T, None, None]:
-    """The first file is for this process, so that the others start with what it has loaded for it."""
-    yield one(files[0])
-    yield from forked(one, files[1:], workers)
 
 
 def look(path: Path, wanted: Sequence[Wanted], search: Search) -> Looked:
