@@ -568,7 +568,7 @@ def test_run_publishes_what_the_gate_refuses(ran, checked):
     assert "answers to age moved" in result.stdout and result.stdout.endswith(PUBLISHED)
     Path("baselines/tiny.yaml").write_text("models: [")
     result = run("run", status=2)
-    assert "baselines/tiny.yaml: not valid YAML: while parsing" in result.stderr
+    assert "baselines/tiny.yaml: not a baseline (while parsing" in result.stderr
     assert result.stdout.endswith(PUBLISHED)
 
 

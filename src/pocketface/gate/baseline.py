@@ -20,7 +20,7 @@ from pydantic import Field, ValidationError
 
 from pocketface.cards import VariantCard, read_card
 from pocketface.core import outs, params
-from pocketface.core.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError, refusing
 from pocketface.core.files import rounded, sha256, write_text, written_whole
 from pocketface.core.settings import Strict
 from pocketface.gate import answers
@@ -165,9 +165,10 @@ class Baseline:
         if not path.is_file():
             told = f"{path}: no baseline for study {study}; `pocketface check --update` makes one"
             raise NoBaseline(told, Rules())
-        found = params.read(path) or {}
-        if not isinstance(found, dict):
-            raise PocketfaceError(f"{path}: not a baseline (not a mapping of rules and variants)")
+        with refusing(f"{path}: not a baseline", ValueError):
+            found = params.parse(path.read_text(encoding="utf-8")) or {}
+            if not isinstance(found, dict):
+                raise ValueError("not a mapping of rules and variants")
         found = {name: value for name, value in found.items() if value is not None}
         earlier = "models" in found
         try:
