@@ -1,8 +1,8 @@
 """Downloading one file over HTTP: resumed, retried, checked.
 
 Bytes go to `NAME.part` beside the target, and what identifies the server's version of the file (its ETag or
-date) to `NAME.part.version`. A download that was cut, stalled or killed goes on from there if that version,
-or a checksum, would show that the server has another file by now.
+date) to `NAME.part.version`. A download that was cut, stalled or killed goes on from there; where neither
+that version nor a checksum would show that the server has another file by now, it starts again.
 """
 
 import itertools

@@ -33,8 +33,12 @@ DATABASE, ARTIFACTS = "mlflow.db", "mlartifacts"
 FOLDERS = (ARTIFACTS, "mlruns")
 """Where artifacts lie beside a SQLite store; `mlruns` is that of MLflow's experiment `Default`."""
 LOCATIONS = (
-    *(("experiments", "artifact_location"), ("runs", "artifact_uri"), ("logged_models", "artifact_location")),
-    *(("model_versions", "source"), ("model_versions", "storage_location"), ("trace_tags", "value")),
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+    ("trace_tags", "value"),
 )
 """Tables and columns in which MLflow records where artifacts are."""
 NOT_FOUND = "%?#"
