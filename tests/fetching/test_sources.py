@@ -90,6 +90,7 @@ HTTPS = {"kind": "https", "url": "https://x.org/x"}
         (one(file={"mirror": "x/./x.tar"}), "mirror"),
         (one(file={"sha256": "A" * 64}), "sha256"),
         (one(file={"size": -1}), "size"),
+        (one(file={"size": 0}), "size"),
         (one(file={"upstream": [{"kind": "ftp"}]}), "https"),
         (one(file={"upstream": [{"kind": "https", "url": "file:///etc/passwd"}]}), "url"),
         (one(file={"upstream": [{**HTTPS, "sha256": SHA}]}), "need its `name`"),

@@ -78,6 +78,8 @@ def test_one_file_has_one_time(variants):
     timings = timed(variants, "float32", "int8")
     assert timings["int8"]["threads"] == timings["float32"]["threads"]
     assert timings["int8"]["level"] == "int8"
+    for levels in (("float32", "int8"), ("int8", "float32")):
+        assert {timing["float32_ratio"] for timing in timed(variants, *levels).values()} == {1}
 
 
 def test_the_profile_by_operator_comes_on_demand(variants):

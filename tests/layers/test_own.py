@@ -9,7 +9,9 @@ from pocketface.core.errors import PocketfaceError
 from pocketface.faces.settings import Input
 from pocketface.layers.own import OwnHead, Preprocess, around
 from pocketface.levels.converter import to_tflite
+from pocketface.levels.ranges import measure
 from pocketface.tflite.around import around as around_file
+from pocketface.tflite.file import TFLiteFile
 
 HEADS = {
     "gender": OwnHead(output="two", logits=True, labels=("female", "male")),
@@ -63,6 +65,21 @@ def test_preprocessing_and_meaning_are_in_the_graph(nchw):
         for answers in (by_keras.predict(pixels.astype(np.float32), verbose=0), by_file.answers(pixels)):
             for head in HEADS:
                 np.testing.assert_allclose(answers[head], wanted[head], rtol=1e-4, atol=1e-4)
+
+
+def test_tensors_of_one_name_are_told_apart():
+    """The ranges of a file whose tensors are all called `x` are those of the file with names."""
+    pixels, seen = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), np.uint8), Input(size=16)
+    named = to_tflite(theirs())
+    nameless = named.copy()
+    for tensor in nameless.subgraphs[0].tensors:
+        tensor.name = b"x"
+    files = [around_file(file, seen, SETTINGS[1], HEADS) for file in (named, TFLiteFile.write(nameless))]
+    ranges = [measure(file, pixels) for file in files]
+    assert len({tensor.name for tensor in files[1].model.subgraphs[0].tensors}) == len(
+        files[1].model.subgraphs[0].tensors
+    )
+    assert sorted(ranges[0].values()) == sorted(ranges[1].values())
 
 
 def test_an_age_of_0_to_1_and_ranks():

@@ -104,3 +104,12 @@ def test_a_layer_that_it_lacks_is_named(layer: layers.Layer, message: str) -> No
     output = layers.Dense(1)(layers.GlobalAveragePooling2D()(layer(image)))
     with pytest.raises(PocketfaceError, match=message):
         finetune.folded(keras.Model(image, {"age": output}))
+
+
+def test_a_convolution_that_others_read_is_not_changed_by_folding() -> None:
+    image = keras.Input((16, 16, 3), name="image")
+    convolved = layers.Conv2D(3, 3, padding="same", name="first")(image)
+    both = layers.Add()([convolved, layers.BatchNormalization()(convolved)])
+    output = layers.Dense(1)(layers.GlobalAveragePooling2D()(both))
+    with pytest.raises(PocketfaceError, match="cannot be folded: others read first too"):
+        finetune.folded(keras.Model(image, {"age": output}))

@@ -38,7 +38,7 @@ class Copy(NamedTuple):
 class Known(Strict):
     """What the publisher, or someone who had the file, stated of it: bytes and checksums, or null."""
 
-    size: Size | None = None
+    size: Annotated[Size, Field(ge=1)] | None = None
     sha256: Sha256 | None = None
     md5: Md5 | None = None
 

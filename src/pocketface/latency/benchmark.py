@@ -63,11 +63,11 @@ def benchmark(
         for level, milliseconds in zip(runners, taken, strict=True):
             times[level][str(n)] = milliseconds
     medians = {level: statistics.median(of["1"]) for level, of in times.items()}
+    float32 = medians.get(same.get("float32", "float32"))
     found: dict[str, dict[str, Any]] = {}
     for level, card in cards.items():
         timed = same.get(level, level)
         status, reason = why.get(timed, ("ok", None))
-        both = timed in medians and "float32" in medians
         found[level] = {
             "model": card.model,
             "level": level,
@@ -76,7 +76,7 @@ def benchmark(
             "status": status,
             "reason": reason,
             "threads": {n: summary(milliseconds) for n, milliseconds in times.get(timed, {}).items()},
-            "float32_ratio": medians[timed] / medians["float32"] if both else None,
+            "float32_ratio": medians[timed] / float32 if float32 and timed in medians else None,
             "operators": operators.get(timed),
         }
     return found

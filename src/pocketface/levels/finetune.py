@@ -84,7 +84,8 @@ def folded(model: keras.Model) -> keras.Model:
     activations in layers of their own.
 
     Raises:
-        PocketfaceError: a layer is not known here, or a batch normalisation follows no convolution.
+        PocketfaceError: a layer is not known here, or a batch normalisation follows no convolution, or one
+            that others read too.
     """
     producers = {id(layer.output): layer for layer in model.layers}
     norms = {}
@@ -93,6 +94,10 @@ def folded(model: keras.Model) -> keras.Model:
             before = producers.get(id(layer.input))
             if not isinstance(before, FOLDED) or before.activation is not keras.activations.linear:
                 raise PocketfaceError(f"layer {layer.name} normalises no convolution: cannot be folded")
+            if len(_readers(model, before)) > 1:
+                raise PocketfaceError(
+                    f"layer {layer.name} cannot be folded: others read {before.name} too; take mixed_int8"
+                )
             norms[before.name] = layer
         elif layer.weights and type(layer) not in FOLDED:
             raise PocketfaceError(
@@ -234,10 +239,14 @@ def _starts(plain: keras.Model, calibration: np.ndarray) -> dict[str, Range]:
 def _has_range(plain: keras.Model, layer: layers.Layer) -> bool:
     if isinstance(layer, (*SAME_RANGE, layers.Softmax)) or _is_activation(layer, "softmax"):
         return False  # a softmax's is 0 to 1 in every integer file
-    others = [other for other in plain.layers if not isinstance(other, layers.InputLayer)]
-    users = [o for o in others if any(tensor is layer.output for tensor in keras.tree.flatten(o.input))]
-    fused = [isinstance(user, FUSED) or _is_activation(user, "relu") for user in users]
-    return not (isinstance(layer, WEIGHTED) and users and all(fused))
+    fused = [isinstance(reader, FUSED) or _is_activation(reader, "relu") for reader in _readers(plain, layer)]
+    return not (isinstance(layer, WEIGHTED) and fused and all(fused))
+
+
+def _readers(model: keras.Model, layer: layers.Layer) -> list[layers.Layer]:
+    """The layers that take the output of one."""
+    others = [other for other in model.layers if not isinstance(other, layers.InputLayer)]
+    return [o for o in others if any(tensor is layer.output for tensor in keras.tree.flatten(o.input))]
 
 
 def _is_activation(layer: layers.Layer, name: str) -> bool:

@@ -68,7 +68,19 @@ def around(
         for side in ({"image": before}, after)
     ]
     model.signatureDefs = [schema.SignatureDefT(*signature, signatureKey=b"serving_default")]
+    _name_apart(graph)
     return TFLiteFile.write(model)
+
+
+def _name_apart(graph: schema.SubGraphT) -> None:
+    """Gives every tensor a name of its own: ranges and the quantizer know tensors by name."""
+    taken: set[str] = set()
+    for place, tensor in enumerate(graph.tensors):
+        name = text(tensor.name or b"tensor")
+        while name in taken:
+            name = f"{name};{place}"
+        taken.add(name)
+        tensor.name = name.encode()
 
 
 def _outputs(model: schema.ModelT) -> dict[str, int]:
