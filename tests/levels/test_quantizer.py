@@ -43,6 +43,7 @@ def test_a_bias_is_float16_where_the_weights_are():
         if len(one.inputs) == 3
     ]
     assert pairs.count({True}) >= 2 and {True, False} not in pairs
+    assert set(made.weight_dtypes) == {"FLOAT16", "INT32"}
     LEVELS["float16"].check(made)
     faces = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), np.uint8)
     np.testing.assert_allclose(

@@ -12,7 +12,7 @@ from litert_quantizer.quantizer import AlgorithmName, Quantizer
 
 from pocketface.core.errors import PocketfaceError, first_line
 from pocketface.levels import Level
-from pocketface.tflite.builder import Builder
+from pocketface.tflite.builder import Builder, drop_unused
 from pocketface.tflite.file import SMALL, Range, TFLiteFile, kind, own, store, text, values
 
 BITS = {"INT4": 4, "INT8": 8, "INT16": 16}
@@ -135,6 +135,7 @@ def _halve_biases(model: schema.ModelT) -> None:
             operator.inputs = [*operator.inputs[:BIAS], whole, *operator.inputs[BIAS + 1 :]]
         operators.append(operator)
     graph.operators = operators
+    drop_unused(model)
 
 
 def _take_uint8(model: schema.ModelT) -> None:

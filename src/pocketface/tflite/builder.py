@@ -52,3 +52,23 @@ class Builder:
         bias = self.constant(f"{name}_bias", offset)
         options = schema.Conv2DOptionsT(schema.Padding.VALID, strideW=1, strideH=1)
         return self.operator("CONV_2D", [image, weights, bias], output, options)
+
+
+def drop_unused(model: schema.ModelT) -> None:
+    """Takes out the tensors that no operator reads or writes any more, whose types would count, and their
+    values."""
+    graph = model.subgraphs[0]
+    holders = [(one, side) for one in (graph, *graph.operators) for side in ("inputs", "outputs")]
+    used = sorted({int(i) for one, side in holders for i in getattr(one, side) if i >= 0})
+    places = {old: new for new, old in enumerate(used)}
+    graph.tensors = [graph.tensors[old] for old in used]
+    for one, side in holders:
+        setattr(one, side, [places.get(int(i), -1) for i in getattr(one, side)])
+    for signature in model.signatureDefs or []:
+        for port in (*signature.inputs, *signature.outputs):
+            port.tensorIndex = places[port.tensorIndex]
+    held = {tensor.buffer for graph in model.subgraphs for tensor in graph.tensors}
+    held |= {entry.buffer for entry in model.metadata or []}
+    for place, buffer in enumerate(model.buffers):
+        if place not in held:
+            buffer.data = None

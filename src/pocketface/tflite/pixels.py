@@ -7,7 +7,7 @@ whole picture with one to three values at a time: two fifths of the time of an i
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from pocketface.tflite.builder import Builder
+from pocketface.tflite.builder import Builder, drop_unused
 from pocketface.tflite.file import TFLiteFile, is_constant, kind, values
 
 Affine = tuple[np.ndarray, np.ndarray]
@@ -34,22 +34,8 @@ def merged(float32: TFLiteFile) -> TFLiteFile:
     kept = [operator for operator in graph.operators if operator not in inside]
     mixing = Builder(model).channels(NAME, image, *known[end], end)
     graph.operators = [*kept[:first], mixing, *kept[first:]]
-    _drop_unused(model)
+    drop_unused(model)
     return TFLiteFile.write(model)
-
-
-def _drop_unused(model: schema.ModelT) -> None:
-    """Takes out the tensors that no operator reads or writes any more: their types would count."""
-    graph = model.subgraphs[0]
-    holders = [(one, side) for one in (graph, *graph.operators) for side in ("inputs", "outputs")]
-    used = sorted({int(i) for one, side in holders for i in getattr(one, side) if i >= 0})
-    places = {old: new for new, old in enumerate(used)}
-    graph.tensors = [graph.tensors[old] for old in used]
-    for one, side in holders:
-        setattr(one, side, [places.get(int(i), -1) for i in getattr(one, side)])
-    for signature in model.signatureDefs or []:
-        for port in (*signature.inputs, *signature.outputs):
-            port.tensorIndex = places[port.tensorIndex]
 
 
 def _affine(model: schema.ModelT, image: int) -> dict[int, Affine]:
