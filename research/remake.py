@@ -18,7 +18,7 @@ from pocketface.cards import ModelCard, write_card
 from pocketface.core.files import written_whole
 from pocketface.core.outs import MODELS
 from pocketface.faces import seen
-from pocketface.training.fit import HISTORY, WEIGHTS
+from pocketface.training.fit import WEIGHTS
 
 
 def main() -> None:
@@ -38,7 +38,6 @@ def restore(folder: Path, out: Path) -> None:
         shutil.copyfile(folder / published.WEIGHTS, partial / WEIGHTS)
         write_card(partial, ModelCard.model_validate(card.model_dump(include=set(ModelCard.model_fields))))
         seen.save(seen.load(folder), partial)
-        (partial / HISTORY).write_text("epoch\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
