@@ -6,12 +6,14 @@ python stages/crop_faces.py utkface --workers 8 --contact-sheet
 
 import argparse
 
+import pandas as pd
+
 from pocketface.core import outs
 from pocketface.core.errors import exit_cleanly
 from pocketface.core.params import part
 from pocketface.cropping.build import build
 from pocketface.cropping.sheets import write_sheets
-from pocketface.faces.index import FaceSet
+from pocketface.faces.index import INDEX, FaceSet
 from pocketface.faces.settings import Dataset
 
 
@@ -30,7 +32,8 @@ def main() -> None:
     settings = part(Dataset, "datasets", args.dataset)
     archive = outs.RAW / args.dataset / "files.zip"
     out = outs.FACES / args.dataset
-    index = build(args.dataset, archive, settings, out, args.workers, args.scheduler)
+    build(args.dataset, archive, settings, out, args.workers, args.scheduler)
+    index = pd.read_parquet(out / INDEX, columns=["split", "status"])
     counts = index.assign(split=index["split"].fillna("none")).groupby("split")["status"]
     print(counts.value_counts().unstack(fill_value=0).to_string())
     if args.contact_sheet:

@@ -111,8 +111,8 @@ def measure(recipe: Recipe, folder: Path, parts: Sequence[str]) -> dict[str, Any
     if "photographs" in parts:
         archive = MEASURED / "files.zip"
         render(archive, wanted.photographs, wanted.seed, folder)
-        index = build(DATASET, archive, Dataset(crop=wanted.crop), drawn)
-        _note(folder, {"photographs": wanted.photographs, "found": measures.found(index)})
+        build(DATASET, archive, Dataset(crop=wanted.crop), drawn)
+        _note(folder, {"photographs": wanted.photographs, "found": measures.found(FaceSet.load(drawn).index)})
         judges = [open_variant(Path(judge)) for judge in wanted.judges]
         _note(folder, {"obeyed": measures.obeyed(FaceSet.load(drawn), _labelled(drawn), judges)})
     if "kept" in parts:

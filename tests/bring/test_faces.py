@@ -14,6 +14,7 @@ from pocketface.core.errors import PocketfaceError
 from pocketface.core.hashing import hashed_split
 from pocketface.core.outs import SOURCES
 from pocketface.cropping.build import build
+from pocketface.faces.index import FaceSet
 from pocketface.faces.settings import Dataset
 from pocketface.fetching.archives import pack
 from pocketface.fetching.obtain import obtain_dataset
@@ -37,7 +38,8 @@ def indexed(root: Path, name: str, stanza: str) -> pd.DataFrame:
     pack(obtain_dataset(name, source, root / "data/archives"), archive, source.limits)
     settings = Dataset.model_validate(yaml.safe_load(stanza)["datasets"][name])
     crop = settings.crop.model_copy(update={"policy": "as_is", "size": 32})
-    return build(name, archive, settings.model_copy(update={"crop": crop}), root / "faces", workers=1)
+    build(name, archive, settings.model_copy(update={"crop": crop}), root / "faces", workers=1)
+    return FaceSet.load(root / "faces").index
 
 
 def test_a_csv_becomes_a_dataset_with_people_on_one_side(root, tmp_path):

@@ -11,7 +11,7 @@ import pytest
 
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.processes import alive
-from pocketface.core.threads import PART, forked, in_order, per_thread
+from pocketface.core.threads import PART, forked, in_fork, in_order, per_thread
 
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked on Linux")
 
@@ -116,3 +116,13 @@ def test_forks_end_with_whoever_stops_asking() -> None:
         process = next(found)
         assert alive(process)
     assert not alive(process)
+
+
+@forks
+def test_a_function_in_a_fork_answers_fails_or_is_killed() -> None:
+    assert os.getpid() != in_fork(os.getpid)
+    with pytest.raises(ZeroDivisionError):
+        in_fork(divmod, 1, 0)
+    with pytest.raises(PocketfaceError, match="process was killed"):
+        in_fork(signal.raise_signal, signal.SIGKILL)
+    assert multiprocessing.active_children() == []

@@ -14,6 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from test_picture import BAD
 
@@ -24,7 +25,7 @@ from pocketface.cropping.build import build
 from pocketface.cropping.crop import crop_picture
 from pocketface.cropping.picture import decode
 from pocketface.datasets import in_sample
-from pocketface.faces.index import OK, FaceSet
+from pocketface.faces.index import INDEX, OK, FaceSet
 from pocketface.faces.settings import Crop, Dataset
 
 HERE = Path(__file__).parent
@@ -138,8 +139,9 @@ def test_a_box_in_a_reduced_picture_is_in_the_files_own_pixels(
     image = "UTKFace/30_0_0_20170109000000000.jpg.chip.jpg"
     archive = drawn.make_raw(tmp_path / "files.zip", {image: drawn.jpeg(drawn.scene())})
     monkeypatch.setattr("pocketface.cropping.picture.DECODED_SIDE", 240)
-    index = build("utkface", archive, AS_IS, tmp_path / "out", workers=1)
-    assert index["box"].tolist() == [[60, 0, 420, 360]], "its middle square"
+    build("utkface", archive, AS_IS, tmp_path / "out", workers=1)
+    index = FaceSet.load(tmp_path / "out").index
+    assert [box.tolist() for box in index["box"]] == [[60, 0, 420, 360]], "its middle square"
 
 
 def test_a_dataset_without_a_test_part_gets_one_of_its_validation_faces(tmp_path: Path) -> None:
@@ -148,9 +150,8 @@ def test_a_dataset_without_a_test_part_gets_one_of_its_validation_faces(tmp_path
     for name, missing in (("own", "none"), ("reserved", "PrivateTest"), ("content", "Test")):
         kept = {image: data for image, data in members.items() if missing not in image}
         archive = drawn.make_raw(tmp_path / name / "files.zip", kept)
-        splits[name] = build("fer2013", archive, AS_IS, tmp_path / name / "out", 1).set_index("image")[
-            "split"
-        ]
+        build("fer2013", archive, AS_IS, tmp_path / name / "out", 1)
+        splits[name] = FaceSet.load(tmp_path / name / "out").index.set_index("image")["split"]
     own = splits["own"][splits["reserved"].index]
     moved = splits["reserved"] == "test"
     assert 0 < moved.sum() < (own == "val").sum() / 2
@@ -168,8 +169,9 @@ def test_attributes_are_small_integers(tmp_path: Path) -> None:
 
 
 def test_a_sample_holds_just_the_pictures_of_its_fraction(fer2013: Path, tmp_path: Path) -> None:
-    whole = build("fer2013", fer2013, AS_IS, tmp_path / "whole", workers=1)
-    half = build("fer2013", fer2013, AS_IS.model_copy(update={"sample": 0.5}), tmp_path / "half", workers=1)
+    for name, sample in (("whole", 1.0), ("half", 0.5)):
+        build("fer2013", fer2013, AS_IS.model_copy(update={"sample": sample}), tmp_path / name, workers=1)
+    whole, half = (FaceSet.load(tmp_path / name).index for name in ("whole", "half"))
     expected = [image for image in whole["image"] if in_sample(image, 0.5)]
     assert half["image"].tolist() == expected
     assert 0 < len(expected) < len(whole)
@@ -181,7 +183,8 @@ def test_every_kind_of_bad_picture_is_a_row(tmp_path: Path, capfd: pytest.Captur
     members = {names[i]: data for i, (data, _) in kinds.items()}
     good = drawn.fer2013(7)
     archive = drawn.make_raw(tmp_path / "files.zip", members | good)
-    index = build("fer2013", archive, AS_IS, tmp_path / "out", workers=1).set_index("image")["status"]
+    build("fer2013", archive, AS_IS, tmp_path / "out", workers=1)
+    index = FaceSet.load(tmp_path / "out").index.set_index("image")["status"]
     assert {i: index[name] for i, name in names.items()} == {i: reason for i, (_, reason) in kinds.items()}
     assert index[list(good)].tolist() == [OK] * 7
     assert "Traceback" not in capfd.readouterr().err
@@ -283,6 +286,15 @@ class TestParallel:
         for workers in (1, 2):
             build("utkface", utkface[0], ONE, tmp_path / str(workers), workers=workers)
         assert contents(tmp_path / "1") == contents(tmp_path / "2")
+
+    def test_parts_of_the_index_are_one_table(
+        self, utkface, faces: FaceSet, tmp_path: Path, monkeypatch
+    ) -> None:
+        monkeypatch.setattr(building, "TOGETHER", 2)
+        build("utkface", utkface[0], ONE, tmp_path / "utkface", workers=1)
+        in_parts = FaceSet.load(tmp_path / "utkface")
+        assert pq.read_metadata(tmp_path / "utkface" / INDEX).num_row_groups == 3
+        pd.testing.assert_frame_equal(in_parts.index, faces.index)
 
     def test_a_scheduler_loses_one_of_two_workers(
         self, cluster: Cluster, fer2013: Path, tmp_path: Path, undisturbed: dict[str, str]

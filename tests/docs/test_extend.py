@@ -13,6 +13,7 @@ import drawn_datasets as drawn
 from pocketface import datasets, levels, models
 from pocketface.core import outs
 from pocketface.cropping.build import build
+from pocketface.faces.index import FaceSet
 from pocketface.faces.selection import select
 from pocketface.faces.settings import Dataset
 from pocketface.fetching.sources import load_sources
@@ -79,7 +80,8 @@ def test_a_dataset(package, tmp_path):
     (tmp_path / "sources.yaml").write_text(yaml.safe_dump(sources))
     assert load_sources(tmp_path / "sources.yaml").dataset("people").labels == datasets.labels("people")
     stanza = Dataset.model_validate(yaml.safe_load(found["params.yaml"])["people"])
-    index = build("people", archive, stanza, tmp_path / "faces", workers=1).set_index("image")
+    build("people", archive, stanza, tmp_path / "faces", workers=1)
+    index = FaceSet.load(tmp_path / "faces").index.set_index("image")
     assert list(index["status"]) == ["ok", "ok", "bad_name"]
     assert list(index["age"].dropna()) == [36, 50]
 

@@ -5,6 +5,7 @@ import functools
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -70,6 +71,23 @@ def forked(function: Callable[[Item], T], items: Sequence[Item], workers: int) -
         raise PocketfaceError("a worker process was killed; out of memory? Try fewer files") from None
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def in_fork(function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+    """What a function returns, called in a fork of this process, which takes along the memory that it needed
+    when it ends; where there are no forks, called here.
+
+    Raises:
+        PocketfaceError: it was killed.
+    """
+    if sys.platform != "linux":
+        return function(*arguments, **named)
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(1, context, _begin, (function, os.getpid())) as pool:
+        try:
+            return pool.submit(function, *arguments, **named).result()
+        except BrokenProcessPool:
+            raise PocketfaceError("a process was killed; out of memory?") from None
 
 
 def _begin(function: Callable[[Any], Any], parent: int) -> None:

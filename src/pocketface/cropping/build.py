@@ -1,9 +1,10 @@
 """A dataset's zip of pictures to a folder of faces: in parallel, the same bytes for any number of workers.
 
-Pictures are cut into shards in the order of their names. Each is written whole to a scratch folder, named for
-all that decides the result (pictures, settings, code, libraries), from which a killed run continues; at the
-end they are joined. The engine is Dask: processes here, or behind a scheduler's address, which must see the
-same files at the same absolute paths.
+Pictures are listed, and cut into shards in the order of their names. Each is written whole to a scratch
+folder, named for all that decides the result (pictures, settings, code, libraries), from which a killed run
+continues. At the end they are joined, some at a time: no table of all is held here but of what finds copies.
+The engine is Dask: processes here, or behind a scheduler's address, which must see the same files at the same
+absolute paths.
 """
 
 import functools
@@ -15,12 +16,12 @@ import uuid
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import chain, islice
 from os import cpu_count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ai_edge_litert
 import cv2
@@ -39,6 +40,7 @@ from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import remove, write_json, written_whole
 from pocketface.core.hashing import hashed_split, reserved
 from pocketface.core.labels import CELEBA_ATTRIBUTES, CLASSES
+from pocketface.core.threads import in_fork
 from pocketface.cropping import people
 from pocketface.cropping.crop import crop_picture
 from pocketface.cropping.detect import Box, dlib_points, scaled
@@ -54,7 +56,12 @@ if TYPE_CHECKING:
 SHARD = 256
 """Pictures. About a second of work, so that a lost shard is cheap and its overhead small."""
 
+TOGETHER = 32
+"""Shards that are joined at a time, each of which becomes a row group of the index."""
+
 SCRATCH = ".shards"
+PICTURES = "pictures.parquet"
+"""In the scratch folder: the records of all pictures, a row group a shard."""
 
 LABELS = ("age", "gender", "race", "expression")
 """Label columns that every index has, first and in this order."""
@@ -70,23 +77,29 @@ CONNECT_SECONDS = 20
 
 @dataclass(frozen=True)
 class Shard:
-    """A run of pictures to crop, and the file to write the result to.
+    """A run of pictures to crop.
 
     Attributes:
         dataset, archive, crop: whose pictures, where, and how.
-        pictures: their names, each with what is wrong with it, which is not opened then, or nothing.
         people: whether the faces get descriptors.
-        file: where `crop_shard` puts an `.npz`: `faces`, uint8 `[accepted, H, W, C]`, if asked for their
-            `descriptors`, float32 `[accepted, 128]`, and per picture `status`, `box` int32 `[4]` and `phash`
-            uint64 (zeros without a face), `source_sha` (empty if not opened).
+        pictures: what `_list` wrote.
+        number: which of its row groups.
     """
 
     dataset: str
     archive: Path
     crop: Crop
-    pictures: tuple[tuple[str, str], ...]
     people: bool
-    file: Path
+    pictures: Path
+    number: int
+
+    @property
+    def file(self) -> Path:
+        """Where `crop_shard` puts an `.npz`: `faces`, uint8 `[accepted, H, W, C]`, if asked for their
+        `descriptors`, float32 `[accepted, 128]`, and per picture `status`, `box` int32 `[4]` and `phash`
+        uint64 (zeros without a face), `source_sha` (empty if not opened).
+        """
+        return self.pictures.with_name(f"{self.number:06}.npz")
 
 
 def build(
@@ -96,49 +109,30 @@ def build(
     out: Path,
     workers: int | None = None,
     scheduler: str | None = None,
-) -> pd.DataFrame:
+) -> None:
     """Crops the pictures of a zip; writes the folder `out` whole, as `pocketface.faces.index` describes it.
 
     Args:
         workers: processes on this machine; as many as it has processors by default.
         scheduler: address of a Dask scheduler whose workers do the work instead.
 
-    Returns:
-        The index.
-
     Raises:
         PocketfaceError: the archive is missing or damaged, no face was accepted, the disk is full, or the
             workers cannot be reached or keep dying.
     """
     archive, out = Path(archive).absolute(), Path(out).absolute()
-    records = _records(dataset, archive, settings.sample)
-    pictures = list(zip(records["image"], records.pop("problem").fillna(""), strict=True))
     scratch = out.parent / SCRATCH / dataset
-    folder = scratch / _key(dataset, archive, pictures, settings)
-    shards = []
-    for start in range(0, len(pictures), SHARD):
-        part = tuple(pictures[start : start + SHARD])
-        name = hashlib.sha256("\n".join(image for image, _ in part).encode()).hexdigest()[:16]
-        shards.append(
-            Shard(dataset, archive, settings.crop, part, settings.people is not None, folder / f"{name}.npz")
-        )
-    del pictures
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for stale in set(scratch.iterdir()) - {folder}:
-            remove(stale)
+        pictures = in_fork(_list, dataset, archive, settings, scratch)
+        shards = [
+            Shard(dataset, archive, settings.crop, settings.people is not None, pictures, number)
+            for number in range(pq.read_metadata(pictures).num_row_groups)
+        ]
         accepted = _crop_all(shards, workers or cpu_count() or 1, scheduler)
-        index = _index(records, shards)
         with written_whole(out) as partial:
             partial.mkdir()
             _join_faces(shards, accepted, partial / FACES)
-            _settle(index, partial / FACES, settings)
-            if settings.people and accepted and index.get("identity", pd.Series()).isna().all():
-                index["identity"] = _persons(index, shards)
-            # In one piece: the bytes of the file do not tell of the shards.
-            pq.write_table(
-                pa.Table.from_pandas(index, preserve_index=False).combine_chunks(), partial / INDEX
-            )
+            _write_index(shards, _settled(shards, partial / FACES, settings), partial / INDEX)
             write_json(partial / CROP, {"dataset": dataset, "crop": settings.crop.model_dump(mode="json")})
     except OSError as error:
         raise PocketfaceError(
@@ -148,53 +142,115 @@ def build(
     remove(scratch)
     with suppress(OSError):  # another dataset's shards may lie there
         scratch.parent.rmdir()
+    index = pd.read_parquet(out / INDEX, columns=["status"])
     if not (index["status"] == OK).any():
-        raise PocketfaceError(_why_none(dataset, archive, index))
-    return index
+        raise PocketfaceError(_why_none(dataset, archive, pd.read_parquet(out / INDEX)))
 
 
-def _settle(index: pd.DataFrame, faces: Path, settings: Dataset) -> None:
-    """Finds copies, gives a split by content to what has none, and a status to what does not count."""
-    found = index["face"].notna()
-    shape = settings.crop.size, settings.crop.size, settings.crop.channels
-    start = faces.stat().st_size - found.sum() * math.prod(shape)
+def _list(dataset: str, archive: Path, settings: Dataset, scratch: Path) -> Path:
+    """Writes `PICTURES`, in a folder that is named for all that decides the result; returns its path.
+
+    Python's list of an archive, and ours of what is in it, take a kilobyte a picture.
+    """
+    folder = scratch / _key(dataset, archive, settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    for stale in set(scratch.iterdir()) - {folder}:
+        remove(stale)
+    with written_whole(folder / PICTURES) as partial:
+        records = _read(dataset, archive, settings.sample)
+        records.to_parquet(partial, index=False, row_group_size=SHARD)
+    return folder / PICTURES
+
+
+def _settled(shards: Sequence[Shard], faces: Path, settings: Dataset) -> pd.DataFrame:
+    """The `split`, `status` and `face` of every picture, of a copy the row that counts (`same_as`), and where
+    persons are told apart by their faces `identity`.
+
+    Finds copies, gives a split by content to what has none, and a status to what does not count.
+    """
+    known = pq.read_schema(shards[0].pictures).names
+    columns = [name for name in known if name not in ("image", "problem")]  # by far the largest
+    index = _records(shards, columns, strings_to_categorical=True)
+    names, code = np.unique(_gathered(shards, "status"), return_inverse=True)
+    status, hashes = names.astype(str).astype(object)[code], _gathered(shards, "phash")
+    shas, file = np.unique(_gathered(shards, "source_sha"), return_inverse=True)
+    found = status == OK
+    group = _groups(hashes[found], file[found], faces, settings.crop)
+    content = file.copy()
+    content[found] = _first(file[found], group)
+    index["split"] = _splits(index, shas, content)
+    index["image"] = np.arange(len(index))
+    labels = [str(column) for column in index if column not in COLUMNS]
+    index["status"] = status
+    index["face"] = pd.Series(found.cumsum() - 1, dtype="Int64").where(found)
+    judged = duplicates.judge(index[found], group, labels, settings.contradictory)
+    index.loc[found, "status"] = judged["status"]
+    index["same_as"] = judged["same_as"].astype("Int64").reindex(index.index)
+    if settings.people and found.any() and index.get("identity", pd.Series()).isna().all():
+        persons = people.persons(_gathered(shards, "descriptors"))
+        first = [BY_DESCRIPTOR + sha.decode()[:12] for sha in shas[_first(file[found], persons)]]
+        index["identity"] = pd.Series(first, index=index.index[found], dtype="str").reindex(index.index)
+        return index[["split", "status", "face", "same_as", "identity"]]
+    return index[["split", "status", "face", "same_as"]]
+
+
+def _groups(hashes: np.ndarray, file: np.ndarray, faces: Path, crop: Crop) -> np.ndarray:
+    """The number of the picture that each face shows, of their perceptual hashes and of files, see
+    `pocketface.faces.duplicates`."""
+    shape = crop.size, crop.size, crop.channels
+    start = faces.stat().st_size - len(hashes) * math.prod(shape)
 
     def thumbnail(face: int) -> np.ndarray:
         # Read and not mapped: pages of a map stay in memory once they were looked at.
         pixels = np.fromfile(faces, np.uint8, math.prod(shape), offset=start + face * math.prod(shape))
-        return duplicates.thumbnail(pixels.reshape(shape), settings.crop)
+        return duplicates.thumbnail(pixels.reshape(shape), crop)
 
-    group = duplicates.same_picture(
-        index.loc[found, "phash"].to_numpy(np.uint64),
-        index.loc[found, "source_sha"].tolist(),
-        thumbnail,
-        duplicates.least_correlation(settings.crop),
-    )
-    content = index["source_sha"].copy()
-    content[found] = content[found].groupby(group).transform("min")
-    named = set(index["split"].dropna())
-    by_content = content.map(hashed_split, na_action="ignore")
+    return duplicates.same_picture(hashes, file, thumbnail, duplicates.least_correlation(crop))
+
+
+def _first(values: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """Of each value the least of its group."""
+    return pd.Series(values).groupby(group).transform("min").to_numpy()
+
+
+def _splits(index: pd.DataFrame, shas: np.ndarray, content: np.ndarray) -> pd.Series:
+    """The split of every picture: the dataset's own, else by the hash of its content, `shas[content]`."""
+    own = index["split"].astype(object)
+    named = set(own.dropna())
+    of_file = np.array([hashed_split(sha.decode()) if sha else None for sha in shas], object)
     if "test" in named:  # a dataset's own test part is enough
-        by_content = by_content.replace("test", "val")
-    index["split"] = index["split"].where(index["split"].notna(), by_content)
+        of_file[of_file == "test"] = "val"
+    split = own.where(own.notna(), of_file[content])
     if "val" in named and "test" not in named:
-        who = index["identity"].fillna(content) if "identity" in index else content
-        for_test = who.map(reserved, na_action="ignore").eq(True) & (index["split"] == "val")
-        index["split"] = index["split"].mask(for_test, "test")
-    labels = [str(column) for column in index if column not in COLUMNS]
-    judged = duplicates.judge(index[found], group, labels, settings.contradictory)
-    index.loc[found, ["status", "same_as"]] = judged
+        who = index["identity"].astype(object) if "identity" in index else pd.Series(None, index.index)
+        val = split == "val"
+        key = who[val].where(who[val].notna(), [sha.decode() for sha in shas[content[val]]])
+        split[val] = split[val].mask(key.map(reserved), "test")
+    return split
 
 
-def _persons(index: pd.DataFrame, shards: Sequence[Shard]) -> pd.Series:
-    """Who is on each picture, named by the first of the hashes of the person's pictures."""
-    known = []
-    for shard in shards:
-        with np.load(shard.file) as done:
-            known += [done["descriptors"]] if len(done["descriptors"]) else []
-    shas = index.loc[index["face"].notna(), "source_sha"]
-    first = shas.groupby(people.persons(np.concatenate(known))).transform("min")
-    return (BY_DESCRIPTOR + first.str[:12]).reindex(index.index)
+def _write_index(shards: Sequence[Shard], settled: pd.DataFrame, path: Path) -> None:
+    """Writes `index.parquet`, one row a record, columns as `pocketface.faces.index` says."""
+    images = _records(shards, ["image"])["image"]
+    writer, end = None, 0
+    with ExitStack() as stack:
+        for number in range(0, len(shards), TOGETHER):
+            part = shards[number : number + TOGETHER]
+            cropped = pd.concat(map(_cropped, part), ignore_index=True)
+            start, end = end, end + len(cropped)
+            rows = settled.iloc[start:end].reset_index(drop=True)
+            rows["same_as"] = rows["same_as"].map(images, na_action="ignore")
+            rows = rows.astype({name: "str" for name in rows if name != "face"})
+            index = _records(part).drop(columns="problem").assign(**rows, **cropped)
+            index = index[[*COLUMNS, *index.columns.difference(list(COLUMNS), sort=False)]]
+            if writer is None:
+                schema = pa.Schema.from_pandas(index, preserve_index=False)
+                box = pa.field("box", pa.list_(pa.int64()))  # not told by a part without a face
+                schema = schema.set(schema.get_field_index("box"), box)
+                writer = stack.enter_context(pq.ParquetWriter(path, schema))
+            # In one piece: the bytes of the file do not tell of the shards.
+            table = pa.Table.from_pandas(index, schema, preserve_index=False)
+            writer.write_table(table.combine_chunks())
 
 
 def _why_none(dataset: str, archive: Path, index: pd.DataFrame) -> str:
@@ -218,7 +274,7 @@ def crop_shard(shard: Shard) -> Counter[str]:
             (problem, None, None, None, "")
             if problem
             else _crop_one(datasets.open_picture(shard.dataset, archive, image), shard)
-            for image, problem in shard.pictures
+            for image, problem in _records([shard], ["image", "problem"]).fillna("").to_numpy()
         ]
         statuses, faces, boxes, known, shas = zip(*results, strict=True)
         side, channels = shard.crop.size, shard.crop.channels
@@ -234,15 +290,14 @@ def crop_shard(shard: Shard) -> Counter[str]:
             np.savez(
                 file,
                 faces=np.array(accepted, np.uint8).reshape(len(accepted), side, side, channels),
-                descriptors=np.array([one for one in known if one is not None], np.float32),
-                status=np.array(statuses),
+                descriptors=np.array([one for one in known if one is not None], np.float32).reshape(-1, 128),
+                status=np.array(statuses, np.bytes_),
                 box=np.array([box or (0, 0, 0, 0) for box in boxes], np.int32),
                 phash=phash,
-                source_sha=np.array(shas),
+                source_sha=np.array(shas, "S64"),
             )
         unique.replace(shard.file)
-    with np.load(shard.file) as done:
-        return Counter(done["status"].tolist())
+    return Counter(_gathered([shard], "status").astype(str).tolist())
 
 
 def _crop_one(data: bytes, shard: Shard) -> tuple[str, np.ndarray | None, Box | None, np.ndarray | None, str]:
@@ -270,7 +325,7 @@ def _crop_all(shards: Sequence[Shard], workers: int, scheduler: str | None) -> i
     here = shards if alone else [shard for shard in shards if shard.file.exists()]
     done = chain(map(crop_shard, here), () if alone else _distribute(to_do, workers, scheduler))
     counts: Counter[str] = Counter()
-    pictures = sum(len(shard.pictures) for shard in shards)
+    pictures = pq.read_metadata(shards[0].pictures).num_rows
     with tqdm(total=pictures, desc=f"crop {shards[0].dataset}", unit="picture", mininterval=1) as bar:
         for found in done:
             counts += found
@@ -291,9 +346,10 @@ def _distribute(shards: Sequence[Shard], workers: int, scheduler: str | None) ->
                 yield future.result()
         except KilledWorker as error:
             shard = by_key[str(error.task)]
+            images = _records([shard], ["image"])["image"]
             raise PocketfaceError(
-                f"{shard.archive}: worker after worker died between {shard.pictures[0][0]} and "
-                f"{shard.pictures[-1][0]}; out of memory? Try fewer with --workers"
+                f"{shard.archive}: worker after worker died between {images.iloc[0]} and {images.iloc[-1]}; "
+                "out of memory? Try fewer with --workers"
             ) from None
 
 
@@ -318,20 +374,18 @@ def _client(workers: int, scheduler: str | None) -> "Client":
     return client
 
 
-def _key(dataset: str, archive: Path, pictures: Sequence[tuple[str, str]], settings: Dataset) -> str:
+def _key(dataset: str, archive: Path, settings: Dataset) -> str:
     code = sorted(path for part in CODE for path in (Path(pocketface.__file__).parent / part).glob("*.*"))
     decides = [
         dataset,
-        settings.crop.model_dump(mode="json"),
-        settings.people,
+        settings.model_dump(mode="json"),
         [hashlib.sha256(path.read_bytes()).hexdigest() for path in code],
         [getattr(library, "__version__", None) for library in LIBRARIES],
     ]
     key = hashlib.sha256(json.dumps(decides).encode())
-    with zipfile.ZipFile(archive) as opened:  # line by line: there may be 200,000
-        members = ((member.filename, member.file_size, member.CRC) for member in opened.infolist())
-        for line in chain(members, pictures):
-            key.update(repr(line).encode())
+    with zipfile.ZipFile(archive) as opened:
+        for member in opened.infolist():
+            key.update(repr((member.filename, member.file_size, member.CRC)).encode())
     return key.hexdigest()[:16]
 
 
@@ -353,7 +407,7 @@ def _join_faces(shards: Sequence[Shard], accepted: int, path: Path) -> None:
                 file.write(done["faces"].data)
 
 
-def _records(dataset: str, archive: Path, sample: float) -> pd.DataFrame:
+def _read(dataset: str, archive: Path, sample: float) -> pd.DataFrame:
     """The records of the pictures in a sample: `image`, `split`, `problem` and the labels.
 
     They are put together part by part, since a `Record` takes four times the memory of its row.
@@ -383,25 +437,32 @@ def _typed(table: pd.DataFrame) -> pd.DataFrame:
     return table.astype(dtypes)
 
 
-def _index(records: pd.DataFrame, shards: Sequence[Shard]) -> pd.DataFrame:
-    """The index: one row a record, columns as `pocketface.faces.index` says."""
-    index = pd.concat([records, pd.concat(map(_cropped, shards), ignore_index=True)], axis=1)
-    accepted = index["status"] == OK
-    index["face"] = (accepted.cumsum() - 1).astype("Int64").where(accepted)
-    index["same_as"] = pd.Series(index=index.index, dtype="str")
-    return index[[*COLUMNS, *records.columns.difference(list(COLUMNS), sort=False)]]
+def _records(shards: Sequence[Shard], columns: Sequence[str] | None = None, **options: Any) -> pd.DataFrame:
+    """What `_list` wrote of some shards' pictures."""
+    with pq.ParquetFile(shards[0].pictures) as file:
+        table = file.read_row_groups([shard.number for shard in shards], columns, use_threads=False)
+    return table.to_pandas(**options)
+
+
+def _gathered(shards: Sequence[Shard], name: str) -> np.ndarray:
+    """One of the arrays of `crop_shard`, of several shards."""
+    parts = []
+    for shard in shards:
+        with np.load(shard.file) as done:
+            parts.append(done[name])
+    return np.concatenate(parts)
 
 
 def _cropped(shard: Shard) -> pd.DataFrame:
     """What became of a shard's pictures."""
-    with np.load(shard.file) as done:
-        status, box, phash, source_sha = (done[name] for name in ("status", "box", "phash", "source_sha"))
-    accepted = status == OK
+    status, box, phash, source_sha = (
+        _gathered([shard], name) for name in ("status", "box", "phash", "source_sha")
+    )
+    accepted = status == OK.encode()
     return pd.DataFrame(
         {
-            "status": status,
             "box": [edges.tolist() if ok else None for edges, ok in zip(box, accepted, strict=True)],
-            "source_sha": [digest or None for digest in source_sha.tolist()],
+            "source_sha": [digest or None for digest in source_sha.astype(str).tolist()],
             "phash": pd.Series(phash, dtype="UInt64").where(accepted),
         }
     ).astype({"box": object, "source_sha": "str"})

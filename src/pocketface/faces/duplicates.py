@@ -76,17 +76,19 @@ def pairs(
                 yield first, second
 
 
-def same_picture(hashes: np.ndarray, shas: Sequence[str], look: Look, least: float) -> np.ndarray:
+def same_picture(
+    hashes: np.ndarray, files: np.ndarray | Sequence[str], look: Look, least: float
+) -> np.ndarray:
     """The number of the picture that each of N files shows, int `[N]`; copies share theirs.
 
-    Args: as of `pairs`, and the hashes `shas` of the files' bytes.
+    Args: as of `pairs`, and `files`, the same for files of the same bytes.
     """
     from scipy.sparse import coo_array  # a quarter of a second, for who compares pictures alone
     from scipy.sparse.csgraph import connected_components
 
-    if not len(shas):
+    if not len(files):
         return np.empty(0, np.int64)
-    file, _ = pd.factorize(np.asarray(shas, object))
+    file, _ = pd.factorize(np.asarray(files))
     first = np.unique(file, return_index=True)[1]
 
     def look_file(number: int) -> np.ndarray:
