@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from pocketface import models
 from pocketface.core.errors import PocketfaceError
 from pocketface.faces.settings import Input
-from pocketface.training.corrections import as_sure, temperature, to_rates
+from pocketface.layers.heads import logits
+from pocketface.training.corrections import as_sure, temperature, to_least_error, to_rates
 
 FACES = np.random.default_rng(0).integers(0, 256, (6, 36, 36, 1)).astype(np.float32)
 
@@ -93,3 +94,15 @@ def test_the_logits_of_a_head_are_divided_and_its_answers_keep_their_order(archi
     after = answers(model)
     np.testing.assert_allclose(after["Bald"], surer, atol=1e-3)
     np.testing.assert_array_equal(after["Male"], before["Male"])
+
+
+@both_kinds
+def test_the_logits_of_an_age_are_divided_so_that_its_error_is_least(architecture: str) -> None:
+    keras.utils.set_random_seed(1)
+    model = models.build(architecture, Input(size=36, channels=1), ["age"], {"age": "expected"})
+    distribution = keras.Model(model.input, model.get_layer("age_distribution").output)
+    before, kernel = distribution.predict(FACES, verbose=0), np.array(logits(model, "age").kernel)
+    sharper = softmax(np.log(before) / 0.4)
+    to_least_error(model, before, sharper @ np.arange(101))
+    assert kernel / np.array(logits(model, "age").kernel) == pytest.approx(0.4, rel=0.01)
+    np.testing.assert_allclose(distribution.predict(FACES, verbose=0), sharper, atol=2e-3)

@@ -126,6 +126,38 @@ def test_weights_that_were_replaced_are_another_training_and_not_those_of_the_ca
         fit(plan, "small", [face_set()], "research only")
 
 
+def test_a_share_of_the_weights_that_it_started_from_is_kept(here: None) -> None:
+    there = publish(Path("weights/first"), 7, ("age", "gender"))
+    trained, mixed = (
+        fit(study(start="weights/first", start_share=share), "small", [face_set()], "research only").model
+        for share in (0, 0.25)
+    )
+    for start, end, found in zip(*(m.get_weights() for m in (there, trained, mixed)), strict=True):
+        np.testing.assert_allclose(found, 0.25 * start + 0.75 * end, atol=1e-4)
+
+
+def test_an_age_is_brought_to_its_least_error_on_train_faces(here: None) -> None:
+    faces = face_set(train=128)
+    rows = faces.rows("train")
+    seen = [view(face, faces.crop, Input(size=16)) for face in faces.pixels[rows["face"]]]
+    pixels = np.stack(seen).astype(np.float32)
+    errors = []
+    for asked in (False, True):
+        plan = study({"age": "expected"}, epochs=4, age_temperature=asked)
+        model = fit(plan, "small", [faces], "research only").model
+        errors.append(np.abs(model.predict(pixels, verbose=0)["age"][:, 0] - rows["age"]).mean())
+    assert errors[1] < errors[0]
+
+
+@pytest.mark.parametrize(
+    ("asked", "remedy"),
+    [({"start_share": 0.5}, "name a `start`"), ({"age_temperature": True}, "options: {age: expected}")],
+)
+def test_what_there_is_nothing_for_is_refused(asked: dict, remedy: str) -> None:
+    with pytest.raises(ValueError, match=remedy):
+        study(**asked)
+
+
 def test_only_some_heads_learn_and_the_others_answer_as_they_start(here: None) -> None:
     there = publish(Path("weights/first"), 7, ("age", "gender"))
     result = fit(study(start="weights/first", only=["gender"]), "small", [face_set()], "research only")

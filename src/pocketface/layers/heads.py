@@ -72,9 +72,11 @@ def training_model(model: keras.Model, heads: Sequence[str] = ()) -> keras.Model
 
 
 def logits(model: keras.Model, head: str) -> keras.Layer:
-    """The layer whose outputs, or their mean over a map, are the logits of a head of classes."""
+    """The layer whose outputs, or their mean over a map, are the logits of a head of classes or an `expected`
+    age.
+    """
     names = {layer.name for layer in model.layers}
-    return model.get_layer(f"{head}_logits_map" if f"{head}_logits_map" in names else head)
+    return model.get_layer(next(n for n in (f"{head}_logits_map", f"{head}_logits", head) if n in names))
 
 
 def _attach(features: keras.KerasTensor, head: str, kind: str | None) -> keras.KerasTensor:

@@ -92,6 +92,10 @@ def fit(
     corrections.to_rates(model, stanza.recipe.priors, train, stanza.recipe.balanced)
     if teach and stanza.recipe.teachers and stanza.recipe.teachers.as_sure:
         make_as_sure(model, stanza, sets, train, teach)
+    if stanza.recipe.age_temperature:
+        rows = some(train[train["age"].notna()])
+        told = training_model(model, ["age"]).predict(Batches(sets, rows, stanza, []), verbose=0)
+        corrections.to_least_error(model, told["age_distribution"], rows["age"].to_numpy())
     card = ModelCard(
         model=name,
         architecture=stanza.architecture,
@@ -140,6 +144,7 @@ def learn(
     )
     if recipe.start:
         start_from([Path(folder) for folder in recipe.start], model, stanza.heads)
+    started = model.get_weights()
     hold(model, [head for head in stanza.heads if head not in stanza.learned])
     learner = training_model(model, stanza.learned)
     outputs = list(learner.output)
@@ -171,6 +176,10 @@ def learn(
     )
     if steer and steer.best:
         learner.set_weights(steer.best)
+    if share := recipe.start_share:
+        pairs = zip(started, model.get_weights(), strict=True)
+        # Exactly as before where nothing was learned.
+        model.set_weights([before + (1 - share) * (now - before) for before, now in pairs])
     history = pd.DataFrame(keep.history).rename_axis("epoch").reset_index()
     return Learned(model, history, len(train))
 
@@ -187,9 +196,14 @@ def make_as_sure(
             raise PocketfaceError(
                 f"training.teachers.as_sure: every train face has a label of {head}; mix in a dataset without"
             )
-        rows = unlabelled.iloc[:: -(-len(unlabelled) // corrections.FACES)]
+        rows = some(unlabelled)
         own = model.predict(Batches(sets, rows, stanza, []), verbose=0)
         corrections.as_sure(model, head, own[head], teach(rows)[head])
+
+
+def some(rows: pd.DataFrame) -> pd.DataFrame:
+    """So many of these faces, evenly, that one number can be found by them."""
+    return rows.iloc[:: -(-len(rows) // corrections.FACES) or 1]
 
 
 def start_from(folders: Sequence[Path], model: keras.Model, heads: Sequence[str]) -> None:

@@ -151,7 +151,11 @@ class Training(Strict):
         teachers: models to learn classes from.
         start: a published model whose weights this training starts from, or several, see
             `pocketface.training.fit.start_from`.
+        start_share: of the weights that it starts from, in their mean with the trained ones, which is kept:
+            Wortsman and others, "Robust Fine-Tuning of Zero-Shot Models", 2022.
         only: heads that learn; the others answer as they start.
+        age_temperature: whether the logits of an `expected` age are divided by one number after training, see
+            `pocketface.training.corrections`.
     """
 
     epochs: Count
@@ -169,7 +173,9 @@ class Training(Strict):
     augment: Augment = Augment()
     teachers: Teachers | None = None
     start: Annotated[list[PublishedFolder], BeforeValidator(_listed)] = []
+    start_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
     only: list[str] = []
+    age_temperature: bool = False
 
     @model_validator(mode="after")
     def _what_is_steered_is_watched(self) -> "Training":
@@ -181,6 +187,8 @@ class Training(Strict):
             )
         if self.priors and self.teachers:
             raise ValueError("priors: teachers answer at the rates that they have; leave these out")
+        if self.start_share and not self.start:
+            raise ValueError("start_share: there are no weights to keep a share of; name a `start`")
         if self.only and not self.start:
             raise ValueError("only: the other heads would answer at random; name a `start` that has them")
         if classless := sorted(set(self.priors) - set(CELEBA_ATTRIBUTES)):
@@ -238,6 +246,8 @@ class Model(Strict):
             raise ValueError(
                 "needs either `training` (under models:), or `weights` or `file` (under fetched:)"
             )
+        if self.training and self.training.age_temperature and self.options.get("age") != "expected":
+            raise ValueError("age_temperature: only an age with `options: {age: expected}` has logits")
         own = self.file is not None
         if own != (self.architecture == OWN) or own != bool(self.own_heads):
             raise ValueError("a `file` has no architecture, and `heads` that say what its outputs mean")
