@@ -61,7 +61,7 @@ from pocketface.tflite.run import Runner, dequantized, quantized
 BEFORE = "c4af7ec"
 """The last commit with the gate before."""
 RELEASE = "2fa7750^"
-"""The last commit with other weights in `weights/age_gender`."""
+"""A commit with other weights in `weights/age_gender`."""
 OLDEST = "1.0.1"
 """The first LiteRT that PyPI has."""
 NAME, MODEL = "study", "age_gender"
