@@ -24,7 +24,7 @@ from pathlib import Path
 import cv2
 import dlib
 import numpy as np
-from distributed import LocalCluster
+from distributed import Client, LocalCluster
 
 from pocketface import datasets
 from pocketface.cropping import detect as detecting
@@ -208,9 +208,11 @@ def large_photograph(number: int) -> tuple[bytes, Box]:
 
 def growth(sizes: Sequence[int], workers: int) -> None:
     """Each size in a fresh process, on workers that are up already, with BlazeFace."""
-    print("| pictures | s | ms/picture | memory of the parent, MB |\n|---|---|---|---|")
+    whose = "memory of the parent, MB | of the fork that lists | of a worker"
+    print(f"| pictures | s | ms/picture | {whose} |\n|---|---|---|---|---|---|")
     with (
         LocalCluster(workers, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster,
+        Client(cluster) as client,
         tempfile.TemporaryDirectory(dir="data") as folder,
     ):
         for size in [256, *sizes]:  # the first only warms the workers up
@@ -223,7 +225,9 @@ def growth(sizes: Sequence[int], workers: int) -> None:
             got = json.loads(ran.stdout.splitlines()[-1])
             if size in sizes:
                 each = 1000 * got["seconds"] / got["pictures"]
-                print(f"| {got['pictures']} | {got['seconds']:.1f} | {each:.2f} | {got['megabytes']:.0f} |")
+                memory = [got["parent"], got["fork"], max(client.run(peak).values())]
+                cells = [f"{got['seconds']:.1f}", f"{each:.2f}", *(f"{one:.0f}" for one in memory)]
+                print(f"| {got['pictures']} | {' | '.join(cells)} |", flush=True)
 
 
 def repeated(pictures: int, target: Path) -> Path:
@@ -243,8 +247,13 @@ def once(pictures: int, scheduler: str, archive: Path) -> None:
         settings = Dataset(sample=1.0, crop=CROP.model_copy(update={"detector": "blazeface", "size": 48}))
         build("utkface", archive, settings, Path(folder) / "utkface", scheduler=scheduler)
         seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"pictures": pictures, "seconds": seconds, "megabytes": peak}))
+    memory = {"parent": peak(), "fork": peak(resource.RUSAGE_CHILDREN)}
+    print(json.dumps({"pictures": pictures, "seconds": seconds} | memory))
+
+
+def peak(whose: int = resource.RUSAGE_SELF) -> float:
+    """The most memory that this process, or the largest that it waited for, had, in MB."""
+    return resource.getrusage(whose).ru_maxrss / 1024
 
 
 def share(pictures: int) -> float:
