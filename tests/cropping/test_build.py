@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -286,6 +287,13 @@ class TestParallel:
         for workers in (1, 2):
             build("utkface", utkface[0], ONE, tmp_path / str(workers), workers=workers)
         assert contents(tmp_path / "1") == contents(tmp_path / "2")
+
+    def test_packed_pictures_are_those_that_are_stored(self, utkface, faces: FaceSet, tmp_path: Path) -> None:
+        with zipfile.ZipFile(tmp_path / "files.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, data in utkface[1].items():
+                archive.writestr(name, data)
+        build("utkface", tmp_path / "files.zip", ONE, tmp_path / "out", workers=1)
+        pd.testing.assert_frame_equal(FaceSet.load(tmp_path / "out").index, faces.index)
 
     def test_parts_of_the_index_are_one_table(
         self, utkface, faces: FaceSet, tmp_path: Path, monkeypatch

@@ -21,7 +21,9 @@ from pocketface.datasets import (
     labels,
     names,
     open_picture,
+    places,
     read,
+    read_at,
     read_pictures,
 )
 from pocketface.fetching.archives import Archive, pack
@@ -176,6 +178,25 @@ class TestHashes:
 
 
 MIRRORED = {"utkface": (20_161, 5), "fer2013": (32_296, 0), "celeba": (6_500, 0), "photos": (18, 0)}
+
+
+def test_what_is_stored_is_read_at_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "files.zip"
+    files = {"one.jpg": b"1" * 300, "später/two.jpg": b"", "three.jpg": bytes(range(256))}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in files.items():
+            member = zipfile.ZipInfo(name)
+            member.extra = b"\xfe\xca\x04\x00more"
+            archive.writestr(member, data)
+        archive.writestr("packed.jpg", b"0" * 300, zipfile.ZIP_DEFLATED)
+    found = places(path)
+    assert set(found) == set(files), "what is packed has no such place"
+    with path.open("rb") as opened:
+        for name in reversed(files):
+            assert read_at("utkface", opened, name, found[name]) == files[name]
+        for wrong in (found["one.jpg"]._replace(crc=1), found["one.jpg"]._replace(offset=10**9)):
+            with pytest.raises(PocketfaceError, match=r"files\.zip: one\.jpg: bad CRC-32; make it again"):
+                read_at("utkface", opened, "one.jpg", wrong)
 
 
 @pytest.mark.skipif("POCKETFACE_MIRROR" not in os.environ, reason="POCKETFACE_MIRROR is not set")

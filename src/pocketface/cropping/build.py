@@ -61,7 +61,10 @@ TOGETHER = 32
 
 SCRATCH = ".shards"
 PICTURES = "pictures.parquet"
-"""In the scratch folder: the records of all pictures, a row group a shard."""
+"""In the scratch folder: the records of all pictures, and where they stand, a row group a shard."""
+PLACE = datasets.Place._fields
+OPENED = ("problem", *PLACE)
+"""Its columns that serve to open the pictures."""
 
 LABELS = ("age", "gender", "race", "expression")
 """Label columns that every index has, first and in this order."""
@@ -156,8 +159,11 @@ def _list(dataset: str, archive: Path, settings: Dataset, scratch: Path) -> Path
     folder.mkdir(parents=True, exist_ok=True)
     for stale in set(scratch.iterdir()) - {folder}:
         remove(stale)
+    records = _read(dataset, archive, settings.sample)
+    places = datasets.places(archive)
+    for number, column in enumerate(PLACE):
+        records[column] = [places[image][number] if image in places else -1 for image in records["image"]]
     with written_whole(folder / PICTURES) as partial:
-        records = _read(dataset, archive, settings.sample)
         records.to_parquet(partial, index=False, row_group_size=SHARD)
     return folder / PICTURES
 
@@ -169,7 +175,7 @@ def _settled(shards: Sequence[Shard], faces: Path, settings: Dataset) -> pd.Data
     Finds copies, gives a split by content to what has none, and a status to what does not count.
     """
     known = pq.read_schema(shards[0].pictures).names
-    columns = [name for name in known if name not in ("image", "problem")]  # by far the largest
+    columns = [name for name in known if name not in ("image", *OPENED)]  # by far the largest
     index = _records(shards, columns, strings_to_categorical=True)
     names, code = np.unique(_gathered(shards, "status"), return_inverse=True)
     status, hashes = names.astype(str).astype(object)[code], _gathered(shards, "phash")
@@ -241,7 +247,7 @@ def _write_index(shards: Sequence[Shard], settled: pd.DataFrame, path: Path) -> 
             rows = settled.iloc[start:end].reset_index(drop=True)
             rows["same_as"] = rows["same_as"].map(images, na_action="ignore")
             rows = rows.astype({name: "str" for name in rows if name != "face"})
-            index = _records(part).drop(columns="problem").assign(**rows, **cropped)
+            index = _records(part).drop(columns=list(OPENED)).assign(**rows, **cropped)
             index = index[[*COLUMNS, *index.columns.difference(list(COLUMNS), sort=False)]]
             if writer is None:
                 schema = pa.Schema.from_pandas(index, preserve_index=False)
@@ -269,12 +275,9 @@ def crop_shard(shard: Shard) -> Counter[str]:
     """Crops the pictures of a shard, writes its file, and counts them by status. Runs in a worker."""
     if not shard.file.exists():
         cv2.setNumThreads(1)
-        archive = _opened(shard.archive, shard.archive.stat().st_mtime_ns)
         results = [
-            (problem, None, None, None, "")
-            if problem
-            else _crop_one(datasets.open_picture(shard.dataset, archive, image), shard)
-            for image, problem in _records([shard], ["image", "problem"]).fillna("").to_numpy()
+            (problem, None, None, None, "") if problem else _crop_one(data, shard)
+            for problem, data in _pictures(shard)
         ]
         statuses, faces, boxes, known, shas = zip(*results, strict=True)
         side, channels = shard.crop.size, shard.crop.channels
@@ -298,6 +301,21 @@ def crop_shard(shard: Shard) -> Counter[str]:
             )
         unique.replace(shard.file)
     return Counter(_gathered([shard], "status").astype(str).tolist())
+
+
+def _pictures(shard: Shard) -> Iterator[tuple[str, bytes]]:
+    """What is wrong with each picture, or its file."""
+    with shard.archive.open("rb") as archive:
+        for image, problem, *place in (
+            _records([shard], ["image", *OPENED]).fillna("").itertuples(index=False)
+        ):
+            if problem:
+                yield problem, b""
+            elif place[0] >= 0:
+                yield "", datasets.read_at(shard.dataset, archive, image, datasets.Place(*place))
+            else:
+                listed = _opened(shard.archive, shard.archive.stat().st_mtime_ns)
+                yield "", datasets.open_picture(shard.dataset, listed, image)
 
 
 def _crop_one(data: bytes, shard: Shard) -> tuple[str, np.ndarray | None, Box | None, np.ndarray | None, str]:

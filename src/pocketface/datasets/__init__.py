@@ -8,15 +8,17 @@ of the archive, `picture(archive, image)`. A name without a module is one that `
 import csv
 import hashlib
 import importlib
+import os
 import pkgutil
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from types import ModuleType
-from typing import cast
+from typing import BinaryIO, NamedTuple, cast
 
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.hashing import hashed_split, unit_hash
@@ -31,6 +33,9 @@ OLDEST = 122
 """Years. No older person is known; a label beyond it is a mistake."""
 Readers = Mapping[str, Callable[[str], float | str | None]]
 """Label -> its value, from the part of a path that says it; None where that cannot be."""
+LOCAL_HEADER = struct.Struct("<26x2H")
+"""Before a file in a zip; its last two numbers are the lengths of a name and of more that follow."""
+ENCRYPTED = 1
 UNREADABLE = OSError, EOFError, zipfile.BadZipFile, zlib.error, csv.Error
 
 
@@ -95,6 +100,36 @@ def open_picture(name: str, archive: zipfile.ZipFile, image: str) -> bytes:
         raise PocketfaceError(f"{archive.filename}: has no {image!r}; {_remedy(name)}") from None
     except UNREADABLE as error:
         raise PocketfaceError(f"{archive.filename}: {image}: {error}; {_remedy(name)}") from None
+
+
+class Place(NamedTuple):
+    """Where a file that is stored as it is stands in a zip: its header, its bytes and their checksum."""
+
+    offset: int
+    size: int
+    crc: int
+
+
+def places(archive: Path) -> dict[str, Place]:
+    """Name -> place of the files that a zip stores as they are."""
+    with zipfile.ZipFile(archive) as opened:
+        return {
+            member.filename: Place(member.header_offset, member.file_size, member.CRC)
+            for member in opened.infolist()
+            if member.compress_type == zipfile.ZIP_STORED and not member.flag_bits & ENCRYPTED
+        }
+
+
+def read_at(name: str, archive: BinaryIO, image: str, place: Place) -> bytes:
+    """As `open_picture`, of an archive of `places`, and without its list, which takes 0.6 kB a picture."""
+    archive.seek(place.offset)
+    header = archive.read(LOCAL_HEADER.size)
+    if len(header) == LOCAL_HEADER.size:
+        archive.seek(sum(LOCAL_HEADER.unpack(header)), os.SEEK_CUR)
+    data = archive.read(place.size)
+    if zlib.crc32(data) != place.crc:
+        raise PocketfaceError(f"{archive.name}: {image}: bad CRC-32; {_remedy(name)}")
+    return data
 
 
 def read_pictures(name: str, archive: Path, records: Iterable[Record]) -> Iterator[tuple[Record, bytes]]:
