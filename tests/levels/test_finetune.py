@@ -30,12 +30,11 @@ def faces() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def residual() -> keras.Model:
-    """Depthwise and separable convolutions, ReLU6 and an addition, as in MobileNetV2 and mini-XCEPTION."""
+    """Convolutions of three kinds, ReLU6, pooling and an addition, as in MobileNetV2 and mini-XCEPTION."""
     image = keras.Input((16, 16, 3), name="image")
     x = layers.Rescaling(1 / 127.5, offset=-1.0)(image)
-    x = start = layers.ReLU(6.0)(
-        layers.BatchNormalization()(layers.Conv2D(8, 3, padding="same", use_bias=False)(x))
-    )
+    x = layers.ReLU(6.0)(layers.BatchNormalization()(layers.Conv2D(8, 3, padding="same", use_bias=False)(x)))
+    x = start = layers.AveragePooling2D(2)(x)
     x = layers.DepthwiseConv2D(3, padding="same", use_bias=False)(x)
     x = layers.ReLU(6.0)(layers.BatchNormalization()(x))
     x = layers.BatchNormalization()(layers.Conv2D(8, 1, use_bias=False)(x))

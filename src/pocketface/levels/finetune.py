@@ -31,8 +31,11 @@ FOLDED = (*WEIGHTED, layers.SeparableConv2D)
 """Layers that a batch normalisation goes into."""
 FUSED = (layers.ReLU, layers.Rescaling)
 """Layers that the converter computes together with the convolution or dense layer before."""
-SAME_RANGE = (layers.InputLayer, layers.MaxPooling2D, layers.Flatten, layers.Reshape, layers.ZeroPadding2D)
-"""Layers whose output holds the very values of their input."""
+SAME_RANGE = (
+    *(layers.InputLayer, layers.Flatten, layers.Reshape, layers.ZeroPadding2D),
+    *(layers.MaxPooling2D, layers.AveragePooling2D),
+)
+"""Layers whose output has the range of their input: of its values, or because an integer file wants it so."""
 
 
 def finetune(source: Source, level: Level, settings: Settings) -> Made:
