@@ -169,6 +169,15 @@ def test_attributes_are_small_integers(tmp_path: Path) -> None:
     assert index["age"].isna().all()
 
 
+def test_a_label_may_have_any_name(tmp_path: Path) -> None:
+    picture = drawn.jpeg(drawn.scene())
+    labels = b"path,split,size,offset,crc\n1.jpg,train,large,near,7\n"
+    archive = drawn.make_raw(tmp_path / "files.zip", {"1.jpg": picture, "labels.csv": labels})
+    build("mine", archive, AS_IS, tmp_path / "out", workers=1)
+    [row] = FaceSet.load(tmp_path / "out").rows().to_dict("records")
+    assert (row["size"], row["offset"], row["crc"]) == ("large", "near", "7")
+
+
 def test_a_sample_holds_just_the_pictures_of_its_fraction(fer2013: Path, tmp_path: Path) -> None:
     for name, sample in (("whole", 1.0), ("half", 0.5)):
         build("fer2013", fer2013, AS_IS.model_copy(update={"sample": sample}), tmp_path / name, workers=1)

@@ -62,7 +62,7 @@ TOGETHER = 32
 SCRATCH = ".shards"
 PICTURES = "pictures.parquet"
 """In the scratch folder: the records of all pictures, and where they stand, a row group a shard."""
-PLACE = datasets.Place._fields
+PLACE = tuple(f".{name}" for name in datasets.Place._fields)  # somebody's label may be called `size`
 OPENED = ("problem", *PLACE)
 """Its columns that serve to open the pictures."""
 
@@ -305,10 +305,9 @@ def crop_shard(shard: Shard) -> Counter[str]:
 
 def _pictures(shard: Shard) -> Iterator[tuple[str, bytes]]:
     """What is wrong with each picture, or its file."""
+    rows = _records([shard], ["image", *OPENED]).fillna({"problem": ""})
     with shard.archive.open("rb") as archive:
-        for image, problem, *place in (
-            _records([shard], ["image", *OPENED]).fillna("").itertuples(index=False)
-        ):
+        for image, problem, *place in rows.itertuples(index=False):
             if problem:
                 yield problem, b""
             elif place[0] >= 0:
