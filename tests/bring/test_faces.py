@@ -9,7 +9,7 @@ import yaml
 
 from own_models import write_pictures
 from pocketface import datasets
-from pocketface.bring.faces import add, labelled
+from pocketface.bring.faces import add, label_columns, labelled
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.hashing import hashed_split
 from pocketface.core.outs import SOURCES
@@ -74,6 +74,13 @@ def test_a_folder_a_class_becomes_a_dataset_split_by_content(root, tmp_path):
 def test_a_name_that_is_taken_is_refused(root, tmp_path, name):
     with pytest.raises(PocketfaceError, match=f"{name}: there is a dataset of that name"):
         add(name, *labelled(write_pictures(tmp_path / "mine", 2)), root)
+
+
+@pytest.mark.parametrize("column", ["status", "problem", "dataset", "mask worn", "ages"])
+def test_a_label_with_a_name_that_faces_have_no_room_for_is_told(tmp_path, column):
+    table, _ = labelled(write_pictures(tmp_path / "mine", 2))
+    with pytest.raises(PocketfaceError, match=f"column '{column}'"):
+        label_columns(table.assign(**{column: "yes"}))
 
 
 def test_a_missing_picture_leaves_nothing(root, tmp_path):

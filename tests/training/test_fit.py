@@ -136,6 +136,12 @@ def test_a_share_of_the_weights_that_it_started_from_is_kept(here: None) -> None
         np.testing.assert_allclose(found, 0.25 * start + 0.75 * end, atol=1e-4)
 
 
+def test_no_share_is_kept_of_a_head_that_starts_anew(here: None) -> None:
+    publish(Path("weights/first"), 7, ("gender",))
+    with pytest.raises(PocketfaceError, match="start_share: age_"):
+        fit(study(start="weights/first", start_share=0.5), "small", [face_set()], "research only")
+
+
 def test_an_age_is_brought_to_its_least_error_on_train_faces(here: None) -> None:
     faces = face_set(train=128)
     rows = faces.rows("train")

@@ -23,6 +23,7 @@ from pocketface.datasets.labelled import LIST
 from pocketface.evaluation.label_csv import COLUMNS, PATH, read_labels
 from pocketface.evaluation.labelled import MOST_GROUPS
 from pocketface.evaluation.predict import files_in
+from pocketface.faces import index
 from pocketface.faces.settings import Crop
 from pocketface.fetching.sources import load_sources
 
@@ -30,6 +31,8 @@ PERSON = ("person", "identity")
 SPLIT = "split"
 CLASS = "label"
 """The column of a dataset that is a folder a class, unless another is named."""
+TAKEN = (*index.COLUMNS, "problem", "dataset")
+"""Columns of the tables of faces, which a label cannot have for a name."""
 STAMP = (1980, 1, 1, 0, 0, 0)
 """Of every member of the zip, so that its bytes repeat."""
 
@@ -66,6 +69,8 @@ def label_columns(table: pd.DataFrame) -> list[str]:
     ]
     if wrong := [column for column in own if not column.isidentifier() or column.startswith("age")]:
         raise PocketfaceError(f"column {wrong[0]!r}: name a label with letters, digits and _, not `age...`")
+    if taken := [column for column in own if column in TAKEN]:
+        raise PocketfaceError(f"column {taken[0]!r}: faces have a column of that name; rename it, or drop it")
     if not ours + own:
         raise PocketfaceError(f"no column is a label; besides `{PATH}` name some, such as gender or mask")
     return [str(column) for column in table if column in (*ours, *own)]

@@ -143,8 +143,12 @@ def learn(
         stanza.architecture, stanza.input, stanza.heads, stanza.options, pretrained=not recipe.start
     )
     if recipe.start:
-        start_from([Path(folder) for folder in recipe.start], model, stanza.heads)
-    started = model.get_weights()
+        anew = start_from([Path(folder) for folder in recipe.start], model, stanza.heads)
+        if anew and recipe.start_share:
+            raise PocketfaceError(
+                f"models.{name}.training.start_share: {anew[0]} starts anew: there is nothing to keep of it"
+            )
+    started = model.get_weights() if recipe.start_share else []
     hold(model, [head for head in stanza.heads if head not in stanza.learned])
     learner = training_model(model, stanza.learned)
     outputs = list(learner.output)
@@ -206,11 +210,12 @@ def some(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.iloc[:: -(-len(rows) // corrections.FACES) or 1]
 
 
-def start_from(folders: Sequence[Path], model: keras.Model, heads: Sequence[str]) -> None:
+def start_from(folders: Sequence[Path], model: keras.Model, heads: Sequence[str]) -> list[str]:
     """Gives each layer of a model the weights of that layer in the first published one that has it.
 
     A layer `HEAD_LAYER` of a branch takes those of `LAYER` in one that answers the head. Heads that none
-    answers start anew. A folder that is not there, or another layer that none has, is a `PocketfaceError`.
+    answers start anew; returns their layers. A folder that is not there, or another layer that none has, is a
+    `PocketfaceError`.
     """
     cards = {folder: published.read(folder) for folder in folders}
     for folder, card in cards.items():
@@ -218,16 +223,20 @@ def start_from(folders: Sequence[Path], model: keras.Model, heads: Sequence[str]
     there = [(card, {layer.name: layer for layer in load(card, path).layers}) for path, card in cards.items()]
     answered = {head for card in cards.values() for head in card.outputs}
     anew = tuple(f"{head}_" for head in heads if head not in answered)
+    fresh = []
     for layer in model.layers:
         theirs = next(_fitting(layer, there), None)
         if theirs:
             layer.set_weights(theirs.get_weights())
-        elif not f"{layer.name}_".startswith(anew):
+        elif f"{layer.name}_".startswith(anew):
+            fresh.append(layer.name)
+        else:
             told = "; ".join(
                 f"{folder}: a {card.architecture} with {card.options} that answers {', '.join(card.outputs)}"
                 for folder, card in cards.items()
             )
             raise PocketfaceError(f"{told}: it has no layer {layer.name} to start from")
+    return fresh
 
 
 def _fitting(
