@@ -124,8 +124,7 @@ class Subject:
         """Stage `evaluate`."""
         for level in self.study.levels:
             run, predictions = evaluate_variant(root / VARIANTS / level, root / VIEWS)
-            with written_whole(root / ANSWERS / level) as partial:
-                partial.mkdir(parents=True)
+            with written_whole(root / ANSWERS / level, folder=True) as partial:
                 write_json(partial / "run.json", run)
                 predictions.to_parquet(partial / "predictions.parquet", index=False)
 

@@ -33,8 +33,7 @@ def restore(folder: Path, out: Path) -> None:
     """A published folder as the folder of a trained model, without its curves."""
     card = published.read(folder)
     published.check(folder, card)
-    with written_whole(out) as partial:
-        partial.mkdir(parents=True)
+    with written_whole(out, folder=True) as partial:
         shutil.copyfile(folder / published.WEIGHTS, partial / WEIGHTS)
         write_card(partial, ModelCard.model_validate(card.model_dump(include=set(ModelCard.model_fields))))
         seen.save(seen.load(folder), partial)

@@ -58,14 +58,16 @@ def write_pictures(folder: Path, count: int = 60, seed: int = 500) -> Path:
     return folder / "labels.csv"
 
 
-def write_onnx(path: Path, nodes: list, shape: list[int], answers: dict[str, list], tensors: list) -> Path:
+def write_onnx(
+    path: Path, nodes: list, shape: list[int], answers: dict[str, list], tensors: list, opset: int = 17
+) -> Path:
     """A file of these nodes, for pictures of a shape; `answers` are the names and shapes of its outputs."""
     picture, *outputs = (
         helper.make_tensor_value_info(name, TensorProto.FLOAT, sides)
         for name, sides in ({"picture": shape} | answers).items()
     )
     graph = helper.make_graph(nodes, "theirs", [picture], outputs, tensors)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
     path.write_bytes(model.SerializeToString())
     return path
 

@@ -89,6 +89,15 @@ def fetched(params: dict) -> dict:
             "cross_validate: no 'other'",
         ),
         (lambda p: p.update(fetched={"other": fetched(p) | {"weights": "../x"}}), "fetched.other.weights"),
+        (lambda p: p.update(fetched=["other"]), "fetched: Input should be a valid dictionary"),
+        (
+            lambda p: (
+                small(p).pop("training"),
+                small(p).update(weights="dlib_age"),
+                p.update(cross_validate={"small": 2}),
+            ),
+            "what has `weights` or `file` under fetched",
+        ),
         (lambda p: p.update(micro=["lfw"]), "micro: no 'lfw'"),
         (lambda p: p["datasets"]["utkface"].update(sample=0), "datasets.utkface.sample"),
         (lambda p: p.update(holdout="celeba"), "holdout: no 'celeba'"),

@@ -93,8 +93,7 @@ def publish(
             if variant.status == "ok"
         },
     }
-    with written_whole(out) as partial:
-        partial.mkdir(parents=True)
+    with written_whole(out, folder=True) as partial:
         pack(weights, partial / WEIGHTS, lambda numbers: half and numbers.ndim > 1)
         facts |= {"weights_sha256": sha256(partial / WEIGHTS), "weights_dtype": f"float{16 if half else 32}"}
         write_card(partial, PublishedCard.model_validate(facts))

@@ -76,7 +76,7 @@ def test_a_name_that_is_taken_is_refused(root, tmp_path, name):
         add(name, *labelled(write_pictures(tmp_path / "mine", 2)), root)
 
 
-@pytest.mark.parametrize("column", ["status", "problem", "dataset", "mask worn", "ages"])
+@pytest.mark.parametrize("column", ["status", "dataset", "pixels", "mask worn", "ages"])
 def test_a_label_with_a_name_that_faces_have_no_room_for_is_told(tmp_path, column):
     table, _ = labelled(write_pictures(tmp_path / "mine", 2))
     with pytest.raises(PocketfaceError, match=f"column '{column}'"):

@@ -1,8 +1,10 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from pocketface.core import labels
+from pocketface.faces.index import COLUMNS
 
 
 @pytest.mark.parametrize(
@@ -19,6 +21,13 @@ def test_bands_and_groups_rise_with_age(one: float, other: float) -> None:
     bands, groups = labels.AGE_BANDS, labels.AGE_GROUPS
     assert bands.index(labels.age_band(younger)) <= bands.index(labels.age_band(older))
     assert groups.index(labels.age_group(younger)) <= groups.index(labels.age_group(older))
+
+
+def test_no_answer_has_the_name_of_a_column_that_faces_have() -> None:
+    assert set(COLUMNS) <= labels.TAKEN
+    for name in labels.TAKEN:
+        with pytest.raises(ValueError, match=f"'{name}' is taken"):
+            TypeAdapter(labels.Head).validate_python(name)
 
 
 def test_elderly_is_from_65_on() -> None:

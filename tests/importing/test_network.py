@@ -196,6 +196,30 @@ def answered(read: network.Network, pixels: np.ndarray) -> dict[str, np.ndarray]
     return keras.Model(image, dict(read.call(image))).predict(pixels, verbose=0)
 
 
+@pytest.mark.parametrize("opset", [8, 13])
+def test_a_softmax_is_over_the_axis_that_its_version_means(tmp_path, opset: int) -> None:
+    """Behind a global pooling; the last axis has one value, whose share is 1."""
+    import onnxruntime
+
+    nodes = [helper.make_node("GlobalAveragePool", ["picture"], ["means"])]
+    nodes.append(helper.make_node("Softmax", ["means"], ["shares"], **({"axis": 1} if opset > 12 else {})))
+    nodes.append(helper.make_node("Flatten", ["shares"], ["flat"]))
+    path = write_onnx(tmp_path / "mine.onnx", nodes, [1, 3, 4, 4], {"flat": [1, 3]}, [], opset)
+    pixels = np.random.default_rng(0).normal(size=(1, 4, 4, 3)).astype(np.float32)
+    expected = onnxruntime.InferenceSession(str(path)).run(None, {"picture": pixels.transpose(0, 3, 1, 2)})
+    np.testing.assert_allclose(answered(network.read(path), pixels)["flat"], expected[0], atol=1e-6)
+
+
+def test_a_softmax_over_several_axes_is_refused(tmp_path) -> None:
+    nodes = [
+        helper.make_node("Softmax", ["picture"], ["shares"]),
+        helper.make_node("Flatten", ["shares"], ["flat"]),
+    ]
+    path = write_onnx(tmp_path / "mine.onnx", nodes, [1, 3, 4, 4], {"flat": [1, 48]}, [], 8)
+    with pytest.raises(PocketfaceError, match="a softmax over several axes is not read"):
+        network.read(path).call(keras.Input((4, 4, 3)))
+
+
 def around(layer: keras.Layer) -> keras.Model:
     image = keras.Input((16, 16, 3))
     return keras.Model(image, keras.layers.Dense(2)(keras.layers.Flatten()(layer(image))))
@@ -315,6 +339,12 @@ def test_a_name_that_is_not_utf_8_is_refused_and_a_type_is_no_array(tmp_path):
     with h5py.File(tmp_path / "mine.h5", "a") as file:
         file.create_group(b"\xff")
     refused(tmp_path / "mine.h5", "codec can't decode byte 0xff")
+
+
+def test_an_architecture_that_is_no_text_is_told(tmp_path):
+    with h5py.File(tmp_path / "mine.h5", "w") as file:
+        file.attrs["model_config"] = 3
+    refused(tmp_path / "mine.h5", "its architecture is not JSON")
 
 
 def test_a_keras_2_depthwise_layer_is_read(tmp_path):

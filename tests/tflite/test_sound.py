@@ -66,6 +66,7 @@ DAMAGES = {
     "metadata": (lambda m: setattr(m.metadata[0], "buffer", 999), "metadata names"),
     "no weights": (lambda m: setattr(m.subgraphs[0].operators[1], "inputs", [38]), "has 1 inputs"),
     "weights -1": (lambda m: setattr(m.subgraphs[0].operators[1], "inputs", [38, -1, 4]), "names something"),
+    "no options": (lambda m: setattr(m.subgraphs[0].operators[1], "builtinOptions", None), "has no stride"),
     "no input": (lambda m: setattr(m.subgraphs[0].operators[0], "inputs", []), "has 0 inputs and 1 outputs"),
     "name": (lambda m: setattr(m.subgraphs[0].tensors[3], "name", b"\xff"), "not UTF-8"),
 }

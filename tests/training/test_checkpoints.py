@@ -143,6 +143,14 @@ def test_nothing_to_resume_and_a_damaged_checkpoint_are_told(tmp_path: Path) -> 
     assert Checkpoints(tmp_path, {}).latest() is None
 
 
+@pytest.mark.parametrize("left", [b"", b"PK\x03\x04"], ids=["nothing", "the beginning"])
+def test_a_checkpoint_that_was_cut_off_is_told_and_not_continued(one_epoch, tmp_path, left: bytes) -> None:
+    shutil.copytree(one_epoch, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "0001/variables.npz").write_bytes(left)
+    with pytest.raises(PocketfaceError, match=r"0001: a damaged checkpoint .*; remove it"):
+        Checkpoints(tmp_path, IDENTITY).start("resume")
+
+
 def test_a_loss_that_becomes_nan_leaves_the_checkpoints(tmp_path: Path) -> None:
     steps = Piecewise.model_construct(kind="piecewise", at=[0.4], factors=[1e-8, 1e30])
     with pytest.raises(PocketfaceError, match="the loss became"):

@@ -44,8 +44,7 @@ def runtime() -> Path:
 
 
 def _unpack(package: Path, folder: Path) -> None:
-    with tarfile.open(package) as packed, written_whole(folder) as partial:
-        partial.mkdir()
+    with tarfile.open(package) as packed, written_whole(folder, folder=True) as partial:
 
         def member(name: str) -> bytes:
             found = packed.extractfile(f"package/{name}")

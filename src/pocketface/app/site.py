@@ -85,8 +85,7 @@ def write(folder: Path, variants: Mapping[str, Sequence[Path]], runtime: Path) -
     """
     if folder.exists() and not (folder / INDEX).is_file() and (not folder.is_dir() or any(folder.iterdir())):
         raise PocketfaceError(f"{folder}: holds something else, and would be replaced; name a new folder")
-    with written_whole(folder) as partial:
-        partial.mkdir()
+    with written_whole(folder, folder=True) as partial:
         for part in _parts():
             shutil.copyfile(part, partial / part.name)
         shutil.copytree(runtime, partial / "litert")

@@ -17,13 +17,12 @@ from pocketface import datasets
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import sha256, write_text, written_whole
 from pocketface.core.hashing import SPLITS, hashed_split
-from pocketface.core.labels import CELEBA_ATTRIBUTES
+from pocketface.core.labels import CELEBA_ATTRIBUTES, TAKEN
 from pocketface.core.outs import ARCHIVES, SOURCES
 from pocketface.datasets.labelled import LIST
 from pocketface.evaluation.label_csv import COLUMNS, PATH, read_labels
 from pocketface.evaluation.labelled import MOST_GROUPS
 from pocketface.evaluation.predict import files_in
-from pocketface.faces import index
 from pocketface.faces.settings import Crop
 from pocketface.fetching.sources import load_sources
 
@@ -31,10 +30,6 @@ PERSON = ("person", "identity")
 SPLIT = "split"
 CLASS = "label"
 """The column of a dataset that is a folder a class, unless another is named."""
-TAKEN = (*index.COLUMNS, "problem", "dataset")
-"""Columns of the tables of faces, which a label cannot have for a name."""
-STAMP = (1980, 1, 1, 0, 0, 0)
-"""Of every member of the zip, so that its bytes repeat."""
 
 
 def labelled(source: Path, column: str = CLASS) -> tuple[pd.DataFrame, Path]:
@@ -137,11 +132,11 @@ def pack(table: pd.DataFrame, labels: list[str], folder: Path, target: Path) -> 
             except OSError as error:
                 raise PocketfaceError(f"{file}: cannot be read ({error.strerror}); mend its line") from None
             member = f"pictures/{number:06d}{file.suffix.lower()}"
-            archive.writestr(zipfile.ZipInfo(member, STAMP), content)
+            archive.writestr(zipfile.ZipInfo(member), content)  # without a date: its bytes repeat
             rows.append([member, _split(row, person), *(_word(label, row[label]) for label in labels)])
         text = io.StringIO(newline="")
         csv.writer(text, lineterminator="\n").writerows([[PATH, SPLIT, *labels], *rows])
-        archive.writestr(zipfile.ZipInfo(LIST, STAMP), text.getvalue())
+        archive.writestr(zipfile.ZipInfo(LIST), text.getvalue())
 
 
 def _split(row: Mapping[Hashable, object], person: str | None) -> str:

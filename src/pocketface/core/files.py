@@ -34,8 +34,9 @@ def told_when_full(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """Yields a path beside `path` to write to; renames it to `path` when the block ends well.
+def written_whole(path: Path, folder: bool = False) -> Iterator[Path]:
+    """Yields a path beside `path` to write to, of a `folder` that is there; renames it to `path` when the
+    block ends well.
 
     Works for a file or a folder. When the block raises, what was written is removed and an earlier
     `path` is left as it was.
@@ -48,6 +49,8 @@ def written_whole(path: Path) -> Iterator[Path]:
         with told_when_full(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             remove(partial)
+            if folder:
+                partial.mkdir()
             yield partial
             if path.is_dir():
                 remove(path)
@@ -168,10 +171,11 @@ def parse_json(text: str) -> Any:
 
 
 def _unlike(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} stands twice")
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"the key {key!r} stands twice")
+        found[key] = value
     return found
 
 

@@ -21,8 +21,8 @@ def closure(script: Path, source: Path) -> list[Path]:
             done.add(file)
             todo += [found for name in _imported(file.read_bytes()) for found in _files(name, source)]
     packages = {file.parent for file in done} - {script.parent, source}
-    data = {file for package in packages for file in package.rglob("*") if _is_data(file)}
-    return sorted(done | data)
+    beside = {file for package in packages for file in package.rglob("*") if file.is_file()}
+    return sorted(done | {file for file in beside if file.suffix not in (".py", ".pyc")})
 
 
 @cache
@@ -55,7 +55,3 @@ def _files(name: str, source: Path) -> Iterator[Path]:
             yield path.with_suffix(".py")
         elif (path / "__init__.py").is_file():
             yield path / "__init__.py"
-
-
-def _is_data(file: Path) -> bool:
-    return file.is_file() and file.suffix not in (".py", ".pyc")

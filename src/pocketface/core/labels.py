@@ -16,14 +16,8 @@ GENDERS = ("male", "female")
 RACES = ("white", "black", "asian", "indian", "other")
 """UTKFace's annotation. Used to report error per group, never as a model's output."""
 
-FAIRFACE_RACES = (
-    "white",
-    "black",
-    "east asian",
-    "southeast asian",
-    "indian",
-    "middle eastern",
-    "latino_hispanic",
+FAIRFACE_RACES = tuple(
+    "white, black, east asian, southeast asian, indian, middle eastern, latino_hispanic".split(", ")
 )
 """FairFace's annotation, finer than UTKFace's: neither is mapped onto the other."""
 
@@ -102,7 +96,21 @@ def _printable(text: str) -> str:
 
 Word = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_printable)]
 """A label or unit."""
-Head = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]{1,64}$")]
+TAKEN = frozenset(
+    "image split status face box source_sha phash same_as problem dataset crop pixels look "
+    "file allow_pickle".split()  # the last two are arguments of `numpy.savez`
+)
+"""Names that no label can have: columns of the tables of faces and answers, and more."""
+
+
+def free(name: str) -> str:
+    """The name of a label, unless it is one of those taken, which is a `ValueError`."""
+    if name in TAKEN:
+        raise ValueError(f"the name {name!r} is taken; give the label another")
+    return name
+
+
+Head = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]{1,64}$"), AfterValidator(free)]
 """Name of an answer; it is that of a column, and part of one in C."""
 
 

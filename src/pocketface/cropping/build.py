@@ -132,8 +132,7 @@ def build(
             for number in range(pq.read_metadata(pictures).num_row_groups)
         ]
         accepted = _crop_all(shards, workers or cpu_count() or 1, scheduler)
-        with written_whole(out) as partial:
-            partial.mkdir()
+        with written_whole(out, folder=True) as partial:
             _join_faces(shards, accepted, partial / FACES)
             _write_index(shards, _settled(shards, partial / FACES, settings), partial / INDEX)
             write_json(partial / CROP, {"dataset": dataset, "crop": settings.crop.model_dump(mode="json")})
@@ -282,11 +281,8 @@ def crop_shard(shard: Shard) -> Counter[str]:
         statuses, faces, boxes, known, shas = zip(*results, strict=True)
         side, channels = shard.crop.size, shard.crop.channels
         accepted = [face for face in faces if face is not None]
-        looks = [duplicates.thumbnail(face, shard.crop) for face in accepted]
-        phash = np.zeros(len(faces), np.uint64)
-        phash[[face is not None for face in faces]] = np.array(
-            [*map(duplicates.perceptual_hash, looks)], np.uint64
-        )
+        looks = [None if face is None else duplicates.thumbnail(face, shard.crop) for face in faces]
+        hashes = [0 if look is None else duplicates.perceptual_hash(look) for look in looks]
         # A name of its own: a worker that Dask gave up on may still be at the same shard.
         unique = shard.file.with_name(f".{uuid.uuid4().hex}.npz")
         with written_whole(unique) as partial, partial.open("wb") as file:
@@ -296,7 +292,7 @@ def crop_shard(shard: Shard) -> Counter[str]:
                 descriptors=np.array([one for one in known if one is not None], np.float32).reshape(-1, 128),
                 status=np.array(statuses, np.bytes_),
                 box=np.array([box or (0, 0, 0, 0) for box in boxes], np.int32),
-                phash=phash,
+                phash=np.array(hashes, np.uint64),
                 source_sha=np.array(shas, "S64"),
             )
         unique.replace(shard.file)
@@ -472,9 +468,8 @@ def _gathered(shards: Sequence[Shard], name: str) -> np.ndarray:
 
 def _cropped(shard: Shard) -> pd.DataFrame:
     """What became of a shard's pictures."""
-    status, box, phash, source_sha = (
-        _gathered([shard], name) for name in ("status", "box", "phash", "source_sha")
-    )
+    with np.load(shard.file) as done:
+        status, box, phash, source_sha = (done[name] for name in ("status", "box", "phash", "source_sha"))
     accepted = status == OK.encode()
     return pd.DataFrame(
         {

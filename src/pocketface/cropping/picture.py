@@ -89,17 +89,8 @@ REASONS = {
 
 # What Pillow's decoders raise on damaged files, beside its own errors, which are OSErrors.
 _DAMAGED = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    LookupError,
-    EOFError,
-    ArithmeticError,
-    MemoryError,
-    RuntimeError,
-    struct.error,
-    zlib.error,
+    *(OSError, EOFError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, MemoryError),
+    *(RuntimeError, struct.error, zlib.error),
 )
 
 

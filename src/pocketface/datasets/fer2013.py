@@ -11,7 +11,6 @@ Goodfellow et al.: Challenges in Representation Learning, ICONIP 2013.
 
 import functools
 import re
-import struct
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -20,7 +19,7 @@ import numpy as np
 
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.labels import EXPRESSIONS
-from pocketface.datasets import Record, lines, listed, path_of, pictures
+from pocketface.datasets import LOCAL_HEADER, Record, lines, listed, path_of, pictures
 
 LABELS = ("expression",)
 NAMES = (
@@ -32,12 +31,11 @@ SIDE = 48
 CODES = {str(code): expression for code, expression in enumerate(EXPRESSIONS)}
 SPLITS = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}
 NAME = re.compile(r"(?P<usage>Training|PublicTest|PrivateTest)_\d+\.(jpg|png)")
-_SPLIT_WORDS = {
-    "train": ("train", "training"),
-    "val": ("val", "valid", "validation", "publictest"),
-    "test": ("test", "testing", "privatetest"),
+FOLDERS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "publictest"), "val"),
+    **dict.fromkeys(("test", "testing", "privatetest"), "test"),
 }
-FOLDERS = {word: split for split, words in _SPLIT_WORDS.items() for word in words}
 _OTHERS = ("anger", "disgusted", "fearful", "happiness", "sadness", "surprised")
 WORDS = {**dict(zip(EXPRESSIONS, EXPRESSIONS, strict=True)), **dict(zip(_OTHERS, EXPRESSIONS, strict=False))}
 
@@ -150,6 +148,6 @@ def _line_starts(path: Path, modified: int, member: str) -> np.ndarray:
             raise zipfile.BadZipFile(f"{member} is compressed; rows are read from a stored member only")
         lengths = [len(line) for line in file]
     with path.open("rb") as raw:
-        raw.seek(info.header_offset + 26)
-        name_length, extra_length = struct.unpack("<HH", raw.read(4))
-    return info.header_offset + 30 + name_length + extra_length + np.cumsum([0, *lengths])
+        raw.seek(info.header_offset)
+        names = sum(LOCAL_HEADER.unpack(raw.read(LOCAL_HEADER.size)))
+    return info.header_offset + LOCAL_HEADER.size + names + np.cumsum([0, *lengths])

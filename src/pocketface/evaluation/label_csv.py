@@ -23,6 +23,7 @@ import csv
 import difflib
 import io
 import math
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
@@ -112,9 +113,8 @@ def _columns(path: Path, header: list[str], lines: list[list[str]]) -> list[str]
         at = columns.index("age")
         if next((cells[at].lower() for cells in lines if cells[at]), None) in AGE_BANDS:
             columns[at] = "age_band"
-    for column in columns:
-        if column and columns.count(column) > 1:
-            raise PocketfaceError(f"{path}, line 1: column {column!r} is there twice")
+    if twice := next((column for column, times in Counter(columns).items() if column and times > 1), None):
+        raise PocketfaceError(f"{path}, line 1: column {twice!r} is there twice")
     if PATH not in columns:
         raise PocketfaceError(
             f"{path}, line 1: no column `path`, which names the pictures; there are {', '.join(columns)}"

@@ -83,8 +83,7 @@ def select(
 
 def save(selection: Selection, folder: Path) -> None:
     """Writes the folder, all or nothing."""
-    with written_whole(folder) as partial:
-        partial.mkdir(parents=True)
+    with written_whole(folder, folder=True) as partial:
         calibrate.save(selection.calibration, partial)
         np.save(partial / PIXELS, selection.evaluation.pixels)
         selection.evaluation.rows.to_parquet(partial / ROWS, index=False)

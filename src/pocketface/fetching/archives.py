@@ -30,8 +30,6 @@ from pocketface.core.files import remove, written_whole
 from pocketface.fetching.sources import Limits
 
 BLOCK = 2**18
-DATE = (1980, 1, 1, 0, 0, 0)
-"""The earliest date a zip can hold: every member of ours has it."""
 
 DAMAGED = (
     *(tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, EOFError),
@@ -61,6 +59,7 @@ ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipf
 ENCRYPTED = 0x1
 NAME_IS_UTF8 = 0x800
 ANEW = "delete it and run again to fetch it anew"
+NO_BOMB = "if that is no decompression bomb, raise the source's `limits` in data/sources.yaml"
 LONGEST_PADDING = 2**24
 """Bytes of zeros after a tar's end; writers pad to their block size, at most a few megabytes."""
 
@@ -238,8 +237,8 @@ class _Packing:
 
 
 def header(name: str) -> zipfile.ZipInfo:
-    """What a zip of ours says of a member."""
-    info = zipfile.ZipInfo(name, DATE)
+    """What a zip of ours says of a member; its date is `ZipInfo`'s own, the earliest that a zip can hold."""
+    info = zipfile.ZipInfo(name)
     info.create_system = 3
     info.external_attr = 0o644 << 16
     return info
@@ -489,16 +488,10 @@ def _refused(archive: str, member: str, why: str) -> PocketfaceError:
 
 
 def _too_many(archive: str, most: int) -> PocketfaceError:
-    return _bomb(
-        f"{archive}: the archive is refused: it has more than {most} members, or a directory as large"
-    )
+    more = f"it has more than {most} members, or a directory as large"
+    return PocketfaceError(f"{archive}: the archive is refused: {more}; {NO_BOMB}")
 
 
 def _too_large(archive: str, member: str, limit: int) -> PocketfaceError:
     more = f"it unpacks to more than the {limit} bytes left to it"
-    return _bomb(f"{archive}: member {member!r} is refused: {more}")
-
-
-def _bomb(told: str) -> PocketfaceError:
-    remedy = "if that is no decompression bomb, raise the source's `limits` in data/sources.yaml"
-    return PocketfaceError(f"{told}; {remedy}")
+    return PocketfaceError(f"{archive}: member {member!r} is refused: {more}; {NO_BOMB}")

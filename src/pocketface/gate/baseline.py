@@ -201,8 +201,7 @@ class Baseline:
         facts = {name: facts.model_dump(exclude_defaults=True) for name, facts in self.variants.items()}
         kept = {"variants": rounded(facts)}
         write_text(path, head + yaml.safe_dump(kept, sort_keys=False, default_flow_style=None, width=110))
-        with written_whole(path.with_suffix("")) as folder:
-            folder.mkdir(parents=True)
+        with written_whole(path.with_suffix(""), folder=True) as folder:
             for model, own in self.answers.groupby("model"):
                 answers.write(own, folder / f"{model}.parquet")
 

@@ -60,8 +60,7 @@ def fetch(study: Plan, name: str, sources: Sources, out: Path, archives: Path = 
         | counted(model)
         | about
     )
-    with written_whole(out) as partial:
-        partial.mkdir(parents=True)
+    with written_whole(out, folder=True) as partial:
         if card.status == "ok":
             model.save_weights(partial / WEIGHTS)
             seen.save(known, partial)

@@ -11,7 +11,7 @@ from pathlib import Path
 import h5py
 
 from pocketface.core.errors import PocketfaceError, located, refusing
-from pocketface.importing.layers import Learned, Stored
+from pocketface.importing.layers import Learned
 
 MOST_NAMES = 10_000
 """Layers, or weights of a layer. The largest networks have a few thousand."""
@@ -35,7 +35,7 @@ def open_layers(path: Path) -> Iterator[list[Learned]]:
 
 
 def _layers(root: h5py.Group) -> list[Learned]:
-    layers: dict[str, dict[str, Stored]] = {}
+    layers: dict[str, dict[str, h5py.Dataset]] = {}
     for group in _names(root, "layer_names"):
         inside = _member(root, group, h5py.Group)
         for weight in _names(inside, "weight_names"):

@@ -6,7 +6,7 @@ shapes, or the file is refused before an array of it is read.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any
 
 import keras
 import numpy as np
@@ -19,27 +19,18 @@ Answers = Mapping[str, Sequence[str | float]]
 """Head -> what the file's classes mean, in its order: words, or years."""
 
 
-class Stored(Protocol):
-    """An array, in memory or still in a file; `numpy.asarray` reads it."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Known without reading."""
-
-    def __array__(self) -> np.ndarray: ...
-
-
 @dataclass(frozen=True)
 class Learned:
     """One layer of a file.
 
     Attributes:
         name: as the file calls it, for messages.
-        weights: name as in Keras (`kernel`, `bias`, `gamma`, ...) -> array in Keras' layout.
+        weights: name as in Keras (`kernel`, `bias`, `gamma`, ...) -> array in Keras' layout, in memory or
+            still in a file; `numpy.asarray` reads it.
     """
 
     name: str
-    weights: Mapping[str, Stored]
+    weights: Mapping[str, Any]
 
 
 def assign(model: keras.Model, layers: Sequence[Learned], answers: Answers | None = None) -> None:

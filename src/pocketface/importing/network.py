@@ -219,7 +219,7 @@ def _hdf5(path: Path) -> keras.Model:
         raise PocketfaceError(
             "holds weights without an architecture; save it whole (`model.save`), or name the `architecture`"
         )
-    with refusing("its architecture is not JSON", *UNREADABLE):
+    with refusing("its architecture is not JSON", *UNREADABLE, TypeError):
         config = json.loads(told)
     return _built(path, config)
 
@@ -262,7 +262,7 @@ def _checked(config: Any, layer: str = "the model", place: tuple[str, ...] = ())
     if not isinstance(config, dict):
         return config
     kind, inner = config.get("class_name"), config.get("config")
-    if isinstance(kind, str) and inner is not None:
+    if isinstance(kind, str) and "config" in config:
         layer = shown(inner.get("name", layer)) if isinstance(inner, dict) else layer
         _check_kind(kind, config, layer)
         if kind in ("DepthwiseConv2D", "Conv2DTranspose") and isinstance(inner, dict):
@@ -287,14 +287,14 @@ def _check_kind(kind: str, config: Mapping[str, Any], layer: str) -> None:
         raise PocketfaceError(f"layer {layer} is a {kind}, code of its own, which is refused")
     if kind in DATA or (kind in OWN_LAYERS and module == OWN_LAYERS[kind].__module__):
         return
-    known = {*LAYERS, *OPERATIONS} if module is None or "layers" in module or "ops" in module else None
-    if module is None:
-        harmless = hasattr(keras.initializers, kind) or hasattr(keras.regularizers, kind)
-        harmless = harmless or hasattr(keras.constraints, kind) or kind in ("DTypePolicy", "Policy")
+    if module is None or module == "keras.layers" or module.startswith("keras.src.ops."):
+        harmless = kind in LAYERS | OPERATIONS
     else:
-        harmless = module in HARMLESS and known is None
-    ours = module is None or module in HARMLESS or module.startswith(("keras.src.ops.", "keras.src.models."))
-    if not (ours and (harmless or (kind in (known or LAYERS)))):
+        harmless = module in HARMLESS or (module.startswith("keras.src.models.") and kind in LAYERS)
+    if module is None:  # as Keras 2 writes it
+        others = keras.initializers, keras.regularizers, keras.constraints
+        harmless |= kind in ("DTypePolicy", "Policy") or any(hasattr(one, kind) for one in others)
+    if not harmless:
         raise PocketfaceError(
             f"layer {layer} is a {shown(kind)}{f' of {shown(module)}' if module else ''}: not one of Keras' "
             "own layers that are read here; build it of those, or bring the model as .onnx or .tflite"

@@ -51,17 +51,7 @@ MOST_FOLDED = 10**9
 PASSED = ("Identity", "Dropout", "Cast")
 ORDERED = ("Transpose", "Flatten", "Reshape", "Squeeze", "Unsqueeze")
 """What gets its input in the order of the file."""
-FOLLOWING = (
-    *PASSED,
-    *UNARY,
-    *ELEMENTWISE,
-    "Clip",
-    "Concat",
-    "HardSigmoid",
-    "LeakyRelu",
-    "ReduceMean",
-    "Softmax",
-)
+FOLLOWING = (*PASSED, *UNARY, *ELEMENTWISE, *"Clip Concat HardSigmoid LeakyRelu ReduceMean Softmax".split())
 """What works in either order, and keeps it."""
 FIRST_TO_LAST, LAST_TO_FIRST = [0, 2, 3, 1], [0, 3, 1, 2]
 NOT_NEGATIVE = ("Relu", "Sigmoid", "HardSigmoid", "Softmax")
@@ -114,6 +104,8 @@ class _Reader:
 
     def __init__(self, proto: Any) -> None:
         self.graph, self.opset = proto.graph, proto.opset_import
+        own = [one.version for one in self.opset if one.domain in ("", "ai.onnx")]
+        self.version = max(own, default=1)
         self.constants = {t.name: numpy_helper.to_array(t) for t in self.graph.initializer}
         self.made: dict[str, keras.KerasTensor] = {}
         self.last: set[str] = set()
@@ -330,19 +322,21 @@ class _Reader:
         return ops.clip(x, low, high)
 
     def on_softmax(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
-        x = self.made[inputs[0]]
-        return layers.Softmax(axis=self._axis(inputs[0], about.get("axis", -1)))(x)
+        x, old = self.made[inputs[0]], self.version < 13  # which takes its axis and all behind it for one
+        rank, axis = len(x.shape), about.get("axis", 1 if old else -1)
+        behind = {x.shape[self._axis(inputs[0], other)] for other in range(axis % rank + 1, rank)}
+        if old and behind - {1}:
+            raise PocketfaceError(f"{_name(node)}: a softmax over several axes is not read")
+        return layers.Softmax(axis=self._axis(inputs[0], axis))(x)
 
     def on_concat(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
         return layers.Concatenate(axis=self._axis(inputs[0], about["axis"]))([self.made[n] for n in inputs])
 
     def on_pad(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
         pads = [int(n) for n in (about.get("pads") or self.constants[inputs[1]].tolist())]
-        value = (
-            float(self.constants[inputs[2]].reshape(()))
-            if len(inputs) > 2 and inputs[2]
-            else about.get("value", 0.0)
-        )
+        value = about.get("value", 0.0)
+        if len(inputs) > 2 and inputs[2]:
+            value = float(self.constants[inputs[2]].reshape(()))
         x, half = self.made[inputs[0]], len(pads) // 2
         if about.get("mode", b"constant") != b"constant" or min(pads) < 0 or half != len(x.shape):
             raise PocketfaceError(f"{_name(node)}: this padding is not read")

@@ -38,8 +38,7 @@ def bring(name: str, stanza: Model, crop: Crop, out: Path) -> ModelCard:
     if not path.exists():
         print(f"{name}: unavailable, {path} is not there", file=sys.stderr)
         reason = f"no file {path}: put it there and `dvc repro -f fetch_weights@{name}`"
-        with written_whole(out) as partial:
-            partial.mkdir(parents=True)
+        with written_whole(out, folder=True) as partial:
             card = _card(name, stanza, crop, {"status": "unavailable", "reason": reason})
             write_card(partial, card)
         return card
@@ -68,8 +67,7 @@ def place(name: str, read: Network, stanza: Model, crop: Crop, out: Path) -> Mod
             f"input.size {stanza.input.size} and channels {stanza.input.channels}"
         )
     nchw = read.channels_first if stanza.preprocess.layout is None else stanza.preprocess.layout == "nchw"
-    with written_whole(out) as partial:
-        partial.mkdir(parents=True)
+    with written_whole(out, folder=True) as partial:
         with located(read.path):
             facts = _write(read, stanza, nchw, partial)
         card = _card(name, stanza, crop, facts)

@@ -52,7 +52,9 @@ def benchmark(
     operators: dict[str, Any] = {}
     for level in first.values():
         try:
-            warm = [_warm(files[level], n) for n in threads]
+            warm = [Runner(files[level], n) for n in threads]
+            for runner in warm:
+                runner.one(_face(runner))
             operators[level] = profile(files[level], runs) if profiled else None
             runners[level] = warm
         except PocketfaceError as error:
@@ -80,13 +82,6 @@ def benchmark(
             "operators": operators.get(timed),
         }
     return found
-
-
-def _warm(file: Path, threads: int) -> Runner:
-    """A runner that has run once; a `PocketfaceError` says why it does not."""
-    runner = Runner(file, threads)
-    runner.one(_face(runner))
-    return runner
 
 
 def take_turns(runners: Sequence[Runner], runs: int, warmup: int) -> list[list[float]]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from pocketface.cards import MODEL_FILE, ModelCard, Parity, VariantCard, read_card, write_card
 from pocketface.core.errors import PocketfaceError, first_line
-from pocketface.core.files import written_whole
+from pocketface.core.files import made_by, written_whole
 from pocketface.core.labels import Output
 from pocketface.levels import LEVELS, Level
 from pocketface.levels.settings import LevelSettings
@@ -30,11 +30,13 @@ def convert(
         PocketfaceError: the exported model or the calibration faces cannot be loaded; the disk is full.
     """
     card, facts = read_card(exported, ModelCard), dict[str, Any]()
-    with written_whole(out) as partial:
-        partial.mkdir(parents=True)
+    with written_whole(out, folder=True) as partial:
         if card.status == "ok":
             source = Source.load(exported, views, threads)
-            with np.load(exported / ANSWERS, allow_pickle=False) as stored:
+            with (
+                made_by(f"export@{exported.name}", exported / ANSWERS, "answers"),
+                np.load(exported / ANSWERS, allow_pickle=False) as stored,
+            ):
                 expected = dict(stored)
             try:
                 made = LEVELS[level].make(source, settings)

@@ -32,8 +32,7 @@ def export(trained: Path, views: Path, out: Path) -> ModelCard:
         PocketfaceError: the trained model or the calibration faces cannot be loaded; the disk is full.
     """
     card = read_card(trained, ModelCard)
-    with written_whole(out) as partial:
-        partial.mkdir(parents=True)
+    with written_whole(out, folder=True) as partial:
         if card.status == "ok":
             faces = calibrate.load(views).first(PARITY_FACES).pixels
             brought = trained / MODEL_FILE  # of a network that came as a file, see `importing.own`

@@ -225,7 +225,7 @@ def _folded_weights(
     scale = 1 / np.sqrt(np.asarray(norm.moving_variance) + norm.epsilon)
     scale = scale * np.asarray(norm.gamma) if norm.scale else scale
     shift = np.asarray(norm.beta) if norm.center else np.zeros_like(scale)
-    across = scale[:, None] if isinstance(layer, layers.DepthwiseConv2D) else scale
+    across = scale.reshape(kernel.shape[2:]) if isinstance(layer, layers.DepthwiseConv2D) else scale
     return [kernel * across, shift + (bias - np.asarray(norm.moving_mean)) * scale]
 
 
@@ -303,12 +303,9 @@ def _by_tensor(
         tensor: trained[layer]
         for layer, expected in wanted.items()
         for tensor, values in tensors.items()
-        if values.shape == expected.shape and _close(values, expected)
+        if values.shape == expected.shape
+        and np.allclose(values, expected, rtol=0, atol=1e-4 * max(1.0, float(np.abs(expected).max())))
     }
     if not found:
         raise PocketfaceError("none of the trained layers is found in the converted file")
     return found
-
-
-def _close(values: np.ndarray, expected: np.ndarray) -> bool:
-    return bool(np.abs(values - expected).max() <= 1e-4 * max(1.0, float(np.abs(expected).max())))

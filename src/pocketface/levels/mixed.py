@@ -75,17 +75,11 @@ def _sensitivities(make, float32: TFLiteFile, pixels: np.ndarray) -> list[Sensit
     expected = float32.answers(pixels)
     names = [operator.name for operator in float32.operators]
     rows = []
-    for operator in float32.operators:
-        alone = make([name for name in names if name != operator.name])
-        rows.append(
-            Sensitivity(
-                operator=operator.name,
-                kind=operator.kind,
-                weights=operator.weights,
-                deviation=_deviation(expected, alone.answers(pixels)),
-                kept=False,
-            )
-        )
+    for one in float32.operators:
+        alone = make([name for name in names if name != one.name]).answers(pixels)
+        far = _deviation(expected, alone)
+        row = Sensitivity(operator=one.name, kind=one.kind, weights=one.weights, deviation=far, kept=False)
+        rows.append(row)
     return sorted(rows, key=lambda row: -row.deviation)
 
 
@@ -96,9 +90,8 @@ def _metrics(found: Answers, labels: pd.DataFrame, outputs: Mapping[str, Output]
 
 
 def _deviation(expected: Answers, found: Answers) -> float:
-    return float(
-        sum(
-            np.abs(found[head] - values).mean() / max(float(values.std(axis=0).mean()), 1e-6)
-            for head, values in expected.items()
-        )
+    deviations = (
+        np.abs(found[head] - values).mean() / max(float(values.std(axis=0).mean()), 1e-6)
+        for head, values in expected.items()
     )
+    return float(sum(deviations))

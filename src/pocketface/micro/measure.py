@@ -24,8 +24,7 @@ def measure(variants: Path, views: Path, out: Path) -> list[VariantCard]:
         PocketfaceError: a variant or the faces cannot be read; the disk is full.
     """
     face, made = calibrate.load(views).first(1).pixels, []
-    with written_whole(out) as partial:
-        partial.mkdir(parents=True)
+    with written_whole(out, folder=True) as partial:
         for source in sorted(path.parent for path in variants.glob(f"*/{CARD}")):
             card = read_card(source, VariantCard)
             if card.status != "ok":

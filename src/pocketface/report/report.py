@@ -64,8 +64,7 @@ def write_report(study: Study, root: Path = Path(), first: Section | None = None
         for v in results.running()
         for head, pair in v.pairs(tasks[v.model, v.level]).items()
     }
-    with written_whole(folder / "confusion") as partial:
-        partial.mkdir()
+    with written_whole(folder / "confusion", folder=True) as partial:
         for (model, level, head), pair in answers.items():
             path = partial / model / f"{head}_{level}.csv"
             path.parent.mkdir(exist_ok=True)

@@ -277,9 +277,9 @@ def elements(tensor: schema.TensorT) -> int:
     return int(np.prod(tensor.shape)) if tensor.shape is not None else 1
 
 
-def text(name: bytes | str) -> str:
-    """A tensor's name; the parser leaves bytes."""
-    return name.decode() if isinstance(name, bytes) else name
+def text(name: bytes | str | None) -> str:
+    """A tensor's name; the parser leaves bytes, or nothing."""
+    return name.decode() if isinstance(name, bytes) else name or ""
 
 
 def values(model: schema.ModelT, tensor: schema.TensorT) -> np.ndarray:

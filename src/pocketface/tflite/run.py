@@ -31,11 +31,7 @@ RESOLVERS = {
 }
 """Kernels: XNNPACK's where it has them; LiteRT's own; LiteRT's plain ones that define what is right."""
 PACKAGE = Path(pocketface.__file__).parent
-OURS = (
-    outs.VARIANTS,
-    outs.WEIGHTS,
-    *(parent / outs.WEIGHTS for parent in (PACKAGE, PACKAGE.parents[1])),
-)
+OURS = (outs.VARIANTS, outs.WEIGHTS, PACKAGE / outs.WEIGHTS, PACKAGE.parents[1] / outs.WEIGHTS)
 """Folders of models that this repository or this package brings."""
 
 

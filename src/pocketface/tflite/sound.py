@@ -7,10 +7,10 @@ import math
 import struct
 from collections.abc import Callable, Iterator
 from itertools import accumulate
-from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.tools.flatbuffer_utils import get_options_as
 
 from pocketface.core.budget import MODEL
 from pocketface.core.errors import PocketfaceError
@@ -54,10 +54,10 @@ GROWING = {
 """Operators that make more than they are given -> the input that says how much; a constant, so that LiteRT
 knows the shape before it computes."""
 OPTIONS = {
-    "CONV_2D": schema.Conv2DOptions,
-    "DEPTHWISE_CONV_2D": schema.DepthwiseConv2DOptions,
-    "TRANSPOSE_CONV": schema.TransposeConvOptions,
-    **dict.fromkeys(("AVERAGE_POOL_2D", "MAX_POOL_2D", "L2_POOL_2D"), schema.Pool2DOptions),
+    "CONV_2D": schema.Conv2DOptionsT,
+    "DEPTHWISE_CONV_2D": schema.DepthwiseConv2DOptionsT,
+    "TRANSPOSE_CONV": schema.TransposeConvOptionsT,
+    **dict.fromkeys(("AVERAGE_POOL_2D", "MAX_POOL_2D", "L2_POOL_2D"), schema.Pool2DOptionsT),
 }
 """Operators that divide by their strides -> the class of their options."""
 WORK: dict[str, Callable[[Shape, list[Shape]], int]] = {
@@ -194,23 +194,15 @@ def _work(model: schema.Model, graph: schema.SubGraph, operator: schema.Operator
     try:
         multiplied = WORK[kind](out, ins) if kind in WORK else 0
         if kind in OPTIONS:
-            options = _options(operator, OPTIONS[kind])
-            if min(options.StrideH(), options.StrideW()) < 1:
-                raise PocketfaceError(f"a damaged TFLite file: {kind} has a stride below 1")
+            options = get_options_as(operator, OPTIONS[kind])
+            if options is None or min(options.strideH, options.strideW) < 1:
+                raise PocketfaceError(f"a damaged TFLite file: {kind} has no stride, or one below 1")
             if kind.endswith("POOL_2D"):
-                window = min(options.FilterHeight(), ins[0][1]), min(options.FilterWidth(), ins[0][2])
+                window = min(options.filterHeight, ins[0][1]), min(options.filterWidth, ins[0][2])
                 multiplied = math.prod(out) * math.prod(window)
     except (IndexError, ValueError):
         raise PocketfaceError(f"a damaged TFLite file: {kind} has an input of another shape") from None
     return multiplied + math.prod(out) + sum(map(math.prod, ins))
-
-
-def _options(operator: schema.Operator, kind: type) -> Any:
-    if operator.BuiltinOptionsType() != getattr(schema.BuiltinOptions, kind.__name__):
-        raise PocketfaceError(f"a damaged TFLite file: an operator without {kind.__name__}")
-    options = kind()
-    options.Init(operator.BuiltinOptions().Bytes, operator.BuiltinOptions().Pos)
-    return options
 
 
 def _constant(model: schema.Model, graph: schema.SubGraph, place: int) -> list[int] | None:

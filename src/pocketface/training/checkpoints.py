@@ -6,6 +6,7 @@ optimizer, the states of random layers too, which a weights file of Keras leaves
 
 import json
 import sys
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,7 +100,7 @@ class Checkpoints:
             random = version, tuple(numbers), gauss
             found = Checkpoint(state["epochs"], state["history"], random, best, folder)
             was = state["identity"]
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, EOFError, ValueError, LookupError, TypeError, zipfile.BadZipFile) as error:
             raise PocketfaceError(f"{folder}: a damaged checkpoint ({error}); remove it") from None
         different = [
             f"{name} was {was.get(name)}, is {self._identity.get(name)}"
@@ -115,8 +116,7 @@ class Checkpoints:
     def write(self, model: keras.Model, checkpoint: Checkpoint) -> None:
         """Writes a checkpoint of a compiled model and removes those that are too old."""
         state = {name: getattr(checkpoint, name) for name in ("epochs", "history", "random")}
-        with written_whole(self.folder / f"{checkpoint.epochs:04}") as partial:
-            partial.mkdir(parents=True)
+        with written_whole(self.folder / f"{checkpoint.epochs:04}", folder=True) as partial:
             values = {name: keras.ops.convert_to_numpy(v) for name, v in _variables(model).items()}
             best = {f"{BEST}{i:04}": array for i, array in enumerate(checkpoint.best or [])}
             np.savez(partial / VARIABLES, allow_pickle=False, **values, **best)

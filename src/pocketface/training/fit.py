@@ -260,8 +260,7 @@ def hold(model: keras.Model, heads: Sequence[str]) -> None:
 
 def save(trained: Trained, folder: Path) -> None:
     """Writes `model.weights.h5`, `card.json`, `seen.npy` and `history.csv`, all or nothing."""
-    with written_whole(folder) as partial:
-        partial.mkdir(parents=True)
+    with written_whole(folder, folder=True) as partial:
         trained.model.save_weights(partial / WEIGHTS)
         write_card(partial, trained.card)
         seen.save(trained.seen, partial)

@@ -87,18 +87,17 @@ def cross_validate(
 
 def references(train: pd.DataFrame, count: int, outputs: Mapping[str, Output]) -> dict[str, pd.DataFrame]:
     """Estimator -> its constant answer to `outputs`, learned from `train`, in `count` rows."""
-    majority: dict[str, object] = {}
-    minority: dict[str, object] = {}
+    found: dict[str, dict[str, object]] = {"majority": {}, "minority": {}}
     for head, output in outputs.items():
         known = train[head].dropna()
         if known.empty:  # an age that is learned from bands
             continue
         if output.kind == "number":
-            majority[f"{head}_pred"] = known.median()
+            found["majority"][f"{head}_pred"] = known.median()
             continue
         ranked = words(known).value_counts(sort=False).reindex(output.labels).dropna()
-        majority[f"{head}_pred"], minority[f"{head}_pred"] = ranked.idxmax(), ranked.idxmin()
-    found = {"majority": majority, "minority": minority}
+        found["majority"][f"{head}_pred"] = ranked.idxmax()
+        found["minority"][f"{head}_pred"] = ranked.idxmin()
     return {name: pd.DataFrame([row] * count) for name, row in found.items() if row}
 
 
@@ -124,8 +123,7 @@ def save(result: CrossValidation, folder: Path) -> None:
         # One fold alone, as of a label that is rare, has no spread.
         values = {name: float(row[name]) for name in ("mean", "std") if pd.notna(row[name])}
         metrics.setdefault(str(row["estimator"]), {})[str(row["metric"])] = values
-    with written_whole(folder) as partial:
-        partial.mkdir(parents=True)
+    with written_whole(folder, folder=True) as partial:
         write_json(partial / "metrics.json", metrics)
         result.scores.to_csv(partial / "folds.csv", index=False, float_format="%.6g")
         result.history.to_csv(partial / "history.csv", index=False, float_format="%.6g")

@@ -306,9 +306,11 @@ class Plan(Strict):
     @model_validator(mode="before")
     @classmethod
     def _models_are_all(cls, params: Any) -> Any:
-        if not (isinstance(params, dict) and isinstance(params.get("models"), dict)):
+        if not isinstance(params, dict):
             return params
-        models, fetched = params["models"], params.get("fetched") or {}
+        models, fetched = params.get("models"), params.get("fetched") or {}
+        if not (isinstance(models, dict) and isinstance(fetched, dict)):
+            return params
         for name in models:
             if name in fetched and models[name] != fetched[name]:
                 raise ValueError(f"fetched.{name}: there is a models.{name} too; give it another name")
@@ -318,12 +320,6 @@ class Plan(Strict):
     def _names_resolve(self) -> "Plan":
         for name in self.mix:
             known("mix", name, list(self.datasets))
-        for name in self.cross_validate:
-            known("cross_validate", name, [model for model in self.models if model not in self.fetched])
-            if self.models[name].recipe.published:
-                raise ValueError(
-                    f"cross_validate.{name}: what it starts or learns from has seen the faces of every fold"
-                )
         for name, model in self.models.items():
             known(f"models.{name}.dataset", model.dataset, [*self.datasets, *([MIX] if self.mix else [])])
             known(f"models.{name}.architecture", model.architecture, [*architecture_names(), OWN])
@@ -337,6 +333,12 @@ class Plan(Strict):
             for field in ("loss_weights", "balanced", "priors", "only") if model.training else ():
                 if unknown := sorted(set(getattr(model.training, field)) - set(model.heads)):
                     raise ValueError(f"models.{name}.training.{field}: no head {unknown}")
+        for name in self.cross_validate:
+            known("cross_validate", name, [model for model in self.models if model not in self.fetched])
+            if self.models[name].recipe.published:
+                raise ValueError(
+                    f"cross_validate.{name}: what it starts or learns from has seen the faces of every fold"
+                )
         return self
 
     def trained_on(self, model: str) -> tuple[str, ...]:
