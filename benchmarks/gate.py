@@ -238,10 +238,8 @@ def classes(root: Path) -> None:
 
 def noise(root: Path) -> None:
     """Noise to calibrate on."""
-    pixels = np.load(root / VIEWS / "calibration.npy")
-    np.save(
-        root / VIEWS / "calibration.npy", np.random.default_rng(1).integers(0, 256, pixels.shape, np.uint8)
-    )
+    file = root / VIEWS / "calibration.npy"
+    np.save(file, np.random.default_rng(1).integers(0, 256, np.load(file).shape, np.uint8))
 
 
 def in_int8(change: Callable[[Any, Any], None]) -> Callable[[], Any]:
@@ -281,7 +279,7 @@ def earlier(root: Path) -> None:
 
     weights = root / MODELS / "model.weights.h5"
     if (root / "published").exists():
-        weights.write_bytes(bytes_in_git(f"{RELEASE}:weights/{MODEL}/model.weights.h5"))
+        weights.write_bytes(in_git(f"{RELEASE}:weights/{MODEL}/model.weights.h5"))
         return
     with h5py.File(weights, "r+") as file:
         random = np.random.default_rng(1)
@@ -532,7 +530,7 @@ class GateBefore:
         package.mkdir()
         (package / "__init__.py").write_text("")
         for path in ("reporting/quantities", "gate/baseline", "gate/compare"):
-            text = in_git(f"{BEFORE}:src/pocketface/{path}.py")
+            text = in_git(f"{BEFORE}:src/pocketface/{path}.py").decode()
             for old in ("pocketface.gate", "pocketface.reporting"):
                 text = text.replace(old, "gate_before")
             (package / f"{Path(path).name}.py").write_text(text)
@@ -565,13 +563,8 @@ class GateBefore:
         return [str(row) for row in rows if row.verdict != "ok"]
 
 
-def in_git(path: str) -> str:
-    """The text of `COMMIT:PATH`."""
-    return bytes_in_git(path).decode()
-
-
-def bytes_in_git(path: str) -> bytes:
-    """The bytes of `COMMIT:PATH`."""
+def in_git(path: str) -> bytes:
+    """The content of `COMMIT:PATH`."""
     return subprocess.run(["git", "show", path], capture_output=True, check=True).stdout
 
 
@@ -594,21 +587,16 @@ def sample(dataset: str, archive: Path, out: Path, sizes: dict[str, int]) -> Non
 def subjects(starter: Path, utkface: Path, folder: Path) -> dict[str, Subject]:
     """The two studies, with a sample of pictures each."""
     told = yaml.safe_load((starter / "params.yaml").read_text())
-    levels = {level: {} for level in LEVELS}
-    archives = {
-        name: (starter / f"data/raw/{name}/files.zip" if name != "utkface" else utkface)
-        for name in ("starter", "starter_test", "utkface")
-    }
-    for name, archive in archives.items():
-        test = name == "starter_test"
-        if (folder / f"{name}.zip").exists():
-            continue
-        sample(
-            name, archive, folder / f"{name}.zip", {"test": HOLDOUT} if test else {"val": VAL, "train": TRAIN}
-        )
+    archives = {name: starter / f"data/raw/{name}/files.zip" for name in ("starter", "starter_test")}
+    pictures = {}
+    for name, archive in (archives | {"utkface": utkface}).items():
+        pictures[name] = folder / f"{name}.zip"
+        sizes = {"test": HOLDOUT} if name == "starter_test" else {"val": VAL, "train": TRAIN}
+        if not pictures[name].exists():
+            sample(name, archive, pictures[name], sizes)
     same = {
         "study": NAME,
-        "levels": levels,
+        "levels": {level: {} for level in LEVELS},
         "holdout": "starter_test",
         "threads": 2,
         "seed": 1,
@@ -630,7 +618,6 @@ def subjects(starter: Path, utkface: Path, folder: Path) -> dict[str, Subject]:
             },
         }
     )
-    pictures = {name: folder / f"{name}.zip" for name in archives}
     return {
         "starter": Subject(
             trained,

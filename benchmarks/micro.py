@@ -23,7 +23,6 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from sections import write_rows
 
-from pocketface.cards import ModelCard, read_card
 from pocketface.core.errors import exit_cleanly
 from pocketface.faces import calibrate
 from pocketface.levels import LEVELS, ranges
@@ -31,8 +30,8 @@ from pocketface.levels.converter import to_tflite
 from pocketface.levels.quantizer import quantize
 from pocketface.micro import vela
 from pocketface.micro.interpreter import RUN, micro
-from pocketface.published import PublishedCard
 from pocketface.published import folder as weights
+from pocketface.published import model_card
 from pocketface.tflite.file import TFLiteFile, kind
 from pocketface.tflite.run import Runner, dequantized, quantized
 from pocketface.training.fit import load
@@ -78,9 +77,8 @@ def main() -> None:
 def trained(name: str) -> keras.Model:
     """The study's model, or the published one where no study has trained it here."""
     folder = Path("models") / name
-    if folder.is_dir():
-        return load(read_card(folder, ModelCard), folder)
-    return load(read_card(weights() / name, PublishedCard), weights() / name)
+    folder = folder if folder.is_dir() else weights() / name
+    return load(model_card(folder), folder)
 
 
 class Pointwise(keras.layers.Dense):

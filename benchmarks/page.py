@@ -9,14 +9,12 @@ thread and on several: fastest and median of up to 50 runs in WASM, bytes in, nu
 
 import argparse
 import json
-import threading
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from visit import visit
+from visit import served, visit
 
 from pocketface.app.runtime import runtime
-from pocketface.app.serve import server
 from pocketface.app.site import PUBLISHED, models, write
 from pocketface.core.errors import exit_cleanly
 from pocketface.report.cells import Table
@@ -47,17 +45,14 @@ def measure(picture: Path) -> dict[str, dict[str, dict[str, float]]]:
     with TemporaryDirectory() as scratch:
         site = Path(scratch) / "site"
         write(site, {name: paths for name, paths in models().items() if name != PUBLISHED}, runtime())
-        with server(site, 0) as running:
-            threading.Thread(target=running.serve_forever, daemon=True).start()
-            with visit(f"http://127.0.0.1:{running.server_address[1]}/", Path(scratch) / "profile") as page:
-                page.picture(picture)
-                for engine, name in ENGINES.items():
-                    page.engine(engine)
-                    found[name] = {
-                        row["variant"].partition("/")[2]: {k: float(row[k]) for k in ("fastest", "median")}
-                        for row in page.compare()
-                    }
-            running.shutdown()
+        with served(site) as url, visit(url, Path(scratch) / "profile") as page:
+            page.picture(picture)
+            for engine, name in ENGINES.items():
+                page.engine(engine)
+                found[name] = {
+                    row["variant"].partition("/")[2]: {k: float(row[k]) for k in ("fastest", "median")}
+                    for row in page.compare()
+                }
     return found
 
 

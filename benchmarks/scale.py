@@ -33,6 +33,7 @@ from mlflow_server import START_SECONDS, Server
 from pocketface.report.cells import Table
 from pocketface.report.report import write_report
 from pocketface.tracking.publish import track
+from pocketface.tracking.store import address_of
 
 PAGE, TITLE = Path("reports/reliability.md"), "Many variants"
 STEPS = ("report", "track", "track again", "search")
@@ -91,7 +92,7 @@ def timed(outs: fake_outs.Outs) -> dict[str, float]:
         write_report(outs.study, outs.root)
 
     def search() -> None:
-        client = mlflow.MlflowClient(address(outs))
+        client = mlflow.MlflowClient(address_of(outs.root))
         experiment = client.get_experiment_by_name("pocketface-many")
         asked = {"filter_string": "tags.kind = 'variant'", "max_results": 100}
         page = client.search_runs([experiment.experiment_id], **asked)
@@ -122,7 +123,7 @@ def compared(outs: fake_outs.Outs) -> dict[str, float]:
         yield
         seconds[what] = time.monotonic() - started
 
-    server = Server(address(outs), outs.root)
+    server = Server(address_of(outs.root), outs.root)
     server.start()
     try:
         api = f"{server.address}/ajax-api/2.0/mlflow"
@@ -160,11 +161,6 @@ def open_comparison(home: str, experiment: str, runs: list[str]) -> None:
         page.locator(".js-plotly-plot").first.wait_for()
         browser.close()
     assert not wrong, wrong[0][-500:]
-
-
-def address(outs: fake_outs.Outs) -> str:
-    """Where the store is."""
-    return f"sqlite:///{outs.root / 'mlflow.db'}"
 
 
 def rows_of(measured: dict[int, dict[str, float]]) -> list[list[str]]:

@@ -16,14 +16,14 @@ def write_section(page: Path, title: str, body: str) -> None:
     write_text(page, "\n\n".join(part for part in parts if part) + "\n")
 
 
-def write_rows(page: Path, mark: str, head: list[str], rows: list[str], key: int = 2) -> None:
+def write_rows(page: Path, mark: str, head: list[str], rows: list[str]) -> None:
     """Puts rows into the table between `<!-- MARK -->` and `<!-- /MARK -->` of a page.
 
     Args:
         page: Markdown.
         mark: the table's.
         head: its first two lines.
-        rows: lines; one takes the place of an earlier one whose first `key` cells are the same.
+        rows: lines; one takes the place of an earlier one whose first two cells are the same.
 
     Raises:
         PocketfaceError: the page has no such marks.
@@ -35,5 +35,5 @@ def write_rows(page: Path, mark: str, head: list[str], rows: list[str], key: int
         raise PocketfaceError(f"{page}: no lines `<!-- {mark} -->` and `<!-- /{mark} -->`")
     before, table, after = found.groups()
     lines = [line for line in table.splitlines() if line.startswith("|")][len(head) :] + rows
-    merged = {tuple(line.split("|")[1 : key + 1]): line for line in lines}
+    merged = {tuple(line.split("|")[1:3]): line for line in lines}
     write_text(page, before + "\n".join([*head, *merged.values()]) + "\n" + after)

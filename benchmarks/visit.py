@@ -5,12 +5,15 @@ with visit(url, profile) as page:
 """
 
 import shutil
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, sync_playwright
+
+from pocketface.app.serve import server
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PHONE, DESK = (390, 844), (1280, 800)
@@ -134,6 +137,19 @@ def visit(url: str, profile: Path, arguments: Sequence[str] = ()) -> Iterator[Vi
             yield Visit(context, url)
         finally:
             context.close()
+
+
+@contextmanager
+def served(site: Path) -> Iterator[str]:
+    """The address of a site on this machine, as long as the block runs."""
+    with server(site, 0) as made:
+        thread = threading.Thread(target=made.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{made.server_address[1]}/"
+        finally:
+            made.shutdown()
+            thread.join()
 
 
 def opened(page: Page) -> None:

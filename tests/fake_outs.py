@@ -220,7 +220,7 @@ def write_evaluation(
     tables = {name: answers(name, n, noise) for name, n in counts.items()}
     folder.mkdir(parents=True, exist_ok=True)
     run = {"status": "failed", "reason": REASON} if failed else {"status": "ok", "reason": None}
-    write_json(folder / "run.json", run | {"kernels": "imagined kernels", "datasets": {}})
+    write_json(folder / "run.json", run | {"kernels": "imagined kernels"})
     table = pd.concat(tables.values()) if tables else pd.DataFrame({"dataset": [], "image": []}, dtype=object)
     table.to_parquet(folder / "predictions.parquet", index=False)
 

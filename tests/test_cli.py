@@ -589,6 +589,21 @@ def test_run_publishes_again_only_what_is_new(ran, tmp_path):
         assert run("run").stdout.endswith(nothing)
 
 
+def test_run_looks_for_the_store_that_is_named(ran, tmp_path, monkeypatch):
+    (tmp_path / "dvc.lock").write_text("1")
+    (tmp_path / "mlflow.db").touch()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'other.db'}")
+    for _ in range(2):
+        assert run("run").stdout.endswith(PUBLISHED)
+    (tmp_path / "other.db").touch()
+    assert run("run").stdout.endswith("track: nothing new since the last run\n")
+
+
+@pytest.mark.parametrize("name", ["", ".", "../models", "a/b"])
+def test_publish_takes_the_name_of_one_folder(here, name):
+    assert "name a folder of weights/" in run("publish", "small", "--as", name, status=2).output
+
+
 def test_run_ends_as_dvc_does(here, monkeypatch):
     Path("params.yaml").write_text(yaml.safe_dump(STUDY))
     monkeypatch.setattr("pocketface.running.run", lambda *_: 255)

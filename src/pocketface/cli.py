@@ -6,6 +6,7 @@ Each command imports what it needs when it runs, so that `pocketface --help` ans
 import json
 import multiprocessing
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -494,6 +495,8 @@ def choose(
     limits = limits_of(load_study(asked if study else outs.PARAMS).champion, max_size, max_latency)
     table = Table.read(place) if place and place.is_file() else Table.load(place or Path())
     choices = [rule.choose(table, name, limits, metric) for name in task or rule.tasks(table)]
+    if not choices:
+        raise PocketfaceError("no variant was measured; the report of the study says why")
     console = Console(width=None if sys.stdout.isatty() else WIDE)
     for choice in choices:
         print_choice(choice, console)
@@ -576,8 +579,11 @@ def publish(
     from pocketface.report import published as overview
     from pocketface.study import load_study
 
+    if not re.fullmatch(r"\w[\w.+-]*", name):
+        raise PocketfaceError(f"--as {name!r}: name a folder of {PREFIX}, with letters, digits, . _ + -")
     _enter_repository()
-    card = publishing(load_study(), model, Path(PREFIX) / name, levels.split(","), half=half, test=test)
+    wanted = list(dict.fromkeys(levels.split(",")))
+    card = publishing(load_study(), model, Path(PREFIX) / name, wanted, half=half, test=test)
     overview.write(Path(PREFIX))
     for level, made in card.levels.items():
         if made.included:
@@ -636,9 +642,11 @@ def quantize(
     """
     with _quietly():
         from pocketface.bring.heads import spoken
+        from pocketface.bring.wizard import new_study, write_study
         from pocketface.bring.wizard import quantize as quantizing
-        from pocketface.bring.wizard import write_study
 
+        if study is not None:
+            new_study(study, Path())
         chosen = levels.split(",") if levels else ()
         said, workers = [spoken(text) for text in head or ()], multiprocessing.cpu_count()
         done = quantizing(model, labels, out, calibrate, said, chosen, size, detect, workers, _say)

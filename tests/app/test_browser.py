@@ -5,8 +5,6 @@ The page's kernels are LiteRT.js's (WASM, XNNPACK), Python's are `KERNELS` of `p
 
 import re
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,12 +15,11 @@ import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from finder import Finder
-from visit import DESK, PHONE, opened, visit
+from visit import DESK, PHONE, opened, served, visit
 
 import drawn_datasets as drawn
 from pocketface import published
 from pocketface.app import site
-from pocketface.app.serve import server
 from pocketface.cropping.crop import cut_face
 from pocketface.cropping.picture import decode
 from pocketface.evaluation.face_search import aligned
@@ -63,19 +60,6 @@ def pictures(tmp_path_factory) -> Path:
     return folder
 
 
-@contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """The address of the page, as long as the block runs."""
-    with server(folder, 0) as made:
-        thread = threading.Thread(target=made.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{made.server_address[1]}/"
-        finally:
-            made.shutdown()
-            thread.join()
-
-
 @pytest.fixture(scope="module")
 def tiny(variants, runtime, tmp_path_factory) -> Path:
     """A site with the tiny models as those of a study."""
@@ -109,6 +93,7 @@ def session(tiny, pictures, tmp_path_factory) -> dict[str, Any]:
         seen["compared"] = one.compare()
         opened(one.page)
         seen["unfolded"] = one.look()
+        one.page.goto(f"{url}sample.jpg")  # which must not be kept as the page
     with visit(url, profile) as again:
         seen["offline"] = again.picture(pictures / "two.png")
     seen |= {"errors": one.errors, "errors offline": again.errors}

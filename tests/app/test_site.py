@@ -129,6 +129,9 @@ def test_a_folder_with_something_else_is_not_replaced(made, tmp_path):
     assert (tmp_path / "mine/notes.txt").read_text() == "notes"
     site.write(tmp_path / "out", *made)
     site.write(tmp_path / "out", *made)
+    (tmp_path / "out/.git").mkdir()
+    with pytest.raises(PocketfaceError, match="name a new folder"):
+        site.write(tmp_path / "out", *made)
 
 
 def test_the_published_models_come_first_and_a_studys_are_told_apart(made, tmp_path, monkeypatch):

@@ -76,11 +76,38 @@ def test_a_name_that_is_taken_is_refused(root, tmp_path, name):
         add(name, *labelled(write_pictures(tmp_path / "mine", 2)), root)
 
 
-@pytest.mark.parametrize("column", ["status", "dataset", "pixels", "mask worn", "ages"])
+@pytest.mark.parametrize("column", ["status", "dataset", "pixels", "mask worn", "größe", "ages"])
 def test_a_label_with_a_name_that_faces_have_no_room_for_is_told(tmp_path, column):
     table, _ = labelled(write_pictures(tmp_path / "mine", 2))
     with pytest.raises(PocketfaceError, match=f"column '{column}'"):
         label_columns(table.assign(**{column: "yes"}))
+
+
+@pytest.mark.parametrize("name", ["Mine", "my-study", "", "../x", "m" * 101])
+def test_a_name_that_no_dataset_can_have_is_refused_before_anything_is_written(root, tmp_path, name):
+    before = (root / SOURCES).read_text()
+    with pytest.raises(PocketfaceError, match="a dataset is named in lower case"):
+        add(name, *labelled(write_pictures(tmp_path / "mine", 2)), root)
+    assert (root / SOURCES).read_text() == before
+    assert not (root / "data/archives").exists()
+
+
+@pytest.mark.parametrize(
+    ("column", "folders", "labels"),
+    [
+        ("expression", ("Happy", "SAD"), ["happy", "sad"]),
+        ("Smiling", ("no", "yes"), [0, 1]),
+        ("Smiling", "01", [0, 1]),
+    ],
+)
+def test_folders_are_read_as_the_cells_of_a_csv(tmp_path, column, folders, labels):
+    write_pictures(tmp_path / "all", 2)
+    for folder, picture in zip(folders, sorted((tmp_path / "all/pictures").iterdir()), strict=True):
+        (tmp_path / "mine" / folder).mkdir(parents=True)
+        shutil.copy(picture, tmp_path / "mine" / folder)
+    assert sorted(labelled(tmp_path / "mine", column)[0][column]) == labels
+    with pytest.raises(PocketfaceError, match="is none of male, female"):
+        labelled(tmp_path / "mine", "gender")
 
 
 def test_a_missing_picture_leaves_nothing(root, tmp_path):

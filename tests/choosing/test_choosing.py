@@ -69,6 +69,17 @@ def test_a_level_that_is_not_shown_to_be_equal_is_taken_only_where_none_is_and_w
     assert taken(variant("int8", "worse", 110, 0.5)) == (FLOAT32, True)
 
 
+def test_levels_without_a_metric_are_not_called_equivalent():
+    rows = [
+        row
+        for row in (*variant(FLOAT32, None, 400, 2.0), *variant("int8", "worse", 110, 0.5))
+        if not row.main
+    ]
+    found = pick(Table(tuple(rows)), "net", ANY)
+    assert (found.level, found.sure) == ("int8", False)
+    assert found.why == "the fastest within the limits; nothing says how good its answers are"
+
+
 def test_beside_cannot_tell_stands_what_would_show():
     for verdict, told in (("cannot tell", "cannot tell, could show 0.30."), ("worse", "worse.")):
         small = [replace(row, detectable=0.3) for row in variant("int8", verdict, 110, 3.0)]
@@ -191,3 +202,5 @@ def test_the_command_answers_and_ends_with_status_1_where_nothing_fits(outs, mon
     assert run("--task", "gender", "--max-size", "10kB").exit_code == 1
     assert run("--task", "beauty").exit_code == 2
     assert run("--from", str(outs.root / "results/results.parquet"), "--max-latency", "any").exit_code == 0
+    Table(tuple(variant("int8", None, reason="no kernel"))).write(outs.root / "none.parquet")
+    assert "no variant was measured" in run("--from", str(outs.root / "none.parquet")).output

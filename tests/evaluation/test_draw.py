@@ -66,10 +66,12 @@ def test_what_is_written_reads_back_in_its_colours(tmp_path: Path) -> None:
         write(tmp_path / "out.xyz", drawn)
 
 
-def test_several_pictures_need_a_folder() -> None:
+def test_several_pictures_need_a_folder(tmp_path: Path) -> None:
     files = [Path("a/1.jpg"), Path("b/1.png"), Path("2.jpg")]
     assert places(files, Path("out")) == [Path("out/1.png"), Path("out/1-2.png"), Path("out/2.png")]
     assert places([*files, Path("c/1-2.jpg")], Path("out"))[3:] == [Path("out/1-2-2.png")]
     assert places(files[:1], Path("new.jpg")) == [Path("new.jpg")]
+    (tmp_path / "run.1").mkdir()
+    assert places(files[:1], tmp_path / "run.1") == [tmp_path / "run.1/1.png"]
     with pytest.raises(PocketfaceError, match="there are 3 pictures; give a folder"):
         places(files, Path("new.jpg"))

@@ -38,14 +38,10 @@ def select(folder: Path, **labels: object) -> Path:
     return folder
 
 
-def test_each_dataset_has_its_answers_and_rejects(colour_model, tmp_path):
+def test_each_dataset_has_its_answers(colour_model, tmp_path):
     variant = variant_folder(tmp_path / "v", colour_model)
     run, predictions = evaluate_variant(variant, select(tmp_path / "faces"))
     assert (run["status"], run["reason"], run["kernels"]) == ("ok", None, KERNELS)
-    assert run["datasets"] == {
-        "photos": {"faces_rejected": {}, "varies": False},  # both are answered with age 0
-        "utkface": {"faces_rejected": {"no_face": 1}, "varies": True},
-    }
     assert predictions.columns[: len(IDENTITY)].tolist() == list(IDENTITY)
     assert predictions["image"].tolist() == ["d.jpg", "e.jpg", "a.jpg", "c.jpg"]
     assert predictions["split"].tolist() == ["test", "test", "val", "val"]
@@ -77,8 +73,8 @@ def test_an_age_is_answered_where_the_dataset_has_only_its_band(colour_model, tm
     labels = {"age": None, "gender": None, "expression": None}
     labels["age_band"] = ["20-29", "3-9", "60-69", "0-2", None]
     faces = select(tmp_path / "faces", dataset="fairface", **labels)
-    run, predictions = evaluate_variant(variant_folder(tmp_path / "v", colour_model), faces)
-    assert list(run["datasets"]) == ["fairface"] and "age" not in predictions
+    _, predictions = evaluate_variant(variant_folder(tmp_path / "v", colour_model), faces)
+    assert set(predictions["dataset"]) == {"fairface"} and "age" not in predictions
     found = measure(predictions)
     assert found.values["age_band_accuracy"] == pytest.approx(2 / 3), "20 and 0 are right, 80 is not"
     assert found.counts["age_band_accuracy"] == 3 and "age_mae" not in found.values
@@ -87,15 +83,22 @@ def test_an_age_is_answered_where_the_dataset_has_only_its_band(colour_model, tm
 def test_a_dataset_without_a_label_that_the_model_answers_is_left_out(colour_model, tmp_path):
     gender = ["male", "male", "female", None, None]
     faces = select(tmp_path / "faces", gender=gender, expression=None, shop="a")
+    _, predictions = evaluate_variant(variant_folder(tmp_path / "v", colour_model), faces)
+    assert set(predictions["dataset"]) == {"utkface"}
+
+
+def test_labels_of_something_else_are_told(colour_model, tmp_path):
+    faces = select(tmp_path / "faces", gender=None, age=None, expression=None, shop="a")
     run, predictions = evaluate_variant(variant_folder(tmp_path / "v", colour_model), faces)
-    assert list(run["datasets"]) == ["utkface"] and set(predictions["dataset"]) == {"utkface"}
+    assert run["status"] == "failed" and predictions.empty
+    assert run["reason"].startswith("none of its datasets has a label of ")
 
 
 def test_a_failed_variant_has_its_reason_and_no_answers(colour_model, tmp_path):
     faces = select(tmp_path / "faces")
     failed = variant_folder(tmp_path / "v", colour_model, status="failed", reason="no kernel")
     run, predictions = evaluate_variant(failed, faces)
-    assert (run["status"], run["reason"], run["datasets"]) == ("failed", "no kernel", {})
+    assert (run["status"], run["reason"]) == ("failed", "no kernel")
     assert predictions.empty and list(predictions.columns) == list(IDENTITY)
     damaged = variant_folder(tmp_path / "w", colour_model)
     (damaged / "model.tflite").write_bytes(b"\x1c\0\0\0TFL3")
@@ -126,7 +129,6 @@ def test_the_stage_writes_the_same_bytes_twice(colour_model, tmp_path, monkeypat
         written.append({path.name: path.read_bytes() for path in out.iterdir()})
     assert set(written[0]) == {"run.json", "predictions.parquet"}
     assert written[0] == written[1]
-    assert json.loads(written[0]["run.json"])["datasets"]["utkface"]["faces_rejected"] == {"no_face": 1}
     assert capsys.readouterr().out.count("colour/float32 ok: answered 4 faces") == 2
     with pytest.raises(SystemExit, match="2"):
         stage("float32", "int3")

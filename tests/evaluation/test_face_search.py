@@ -2,6 +2,7 @@ import os
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from pocketface.core.budget import PICTURE
 from pocketface.core.errors import PocketfaceError
 from pocketface.cropping.picture import decode_reduced
 from pocketface.evaluation import face_search
-from pocketface.evaluation.face_search import REASONS, Search, aligned, each, find, look, look_at
+from pocketface.evaluation.face_search import REASONS, Search, aligned, each, find, look
 from pocketface.faces.settings import Crop, Input
 from pocketface.faces.view import view, window
 
@@ -126,7 +127,8 @@ def test_workers_find_the_same_in_the_same_order(two_people, tmp_path, monkeypat
     monkeypatch.setattr(face_search, "ENOUGH", enough)
     (tmp_path / "one.jpg").write_bytes(drawn.jpeg(drawn.scene(BOB)))
     files = [two_people, tmp_path / "none.jpg", tmp_path / "one.jpg"] * 2
-    one, many = (list(look_at(files, [(CHIP, SMALL)], Search(), workers=n)) for n in (1, 3))
+    search = partial(look, wanted=[(CHIP, SMALL)], search=Search())
+    one, many = (list(each(search, files, workers=n)) for n in (1, 3))
     assert [looked.reason for looked in many] == [None, "no_such_file", None] * 2
     for here, there in zip(one, many, strict=True):
         assert (here.path, here.boxes) == (there.path, there.boxes)

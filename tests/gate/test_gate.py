@@ -233,6 +233,14 @@ def test_an_update_says_what_it_accepts_and_keeps_the_rules(outs):
     assert check(outs.study, outs.root).passed
 
 
+def test_rules_below_the_variants_are_kept(outs):
+    path = ruled(outs, "\n  moved: 0.5")
+    rules, variants = path.read_text().split("\nvariants:\n")
+    path.write_text(f"variants:\n{variants.rstrip()}\n{rules[rules.index('rules:') :]}\n")
+    assert update(outs.study, outs.root).passed
+    assert Baseline.read("tiny", outs.root).rules.moved == 0.5
+
+
 def test_a_baseline_of_an_earlier_release_is_taken_over(outs):
     path = outs.root / "baselines/tiny.yaml"
     old = {"rules": {"age_mae": {"tolerance": 0.1}, "utkface.age_mae": {"ceiling": 7.5}}, "models": {}}
@@ -352,10 +360,16 @@ def test_tables_of_any_origin_are_compared(tmp_path, suffix):
         (table().assign(probability="much"), "face '0' has probability 'much', not 0..1"),
         (table().assign(answer="emu"), "answers 'emu', a class that the baseline does not know"),
         (table().assign(face=1), "answers animal twice"),
+        (table().assign(head=None), "a row names no face, or no head"),
+        (table().assign(look=0.5), "a look has 13 numbers"),
+        (table().assign(look="dark"), "a look has 13 numbers"),
+        (table().assign(box="1 2 3"), "a box has 4 numbers"),
         (table().assign(face=range(1000, 1300)), "are they of the same faces?"),
     ):
         with pytest.raises(PocketfaceError, match=told.replace("?", r"\?")):
             check_tables(was, written("bad", damage))
+    odd = written("odd", table().assign(model="x\x1b[31m"))
+    assert "\x1b" not in check_tables(odd, written("odder", table(wrong=45).assign(model="x\x1b[31m"))).text()
     with pytest.raises(PocketfaceError, match=r"gone\.csv: no such file"):
         answers.read(tmp_path / "gone.csv")
     (tmp_path / "half.parquet").write_bytes((tmp_path / was.name).read_bytes()[:50])

@@ -13,8 +13,6 @@ from pocketface.metrics.naming import change, label_of, loss, shown, size, sprea
         ("celeba.No_Beard_f1", "No Beard (no) F1", "No Beard (no) F1 (%)"),
         ("Bald_auc", "Bald AUC", "Bald AUC (%)"),
         ("gender_ece", "gender calibration error", "gender calibration error (%)"),
-        ("utkface.n", "faces", "faces"),
-        ("size_bytes", "size", "size (bytes)"),
         ("val_loss", "val loss", "val loss"),
     ],
 )

@@ -83,7 +83,8 @@ def write(folder: Path, variants: Mapping[str, Sequence[Path]], runtime: Path) -
         PocketfaceError: a card or a file is missing, a file is not the one of its card, or the folder holds
             something else.
     """
-    if folder.exists() and not (folder / INDEX).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+    ours = (folder / INDEX).is_file() and not (folder / ".git").exists()
+    if folder.exists() and not ours and (not folder.is_dir() or any(folder.iterdir())):
         raise PocketfaceError(f"{folder}: holds something else, and would be replaced; name a new folder")
     with written_whole(folder, folder=True) as partial:
         for part in _parts():
@@ -153,7 +154,7 @@ def _age_errors(place: str, variant: Path) -> list[tuple[int, float]]:
 def _row(bundle: Path, place: str, variant: Path) -> dict[str, Any]:
     """What the page is told of a variant, whose files are copied if it can run it."""
     card = read_card(variant, VariantCard)
-    wanted = {"level", "dataset", "licence", "outputs", "parameters", "macs", "size_bytes", "ports"}
+    wanted = {"level", "dataset", "licence", "outputs", "size_bytes", "ports"}
     row = card.model_dump(mode="json", include=wanted)
     row |= {"model": variant.parent.name, "from": place, "age_errors": _age_errors(place, variant)}
     reason = _hindrance(card)

@@ -6,6 +6,7 @@ else by the content of the picture.
 
 import csv
 import io
+import re
 import zipfile
 from collections.abc import Hashable, Mapping
 from pathlib import Path
@@ -15,17 +16,19 @@ import yaml
 
 from pocketface import datasets
 from pocketface.core.errors import PocketfaceError
-from pocketface.core.files import sha256, write_text, written_whole
+from pocketface.core.files import sha256, written_whole
 from pocketface.core.hashing import SPLITS, hashed_split
-from pocketface.core.labels import CELEBA_ATTRIBUTES, TAKEN
+from pocketface.core.labels import CELEBA_ATTRIBUTES, NO_YES, TAKEN
 from pocketface.core.outs import ARCHIVES, SOURCES
 from pocketface.datasets.labelled import LIST
-from pocketface.evaluation.label_csv import COLUMNS, PATH, read_labels
+from pocketface.evaluation.label_csv import COLUMNS, PATH, Value, read_labels, value_of
 from pocketface.evaluation.labelled import MOST_GROUPS
 from pocketface.evaluation.predict import files_in
 from pocketface.faces.settings import Crop
 from pocketface.fetching.sources import load_sources
 
+NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
+LABEL = re.compile(r"[A-Za-z]\w{0,63}", re.ASCII)
 PERSON = ("person", "identity")
 SPLIT = "split"
 CLASS = "label"
@@ -44,10 +47,16 @@ def labelled(source: Path, column: str = CLASS) -> tuple[pd.DataFrame, Path]:
     files = [file.relative_to(source) for file in files_in([source])[0]]
     if loose := [file for file in files if len(file.parts) < 2]:
         raise PocketfaceError(f"{source / loose[0]}: in no class's folder; give a folder for each class")
-    table = pd.DataFrame(
-        {PATH: [file.as_posix() for file in files], column: [file.parts[0] for file in files]}
-    )
-    return table, source
+    classes = [_class(source / file.parts[0], column) for file in files]
+    return pd.DataFrame({PATH: [file.as_posix() for file in files], column: classes}), source
+
+
+def _class(folder: Path, column: str) -> Value:
+    word = NO_YES.index(folder.name) if column in CELEBA_ATTRIBUTES and folder.name in NO_YES else folder.name
+    try:
+        return value_of(column, str(word))
+    except ValueError as error:
+        raise PocketfaceError(f"{folder}: {error}") from None
 
 
 def label_columns(table: pd.DataFrame) -> list[str]:
@@ -62,13 +71,23 @@ def label_columns(table: pd.DataFrame) -> list[str]:
         for column in table
         if column not in (*COLUMNS, *PERSON, SPLIT) and table[column].nunique() <= MOST_GROUPS
     ]
-    if wrong := [column for column in own if not column.isidentifier() or column.startswith("age")]:
+    if wrong := [column for column in own if not LABEL.fullmatch(column) or column.startswith("age")]:
         raise PocketfaceError(f"column {wrong[0]!r}: name a label with letters, digits and _, not `age...`")
     if taken := [column for column in own if column in TAKEN]:
         raise PocketfaceError(f"column {taken[0]!r}: faces have a column of that name; rename it, or drop it")
     if not ours + own:
         raise PocketfaceError(f"no column is a label; besides `{PATH}` name some, such as gender or mask")
     return [str(column) for column in table if column in (*ours, *own)]
+
+
+def check_name(name: str, root: Path) -> None:
+    """Raises a `PocketfaceError` unless a new dataset may have this name."""
+    if not NAME.fullmatch(name):
+        raise PocketfaceError(f"{name!r}: a dataset is named in lower case, with letters, digits and _")
+    if name in load_sources(root / SOURCES).datasets or name in datasets.names():
+        raise PocketfaceError(
+            f"{name}: there is a dataset of that name; give it another, or remove that entry"
+        )
 
 
 def add(
@@ -86,11 +105,7 @@ def add(
     Raises:
         PocketfaceError: the name is taken, a picture is missing, or something cannot be written.
     """
-    sources = load_sources(root / SOURCES)
-    if name in sources.datasets or name in datasets.names():
-        raise PocketfaceError(
-            f"{name}: there is a dataset of that name; give it another, or remove that entry"
-        )
+    check_name(name, root)
     labels = label_columns(table)
     archive = Path(name, "files.zip")
     with written_whole(root / ARCHIVES / archive) as partial:
@@ -162,5 +177,6 @@ def _insert(path: Path, entry: str) -> None:
     if not found or (before and not before.endswith("\n")):
         raise PocketfaceError(f"{path}: has no line `datasets:` to put the entry below")
     indented = "".join(f"  {line}\n" for line in entry.splitlines())
-    write_text(path, f"{before}{found}{indented}\n{after}")
-    load_sources(path)
+    with written_whole(path) as partial:
+        partial.write_text(f"{before}{found}{indented}\n{after}", encoding="utf-8")
+        load_sources(partial)

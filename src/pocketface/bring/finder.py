@@ -58,11 +58,6 @@ class Tried:
     scores: Mapping[str, float]
     right: np.ndarray
 
-    @property
-    def rank(self) -> float:
-        """Greater is better."""
-        return float(self.right.mean())
-
 
 def settings(channels: int) -> dict[str, Preprocess]:
     """Name -> setting: twelve of colour, six of grey pictures."""
@@ -101,7 +96,7 @@ def find(
             for head, output in outputs.items()
         }
         tried.append(_scored(name, preprocess, heads, values, truths))
-    return sorted(tried, key=lambda setting: setting.rank, reverse=True)
+    return sorted(tried, key=lambda setting: float(setting.right.mean()), reverse=True)
 
 
 def surely(tried: Sequence[Tried]) -> float:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from scipy.optimize import linear_sum_assignment
+from scipy.special import expit, softmax
 
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.labels import NUMBERS, classes_of, words
 from pocketface.layers.own import OwnHead
 
-SPOKEN = re.compile(r"(?P<head>\w+)(=(?P<output>[^:]+))?(:(?P<labels>.+))?")
+SPOKEN = re.compile(r"(?P<head>\w+)(=(?P<output>[^:]+(:\d+)?))?(:(?P<labels>.+))?")
 OLDEST = (100.0, 116.0, 120.0)
 """Years that an age of 1 may stand for."""
 STEPS, LIFE = (1, 5, 10), 100
@@ -88,7 +89,7 @@ def understood(head: str, output: str, values: np.ndarray, truth: pd.Series, sai
     """What an output `[N, K]` means, judged by what it answered to labelled pictures.
 
     Raises:
-        PocketfaceError: it has fewer values than there are labels.
+        PocketfaceError: it has other numbers of values and labels.
     """
     width, shares = values.shape[1], bool((values >= -1e-4).all() and (values <= 1 + 1e-4).all())
     sums_to_one = shares and width > 1 and bool(np.abs(values.sum(axis=1) - 1).max() < 1e-2)
@@ -96,6 +97,10 @@ def understood(head: str, output: str, values: np.ndarray, truth: pd.Series, sai
         return _number(head, output, values, truth.to_numpy(float), shares)
     truth = words(truth)
     logits = not (sums_to_one if width > 1 else shares)
+    if said.labels and len(said.labels) != max(width, 2):
+        raise PocketfaceError(
+            f"--head {head}: {len(said.labels)} labels for output {output}, which has {width} values"
+        )
     orders = _orders(head, truth, max(width, 2)) if not said.labels else {"as said": said.labels}
     if not orders:
         raise PocketfaceError(
@@ -143,10 +148,9 @@ def answered(own: OwnHead, head: str, values: np.ndarray) -> np.ndarray:
     """The answers in an output `[N, K]`: words, or numbers."""
     pieces = own.pieces(head, values.shape[1])
     if pieces.activation == "softmax":
-        values = np.exp(values - values.max(axis=1, keepdims=True))
-        values = values / values.sum(axis=1, keepdims=True)
+        values = softmax(values, axis=1)
     elif pieces.activation == "sigmoid":
-        values = 1 / (1 + np.exp(-np.clip(values, -50, 50)))
+        values = expit(values)
     if pieces.kernel is not None and pieces.bias is not None:
         values = values @ pieces.kernel + pieces.bias
     return np.array(own.labels, object)[values.argmax(axis=1)] if own.of_classes else values[:, 0]

@@ -17,10 +17,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import yaml
+from pydantic import ValidationError
 from tqdm import tqdm
 
 from pocketface.bring import finder
-from pocketface.bring.faces import PERSON, SPLIT, add, label_columns, labelled, stanza
+from pocketface.bring.faces import PERSON, SPLIT, add, check_name, label_columns, labelled, stanza
 from pocketface.bring.finder import Tried
 from pocketface.bring.heads import Spoken
 from pocketface.cards import MODEL_FILE, VariantCard
@@ -31,8 +32,9 @@ from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import write_json, write_text
 from pocketface.core.hashing import unit_hash
 from pocketface.core.labels import NUMBERS
+from pocketface.core.params import explained
 from pocketface.evaluation.evaluate import evaluate_variants
-from pocketface.evaluation.face_search import REASONS, Detect, Search, look_at
+from pocketface.evaluation.face_search import REASONS, Detect, Search, each, look
 from pocketface.evaluation.label_csv import PATH
 from pocketface.evaluation.predict import files_in
 from pocketface.faces.calibrate import Calibration as Pictures
@@ -129,19 +131,26 @@ def quantize(
         f"labelled {', '.join(map(str, given.labels))}; "
         f"calibrated on {len(calibration.images)}, measured on {len(faces.images)}"
     )
+    if not faces.images:
+        raise PocketfaceError(
+            f"{labels}: one usable picture is too few: some to calibrate on, some to measure on"
+        )
     some = _only(faces, np.arange(0, len(faces.images), max(1, len(faces.images) // TRIED_ON)))
     tried = finder.find(read, some.pixels, some.labels, said)
     for line in told(tried):
         say(line)
-    model = Model(
-        dataset=PICTURES,
-        file=str(file),
-        sha256=network.fingerprint(file),
-        input=seen,
-        preprocess=tried[0].preprocess,
-        heads=list(tried[0].heads),
-        own_heads={head: meant.own for head, meant in tried[0].heads.items()},
-    )
+    try:
+        model = Model(
+            dataset=PICTURES,
+            file=str(file),
+            sha256=network.fingerprint(file),
+            input=seen,
+            preprocess=tried[0].preprocess,
+            heads=list(tried[0].heads),
+            own_heads={head: meant.own for head, meant in tried[0].heads.items()},
+        )
+    except ValidationError as error:
+        raise PocketfaceError(f"--head: {explained(error)}") from None
     chosen = Selection(calibration, Evaluation(faces.pixels, _rows(faces)))
     for variants in _make(file.stem, read, model, crop, chosen, out, wanted):
         done = Done(variants, pick(variants[0].table, variants[0].model, NO_LIMITS), model)
@@ -221,7 +230,8 @@ def _pixels(
 ) -> tuple[np.ndarray, list[int]]:
     """What the model sees of the pictures that show a face, uint8 `[N, H, W, C]`, and which these are."""
     pixels, kept, reasons = [], [], []
-    for place, looked in enumerate(look_at(files, [(crop, seen)], Search(detect=detect), workers)):
+    search = partial(look, wanted=[(crop, seen)], search=Search(detect=detect))
+    for place, looked in enumerate(each(search, files, workers)):
         if looked.reason is None:
             pixels.append(looked.faces[0][0])
             kept.append(place)
@@ -234,27 +244,17 @@ def _pixels(
 
 
 def _rows(faces: Pictures) -> pd.DataFrame:
-    """The rows of a face index."""
-    return pd.DataFrame(
-        {
-            "dataset": PICTURES,
-            "image": faces.images,
-            "split": "test",
-            "status": OK,
-            "face": pd.Series(range(len(faces.images)), dtype="Int64"),
-            "box": None,
-            "source_sha": None,
-            "phash": pd.Series([None] * len(faces.images), dtype="UInt64"),
-            "same_as": None,
-        }
-    ).join(faces.labels)
+    """The rows of a face index, as far as something is known."""
+    places = range(len(faces.images))
+    known = {"dataset": PICTURES, "image": faces.images, "split": "test", "status": OK, "face": places}
+    return pd.DataFrame(known).join(faces.labels)
 
 
 def _make(
     stem: str, read: Network, model: Model, crop: Crop, faces: Selection, out: Path, levels: Sequence[str]
 ) -> Iterator[list[Variant]]:
     """Makes and measures the levels, float32 first: those that are fast, then all with the slow ones."""
-    name = re.sub(r"\W+", "_", stem.lower()).strip("_") or "model"
+    name = re.sub(r"[^a-z0-9]+", "_", stem.lower()).strip("_")[:90] or "model"
     name = name if name[0].isalpha() else f"m_{name}"
     cards: dict[str, VariantCard] = {}
     answered: dict[str, Answered] = {}
@@ -321,6 +321,16 @@ th,td{{text-align:left;padding:.3rem .8rem;border-bottom:1px solid #ccc}}</style
 """
 
 
+def new_study(name: str, root: Path) -> Path:
+    """The file of a new study; a name that it, or one of its datasets, cannot have is a `PocketfaceError`."""
+    for dataset in (name, f"{name}_test"):
+        check_name(dataset, root)
+    target = root / "studies" / f"{name}.yaml"
+    if target.exists():
+        raise PocketfaceError(f"{target}: there is a study of that name; give another")
+    return target
+
+
 def write_study(name: str, done: Done, labels: Path, detect: str, root: Path) -> Path:
     """Writes what continues this under `dvc repro`: two datasets and a study file.
 
@@ -330,27 +340,19 @@ def write_study(name: str, done: Done, labels: Path, detect: str, root: Path) ->
     Raises:
         PocketfaceError: a name is taken.
     """
-    target = root / "studies" / f"{name}.yaml"
-    if target.exists():
-        raise PocketfaceError(f"{target}: there is a study of that name; give another")
+    target = new_study(name, root)
     table, folder = labelled(labels)
     person = next((column for column in PERSON if column in table), PATH)
     place = table[person].fillna(table[PATH]).map(lambda key: unit_hash(str(key), "holdout"))
     if SPLIT in table:
-        place = place.mask(table[SPLIT] == "train", 1.0)
+        place = place.mask(table[SPLIT].str.lower() == "train", 1.0)
     table = table.assign(**{SPLIT: np.where(place < 0.75, "test", "train")})
     for dataset, part in ((name, table[place >= 0.5]), (f"{name}_test", table[place < 0.5])):
         add(dataset, part, folder, root)
     seen = done.stanza.input
     source = stanza(_crop(seen, detect))
-    model = done.stanza.model_dump(mode="json", exclude_defaults=True, exclude={"own_heads"})
-    model |= {
-        "dataset": name,
-        "heads": {
-            head: own.model_dump(mode="json", exclude_defaults=True)
-            for head, own in done.stanza.own_heads.items()
-        },
-    }
+    model = done.stanza.model_dump(mode="json", exclude_defaults=True)
+    model |= {"dataset": name, "heads": model.pop("own_heads")}
     study = {
         "study": name,
         "seed": 1,

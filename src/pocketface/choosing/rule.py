@@ -48,7 +48,8 @@ class Candidate:
     @property
     def proved(self) -> bool:
         """Whether every main metric is shown to be as good as float32's."""
-        return self.level == FLOAT32 or all(row.verdict in ("equivalent", "better") for row in self.mains)
+        as_good = [row.verdict in ("equivalent", "better") for row in self.mains]
+        return self.level == FLOAT32 or (bool(as_good) and all(as_good))
 
     @property
     def worse(self) -> bool:
@@ -92,6 +93,8 @@ class Pick:
             return "every other level is worse, out of the limits or slower"
         if self.take.worse:
             return "the fastest within the limits, where every level is worse than float32"
+        if not self.take.mains:
+            return "the fastest within the limits; nothing says how good its answers are"
         if self.sure:
             better = " or better" if any(row.verdict == "better" for row in self.take.mains) else ""
             return f"the fastest of the levels that are equivalent to float32{better}"
@@ -141,7 +144,7 @@ def choose(table: Table, task: str, limits: Champion, metric: str | None = None)
     """
     if task not in tasks(table):
         raise PocketfaceError(
-            f"--task {task}: no model of the study answers it; there are {', '.join(tasks(table))}"
+            f"--task {task}: no model of the study answers it; there are {', '.join(tasks(table)) or 'none'}"
         )
     models = [model for model in table.models if task in heads(table, model)]
     by = _metric(table, models, task, metric) if metric else None

@@ -122,7 +122,7 @@ def places(files: Sequence[Path], out: Path) -> list[Path]:
     Raises:
         PocketfaceError: several pictures, and `out` is the name of one.
     """
-    if out.suffix:
+    if out.suffix and not out.is_dir():
         if len(files) > 1:
             raise PocketfaceError(f"--draw {out}: there are {len(files)} pictures; give a folder")
         return [out]

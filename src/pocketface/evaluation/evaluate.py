@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from pocketface.cards import MODEL_FILE, VariantCard, read_card
@@ -18,7 +19,7 @@ from pocketface.evaluation.looks import looks
 from pocketface.evaluation.variants import Variant, open_variant
 from pocketface.faces.index import COLUMNS, OK
 from pocketface.faces.selection import Evaluation, load_evaluation
-from pocketface.metrics.answers import answerable, varies
+from pocketface.metrics.answers import answerable
 from pocketface.tflite.run import KERNELS
 
 IDENTITY = ("dataset", "split", "image", "source_sha", "crop", "box", "pixels", "look")
@@ -42,9 +43,8 @@ def evaluate_variants(
         selected: the faces to measure on, see `pocketface.faces.selection`.
 
     Yields:
-        `(run, predictions)`: `status` (`ok`, or why there are no answers) and `reason`, `kernels`, and under
-        `datasets` for each `faces_rejected` (status -> pictures without a usable face) and `varies` (whether
-        every head's answers differ between faces at all); and one row a face: `IDENTITY`, labels and answers.
+        `(run, predictions)`: `status` (`ok`, or why there are no answers), `reason` and `kernels`; and a row
+        a face: `IDENTITY`, labels and answers.
 
     Raises:
         PocketfaceError: a card or the selected faces are missing or damaged.
@@ -64,29 +64,29 @@ def _identified(faces: Evaluation) -> Evaluation:
 
 def _evaluated(folder: Path, faces: Evaluation) -> tuple[dict[str, Any], pd.DataFrame]:
     card = read_card(folder, VariantCard)
-    run: dict[str, Any] = {"status": card.status, "reason": card.reason, "kernels": KERNELS, "datasets": {}}
+    run: dict[str, Any] = {"status": card.status, "reason": card.reason, "kernels": KERNELS}
     nothing = pd.DataFrame({column: pd.Series(dtype=object) for column in IDENTITY})
     if card.status != "ok":
         return run, nothing
     predictions = [nothing]
     try:
         variant = open_variant(folder)
-        for dataset, rows in faces.rows.groupby("dataset"):
+        for _, rows in faces.rows.groupby("dataset"):
             known = rows.dropna(axis=1, how="all")
             if len(known.columns.intersection(answerable(variant.outputs))):
-                run["datasets"][dataset], table = _answered(variant, known, faces.pixels)
-                predictions.append(table)
+                predictions.append(_answered(variant, known, faces.pixels))
     except PocketfaceError as error:
         reason = str(error).removeprefix(f"{folder / MODEL_FILE}: ")
-        return run | {"status": "failed", "reason": reason, "datasets": {}}, nothing
+        return run | {"status": "failed", "reason": reason}, nothing
+    if len(predictions) == 1:
+        reason = f"none of its datasets has a label of {', '.join(variant.outputs)}"
+        return run | {"status": "failed", "reason": reason}, nothing
     return run, pd.concat(predictions, ignore_index=True)
 
 
-def _answered(variant: Variant, rows: pd.DataFrame, pixels: Any) -> tuple[dict[str, Any], pd.DataFrame]:
+def _answered(variant: Variant, rows: pd.DataFrame, pixels: np.ndarray) -> pd.DataFrame:
     accepted = rows[rows["status"] == OK]
     outputs = variant.runner(pixels[accepted["face"].to_numpy(int)], progress=variant.name)
     labels = [column for column in accepted if column not in (*IDENTITY, *COLUMNS)]
     truth = accepted.reindex(columns=[*IDENTITY, *labels]).reset_index(drop=True)
-    rejected = rows.loc[rows["status"] != OK, "status"].value_counts()
-    about = {"faces_rejected": {name: int(n) for name, n in rejected.items()}, "varies": varies(outputs)}
-    return about, pd.concat([truth, variant.decode(outputs)], axis=1)
+    return pd.concat([truth, variant.decode(outputs)], axis=1)

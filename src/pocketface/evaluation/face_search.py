@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -83,20 +82,6 @@ class Looked:
     boxes: tuple[Box, ...] = ()
     faces: tuple[tuple[np.ndarray, ...], ...] = ()
     detail: str = ""
-
-
-def look_at(
-    files: Sequence[Path], wanted: Sequence[Wanted], search: Search, workers: int = 1
-) -> Iterator[Looked]:
-    """Looks at every file, in order.
-
-    Args:
-        files: picture files; one that cannot be read gives its reason.
-        wanted: of each model.
-        search: which faces.
-        workers: threads or processes that share the files, see `each`.
-    """
-    return each(partial(look, wanted=tuple(wanted), search=search), files, workers)
 
 
 def each(one: Callable[[Path], T], files: Sequence[Path], workers: int) -> Iterator[T]:

@@ -127,13 +127,13 @@ def _row(path: Path, number: int, columns: list[str], cells: list[str]) -> dict[
     for column, cell in zip(columns, cells, strict=True):
         try:
             if column:
-                row[column] = _value(column, cell)
+                row[column] = value_of(column, cell)
         except ValueError as error:
             raise PocketfaceError(f"{path}, line {number}, column {column}: {error}") from None
     return row
 
 
-def _value(column: str, cell: str) -> Value:
+def value_of(column: str, cell: str) -> Value:
     """The meaning of a cell.
 
     Raises:

@@ -14,8 +14,9 @@ import numpy as np
 
 from pocketface import published
 from pocketface.cards import CARD, MODEL_FILE, VariantCard, read_card
+from pocketface.core import labels
 from pocketface.core.errors import PocketfaceError, located
-from pocketface.core.labels import EXPRESSIONS, GENDERS, Output
+from pocketface.core.labels import Output
 from pocketface.faces.settings import Crop, Input
 from pocketface.metrics import answers
 from pocketface.tflite import meaning
@@ -24,11 +25,7 @@ from pocketface.tflite.run import Runner, tried
 if TYPE_CHECKING:
     import pandas as pd
 
-BARE_OUTPUTS = {
-    "age": Output(kind="number", unit="years"),
-    "gender": Output(kind="classes", labels=GENDERS),
-    "expression": Output(kind="classes", labels=EXPRESSIONS),
-}
+BARE_OUTPUTS = {head: labels.meaning(head) for head in ("age", "gender", "expression")}
 """What the outputs of a file without a card are taken to mean, by their names."""
 
 
@@ -56,9 +53,8 @@ class Variant:
 
     def decode(self, outputs: dict[str, np.ndarray]) -> "pd.DataFrame":
         """What `columns` gives, as a table."""
-        import pandas as pd  # `predict`, which would take twice as long to start, does without
-
-        return pd.DataFrame(self.columns(outputs))
+        with located(self.runner.path):
+            return answers.decode(outputs, self.outputs)
 
     def columns(self, outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The answers in raw outputs, see `pocketface.metrics.answers`.

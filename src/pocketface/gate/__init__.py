@@ -5,9 +5,10 @@ was found.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from pocketface.core.errors import PocketfaceError
+from pocketface.core.errors import PocketfaceError, shown
 from pocketface.gate import answers
 from pocketface.gate.answers import Incomparable
 from pocketface.gate.baseline import Baseline, NoBaseline, Rules, baseline_path
@@ -46,7 +47,10 @@ def check_tables(baseline: Path, now: Path) -> Verdict:
     """
     was, is_ = answers.read(baseline), answers.read(now)
     try:
-        found = tuple(compare_tables(was, is_, Rules()))
+        found = tuple(
+            replace(one, where=shown(one.where), rule=shown(one.rule), text=shown(one.text))
+            for one in compare_tables(was, is_, Rules())
+        )
     except Incomparable as error:
         raise Incomparable(f"{now}: {error} ({baseline})") from None
     return Verdict(now.stem, found, str(baseline), f"make {now.name} the baseline")

@@ -70,6 +70,8 @@ def checked(table: pd.DataFrame, path: Path) -> pd.DataFrame:
         if not isinstance(table[name].dtype, pd.StringDtype):
             texts = table[name].astype(object).where(table[name].notna(), None)
             table[name] = texts.map(_text, na_action="ignore")
+    if table[["face", "head"]].isna().any(axis=None):
+        raise PocketfaceError(f"{path}: a row names no face, or no head")
     lost = table["answer"].isna() | table["answer"].str.lower().str.strip("+-").isin(
         ["nan", "inf", "infinity"]
     )
@@ -79,9 +81,10 @@ def checked(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     if (twice := table.duplicated(list(KEY))).any():
         row = table[twice].iloc[0]
         raise PocketfaceError(f"{path}: face {row['face']!r} answers {row['head']} twice")
-    sizes = table["look"].dropna().map(len)
-    if (sizes != len(NAMES)).any():
-        raise PocketfaceError(f"{path}: a look has {len(NAMES)} numbers, see pocketface.evaluation.looks")
+    for name, count in (("look", len(NAMES)), ("box", 4)):
+        found = [np.asarray(value) for value in table[name].dropna()]
+        if not all(one.shape == (count,) and one.dtype.kind in "iuf" for one in found):
+            raise PocketfaceError(f"{path}: a {name} has {count} numbers, see pocketface.evaluation.looks")
     shares = pd.to_numeric(table["probability"], errors="coerce").astype("float32")
     if (odd := table["probability"].notna() & ~shares.between(0, 1)).any():
         row = table[odd].iloc[0]

@@ -195,7 +195,7 @@ class Baseline:
         path = root / baseline_path(study)
         earlier = path.read_text(encoding="utf-8") if path.is_file() else ""
         head = earlier.partition("\nvariants:\n")[0] + "\n"
-        if "\nvariants:\n" not in earlier:
+        if "\nvariants:\n" not in earlier or "\nrules:" not in f"\n{head}":
             rules = self.rules.model_dump(exclude_defaults=True)
             head = HEADER.format(study=study) + yaml.safe_dump({"rules": rules}, sort_keys=False)
         facts = {name: facts.model_dump(exclude_defaults=True) for name, facts in self.variants.items()}

@@ -59,9 +59,9 @@ def members(
     """
     columns = {name: table.get(name) for name in GROUPINGS if CROSSED not in name}
     columns["age_band"] = with_ages_in(table, "age_band", age_band)
-    columns |= {name: _words(table, name) for name in by}
+    columns |= {n: words(table[n]).astype(object).map(str, na_action="ignore") for n in by if n in table}
     if further is not None:
-        columns |= {str(name): words for name, words in further.items()}
+        columns |= {str(name): column for name, column in further.items()}
     bands = columns["age_band"]
     for name in GROUPINGS:
         label = columns.get(name.partition(CROSSED)[0])
@@ -161,11 +161,6 @@ def _standardised(
             weights[:, inside] = drawn * np.where(total > 0, divided(np.array(share), total), np.nan)
         found |= part.of(weights)
     return found
-
-
-def _words(table: pd.DataFrame, name: str) -> pd.Series | None:
-    """A label column as words; an attribute's are `no` and `yes`."""
-    return words(table[name]).astype(object).map(str, na_action="ignore") if name in table else None
 
 
 def _members(labels: pd.Series, known: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:

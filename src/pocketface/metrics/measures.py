@@ -277,18 +277,13 @@ def comparisons(table: pd.DataFrame) -> dict[str, Comparison]:
             asked = NO_YES if POSITIVE.get(task, "yes") == "yes" else NO_YES[::-1]
             answered = _answered(table, task, words(table[task]), asked)
             found[task] = replace(answered, positive=table.get(f"{task}_prob_{asked[-1]}"))
-    for task in own_tasks(table):
-        columns = (str(column) for column in table if str(column).startswith(f"{task}_prob_"))
-        labels = tuple(column.removeprefix(f"{task}_prob_") for column in columns)
-        found[task] = _answered(table, task, table[task], labels)
+    names = [str(column) for column in table]
+    for task in (name.removesuffix("_pred") for name in names if name.endswith("_pred")):
+        if task in table and task not in ("age", *CLASSES, *CELEBA_ATTRIBUTES):  # somebody's own
+            start = f"{task}_prob_"
+            labels = tuple(name.removeprefix(start) for name in names if name.startswith(start))
+            found[task] = _answered(table, task, table[task], labels)
     return found
-
-
-def own_tasks(table: pd.DataFrame) -> list[str]:
-    """The classes of somebody's own that a table has both a label and an answer of."""
-    ours = ("age", *CLASSES, *CELEBA_ATTRIBUTES)
-    answered = [str(column).removesuffix("_pred") for column in table if str(column).endswith("_pred")]
-    return [task for task in answered if task in table and task not in ours]
 
 
 def tallies(found: Mapping[str, Comparison], metrics: Container[str] | None = None) -> list[Tally]:

@@ -1,7 +1,7 @@
 """How the numbers of a study are named and printed.
 
-A metric is named `DATASET.METRIC` (`utkface.age_mae`, `photos.gender_accuracy`) or is a property of the
-variant's file (`size_bytes`). Definitions are in `pocketface.metrics.registry`.
+A metric is named `DATASET.METRIC` (`utkface.age_mae`, `photos.gender_accuracy`). Definitions are in
+`pocketface.metrics.registry`.
 """
 
 import re
@@ -17,16 +17,10 @@ SAME = "±0"
 LONGEST = 90
 """Letters of a reason in a table; all of it stands in the variant's card."""
 
-OTHERS = {  # what else a report counts
-    "n": Quantity("faces", "", "same", digits=0),
-    "size_bytes": Quantity("size", "bytes", "lower", digits=0),
-}
-
 
 def quantity_of(metric: str) -> Quantity:
     """The quantity behind a name; an unknown one is a plain number that should not change."""
-    unknown = Quantity("", "", "same", digits=4)
-    return OTHERS.get(metric.rpartition(".")[2]) or metric_of(metric) or unknown
+    return metric_of(metric) or Quantity("", "", "same", digits=4)
 
 
 def title_of(metric: str) -> str:

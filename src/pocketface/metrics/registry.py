@@ -32,7 +32,7 @@ FEWEST_CALIBRATED = 200
 Compute = Callable[[np.ndarray], np.ndarray]
 """From sums `[..., F]` to a metric `[...]`; not a number where it is 0/0."""
 
-Unit = Literal["years", "share", "bytes", ""]
+Unit = Literal["years", "share", ""]
 Better = Literal["higher", "lower", "zero", "same"]
 
 

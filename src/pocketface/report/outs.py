@@ -172,10 +172,6 @@ class Results:
         """The variants that run, without those whose file is an earlier level's."""
         return [variant for variant in self.running(model) if variant.twin is None]
 
-    def datasets(self, model: str) -> list[str]:
-        """What the variants of a model that runs were measured on, the model's own datasets first."""
-        return self.running(model)[0].datasets
-
 
 def compared(study: Study, variant: Variant, root: Path) -> dict[str, Comparison]:
     """Task -> truth and answers on the datasets that the variant's model learned from."""

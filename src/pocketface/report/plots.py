@@ -83,17 +83,6 @@ def laid_out(figure: Figure) -> Iterator[None]:
             figure.set_layout_engine(engine)
 
 
-def _look(level: int) -> dict[str, Any]:
-    """How the markers of the study's n-th level look, in every plot."""
-    return {
-        "color": COLOURS[level % len(COLOURS)],
-        "marker": MARKERS[level % len(MARKERS)],
-        "edgecolor": "white",
-        "linewidth": 0.8,
-        "zorder": 3,
-    }
-
-
 def confusion(counts: np.ndarray, labels: Sequence[str], title: str) -> Figure:
     """A confusion matrix: shares of each true class in percent, with the counts `[K, K]` of faces below; rows
     are the truth, columns the answer, in the order of the K labels.
@@ -140,8 +129,7 @@ def curves(history: pd.DataFrame, title: str) -> Figure:
             axes.plot(epochs, val, color=BLUE, lw=2, label="validation", **look)
             axes.set(xlabel="epoch", ylabel=label_of(name))
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=1))
-        handles, texts = panels[0].get_legend_handles_labels()
-        figure.legend(handles, texts, loc="outside lower center", ncols=2)
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
         figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     return figure
 
@@ -158,13 +146,14 @@ def reliability(bins: Mapping[str, pd.DataFrame], levels: Sequence[str], title: 
         axes.plot([0, 100], [0, 100], color=GREY, linestyle="--", linewidth=1, zorder=1)
         width = 0.8 * 100 / BINS / len(bins)
         for i, (level, found) in enumerate(bins.items()):
-            look = _look(levels.index(level))
+            place = levels.index(level)
+            colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
             shown = found[found["faces"] >= ENOUGH]
             x, y = 100 * shown["confidence"], 100 * shown["accuracy"]
-            axes.plot(x, y, color=look["color"], linewidth=1, zorder=2)
-            axes.scatter(x, y, s=42, label=level, **look)
+            axes.plot(x, y, color=colour, linewidth=1, zorder=2)
+            axes.scatter(x, y, 42, colour, marker=marker, lw=0.8, edgecolor="white", zorder=3, label=level)
             edges = 100 / BINS * (found.index.to_numpy() + 0.5) + width * (i - (len(bins) - 1) / 2)
-            below.bar(edges, found["faces"], width, color=look["color"])
+            below.bar(edges, found["faces"], width, color=colour)
         axes.set(ylabel="right answers (%)", xlim=(0, 100), ylim=(0, 102))
         below.set(xlabel="probability of the answer (%)", ylabel="faces")
         axes.set_title(title)

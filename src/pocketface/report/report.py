@@ -126,7 +126,7 @@ def _first(section: Section | None) -> list[str | Table]:
 
 
 def _model(results: Results, picked: Pick, drawn: Plots) -> list[str | Table]:
-    model, datasets = picked.model, results.datasets(picked.model)
+    model, datasets = picked.model, results.running(picked.model)[0].datasets
     groups = [
         part
         for name, groupings in tables.grouped(results, model).items()

@@ -4,14 +4,15 @@ from pathlib import Path
 
 from pocketface.core import outs
 from pocketface.core.files import write_text
-from pocketface.tracking.store import DATABASE, address_of, content_key
+from pocketface.tracking.store import address_of, content_key
 
 PUBLISHED = outs.KEPT / "published.sha256"
 
 
 def due() -> bool:
     """Whether dvc.lock, params.yaml or the store's address has changed, or the store is gone."""
-    gone = address_of(Path()).startswith("sqlite:") and not Path(DATABASE).is_file()
+    database = address_of(Path()).partition("sqlite:///")[2]
+    gone = bool(database) and not Path(database).is_file()
     return gone or not PUBLISHED.is_file() or PUBLISHED.read_text() != _state()
 
 

@@ -18,7 +18,7 @@ from pocketface.choosing.answer import lines
 from pocketface.choosing.rule import Choice, Pick, choose, pick, tasks
 from pocketface.core import outs
 from pocketface.core.addresses import without_secrets
-from pocketface.core.files import sha256
+from pocketface.core.files import made_by, sha256
 from pocketface.levels import LEVELS
 from pocketface.report import tables
 from pocketface.report.outs import Results, Variant
@@ -213,7 +213,8 @@ class _Publishing:
         store, folder = self.store, self.root / outs.FOLDS / model
         if not (folder / "folds.csv").is_file():
             return
-        scores, history = pd.read_csv(folder / "folds.csv"), pd.read_csv(folder / "history.csv")
+        with made_by(f"cross_validate@{model}", folder, "the folds of a cross-validation"):
+            scores, history = pd.read_csv(folder / "folds.csv"), pd.read_csv(folder / "history.csv")
         content = sha256(folder / "folds.csv")[:16] + sha256(folder / "history.csv")[:16]
         for fold, own in scores.groupby("fold"):
             key = f"{content}-{fold}"

@@ -62,13 +62,8 @@ export function brief({ kind, head, task, value, label, probabilities }) {
 
 /** Task -> `{answer, opinion}` of every model that answers it; the first is the answer, others second opinions. */
 export function byTask(opinions) {
-  const tasks = new Map();
-  for (const opinion of opinions) {
-    for (const answer of opinion.answers) {
-      tasks.set(answer.task, [...(tasks.get(answer.task) ?? []), { answer, opinion }]);
-    }
-  }
-  return tasks;
+  const all = opinions.flatMap((opinion) => opinion.answers.map((answer) => ({ answer, opinion })));
+  return Map.groupBy(all, ({ answer }) => answer.task);
 }
 
 /** The answers to each task, one a task. */

@@ -1,5 +1,5 @@
 // BlazeFace. The same as benchmarks/page_looks.py, which explains it; a test holds the two together.
-// A face: `{score, box, points}`; box is left, top, right, bottom in pixels; points are eye, eye, nose, mouth, ear, ear,
+// A face: `{box, points}`; box is left, top, right, bottom in pixels; points are eye, eye, nose, mouth, ear, ear,
 // the left ones of the picture first. A network takes float32 [128, 128, 3] in [-1, 1] and gives values [896, 16] and
 // scores [896].
 import { blank, resized } from "./pixels.js";
@@ -113,7 +113,6 @@ function merged(faces) {
     const weights = same.map((face) => face.score);
     const merge = (value) => mean(same.map(value), weights);
     result.push({
-      score: first.score,
       box: first.box.map((_, k) => merge((face) => face.box[k])),
       points: first.points.map((_, i) => [0, 1].map((k) => merge((face) => face.points[i][k]))),
     });
@@ -121,18 +120,16 @@ function merged(faces) {
   return result;
 }
 
-function mirrored({ score, box, points }) {
+function mirrored({ box, points }) {
   return {
-    score,
     box: [SIDE - box[2], box[1], SIDE - box[0], box[3]],
     points: MIRROR.map((i) => [SIDE - points[i][0], points[i][1]]),
   };
 }
 
-function moved({ score, box, points }, scale, left, top) {
+function moved({ box, points }, scale, left, top) {
   const [x, y] = [(value) => value / scale + left, (value) => value / scale + top];
   return {
-    score,
     box: [x(box[0]), y(box[1]), x(box[2]), y(box[3])],
     points: points.map(([px, py]) => [x(px), y(py)]),
   };

@@ -152,7 +152,7 @@ async function watch(mine) {
     if (!analysing && video.videoWidth) {
       analysing = true;
       const pixels = frameOf(video);
-      queue = queue.then(async () => {
+      const frame = async () => {
         const analysis = await analyst.analyse(pixels, chosen());
         if (!camera.on || mine !== asked) return;
         const mirrored = camera.facing === "user";
@@ -164,11 +164,12 @@ async function watch(mine) {
         // Said once, not at every frame, to whoever listens to the page.
         if (analysis.faces.length !== count) say(found(analysis));
         count = analysis.faces.length;
-      });
-      await queue.catch((error) => {
+      };
+      queue = queue.then(frame).catch((error) => {
         console.error(error);
         say("The camera's picture could not be analysed. Reload the page and try again.", "trouble");
       });
+      await queue;
       analysing = false;
     }
     requestAnimationFrame(() => void again());

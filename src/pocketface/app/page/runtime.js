@@ -100,7 +100,6 @@ export async function open(variant) {
   const { model, fellBack } = await compile(variant.file);
   const [input] = model.getInputDetails();
   return {
-    variant,
     fellBack,
     async run(seen) {
       const begin = performance.now();
@@ -110,7 +109,6 @@ export async function open(variant) {
       );
       return { outputs, time: performance.now() - begin };
     },
-    delete: () => model.delete(),
   };
 }
 

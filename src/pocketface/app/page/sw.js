@@ -29,15 +29,15 @@ self.addEventListener("fetch", (event) => {
   const { request } = event;
   const url = new URL(request.url);
   if (request.method !== "GET" || url.origin !== self.location.origin) return;
-  const changes = request.mode === "navigate" || url.pathname.endsWith("/bundle/index.json");
-  event.respondWith(changes ? networkFirst(request, url) : cacheFirst(request, url));
+  const page = /\/(index\.html)?$/.test(url.pathname);
+  const changes = page || url.pathname.endsWith("/bundle/index.json");
+  event.respondWith(changes ? networkFirst(request, url, page ? "./" : request) : cacheFirst(request, url));
 });
 
 const cacheOf = (url) => caches.open(url.pathname.includes("/bundle/") ? BUNDLE : CACHE);
 
-async function networkFirst(request, url) {
+async function networkFirst(request, url, key) {
   const cache = await cacheOf(url);
-  const key = request.mode === "navigate" ? "./" : request;
   try {
     const answer = await fetch(request, { signal: AbortSignal.timeout(PATIENCE) });
     if (answer.ok) await cache.put(key, answer.clone());

@@ -20,15 +20,11 @@ function arrange(table, order) {
   body.append(...rows.filter((row) => !fixed.includes(row)).sort(order), ...fixed);
 }
 
-function unmark(table) {
-  table.querySelectorAll("th[aria-sort]").forEach((head) => head.removeAttribute("aria-sort"));
-}
-
 document.querySelectorAll("table.sortable").forEach((table) => {
   [...table.tHead.rows[0].cells].forEach((head, column) => {
     head.querySelector("button").addEventListener("click", () => {
       const sign = head.getAttribute("aria-sort") === "ascending" ? -1 : 1;
-      unmark(table);
+      table.querySelectorAll("th[aria-sort]").forEach((other) => other.removeAttribute("aria-sort"));
       head.setAttribute("aria-sort", sign > 0 ? "ascending" : "descending");
       arrange(table, (a, b) => {
         const difference = compare(a.cells[column], b.cells[column]);
