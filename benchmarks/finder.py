@@ -1,4 +1,4 @@
-"""From BlazeFace's points to the crop that training saw: in Python what `app/src/crop.ts` does in the page.
+"""From BlazeFace's points to the crop that training saw: in Python what the app's `crop.js` does in the page.
 
     find = Finder(SHORT)
     for face in find(picture):                 # as `pocketface.cropping.detect.detect` gives them

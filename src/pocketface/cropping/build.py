@@ -272,7 +272,7 @@ def _why_none(dataset: str, archive: Path, index: pd.DataFrame) -> str:
 
 def crop_shard(shard: Shard) -> Counter[str]:
     """Crops the pictures of a shard, writes its file, and counts them by status. Runs in a worker."""
-    if not shard.file.exists():
+    if not _whole(shard.file):
         cv2.setNumThreads(1)
         results = [
             (problem, None, None, None, "") if problem else _crop_one(data, shard)
@@ -297,6 +297,15 @@ def crop_shard(shard: Shard) -> Counter[str]:
             )
         unique.replace(shard.file)
     return Counter(_gathered([shard], "status").astype(str).tolist())
+
+
+def _whole(file: Path) -> bool:
+    """Whether the file of a shard is there, and not cut off, as when power fails."""
+    try:
+        with np.load(file):
+            return True
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile):
+        return False
 
 
 def _pictures(shard: Shard) -> Iterator[tuple[str, bytes]]:
