@@ -609,3 +609,12 @@ def test_run_ends_as_dvc_does(here, monkeypatch):
     monkeypatch.setattr("pocketface.running.run", lambda *_: 255)
     monkeypatch.setattr("pocketface.cli.track", lambda: pytest.fail("nothing to publish"))
     run("run", status=255)
+
+
+def test_data_list_prints_terms_as_they_are(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_sources(tmp_path / "data/sources.yaml")
+    content = yaml.safe_load((tmp_path / "data/sources.yaml").read_text())
+    next(iter(content["datasets"].values()))["licence"] = "[ours] [/x]"
+    (tmp_path / "data/sources.yaml").write_text(yaml.safe_dump(content))
+    assert "[ours] [/x]" in run("data", "list").stdout

@@ -699,6 +699,7 @@ def list_data() -> None:
     """Lists the datasets, those first that are here: where they come from, what they hold, their terms."""
     from rich import box
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from pocketface.fetching.status import status
@@ -709,7 +710,8 @@ def list_data() -> None:
         table.add_column(title, no_wrap=title in ("dataset", "here", "terms"))
     for row in sorted(status(), key=lambda row: not row.here):
         pictures = "?" if row.pictures is None else f"{row.pictures:,}"
-        table.add_row(row.dataset, row.here or "no", row.origin, pictures, ", ".join(row.labels), row.licence)
+        told = (row.dataset, row.here or "no", row.origin, pictures, ", ".join(row.labels), row.licence)
+        table.add_row(*(escape(shown(cell)) for cell in told))
     Console(width=None if sys.stdout.isatty() else WIDE).print(table)
 
 

@@ -34,6 +34,16 @@ OFFERED = "[...document.querySelectorAll('#engine option:enabled')].map((option)
 ADAPTER = "Promise.resolve(navigator.gpu?.requestAdapter()).then(Boolean)"
 NO_DEVICE = "navigator.gpu.requestAdapter = async () => null"
 LIVE = "() => document.querySelector('#boxes .box') || document.querySelector('#status.trouble')"
+SLOW_CAMERA = """() => {
+    const media = navigator.mediaDevices, asked = media.getUserMedia.bind(media);
+    window.granted = new Promise((grant) => { window.grant = grant; });
+    media.getUserMedia = async (what) => {
+        await window.granted;
+        window.stream = await asked(what);
+        return window.stream;
+    };
+}"""
+ENDED = "() => window.stream?.getTracks().every(({ readyState }) => readyState === 'ended')"
 STILL = "() => !document.getElementById('picture').hidden"
 LABELS = """(all) => all.filter((one) => one.offsetParent).map((one) => {
     const { left, top, right, bottom } = one.getBoundingClientRect();
@@ -87,6 +97,11 @@ def session(tiny, pictures, tmp_path_factory) -> dict[str, Any]:
         one.page.click("#camera")
         one.page.wait_for_function(LIVE)
         seen["live"] = one.look()
+        one.page.wait_for_selector(".face summary")
+        box, card = (one.page.query_selector(name) for name in ("#boxes .box", ".face"))
+        one.page.focus(".face summary")
+        one.page.wait_for_function("(card) => !card.isConnected", arg=card)
+        seen["kept"] = one.page.evaluate("(e) => [e.isConnected, document.activeElement.tagName]", box)
         one.page.click("#shoot")
         one.page.wait_for_function(STILL)
         seen["shot"] = one.look()
@@ -256,6 +271,20 @@ def test_the_camera_shows_boxes_and_its_picture_can_be_taken(session):
     assert 0 < box[0] < box[2] < 640
     assert len(session["shot"]["faces"]) == 1
     assert session["shot"]["faces"][0][0]["answers"]["gender"]
+
+
+def test_a_box_and_the_focus_outlive_a_frame_of_the_camera(session):
+    assert session["kept"] == [True, "SUMMARY"]
+
+
+def test_a_picture_chosen_before_the_camera_starts_ends_the_camera(tiny, pictures, tmp_path):
+    with served(tiny) as url, visit(url, tmp_path, ["--use-fake-device-for-media-stream"]) as one:
+        one.context.grant_permissions(["camera"])
+        one.page.evaluate(SLOW_CAMERA)
+        one.page.click("#camera")
+        one.page.set_input_files("#file", pictures / "two.png")
+        one.page.evaluate("window.grant()")
+        one.page.wait_for_function(ENDED)
 
 
 def test_every_level_is_compared(session, variants):

@@ -7,9 +7,9 @@ import pytest
 
 from own_models import face_pictures, trained
 from pocketface.bring import finder
-from pocketface.bring.heads import Spoken
+from pocketface.bring.heads import Spoken, Understood
 from pocketface.importing.network import of_keras, read
-from pocketface.layers.own import Preprocess
+from pocketface.layers.own import OwnHead, Preprocess
 from pocketface.levels.converter import to_tflite
 from pocketface.tflite.file import TFLiteFile
 
@@ -85,3 +85,11 @@ def test_labels_in_another_order_are_found(base, tmp_path):
         network, pixels, pd.DataFrame({"gender": genders}), [Spoken("gender", "probs", ("female", "male"))]
     )
     assert told[0].heads["gender"].assumed.endswith("(as said)")
+
+
+def test_a_setting_without_a_finite_answer_is_the_worst():
+    age = {"age": Understood(OwnHead(output="age", kind="number"), "years")}
+    truths = pd.DataFrame({"age": [20.0, 30.0]})
+    for years, right in (([np.nan, np.nan], 0.0), ([20.0, 30.0], 1.0)):
+        values = {"age": np.array(years)[:, None]}
+        assert finder._scored("raw", Preprocess(), age, values, truths).right.mean() == right

@@ -204,3 +204,13 @@ def test_the_command_answers_and_ends_with_status_1_where_nothing_fits(outs, mon
     assert run("--from", str(outs.root / "results/results.parquet"), "--max-latency", "any").exit_code == 0
     Table(tuple(variant("int8", None, reason="no kernel"))).write(outs.root / "none.parquet")
     assert "no variant was measured" in run("--from", str(outs.root / "none.parquet")).output
+
+
+def test_a_cheaper_model_must_be_equivalent_in_the_task_itself():
+    good = [
+        variant(FLOAT32, None, 400, 2.0, "good", 5.0),
+        variant("int8", "equivalent", 110, 1.0, "good", 5.0),
+    ]
+    fast = [variant(FLOAT32, None, 90, 0.5, "fast", 9.0), variant("int8", "equivalent", 30, 0.2, "fast", 9.0)]
+    other = [Row("fast", "int8", "gender_accuracy", "utkface", "against best", "good", verdict="equivalent")]
+    assert choose(table(*good, *fast, other), "age", ANY).take.name == "good/int8"

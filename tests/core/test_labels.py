@@ -38,3 +38,8 @@ def test_the_vocabularies_are_the_datasets_own() -> None:
     assert labels.EXPRESSIONS.index("neutral") == 6
     assert labels.GENDERS[0] == "male"
     assert len(labels.CELEBA_ATTRIBUTES) == len(set(labels.CELEBA_ATTRIBUTES)) == 40
+
+
+def test_only_yes_and_no_are_turned_round() -> None:
+    assert labels.in_words("No_Beard", "no") == ("beard", "yes")
+    assert labels.in_words("No_Mask", "true") == ("no mask", "true")

@@ -16,7 +16,8 @@ from fake_outs import STUDY, Outs, write_outs, write_results, write_timing
 from pocketface.cards import VariantCard, read_card, write_card
 from pocketface.core.errors import PocketfaceError
 from pocketface.gate import Incomparable, NoBaseline, answers, check, check_tables, update
-from pocketface.gate.baseline import Baseline
+from pocketface.gate.baseline import Baseline, Facts, Rules
+from pocketface.gate.compare import _file, compare
 from pocketface.results.table import RESULTS
 from pocketface.study import Study
 
@@ -499,3 +500,36 @@ def test_where_pixels_are_rounded_otherwise_faces_to_calibrate_on_are_only_count
     card(outs, "age_gender", "int8", calibration_faces=5)
     write_results(outs)
     assert rules_of(check(outs.study, outs.root).wrong) == {"calibration"}
+
+
+@pytest.mark.parametrize("labels", [("no", "yes"), ("0", "1")])
+def test_classes_that_are_called_by_numbers_are_classes(labels):
+    def answered(wrong: int) -> Baseline:
+        said = np.array(labels, object)[(np.arange(300) + (np.arange(300) < wrong)) % 2]
+        own = {"image": [*map(str, range(300))], "dataset": "mine", "mask_pred": said}
+        predictions = pd.DataFrame(own | {"mask": np.array(labels, object)[np.arange(300) % 2]})
+        facts = {"mine/float32": Facts(sha256="a", weights="w", heads={"mask": list(labels)})}
+        return Baseline(Rules(), facts, answers.of_predictions("mine", "float32", predictions))
+
+    wrong = [one for one in compare(answered(0), answered(25), frozenset()) if not one.ok]
+    assert rules_of(wrong) == {"moved mask", "mine mask_accuracy"}
+
+
+@pytest.mark.parametrize("column", ["model", "level", "dataset"])
+def test_an_empty_cell_of_a_model_a_level_or_a_dataset_leaves_nothing_out(tmp_path, column):
+    blank = {"model": "m", "level": "l", "dataset": "d", column: None}
+    for name, wrong in (("was", 30), ("now", 45)):
+        table(wrong=wrong).assign(**blank).to_csv(tmp_path / f"{name}.csv", index=False)
+    found = check_tables(tmp_path / "was.csv", tmp_path / "now.csv")
+    assert any(rule.startswith("moved") for rule in rules_of(found.wrong)) and len(found.findings) == 6
+
+
+def test_none_is_a_word(tmp_path):
+    table().assign(head="glasses", truth="None", answer="None").to_csv(tmp_path / "was.csv", index=False)
+    assert check_tables(tmp_path / "was.csv", tmp_path / "was.csv").passed
+
+
+def test_a_head_that_is_new_is_named():
+    was, now = Facts(heads={"age": []}), Facts(heads={"age": [], "gender": ["male", "female"]})
+    wrong = [one.rule for one in _file("m/int8", was, now, Rules(), "train", True) if not one.ok]
+    assert wrong == ["classes gender"]

@@ -282,3 +282,9 @@ def test_wilsons_interval_is_scipys():
     for right, n in ((0, 18), (18, 18), (3, 7), (151, 200)):
         low, high = stats.binomtest(right, n).proportion_ci(0.95, method="wilson")
         assert wilson(right, n) == pytest.approx((low, high))
+
+
+def test_eighteen_of_eighteen_faces_of_nine_persons_are_not_surely_all():
+    for right, expected in ((True, (0.701, 1.0)), (False, (0.0, 0.299))):
+        table = genders([right] * 18).assign(identity=[f"p{i // 2}" for i in range(18)])
+        assert resample(table).interval("gender_accuracy") == pytest.approx(expected, abs=1e-3)

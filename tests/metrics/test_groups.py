@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pocketface.metrics.confidence import people_of, resample, sampled
+from pocketface.metrics.confidence import Sample, people_of, resample, sampled
 from pocketface.metrics.groups import FEWEST, by_group, gap, members
 from pocketface.metrics.groups import age_standardised as standardised
 from pocketface.metrics.measures import comparisons, tallies
@@ -155,3 +155,12 @@ def test_unlike_questions_have_no_gap():
     assert gap(both, "expression_accuracy") is None
     assert gap({"a": both["photos"], "b": both["photos"]}, "expression_accuracy") is not None
     assert gap({"a": both["photos"], "b": resample(two[:20])}, "expression_accuracy") is None, "few"
+
+
+def test_a_gap_of_signed_errors_is_between_the_two_ends():
+    bias = {"a": -3.0, "b": 0.1, "c": 2.9}
+    of = {
+        name: Sample({"age_bias": one}, {"age_bias": np.full(9, one)}, 40, {}) for name, one in bias.items()
+    }
+    found = gap(of, "age_bias")
+    assert (found.best, found.worst, found.value) == ("c", "a", pytest.approx(5.9))

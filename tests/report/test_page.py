@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from matplotlib.figure import Figure
 from playwright.sync_api import Page, sync_playwright
 from visit import DESK, PHONE
 from visit import opened as unfolded
 
 from fake_outs import REASON, copy_report, write_outs
-from pocketface.report.page import ticked
+from pocketface.report.page import svg, ticked
 
 
 @pytest.fixture(scope="module")
@@ -167,3 +168,9 @@ def test_no_markdown_is_left(path: Path) -> None:
 
 def test_words_of_the_study_cannot_become_markup() -> None:
     assert ticked("`a<b` *is* <i>") == "<code>a&lt;b</code> <em>is</em> &lt;i&gt;"
+
+
+def test_words_in_a_plot_keep_their_decimals() -> None:
+    figure = Figure()
+    figure.text(0.5, 0.5, "f/1.85 lens")
+    assert "f/1.85 lens" in svg(figure, "words")

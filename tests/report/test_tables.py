@@ -1,7 +1,10 @@
 import re
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from jinja2 import Environment
 
 from fake_outs import REASON, write_outs
 from pocketface.choosing.rule import pick
@@ -10,9 +13,9 @@ from pocketface.core.labels import GENDERS
 from pocketface.metrics.naming import LONGEST, MISSING, change, short, spread
 from pocketface.report import tables
 from pocketface.report.cells import Cell, Table
-from pocketface.report.outs import Results, reject_counts
+from pocketface.report.outs import Results, Variant, reject_counts
 from pocketface.report.text import measured_on
-from pocketface.results.table import GAP, Row
+from pocketface.results.table import FLOAT32, GAP, STATUS, Row
 from pocketface.results.table import Table as Measured
 
 
@@ -238,3 +241,21 @@ def test_rejects_are_counted_per_split_and_reason_and_those_not_read_without_a_s
     for found in (counts, reject_counts(unread)):
         assert found.loc["all"].tolist() == [17, 1, 2]
     assert "| utkface | val | bad_name 1, no_face 2 | 5 | 2 | 40.0 |" in tables.faces(results).markdown()
+
+
+def test_a_word_with_a_comma_is_one_group():
+    name, groups = "race x age_band", [f"hispanic, latino, {band}" for band in ("20-29", "30-39")]
+    found = [Row("m", FLOAT32, "gender_accuracy", "d", name, one, n=40, value=0.9) for one in groups]
+    table = Measured((Row("m", FLOAT32, STATUS), *found))
+    variant = Variant("m", FLOAT32, Path(), None, table, None)
+    only = SimpleNamespace(running=lambda model: [variant])
+    told = tables.groups(only, "m", "d.gender_accuracy", name, pick(table, "m", Champion()))
+    assert list(told.header[1:]) == ["hispanic, latino"] and len(told.rows) == 2
+
+
+def test_a_table_of_two_columns_has_no_sentences():
+    page = Path(tables.__file__).with_name("template") / "page.html.j2"
+    macro = page.read_text(encoding="utf-8").partition("{% endmacro %}")[0]
+    template = Environment(autoescape=True).from_string(macro + "{% endmacro %}{{ table(of, 'x') }}")
+    two = template.render(of=Table(["level", "metric"], [["float32", Cell("90.1", 0.9)]]))
+    assert 'class="n" data-sort="0.9"' in two and "fixed" not in two

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -11,6 +12,8 @@ from pocketface.cards import Runtime, VariantCard, read_card, write_card
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.labels import RACES
 from pocketface.metrics.confidence import holm, paired, resample
+from pocketface.metrics.settings import Margins
+from pocketface.results.measure import Answered, _against_best
 from pocketface.results.table import (
     ARENA,
     FACES,
@@ -188,3 +191,21 @@ def test_the_arena_that_stage_micro_found_is_a_row_of_the_table(tmp_path):
     table = Table.load(outs.root)
     assert table.value(model, level, ARENA) == 12345
     assert table.value(model, "float32", ARENA) is None
+
+
+def test_models_with_other_words_for_a_head_are_not_compared():
+    def answered(labels: list[str], seed: int) -> dict[str, Answered]:
+        shares = np.random.default_rng(seed).dirichlet(np.ones(len(labels)), 60)
+        said = np.array(labels, object)[shares.argmax(axis=1)]
+        told = {"dataset": "mine", "image": [*map(str, range(60))], "mask": ["no", "yes"] * 30}
+        told |= {"mask_pred": said} | {f"mask_prob_{label}": shares[:, i] for i, label in enumerate(labels)}
+        return {"float32": Answered("ok", None, "", pd.DataFrame(told))}
+
+    answers = {
+        "best": answered(["no", "yes"], 1),
+        "turned": answered(["yes", "no"], 2),
+        "three": answered(["no", "yes", "unsure"], 3),
+    }
+    values = {"best": 0.9, "turned": 0.5, "three": 0.4}
+    rows = [Row(m, "float32", "mask_accuracy", "mine", main=True, value=v) for m, v in values.items()]
+    assert [row.model for row in _against_best(Table(tuple(rows)), answers, Margins())] == ["turned"]

@@ -161,6 +161,7 @@ def _scored(
         answers = answered(meant.own, head, values[str(meant.own.output)])[known]
         if head in NUMBERS:
             errors = np.abs(answers - truth[known].to_numpy(float))
+            errors = np.nan_to_num(errors, nan=np.inf)  # no answer is wholly wrong
             scores[head], hits = float(errors.mean()), 1 - np.minimum(errors, FAR) / FAR
         else:
             hits = answers == truth[known].to_numpy(object)

@@ -154,7 +154,7 @@ def choose(table: Table, task: str, limits: Champion, metric: str | None = None)
         return Choice(task, tuple(picks))
     dataset = having[0][1].dataset  # models with other datasets are compared on the first one's
     best = min(having, key=lambda of: (_badness(table, of[0], of[1], dataset), of[0].name))
-    equal = [of for of in having if of is best or _equals(table, of[0], best[0].model)]
+    equal = [of for of in having if of is best or _equals(table, of[0], best[0].model, best[1].name)]
     first = _fastest([candidate for candidate, _, _ in equal], limits.target)
     chosen = next(one for candidate, _, one in equal if candidate is first)
     return Choice(task, (chosen, *(one for one in picks if one is not chosen)))
@@ -225,9 +225,12 @@ def _badness(table: Table, one: Candidate, main: Row, dataset: str) -> float:
     return float("inf") if value is None else loss(main.name, value)
 
 
-def _equals(table: Table, one: Candidate, best: str) -> bool:
+def _equals(table: Table, one: Candidate, best: str, name: str) -> bool:
+    """Whether a variant is shown to be as good as the best model in `DATASET.METRIC`."""
     rows = [row for row in table.of(one.model, one.level) if row.grouping == AGAINST_BEST]
-    return any(row.group == best and row.verdict in ("equivalent", "better") for row in rows)
+    return any(
+        (row.group, row.name) == (best, name) and row.verdict in ("equivalent", "better") for row in rows
+    )
 
 
 def _known(value: float | None) -> float:

@@ -48,9 +48,9 @@ NO_YES = ("no", "yes")
 
 def in_words(head: str, label: str) -> tuple[str, str]:
     """An answer for a person: `No_Beard`, `no` is `beard`, `yes`; `gender`, `male` stays."""
-    if head.startswith("No_"):
-        label = NO_YES[label == NO_YES[0]]
-    return head.removeprefix("No_").removeprefix("Wearing_").replace("_", " ").lower(), label
+    if head.startswith("No_") and label in NO_YES:
+        head, label = head.removeprefix("No_"), NO_YES[label == NO_YES[0]]
+    return head.removeprefix("Wearing_").replace("_", " ").lower(), label
 
 
 CLASSES = {

@@ -37,6 +37,8 @@ TEXTS = (*KEY, "truth", "answer", "groups", *HASHES)
 NULL = (*HASHES, "probability", "look", "box")
 OPTIONAL = dict.fromkeys(("model", "level", "dataset", "groups"), "") | dict.fromkeys(NULL)
 COLUMNS = (*KEY, "truth", "answer", "probability", "groups", *HASHES, "look", "box")
+MISSING = ("", "NA", "N/A", "<NA>", "NaN", "nan", "NULL", "null")
+"""Cells of a csv that say nothing. `None` is a word: no glasses, no beard."""
 
 
 class Incomparable(PocketfaceError):
@@ -51,7 +53,11 @@ def read(path: Path) -> pd.DataFrame:
             is null or not finite.
     """
     try:
-        table = pd.read_csv(path, dtype=object) if path.suffix == ".csv" else pd.read_parquet(path)
+        table = (
+            pd.read_csv(path, dtype=object, keep_default_na=False, na_values=MISSING)
+            if path.suffix == ".csv"
+            else pd.read_parquet(path)
+        )
     except FileNotFoundError:
         raise PocketfaceError(f"{path}: no such file; it is a table of {', '.join(NEEDED)}") from None
     except (OSError, ValueError) as error:
@@ -70,6 +76,8 @@ def checked(table: pd.DataFrame, path: Path) -> pd.DataFrame:
         if not isinstance(table[name].dtype, pd.StringDtype):
             texts = table[name].astype(object).where(table[name].notna(), None)
             table[name] = texts.map(_text, na_action="ignore")
+    for name in ("model", "level", "dataset", "groups"):
+        table[name] = table[name].fillna("")  # an empty cell; `groupby` would leave its rows out
     if table[["face", "head"]].isna().any(axis=None):
         raise PocketfaceError(f"{path}: a row names no face, or no head")
     lost = table["answer"].isna() | table["answer"].str.lower().str.strip("+-").isin(
@@ -107,12 +115,15 @@ def write(table: pd.DataFrame, path: Path) -> None:
         ordered.to_parquet(partial, index=False, compression="zstd")
 
 
-def paired(was: pd.DataFrame, now: pd.DataFrame, classes: Collection[str] = ()) -> pd.DataFrame:
+def paired(
+    was: pd.DataFrame, now: pd.DataFrame, classes: Collection[str] = (), worded: Collection[str] = ()
+) -> pd.DataFrame:
     """The rows of two tables that are about the same face, head and variant.
 
     Args:
         was, now: the tables.
         classes: answers that are known, besides those that `was` has.
+        worded: heads that are known to be of classes, even where these are called `0` and `1`.
 
     Returns:
         The columns of both, with `_was` and `_is` behind those that are not of `KEY`, and of each row
@@ -128,7 +139,7 @@ def paired(was: pd.DataFrame, now: pd.DataFrame, classes: Collection[str] = ()) 
     for when in ("was", "is"):
         pairs[f"number_{when}"] = pd.to_numeric(pairs[f"answer_{when}"], errors="coerce")
     finite = pairs[["number_was", "number_is"]].notna().all(axis=1)
-    pairs["number"] = finite.groupby(pairs["head"]).transform("all")
+    pairs["number"] = finite.groupby(pairs["head"]).transform("all") & ~pairs["head"].isin([*worded])
     named = pairs[~pairs["number"]]
     new = set(named["answer_is"]) - set(named["answer_was"]) - set(named["truth_was"].dropna()) - set(classes)
     if new:

@@ -77,7 +77,9 @@ def compare(was: Baseline, now: Baseline, fetched: frozenset[str]) -> Iterator[F
     """
     rules = was.rules
     known = {label for facts in was.variants.values() for labels in facts.heads.values() for label in labels}
-    pairs = answers.paired(was.answers, now.answers, known)
+    all_facts = (*was.variants.values(), *now.variants.values())
+    worded = {head for facts in all_facts for head, labels in facts.heads.items() if labels}
+    pairs = answers.paired(was.answers, now.answers, known, worded)
     pairs["same"] = _same(pairs)
     yield from _variants(was, now)
     for model in dict.fromkeys(now.answers["model"][now.answers["model"].isin(was.answers["model"])]):
@@ -235,9 +237,10 @@ def _file(name: str, was: Facts, now: Facts, rules: Rules, trained: Stage, exact
     for rule in dict.fromkeys([*then, *here]):
         told = f"{rule}: was {then.get(rule)}, is {here.get(rule)}"
         yield Finding("convert", name, rule, then.get(rule) == here.get(rule), told)
-    for head, classes in was.heads.items():
-        told = f"classes of {head}: were {classes}, are {now.heads.get(head)}"
-        yield Finding(trained, name, f"classes {head}", now.heads.get(head) == classes, told)
+    for head in dict.fromkeys([*was.heads, *now.heads]):
+        before, after = was.heads.get(head), now.heads.get(head)
+        told = f"classes of {head}: were {before}, are {after}"
+        yield Finding(trained, name, f"classes {head}", before == after, told)
     if rules.latency is not None and not name.endswith(f"/{FLOAT32}"):
         was_ratio, ratio = was.latency_ratio, now.latency_ratio
         told = f"takes {ratio} of float32's time, took {was_ratio}; allowed: {rules.latency:.0%} more"

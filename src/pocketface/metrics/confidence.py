@@ -67,12 +67,19 @@ class Sample:
 
     def interval(self, metric: str) -> Interval:
         """The 95% interval of a metric; of a share of right answers Wilson's (1927), since the draws of 18
-        right answers out of 18 are all alike.
+        right answers out of 18 are all alike. Where whole persons are drawn it is that of as many persons,
+        and only where all or none of the answers are right.
         """
         part = next((part for part in self.parts if metric in part.hits), None)
-        if part is None or self.people is not None:
+        if part is None:
             return middle(self.draws[metric])
-        return wilson(int(part.hits[metric].sum()), int(part.known.sum()))
+        right, n = int(part.hits[metric].sum()), int(part.known.sum())
+        if self.people is not None:
+            if 0 < right < n:
+                return middle(self.draws[metric])
+            n = len(np.unique(self.people[part.known]))
+            right = min(right, n)
+        return wilson(right, n)
 
     @property
     def answers(self) -> dict[str, str]:

@@ -16,7 +16,7 @@ import pandas as pd
 from pocketface.core.labels import AGE_BANDS, CLASSES, age_band, words
 from pocketface.metrics.confidence import LEVEL, Sample, blocks_of_draws, people_of
 from pocketface.metrics.measures import Tally, comparisons, score, tallies, with_ages_in
-from pocketface.metrics.naming import loss
+from pocketface.metrics.naming import loss, quantity_of
 from pocketface.metrics.registry import divided
 
 CROSSED = " x "
@@ -103,10 +103,14 @@ def gap(groups: Mapping[str, Sample], metric: str) -> Gap | None:
     if len(found) < 2 or len({one.asked.get(metric) for one in found.values()}) > 1:
         return None
     values = {name: one.values[metric] for name, one in found.items()}
-    ranked = sorted(values, key=lambda name: loss(metric, values[name]))
+    badness = {name: loss(metric, value) for name, value in values.items()}
+    # Of a signed error the two ends are furthest apart, and the best group is between them.
+    along = values if quantity_of(metric).better == "zero" else badness
+    ends = sorted(along, key=lambda name: along[name])
+    best, worst = sorted((ends[0], ends[-1]), key=lambda name: badness[name])
     errors = np.ptp([one.draws[metric] - values[name] for name, one in found.items()], axis=0)
     value, error = max(values.values()) - min(values.values()), float(np.nanquantile(errors, 1 - LEVEL))
-    return Gap(ranked[0], ranked[-1], value, max(value - error, 0), value + error)
+    return Gap(best, worst, value, max(value - error, 0), value + error)
 
 
 def age_standardised(

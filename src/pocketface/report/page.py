@@ -45,7 +45,7 @@ TRIMMED = (
     (r"\bclip-path=\"[^\"]*\"", ""),
     (r"; stroke-linecap: \w+|; stroke-linejoin: \w+|font-family: 'DejaVu Sans'; ", ""),
     (r"<defs>\s*<style.*?</style>\s*</defs>", ""),
-    (r"(\d+\.\d)\d+(?=[ \"])", r"\1"),
+    (r"(\d+\.\d)\d+(?=[ \"][^<>]*>)", r"\1"),  # within a tag
     (r"\s+", " "),
     (r" <", "<"),
     (r"> ", ">"),

@@ -153,7 +153,7 @@ def groups(results: Results, model: str, name: str, grouping: str, pick: Pick) -
         return Table([], [])
     label, rows = grouping.replace("_", " "), list[Row]()
     if CROSSED in grouping:
-        pairs, of = [group.split(", ") for group in found[0]], found[-1]
+        pairs, of = [group.rpartition(", ")[::2] for group in found[0]], found[-1]
         columns = list(dict.fromkeys(column for column, _ in pairs))
         for band in sorted({band for _, band in pairs}, key=AGE_BANDS.index):
             rows.append([band, *(_value(of.get(f"{one}, {band}"), counted=True) for one in columns)])

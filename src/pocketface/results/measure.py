@@ -102,8 +102,10 @@ def _against_best(
                 continue
             own = _on(answers[model][level], best.dataset)
             if own["image"].equals(reference["image"]):
-                sample = sample or resample(reference, [best.metric])
-                changes = paired(resample(own, [best.metric]), sample, margins)
+                sample, theirs = sample or resample(reference, [best.metric]), resample(own, [best.metric])
+                if {*theirs.asked.get(best.metric, ())} != {*sample.asked.get(best.metric, ())}:
+                    continue  # another question: a head of one's own with more words, say
+                changes = paired(theirs, sample, margins)
                 row = Row(model, level, best.metric, best.dataset, AGAINST_BEST, best.model, n=best.n)
                 yield _changed(row, changes.get(best.metric))
 

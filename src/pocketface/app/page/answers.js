@@ -7,7 +7,7 @@ export function answersOf(variant, outputs) {
   return Object.entries(variant.outputs).map(([head, { kind, unit, labels }]) => {
     const values = outputs[head];
     if (!values?.every(Number.isFinite)) throw new Error(`${nameOf(variant)}: no answer for ${head}`);
-    const told = { head, task: taskOf(head), kind };
+    const told = { head, task: taskOf(head, labels), kind };
     if (kind === "number") {
       const value = head === "age" ? Math.min(Math.max(values[0], AGES[0]), AGES[1]) : values[0];
       const error = head === "age" ? variant.age_errors?.findLast(([from]) => from <= value)?.[1] : undefined;
@@ -23,14 +23,15 @@ export const nameOf = ({ model, level }) => `${words(model)} ${level}`;
 export const words = (name) => name.replaceAll("_", " ");
 
 /** The question behind a head: CelebA's `No_Beard` asks for a beard, `Male` for what `gender` does. */
-export function taskOf(head) {
-  return head === "Male" ? "gender" : words(head).toLowerCase().replace(/^(no|wearing) /, "");
+export function taskOf(head, labels = []) {
+  const asked = labels.includes("yes") ? /^(no|wearing) / : /^wearing /;
+  return head === "Male" ? "gender" : words(head).toLowerCase().replace(asked, "");
 }
 
 /** A label in words, turned round where its head asks whether something is missing. */
 export function labelOf(head, label) {
   if (head === "Male") return label === "yes" ? "male" : "female";
-  if (head.startsWith("No_")) return label === "yes" ? "no" : "yes";
+  if (head.startsWith("No_") && ["yes", "no"].includes(label)) return label === "yes" ? "no" : "yes";
   return label;
 }
 

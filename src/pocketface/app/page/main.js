@@ -134,12 +134,13 @@ async function share() {
 
 // Camera
 function useCamera(begin) {
-  return inTurn(async () => {
+  return inTurn(async (mine) => {
     clear();
     say("Starting the camera …", "busy");
     await begin();
+    if (mine !== asked) return camera.stop(); // a picture was chosen while the camera was asked for
     stage("camera");
-    void watch(asked);
+    void watch(mine);
   });
 }
 

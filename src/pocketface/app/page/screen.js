@@ -29,38 +29,40 @@ const inWords = (opinions) =>
 /** Words of a label in the picture, at most. */
 const LABEL = 3;
 
-/** Numbered boxes over the picture; each is a button that opens its face's card. */
+/** Numbered boxes over the picture; each is a button that opens its face's card. Those that are there are moved: the
+ *  camera draws many times a second, and a button that is replaced loses its focus and the click that has begun. */
 export function drawBoxes(within, faces, { width, height }, mirrored) {
   const share = (value, of) => `${(100 * value) / of}%`;
-  within.replaceChildren(
-    ...faces.map(({ box, opinions }, i) => {
-      const left = mirrored ? width - box[2] : box[0];
-      const words = told(answersTo(opinions)).slice(0, LABEL);
-      const button = make(
-        "button",
-        { type: "button", className: "box", data: { box: JSON.stringify(box) } },
-        make("span", { className: "number" }, String(i + 1)),
-        make("span", { className: "label", words }),
-      );
-      button.setAttribute("aria-label", `Face ${i + 1}: ${words.join(", ")}`);
-      Object.assign(button.style, {
-        left: share(left, width),
-        top: share(box[1], height),
-        width: share(box[2] - box[0], width),
-        height: share(box[3] - box[1], height),
-      });
-      button.classList.toggle("low", box[1] < height - box[3]);
-      button.classList.toggle("right", left + box[2] - box[0] > 0.7 * width);
-      button.addEventListener("click", () => {
-        const card = byId(`face-${i}`);
-        card.open = true;
-        card.firstChild.focus();
-      });
-      return button;
-    }),
-  );
+  while (within.children.length > faces.length) within.lastChild.remove();
+  faces.forEach(({ box, opinions }, i) => {
+    const left = mirrored ? width - box[2] : box[0];
+    const words = told(answersTo(opinions)).slice(0, LABEL);
+    const button = within.children[i] ?? within.appendChild(boxOf(i));
+    button.dataset.box = JSON.stringify(box);
+    button.lastChild.words = words;
+    button.setAttribute("aria-label", `Face ${i + 1}: ${words.join(", ")}`);
+    Object.assign(button.style, {
+      left: share(left, width),
+      top: share(box[1], height),
+      width: share(box[2] - box[0], width),
+      height: share(box[3] - box[1], height),
+    });
+    button.classList.toggle("low", box[1] < height - box[3]);
+    button.classList.toggle("right", left + box[2] - box[0] > 0.7 * width);
+  });
   keepApart(within);
   resized.observe(within);
+}
+
+function boxOf(i) {
+  const parts = [make("span", { className: "number" }, String(i + 1)), make("span", { className: "label" })];
+  const button = make("button", { type: "button", className: "box" }, ...parts);
+  button.addEventListener("click", () => {
+    const card = byId(`face-${i}`);
+    card.open = true;
+    card.firstChild.focus();
+  });
+  return button;
 }
 
 const resized = new ResizeObserver(([{ target }]) => keepApart(target));
@@ -93,6 +95,7 @@ const overlapping = (one, other) =>
 /** A card per face: one line, and when opened every answer and every model; what was open stays so. */
 export function drawFaces(within, { faces }) {
   const open = new Set([...within.querySelectorAll("details[open]")].map(({ id }) => id));
+  const focused = within.contains(document.activeElement) && document.activeElement.closest("details")?.id;
   within.replaceChildren(
     ...faces.map(({ opinions }, i) => {
       const [first, ...rest] = inWords(opinions);
@@ -113,6 +116,7 @@ export function drawFaces(within, { faces }) {
       );
     }),
   );
+  if (focused) byId(focused)?.firstChild.focus({ preventScroll: true });
 }
 
 /** The answer to a task, and what other models say. */

@@ -17,7 +17,12 @@ function arrange(table, order) {
   const body = table.tBodies[0];
   const rows = [...body.rows];
   const fixed = rows.filter((row) => row.classList.contains("fixed"));
-  body.append(...rows.filter((row) => !fixed.includes(row)).sort(order), ...fixed);
+  const blocks = []; // a row without a name belongs to the one above
+  rows.filter((row) => !fixed.includes(row)).forEach((row) => {
+    if (row.cells[0].textContent.trim() || !blocks.length) blocks.push([]);
+    blocks.at(-1).push(row);
+  });
+  body.append(...blocks.sort(([a], [b]) => order(a, b)).flat(), ...fixed);
 }
 
 document.querySelectorAll("table.sortable").forEach((table) => {
