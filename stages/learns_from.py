@@ -2,7 +2,8 @@
 
 A dependency cannot be a list in dvc.yaml, and what a model learns from is one: its dataset or those of a mix,
 the weights that it starts from, its teachers. So their hashes are written to `data/learns_from/MODEL.json`,
-which changes when they do, and the training depends on it.
+which changes when they do, and the training depends on it; so are the order of a mix, whose first one is the
+main one, and what data/sources.yaml knows of weights that are fetched.
 """
 
 from pathlib import Path
@@ -22,15 +23,24 @@ def main() -> None:
     name = argument("model", "a name under `models:` in params.yaml", __doc__)
 
     plan = part(Plan)
-    folders = [outs.FACES / dataset for dataset in plan.trained_on(name)]
+    datasets = plan.trained_on(name)
+    folders = [outs.FACES / dataset for dataset in datasets]
     folders += map(Path, plan.models[name].recipe.published)
     if missing := [str(folder) for folder in folders if not folder.is_dir()]:
         raise PocketfaceError(f"models.{name} learns from {', '.join(missing)}, which is not there")
     files = [path for folder in folders for path in sorted(folder.iterdir()) if path.is_file()]
-    start = load_sources().weights.get(str(plan.models[name].options.get(PRETRAINED)))
+    sources = load_sources()
+    start = sources.weights.get(str(plan.models[name].options.get(PRETRAINED)))
     if start and start.kept:
         files.append(Path(start.kept))
-    write_json(outs.LEARNS_FROM / f"{name}.json", {str(path): sha256(path) for path in files})
+    found: dict[str, object] = {str(path): sha256(path) for path in files}
+    if terms := [sources.datasets[one].licence for one in datasets if one in sources.datasets]:
+        found["terms"] = terms
+    if len(datasets) > 1:
+        found["datasets"] = datasets
+    if start and not start.kept:
+        found["start"] = [copy for part in start.parts() for copy in part.copies()]
+    write_json(outs.LEARNS_FROM / f"{name}.json", found)
 
 
 if __name__ == "__main__":

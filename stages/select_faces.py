@@ -10,6 +10,7 @@ def main() -> None:
     """Writes data/views/MODEL from the faces of its datasets and of the hold-out that it has not seen."""
     name = argument("model", "a name under `models:` in params.yaml", __doc__)
 
+    from pocketface.cards import ModelCard, read_card
     from pocketface.faces import seen
     from pocketface.faces.index import FaceSet
     from pocketface.faces.selection import save, select
@@ -19,7 +20,9 @@ def main() -> None:
     stanza = plan.models[name]
     parts = [*plan.trained_on(name), part(str, "holdout")]
     main, *also, holdout = (FaceSet.load(outs.FACES / part) for part in parts)
-    selection = select(main, holdout, stanza.input, also, seen.load(outs.MODELS / name))
+    crop = read_card(outs.MODELS / name, ModelCard).crop  # a published model's may be another
+    known = seen.load(outs.MODELS / name)
+    selection = select(main, holdout, stanza.input, also, known, trained_on=crop)
     save(selection, outs.VIEWS / name)
     print(
         f"{name}: {len(selection.calibration.images)} train faces to calibrate on, "

@@ -53,6 +53,7 @@ def test_a_csv_becomes_a_dataset_with_people_on_one_side(root, tmp_path):
     assert before.partition("datasets:\n")[2] in (root / SOURCES).read_text(), "the rest stays as it was"
     index = indexed(root, "mine", stanza)
     assert index["split"].tolist() == [hashed_split(person) for person in table["person"]]
+    assert index["identity"].tolist() == table["person"].tolist()
     assert len(set(index["split"])) > 1
     assert index["gender"].tolist() == table["gender"].tolist()
     assert index["mask"].fillna("").tolist() == ["no", "yes", ""] * 10

@@ -20,6 +20,7 @@ import pytest
 from test_picture import BAD
 
 import drawn_datasets as drawn
+from pocketface.core.budget import PictureBudget
 from pocketface.core.errors import PocketfaceError
 from pocketface.cropping import build as building
 from pocketface.cropping.build import build
@@ -419,3 +420,13 @@ def start(archive: Path, out: Path, workers: int = 1) -> subprocess.Popen[bytes]
     return subprocess.Popen(
         [*script, archive, out, str(workers), AS_IS.model_dump_json()], stderr=subprocess.DEVNULL
     )
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    members = drawn.utkface(3)
+    largest = max(members, key=lambda name: len(members[name]))
+    monkeypatch.setattr(building, "PICTURE", PictureBudget(bytes=len(members[largest]) - 1))
+    archive = drawn.make_raw(tmp_path / "files.zip", members)
+    build("utkface", archive, Dataset(crop=Crop(detector="blazeface")), tmp_path / "out", workers=1)
+    row = pd.read_parquet(tmp_path / "out/index.parquet").set_index("image").loc[largest]
+    assert row["status"] == "too_large" and pd.isna(row["source_sha"])

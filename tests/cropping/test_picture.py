@@ -502,3 +502,14 @@ class TestAnyBytes:
             damaged[place] = value
         end = data.draw(st.integers(1, len(good)))
         self._decode(bytes(damaged[:end]))
+
+
+def test_a_tiff_of_12_bits_is_not_dark() -> None:
+    grey = np.tile(np.arange(0, 4096, 64, dtype=np.uint16), (64, 1))
+    left, right = grey[:, ::2], grey[:, 1::2]
+    parts = [left >> 4, (left & 15) << 4 | right >> 8, right & 255]
+    packed = np.stack(parts, axis=-1).astype(np.uint8).tobytes()
+    tags = {256: 64, 257: 64, 258: 12, 259: 1, 262: 1, 273: 122, 277: 1, 278: 64, 279: len(packed)}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    data = struct.pack("<2sHIH", b"II", 42, 8, len(tags)) + entries + bytes(4) + packed
+    np.testing.assert_array_equal(decode(data)[:, :, 0], grey >> 4)

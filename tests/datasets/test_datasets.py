@@ -208,3 +208,10 @@ def test_the_real_release(name: str) -> None:
         pytest.skip(f"{archive} is not there; make it with `dvc repro fetch_data@{name}`")
     records: list[Record] = list(read(name, archive))
     assert (len(records), sum(record.problem is not None for record in records)) == MIRRORED[name]
+
+
+def test_a_line_without_an_end_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "files.zip", "w") as archive:
+        archive.writestr("labels.csv", "path,split,mask\n" + "x" * 2_000_000)
+    with pytest.raises(PocketfaceError, match=r"labels\.csv: a line of more than 1,000,000 bytes"):
+        list(read("mine", tmp_path / "files.zip"))

@@ -173,3 +173,20 @@ def test_the_index_keeps_what_it_needs_to_find_copies_elsewhere(tmp_path: Path) 
     faces = FaceSet.load(tmp_path / "out")
     expected = [perceptual_hash(thumbnail(face, faces.crop)) for face in faces.pixels]
     assert faces.rows()["phash"].tolist() == expected
+
+
+def test_all_rows_of_a_file_count_elsewhere() -> None:
+    one, other = face_set(train=0, val=3, seed=1), face_set(train=4, val=0, seed=2, dataset="celeba")
+    other.index.loc[other.rows().index[:2], "source_sha"] = one.rows()["source_sha"].iloc[0]  # of two labels
+    assert len(across([one, other])[1].rows()) == 2
+
+
+def test_copies_with_labels_of_their_own_name_the_first_one() -> None:
+    rows = copies(("train", 3), ("train", 4), ("train", 3))
+    assert judged(rows, contradictory=True) == [(OK, None), (OK, "a"), (DUPLICATE, "a")]
+
+
+@pytest.mark.parametrize(("contradictory", "status"), [(False, CONTRADICTORY), (True, OK)])
+def test_a_label_may_be_called_group(contradictory: bool, status: str) -> None:
+    rows = pd.DataFrame({"image": ["a", "b"], "split": "train", "group": ["x", "y"]})
+    assert judge(rows, np.zeros(2, int), ["group"], contradictory)["status"].tolist() == [status] * 2

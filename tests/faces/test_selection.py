@@ -80,3 +80,14 @@ def test_no_face_to_measure_on_is_an_error() -> None:
 def test_a_missing_folder_says_how_to_make_it(tmp_path: Path) -> None:
     with pytest.raises(PocketfaceError, match="dvc repro select_faces@small"):
         load_evaluation(tmp_path / "small")
+
+
+def test_a_published_model_is_shown_the_detail_that_it_was_trained_on() -> None:
+    faces, holdout = face_set(), face_set(train=0, val=2, dataset="photos", seed=1)
+    enlarged, crop = INPUT.model_copy(update={"size": 24}), Crop(policy="as_is", size=16)
+    selection = select(faces, holdout, enlarged, trained_on=crop)
+    last = holdout.rows("val").iloc[-1]
+    expected = view(holdout.pixels[last["face"]], holdout.crop, enlarged, detail=16)
+    np.testing.assert_array_equal(selection.evaluation.pixels[-1], expected)
+    sharp = select(faces, holdout, enlarged).calibration.pixels
+    assert not np.array_equal(selection.calibration.pixels, sharp)

@@ -20,7 +20,7 @@ from pocketface.fetching.sources import load_sources
 from pocketface.importing.fetch import read_into
 from pocketface.importing.layers import assign
 from pocketface.importing.onnx_graph import read_layers
-from pocketface.models.dlib_age import MEAN
+from pocketface.layers.backbones import DLIB_MEAN as MEAN
 
 REPOSITORY = Path(__file__).parents[2]
 FACES = Path(os.environ.get("POCKETFACE_FACES", REPOSITORY / "data/faces/utkface"))

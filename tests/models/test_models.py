@@ -1,4 +1,5 @@
 import math
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -159,3 +160,8 @@ def test_macs_of_every_kind_of_layer() -> None:
     x = keras.layers.GlobalAveragePooling2D()(x)
     model = keras.Model(image, keras.layers.Dense(6)(x))  # 5 x 6
     assert macs(model) == 64 * 27 * 4 + 16 * 9 * 4 + 16 * (36 + 20) + 30
+
+
+def test_an_architecture_imports_no_other() -> None:
+    for path in Path(models.__file__).parent.glob("*.py"):
+        assert "from pocketface.models" not in path.read_text(encoding="utf-8"), path

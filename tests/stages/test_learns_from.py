@@ -34,4 +34,31 @@ def test_it_names_the_faces_and_the_start_weights_that_the_repository_holds(
     monkeypatch.setattr(sys, "argv", ["learns_from.py", "small"])
     runpy.run_path(str(STAGE), run_name="__main__")
     found = json.loads(Path("data/learns_from/small.json").read_text())
-    assert found == {path.as_posix(): sha256(path) for path in used}
+    fetched = {"start": [["weights/x.h5", None, None, None]]} if start == "elsewhere" else {}
+    assert found == {path.as_posix(): sha256(path) for path in used} | fetched
+
+
+def test_the_order_of_a_mix_and_terms_are_learned_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    params = study().model_dump(mode="json", exclude_none=True)
+    params["datasets"]["celeba"] = params["datasets"]["utkface"]
+    params["models"]["small"]["dataset"] = "mix"
+    for name in ("utkface", "celeba"):
+        Path("data/faces", name).mkdir(parents=True)
+    monkeypatch.setattr(sys, "argv", ["learns_from.py", "small"])
+    found = set()
+    for mix, licence in (("utkface celeba", "CC0"), ("celeba utkface", "CC0"), ("celeba utkface", "mine")):
+        about = {"title": "", "about": "", "labels": [], "licence": licence, "files": [{"mirror": "x.zip"}]}
+        Path("data/sources.yaml").write_text(yaml.safe_dump({"datasets": {"celeba": about}}))
+        Path("params.yaml").write_text(yaml.safe_dump(params | {"mix": mix.split()}))
+        runpy.run_path(str(STAGE), run_name="__main__")
+        found.add(Path("data/learns_from/small.json").read_text())
+    assert len(found) == 3
+
+
+@pytest.mark.parametrize("stage", ["train", "cross_validate"])
+def test_a_training_is_told_apart_by_how_its_faces_were_cut_out(stage: str) -> None:
+    code = STAGE.with_name(f"{stage}.py").read_text(encoding="utf-8")
+    assert "for file in (INDEX, CROP)]" in code

@@ -151,11 +151,18 @@ def test_a_checkpoint_that_was_cut_off_is_told_and_not_continued(one_epoch, tmp_
         Checkpoints(tmp_path, IDENTITY).start("resume")
 
 
-def test_a_loss_that_becomes_nan_leaves_the_checkpoints(tmp_path: Path) -> None:
+def test_a_loss_that_becomes_nan_is_told_with_a_remedy_and_leaves_the_checkpoints(tmp_path: Path) -> None:
     steps = Piecewise.model_construct(kind="piecewise", at=[0.4], factors=[1e-8, 1e30])
-    with pytest.raises(PocketfaceError, match="the loss became"):
+    with pytest.raises(PocketfaceError, match=r"models\.small: the loss became (nan|inf).*learning_rate"):
         plan = out_of_bounds(dropping(epochs=3), learning_rate=1e4, schedule=steps)
         fit(plan, "small", [face_set()], "research only", checkpoints=Checkpoints(tmp_path, {}))
     latest = Checkpoints(tmp_path, {}).latest()
     assert latest is not None
     assert latest.epochs == 1
+
+
+def test_ten_thousand_epochs_come_after_9999(tmp_path: Path) -> None:
+    for name in ("9999", "10000"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "state.json").write_text("{}")
+    assert [folder.name for folder in Checkpoints(tmp_path, {})._folders()] == ["9999", "10000"]

@@ -35,3 +35,12 @@ def test_folds_are_about_the_same_size_and_keep_identities_whole() -> None:
     fold = pd.Series(folds(people, 5))
     assert (fold[:1000].groupby(people["identity"]).nunique() == 1).all()
     np.testing.assert_array_equal(fold[1000:], folds(many, 5)[1000:])
+
+
+def test_folds_keep_copies_of_a_picture_together() -> None:
+    many = rows(400)
+    names = [None if i % 2 == 0 else f"{i - 1}.jpg" for i in range(400)]
+    pairs = folds(many.assign(dataset="own", same_as=names), 5).reshape(-1, 2)
+    np.testing.assert_array_equal(pairs[:, 0], pairs[:, 1])
+    np.testing.assert_array_equal(pairs[:, 0], folds(many, 5)[::2])
+    np.testing.assert_array_equal(folds(many.assign(dataset="own", same_as=None), 5), folds(many, 5))

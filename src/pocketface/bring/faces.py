@@ -148,9 +148,11 @@ def pack(table: pd.DataFrame, labels: list[str], folder: Path, target: Path) -> 
                 raise PocketfaceError(f"{file}: cannot be read ({error.strerror}); mend its line") from None
             member = f"pictures/{number:06d}{file.suffix.lower()}"
             archive.writestr(zipfile.ZipInfo(member), content)  # without a date: its bytes repeat
-            rows.append([member, _split(row, person), *(_word(label, row[label]) for label in labels)])
+            who = [str(row[person] or "")] if person else []
+            rows.append([member, _split(row, person), *(_word(label, row[label]) for label in labels), *who])
         text = io.StringIO(newline="")
-        csv.writer(text, lineterminator="\n").writerows([[PATH, SPLIT, *labels], *rows])
+        header = [PATH, SPLIT, *labels, *(PERSON[-1:] if person else [])]
+        csv.writer(text, lineterminator="\n").writerows([header, *rows])
         archive.writestr(zipfile.ZipInfo(LIST), text.getvalue())
 
 

@@ -36,6 +36,7 @@ from tqdm import tqdm
 
 import pocketface
 from pocketface import datasets
+from pocketface.core.budget import PICTURE
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import remove, write_json, written_whole
 from pocketface.core.hashing import hashed_split, reserved
@@ -315,6 +316,8 @@ def _pictures(shard: Shard) -> Iterator[tuple[str, bytes]]:
         for image, problem, *place in rows.itertuples(index=False):
             if problem:
                 yield problem, b""
+            elif place[1] > PICTURE.bytes:  # not even read
+                yield "too_large", b""
             elif place[0] >= 0:
                 yield "", datasets.read_at(shard.dataset, archive, image, datasets.Place(*place))
             else:

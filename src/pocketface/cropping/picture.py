@@ -50,6 +50,8 @@ SIGNATURE_BYTES = 64
 DNG_VERSION, SUBFILE = 50706, 254
 """TIFF tags of raw files: the one that makes it a DNG; of a page, bit 0, that it is a smaller copy of the
 picture, as is the first page of NEF, ARW and their like."""
+BITS = 258
+"""TIFF tag: bits of a pixel; Pillow leaves 12 of them in the lower part of 16."""
 TILE = 322, 323
 """TIFF tags: width and height of a tile."""
 
@@ -276,7 +278,8 @@ def _check_end(image: ImageFile, data: bytes) -> None:
 def _upright_rgb(image: Image.Image) -> np.ndarray:
     ImageOps.exif_transpose(image, in_place=True)
     if image.mode.startswith("I;16"):
-        grey = (np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)
+        bits = image.tag_v2.get(BITS, (16,))[0] if isinstance(image, TiffImageFile) else 16
+        grey = (np.asarray(image).astype(np.uint16) >> max(bits - 8, 0)).astype(np.uint8)
         return np.repeat(grey[:, :, None], 3, axis=2)
     if image.has_transparency_data:
         picture = image.convert("RGBA")

@@ -36,6 +36,8 @@ Readers = Mapping[str, Callable[[str], float | str | None]]
 LOCAL_HEADER = struct.Struct("<26x2H")
 """Before a file in a zip; its last two numbers are the lengths of a name and of more that follow."""
 ENCRYPTED = 1
+LONGEST_LINE = 1_000_000
+"""Bytes of a line of a list; one of FER2013's csv has about 9,000."""
 UNREADABLE = OSError, EOFError, zipfile.BadZipFile, zlib.error, csv.Error
 
 
@@ -186,7 +188,10 @@ def lines(archive: zipfile.ZipFile, *filenames: str) -> Iterator[str]:
             f"{archive.filename}: has no {' or '.join(filenames)}; fetch it again, with all its files"
         )
     with archive.open(path) as file:
-        for line in file:
+        while line := file.readline(LONGEST_LINE + 1):
+            if len(line) > LONGEST_LINE:
+                told = f"a line of more than {LONGEST_LINE:,} bytes"
+                raise PocketfaceError(f"{archive.filename}: {path}: {told}")
             yield line.decode("utf-8-sig", errors="replace").rstrip("\r\n")
 
 

@@ -47,14 +47,15 @@ class Calibration:
         return hashlib.sha256("\n".join(self.images).encode()).hexdigest()
 
 
-def choose(faces: FaceSet, input: Input) -> Calibration:
-    """At most 1,500 train faces, seen as `input` wants; none is a `PocketfaceError`."""
+def choose(faces: FaceSet, input: Input, detail: int | None = None) -> Calibration:
+    """At most 1,500 train faces, seen as `input` and `detail` want, see `pocketface.faces.view`; none is a
+    `PocketfaceError`."""
     train = faces.rows("train")
     if train.empty:
         raise PocketfaceError(f"dataset {faces.dataset} has no accepted train face to calibrate on")
     order = train["image"].map(lambda image: unit_hash(image, "calibration")).sort_values(kind="stable").index
     chosen = train.loc[order[: MOST + TUNING]]
-    pixels = views(faces.pixels[chosen["face"].to_numpy(np.int64)], faces.crop, input)
+    pixels = views(faces.pixels[chosen["face"].to_numpy(np.int64)], faces.crop, input, detail)
     return Calibration(pixels, list(chosen["image"]), chosen[faces.labels].reset_index(drop=True))
 
 

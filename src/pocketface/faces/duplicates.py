@@ -32,6 +32,8 @@ ALIGNED, AS_IS = 0.97, 0.92
 COMPARED = 2**20
 """Hashes that are compared at once, whatever their number: 10 MB, and in the processor's cache."""
 CACHED = 50_000
+GROUP = ".group"
+"""A column of no label's name: the number of the picture that a row shows."""
 
 Look = Callable[[int], np.ndarray]
 """Number of a picture -> its thumbnail."""
@@ -106,18 +108,19 @@ def judge(rows: pd.DataFrame, group: np.ndarray, labels: Sequence[str], contradi
     `rows` are N accepted ones of an index, `group` the number of the picture that each shows; if
     `contradictory`, copies with different labels count, each with its own.
     """
-    copies = rows.assign(group=group)
+    copies = rows.assign(**{GROUP: group})
     order = copies["split"].map(SPLITS.index)
     last = copies[order == order.groupby(group).transform("max")]
-    counts = last.drop_duplicates(["group", *labels] if contradictory else "group")
+    counts = last.drop_duplicates([GROUP, *labels] if contradictory else GROUP)
     status = pd.Series(MEASURED_TOO, index=rows.index)
     status[last.index] = DUPLICATE
     status[counts.index] = OK
     if not contradictory:
-        unlike = (copies.groupby("group")[list(labels)].nunique() > 1).any(axis=1)
-        status[copies["group"].map(unlike)] = CONTRADICTORY
-    kept = copies["group"].map(counts.drop_duplicates("group").set_index("group")["image"])
-    return pd.DataFrame({"status": status, "same_as": kept.where(status != OK, None)})
+        unlike = (copies.groupby(GROUP)[list(labels)].nunique() > 1).any(axis=1)
+        status[copies[GROUP].map(unlike)] = CONTRADICTORY
+    kept = copies[GROUP].map(counts.drop_duplicates(GROUP).set_index(GROUP)["image"])
+    copy = (status != OK) | (kept != rows["image"])  # of those that count, one with labels of its own
+    return pd.DataFrame({"status": status, "same_as": kept.where(copy, None)})
 
 
 def across(sets: Sequence[FaceSet]) -> list[FaceSet]:
@@ -128,7 +131,7 @@ def across(sets: Sequence[FaceSet]) -> list[FaceSet]:
     indexes = [faces.index.copy() for faces in sets]
     for (a, one), (b, other) in combinations(enumerate(sets), 2):
         ours, theirs = one.rows(), other.rows()
-        for i, j in _shared(one, ours, other, theirs):
+        for i, j in shared(one, ours, other, theirs):
             index, row, kept = indexes[b], theirs.iloc[j], ours.iloc[i]
             if SPLITS.index(kept["split"]) < SPLITS.index(row["split"]):
                 index, row, kept = indexes[a], kept, row
@@ -137,9 +140,12 @@ def across(sets: Sequence[FaceSet]) -> list[FaceSet]:
     return [replace(faces, index=index) for faces, index in zip(sets, indexes, strict=True)]
 
 
-def _shared(one: FaceSet, ours: pd.DataFrame, other: FaceSet, theirs: pd.DataFrame) -> set[tuple[int, int]]:
-    by_sha = {sha: j for j, sha in enumerate(theirs["source_sha"])}
-    exact = {(i, by_sha[sha]) for i, sha in enumerate(ours["source_sha"]) if sha in by_sha}
+def shared(one: FaceSet, ours: pd.DataFrame, other: FaceSet, theirs: pd.DataFrame) -> set[tuple[int, int]]:
+    """`(i, j)` of every row `i` of one dataset whose picture is that of row `j` of another."""
+    by_sha: dict[str, list[int]] = {}
+    for j, sha in enumerate(theirs["source_sha"]):
+        by_sha.setdefault(sha, []).append(j)  # with labels of their own, copies count, too
+    exact = {(i, j) for i, sha in enumerate(ours["source_sha"]) for j in by_sha.get(sha, ())}
     hashes = [rows["phash"].to_numpy(np.uint64) for rows in (ours, theirs)]
     least = least_correlation(one.crop, other.crop)
     return exact.union(pairs(hashes[0], hashes[1], _looks(one, ours), _looks(other, theirs), least))

@@ -8,7 +8,7 @@ Files: `faces.npy`, the crops; `crop.json`, the dataset's name and its crop; `in
 picture, sorted by `image`: `image` (path in the dataset), `split` (null where unknown), `status` (`ok`, or
 why it is not used), `face` (row of `faces.npy`), `box` ([left, top, right, bottom] in picture pixels),
 `source_sha` (SHA-256 of the file), `phash` (perceptual hash of the face), `same_as` (the image that counts in
-place of this copy), then the labels.
+place of this copy; of a copy that counts with labels of its own, the first of them), then the labels.
 """
 
 import json

@@ -37,11 +37,18 @@ def load(folder: Path) -> np.ndarray:
         raise PocketfaceError(f"{path}: not readable ({error}); make or publish the model again") from None
 
 
-def left_out(index: pd.DataFrame, seen: np.ndarray) -> pd.DataFrame:
-    """A face index in which pictures that were seen, and those of which a copy was, have that status."""
-    own = index["source_sha"].notna()
-    known = pd.Series(False, index=index.index)
-    known[own] = np.isin([int(sha[:8], 16) for sha in index.loc[own, "source_sha"]], seen)
-    copies = index["same_as"].where(index["same_as"].notna(), index["image"])
+def is_known(shas: pd.Series, seen: np.ndarray) -> np.ndarray:
+    """Which SHA-256 hashes are of pictures that were seen, bool `[N]`; null is not."""
+    return np.isin([-1 if sha is None or sha != sha else int(sha[:8], 16) for sha in shas], seen)
+
+
+def left_out(index: pd.DataFrame, seen: np.ndarray, same_as: pd.Series | None = None) -> pd.DataFrame:
+    """A face index in which pictures that were seen, and those of which a copy was, have that status.
+
+    `same_as`: which pictures of this index are copies, if not what stands there.
+    """
+    known = pd.Series(is_known(index["source_sha"], seen), index=index.index)
+    same_as = index["same_as"] if same_as is None else same_as
+    copies = same_as.where(same_as.notna(), index["image"])
     known = known.groupby(copies).transform("any")
     return index.assign(status=index["status"].where(~(known & (index["status"] == OK)), LEARNED_FROM))

@@ -10,6 +10,7 @@ only. A folder holds what `pocketface.faces.calibrate` saves, and
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +20,9 @@ from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import made_by, written_whole
 from pocketface.core.hashing import fingerprint
 from pocketface.faces import calibrate, seen
-from pocketface.faces.duplicates import across
+from pocketface.faces.duplicates import across, shared
 from pocketface.faces.index import OK, FaceSet
-from pocketface.faces.settings import Input
+from pocketface.faces.settings import Crop, Input
 from pocketface.faces.view import detail_of, views
 
 PIXELS, ROWS = "evaluation.npy", "evaluation.parquet"
@@ -56,6 +57,7 @@ def select(
     also: Sequence[FaceSet] = (),
     learned_from: np.ndarray | None = None,
     test: bool = False,
+    trained_on: Crop | None = None,
 ) -> Selection:
     """Chooses for one model.
 
@@ -65,20 +67,41 @@ def select(
         input: what the model sees.
         also: the other datasets of a mix, for evaluation.
         learned_from: fingerprints of the pictures that the model has seen, see `pocketface.faces.seen`; it is
-            not measured on them.
+            not measured on them, nor on copies of them in these datasets.
         test: whether to measure on the reserved part instead, see `evaluation_split`.
+        trained_on: how the faces that it learned from were cut out, if not as those of `faces`.
 
     Raises:
         PocketfaceError: a split that is needed has no accepted face.
     """
-    detail = detail_of(faces.crop)
+    detail = detail_of(trained_on or faces.crop)
+    own = [faces, *also, holdout]
+    sets = across(own)
+    splits = [evaluation_split(part, test) for part in sets]
     known = seen.fingerprints([]) if learned_from is None else learned_from
-    sets = across([faces, *also, holdout])
-    parts = [_evaluation(part, evaluation_split(part, test), input, detail, known) for part in sets]
+    known = _with_copies(own, splits, known)
+    # Copies go by the own index: in the other, `same_as` may name a picture of another dataset.
+    copies = [part.index["same_as"] for part in own]
+    parts = [
+        _evaluation(part, split, input, detail, known, same_as)
+        for part, split, same_as in zip(sets, splits, copies, strict=True)
+    ]
     rows = pd.concat([part.rows for part in parts], ignore_index=True)
     rows["face"] = (rows["face"].notna().cumsum() - 1).where(rows["face"].notna()).astype("Int64")
     pixels = np.concatenate([part.pixels for part in parts])
-    return Selection(calibrate.choose(sets[0], input), Evaluation(pixels, rows))
+    return Selection(calibrate.choose(sets[0], input, detail), Evaluation(pixels, rows))
+
+
+def _with_copies(sets: Sequence[FaceSet], splits: Sequence[str], known: np.ndarray) -> np.ndarray:
+    """Fingerprints, and those of the faces to measure on that show one of their pictures in another set."""
+    found = [known]
+    for (one, _), (other, split) in permutations(zip(sets, splits, strict=True), 2):
+        ours, theirs = one.rows(), other.rows(split)
+        ours = ours[seen.is_known(ours["source_sha"], known)]
+        if len(ours) and len(theirs):
+            copies = sorted({j for _, j in shared(one, ours, other, theirs)})
+            found.append(seen.fingerprints(theirs["source_sha"].iloc[copies]))
+    return np.unique(np.concatenate(found))
 
 
 def save(selection: Selection, folder: Path) -> None:
@@ -97,9 +120,14 @@ def load_evaluation(folder: Path) -> Evaluation:
 
 
 def _evaluation(
-    faces: FaceSet, split: str, input: Input, detail: int | None, learned_from: np.ndarray
+    faces: FaceSet,
+    split: str,
+    input: Input,
+    detail: int | None,
+    learned_from: np.ndarray,
+    same_as: pd.Series,
 ) -> Evaluation:
-    rows = seen.left_out(faces.index, learned_from)
+    rows = seen.left_out(faces.index, learned_from, same_as)
     rows = rows[rows["split"] == split]
     counts = rows["status"] == OK
     accepted = rows.loc[counts, "face"].to_numpy(np.int64)

@@ -12,6 +12,8 @@ from pocketface.core.errors import PocketfaceError, first_line
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_DEVIATION = (58.395, 57.12, 57.375)
 """RGB, of pixels in 0..255."""
+DLIB_MEAN = (122.782, 117.001, 104.298)
+"""The same, of dlib's networks."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,11 @@ def standardised(image: keras.KerasTensor) -> keras.KerasTensor:
 def caffe(image: keras.KerasTensor) -> keras.KerasTensor:
     """Blue first, less ImageNet's mean, not scaled."""
     return layers.Rescaling(1.0, offset=[-103.939, -116.779, -123.68])(to_bgr(image))
+
+
+def as_dlib(image: keras.KerasTensor) -> keras.KerasTensor:
+    """Raw RGB pixels as dlib's networks see them."""
+    return layers.Rescaling(1 / 256, offset=[-mean / 256 for mean in DLIB_MEAN])(image)
 
 
 def _of_keras(name: str, scaled: bool = True, **options: bool) -> Callable[..., keras.Model]:

@@ -8,14 +8,9 @@ of its convolution here. Pixels are seen less the mean, over 256, as by dlib's `
 import keras
 from keras import layers, ops
 
-MEAN = (122.782, 117.001, 104.298)
-"""RGB, of pixels in 0..255."""
+from pocketface.layers.backbones import as_dlib
+
 AGES = 81
-
-
-def normalise(image: keras.KerasTensor) -> keras.KerasTensor:
-    """Raw RGB pixels as dlib's networks see them."""
-    return layers.Rescaling(1 / 256, offset=[-mean / 256 for mean in MEAN])(image)
 
 
 def features(image: keras.KerasTensor) -> keras.KerasTensor:
@@ -24,7 +19,7 @@ def features(image: keras.KerasTensor) -> keras.KerasTensor:
     Args:
         image: 0..255; published weights are for a side of 64.
     """
-    x = layers.Conv2D(64, 7, strides=2, activation="relu")(normalise(image))
+    x = layers.Conv2D(64, 7, strides=2, activation="relu")(as_dlib(image))
     x = layers.MaxPooling2D(3, strides=2)(x)
     x = _block(x, 64)
     for width in (128, 256):

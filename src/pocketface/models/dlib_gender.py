@@ -7,7 +7,7 @@ layer beside it here.
 import keras
 from keras import layers
 
-from pocketface.models.dlib_age import normalise
+from pocketface.layers.backbones import as_dlib
 
 
 def features(image: keras.KerasTensor) -> keras.KerasTensor:
@@ -16,7 +16,7 @@ def features(image: keras.KerasTensor) -> keras.KerasTensor:
     Args:
         image: 0..255; published weights are for a side of 32.
     """
-    x = normalise(image)
+    x = as_dlib(image)
     for width in (32, 64):
         for _ in range(2):
             x = layers.Conv2D(width, 3, padding="same", activation="relu")(x)

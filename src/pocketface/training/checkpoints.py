@@ -129,7 +129,8 @@ class Checkpoints:
         remove(self.folder)
 
     def _folders(self) -> list[Path]:
-        return sorted(path.parent for path in self.folder.glob(f"[0-9]*/{STATE}"))
+        folders = (path.parent for path in self.folder.glob(f"[0-9]*/{STATE}"))
+        return sorted(folders, key=lambda folder: int(folder.name))
 
 
 def _variables(model: keras.Model) -> dict[str, keras.Variable]:

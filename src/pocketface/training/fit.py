@@ -18,7 +18,7 @@ from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import written_whole
 from pocketface.core.labels import meaning
 from pocketface.faces import seen
-from pocketface.faces.index import OK, FaceSet
+from pocketface.faces.index import DUPLICATE, OK, FaceSet
 from pocketface.layers.heads import training_model
 from pocketface.layers.macs import counted
 from pocketface.training import corrections, losses, runtime
@@ -87,6 +87,12 @@ def fit(
             f"dataset {sets[0].dataset} has no accepted face to validate on; raise its `sample`"
         )
     train = together(sets, "train")
+    if stanza.recipe.age_temperature and train["age"].isna().all():
+        datasets = ", ".join(faces.dataset for faces in sets)
+        raise PocketfaceError(
+            f"models.{name}.training.age_temperature: no train face of {datasets} has an age in years, only "
+            "bands; leave it out, or mix in a dataset with ages"
+        )
     learned = learn(study, name, sets, train, val, curves, checkpoints, teach)
     model = learned.model
     corrections.to_rates(model, stanza.recipe.priors, train, stanza.recipe.balanced)
@@ -111,8 +117,15 @@ def fit(
         | {"faces": learned.faces, "left_out": {faces.dataset: left_out(faces) for faces in sets}},
     )
     known = [seen.load(Path(folder)) for folder in stanza.recipe.published]
-    own = seen.fingerprints(train["source_sha"])
+    own = seen.fingerprints(sha for faces in sets for sha in learned_from(faces))
     return Trained(model, card, learned.history, np.unique(np.concatenate([own, *known])))
+
+
+def learned_from(faces: FaceSet) -> pd.Series:
+    """The SHA-256 of the pictures that are learned from, and of their copies: a study of a smaller sample may
+    lack the one that counts here, and measure a copy."""
+    index = faces.index
+    return index.loc[(index["split"] == "train") & index["status"].isin([OK, DUPLICATE]), "source_sha"]
 
 
 def left_out(faces: FaceSet) -> dict[str, int]:
@@ -286,7 +299,7 @@ def load(card: ModelCard, folder: Path) -> keras.Model:
 
 def identity(study: Plan, name: str, indexes: Sequence[Path]) -> dict[str, object]:
     """All that decides a training's result: setting -> value; `indexes`: the face indexes of its datasets,
-    which hold the hash of every picture.
+    which hold the hash of every picture, and how each was cut out, which they do not say.
     """
     others = [Path(folder) / WEIGHTS for folder in study.models[name].recipe.published]
     recipe = study.models[name].model_dump(mode="json", exclude={"weights"})

@@ -330,9 +330,11 @@ class Plan(Strict):
                     f"{name}: what has `training` stands under models, "
                     "what has `weights` or `file` under fetched"
                 )
-            for field in ("loss_weights", "balanced", "priors", "only") if model.training else ():
-                if unknown := sorted(set(getattr(model.training, field)) - set(model.heads)):
-                    raise ValueError(f"models.{name}.training.{field}: no head {unknown}")
+            for field in ("only", "loss_weights", "balanced", "priors") if model.training else ():
+                there = model.heads if field == "only" else model.learned
+                if unknown := sorted(set(getattr(model.training, field)) - set(there)):
+                    learns = "" if field == "only" else " that it learns"
+                    raise ValueError(f"models.{name}.training.{field}: no head {unknown}{learns}")
         for name in self.cross_validate:
             known("cross_validate", name, [model for model in self.models if model not in self.fetched])
             if self.models[name].recipe.published:

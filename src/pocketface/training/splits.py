@@ -36,8 +36,11 @@ def folds(rows: pd.DataFrame, count: int) -> np.ndarray:
 
 
 def _hashes(rows: pd.DataFrame, salt: str) -> np.ndarray:
-    """A number in [0, 1) a row; the same for all rows of an identity."""
+    """A number in [0, 1) a row; the same for all rows of an identity, or of a picture."""
     keys = rows["source_sha"]
+    if "same_as" in rows:  # copies with labels of their own
+        picture = rows["same_as"].where(rows["same_as"].notna(), rows["image"])
+        keys = keys.groupby([rows["dataset"], picture]).transform("first")
     if "identity" in rows:
         keys = rows["identity"].where(rows["identity"].notna(), keys)
     return np.array([unit_hash(str(key), salt) for key in keys], dtype=np.float64)
