@@ -8,10 +8,9 @@ from typer.testing import CliRunner, Result
 
 import drawn_datasets as drawn
 from pocketface.cli import app
+from pocketface.core.errors import PocketfaceError
 from pocketface.core.labels import Output
 from pocketface.explain import GAP, LINE, TILE, WIDTH, LayerOutput, draw, layer_outputs
-from pocketface.training.fit import fit, save
-from tiny_training import face_set, study
 
 YEARS = {"age": Output(kind="number", unit="years")}
 
@@ -70,11 +69,9 @@ def test_the_number_of_maps_is_limited_and_said() -> None:
     assert (draw([constant], {})[LINE + GAP : -GAP, GAP : GAP + TILE] == 0).all()
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("explain") / "small"
-    save(fit(study(epochs=1), "small", [face_set()], "research only"), folder)
-    return folder
+@pytest.fixture
+def trained(levels) -> Path:
+    return levels.trained
 
 
 def run(*arguments: object) -> Result:
@@ -105,3 +102,11 @@ def test_the_command_tells_what_is_wrong(trained: Path, tmp_path: Path) -> None:
         assert result.exit_code == 2
         assert message in result.stderr
     assert not (tmp_path / "out.png").exists()
+
+
+def test_a_network_that_was_brought_has_no_maps() -> None:
+    image = keras.Input((16, 16, 3))
+    inner = keras.Model(image, keras.layers.Flatten()(keras.layers.Conv2D(2, 3)(image)))
+    brought = keras.Input((16, 16, 3), name="image")
+    with pytest.raises(PocketfaceError, match="no maps to draw"):
+        layer_outputs(keras.Model(brought, {"age": inner(brought)}), np.zeros((16, 16, 3), np.uint8))

@@ -46,6 +46,8 @@ def see(card: ModelCard, picture: Path) -> np.ndarray:
 
 def layer_outputs(model: keras.Model, face: np.ndarray) -> list[LayerOutput]:
     """What every layer makes of one face `[H, W, C]`: the face first, the answers last."""
+    if any(isinstance(layer, keras.Model) for layer in model.layers):
+        raise PocketfaceError("a network that was brought is one layer here: there are no maps to draw")
     hidden = [layer for layer in model.layers if _is_seen(layer, model)]
     probe = keras.Model(model.input, {"hidden": [layer.output for layer in hidden], "answers": model.output})
     values = probe.predict_on_batch(face[None].astype(np.float32))

@@ -121,10 +121,8 @@ def test_layers_of_ours_and_slices_of_channels_come_back_from_keras(age, tmp_pat
     read = network.read(tmp_path / "mine.keras")
     card = own.place("mine", read, stanza, Crop(), tmp_path / "out")
     pixels = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.float32)
-    expected = model.predict(pixels, verbose=0)["age"]
-    np.testing.assert_allclose(
-        load(card, tmp_path / "out").predict(pixels, verbose=0)["age"], expected, atol=1e-4
-    )
+    again = load(card, tmp_path / "out")
+    np.testing.assert_allclose(again(pixels)["age"], model(pixels)["age"], atol=1e-4)
 
 
 def check_that_it_answers_as_before(card, model, faces, ours, path):
@@ -193,7 +191,7 @@ def refused(path: Path, complaint: str) -> None:
 def answered(read: network.Network, pixels: np.ndarray) -> dict[str, np.ndarray]:
     """What a network that was read makes of pictures `[N, H, W, C]`."""
     image = keras.Input(pixels.shape[1:])
-    return keras.Model(image, dict(read.call(image))).predict(pixels, verbose=0)
+    return keras.Model(image, dict(read.call(image)))(pixels)
 
 
 @pytest.mark.parametrize("opset", [8, 13])
@@ -267,11 +265,17 @@ def test_what_could_run_code_is_refused(tmp_path, kind, module):
 
 
 @pytest.mark.parametrize(
-    ("size", "others"), [('"filters": 1', '"filters": 1000000000000'), ("16, 16, 3]", "60000, 60000, 3]")]
+    ("layer", "size", "others"),
+    [
+        (lambda: keras.layers.Conv2D(1, 16), '"filters": 1', '"filters": 1000000000000'),
+        (keras.layers.GlobalAveragePooling2D, "16, 16, 3]", "60000, 60000, 3]"),
+    ],
+    ids=["weights", "picture"],
 )
-def test_a_network_that_would_take_all_memory_is_ended(tmp_path, size, others):
+def test_a_network_that_would_take_all_memory_is_ended(tmp_path, layer, size, others):
+    """For its weights TensorFlow waits ten seconds before it gives up."""
     path = tmp_path / "mine.keras"
-    around(keras.layers.Conv2D(1, 16)).save(path)
+    around(layer()).save(path)
     changed(path, lambda config: json.loads(json.dumps(config).replace(size, others)))
     refused(path, r"mine\.keras: too_large: to open it .* over 8,589,934,592 bytes")
 
@@ -282,10 +286,9 @@ def test_one_that_never_answers_is_ended(tmp_path, monkeypatch):
     refused(onnx_file(tmp_path / "mine.onnx"), r"mine\.onnx: timeout: to open it and run it once takes over")
 
 
-def test_a_full_disk_is_not_told_as_a_damaged_file(tmp_path, monkeypatch):
+def test_a_full_disk_is_not_told_as_a_damaged_file(tmp_path):
     around(keras.layers.ReLU()).save(tmp_path / "mine.keras")
-    monkeypatch.setattr(network, "_apart", Apart(MODEL.seconds, MODEL.memory))
-    with largest_file(1000):
+    with largest_file(1000, network._apart):
         refused(tmp_path / "mine.keras", "no room to write it")
 
 
@@ -497,3 +500,91 @@ def test_other_files_are_refused(tmp_path, name, complaint):
     if not name.startswith("no."):
         (tmp_path / name).write_bytes(b"\x80\x04junk")
     refused(tmp_path / name, complaint)
+
+
+def constant(name: str, *shape: int):
+    values = np.random.default_rng(1).uniform(0.1, 1, shape)
+    return numpy_helper.from_array(values.astype(np.float32), name)
+
+
+def whole(name: str, *numbers: int):
+    return numpy_helper.from_array(np.array(numbers, np.int64), name)
+
+
+make, WINDOW = helper.make_node, {"kernel_shape": [3, 3]}
+SHAPED = [
+    make("Shape", ["picture"], ["sides"], start=2),
+    make("Cast", ["sides"], ["floats"], to=1),
+    make("Gather", ["floats", "first"], ["side"]),
+    make("Div", ["picture", "side"], ["answer"]),
+]
+ROWS = [
+    make("Reshape", ["picture", "rows"], ["table"]),
+    make("BatchNormalization", ["table", *(f"k{i}" for i in range(4))], ["answer"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "tensors"),
+    [
+        ([make("Add", ["picture", "k"], ["answer"])], [constant("k", 8)]),
+        ([make("MaxPool", ["picture"], ["answer"], strides=[2, 2], pads=[1, 1, 2, 2], **WINDOW)], []),
+        ([make("MaxPool", ["picture"], ["answer"], pads=[2, 2, 2, 2], **WINDOW)], []),
+        (SHAPED, [whole("first", 0)]),
+        (ROWS, [whole("rows", 0, 0, -1), *(constant(f"k{i}", 3) for i in range(4))]),
+        ([make("PRelu", ["picture", "k"], ["answer"])], [constant("k", 3, 1, 1)]),
+    ],
+)
+def test_an_operator_computes_what_onnx_means(tmp_path, nodes, tensors) -> None:
+    import onnxruntime
+
+    path = write_onnx(tmp_path / "mine.onnx", nodes, [1, 3, 8, 8], {"answer": [None]}, tensors)
+    pixels = np.random.default_rng(0).normal(size=(1, 8, 8, 3)).astype(np.float32)
+    (expected,) = onnxruntime.InferenceSession(str(path)).run(None, {"picture": pixels.transpose(0, 3, 1, 2)})
+    actual = np.asarray(answered(network.read(path), pixels)["answer"])
+    np.testing.assert_allclose(actual, expected, atol=1e-5)
+
+
+MEAN = WINDOW | {"auto_pad": "SAME_UPPER", "count_include_pad": 1}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "tensors", "complaint"),
+    [
+        ([make("AveragePool", ["picture"], ["answer"], **MEAN)], [], "by auto_pad, is not read"),
+        ([make("Cast", ["picture"], ["answer"], to=7)], [], "to whole numbers is not read"),
+        (
+            [make("Conv", ["picture", "k"], ["map"]), make("PRelu", ["map", "slopes"], ["answer"])],
+            [constant("k", 8, 3, 1, 1), constant("slopes", 8)],
+            "slopes .* along another axis",
+        ),
+        ([make("Identity", ["k"], ["answer"])], [constant("k", 2)], "does not depend on the picture"),
+    ],
+)
+def test_what_would_be_computed_otherwise_is_refused(tmp_path, nodes, tensors, complaint) -> None:
+    answer = {"answer": [None]}
+    refused(write_onnx(tmp_path / "mine.onnx", nodes, [1, 3, 8, 8], answer, tensors), complaint)
+
+
+def test_a_network_trained_with_mixed_precision_is_read(tmp_path) -> None:
+    image = keras.Input((16, 16, 3))
+    half, float32 = keras.layers.Conv2D(4, 3, dtype="mixed_float16"), keras.layers.Dense(2, dtype="float32")
+    model = keras.Model(image, float32(keras.layers.Flatten(dtype="mixed_float16")(half(image))))
+    model.save(tmp_path / "mine.keras")
+    pixels = np.random.default_rng(0).uniform(0, 1, (2, 16, 16, 3)).astype(np.float32)
+    read = network.read(tmp_path / "mine.keras")
+    (actual,) = answered(read, pixels).values()
+    np.testing.assert_allclose(actual, model(pixels), atol=0.01)
+    image = keras.Input((16, 16, 3), name="image")
+    made = to_tflite(keras.Model(image, {"answer": next(iter(read.call(image).values()))}))
+    assert set(made.activation_dtypes) == {"FLOAT32"}
+
+
+def test_a_network_for_several_pictures_at_once_is_refused(tmp_path) -> None:
+    save_model(tmp_path / "saved", (8, 8, 8, 3), lambda image: tf.reduce_mean(image, [1, 2]))
+    refused(tmp_path / "saved", "takes 8 pictures at once")
+    image = keras.Input((8, 8, 3), batch_size=8)
+    model = keras.Model(image, keras.layers.GlobalAveragePooling2D()(image))
+    content = tf.lite.TFLiteConverter.from_keras_model(model).convert()
+    (tmp_path / "mine.tflite").write_bytes(content)
+    refused(tmp_path / "mine.tflite", "takes 8 pictures at once")

@@ -5,10 +5,11 @@ from keras import layers
 
 from pocketface.core.errors import PocketfaceError
 from pocketface.layers.backbones import to_bgr
-from pocketface.levels import LEVELS, rounding
+from pocketface.levels import LEVELS, ranges, rounding
 from pocketface.levels.converter import to_tflite
 from pocketface.levels.quantizer import quantize
-from pocketface.tflite.file import TFLiteFile
+from pocketface.tflite.builder import drop_unused
+from pocketface.tflite.file import TFLiteFile, kind
 
 
 @pytest.fixture(scope="module")
@@ -134,3 +135,47 @@ def test_few_rows_have_the_triangle_of_their_products() -> None:
     np.testing.assert_allclose(upper, rounding._upper(products), atol=1e-9)
     damped = products + np.eye(40) * rounding.DAMPING * np.diag(products).mean()
     np.testing.assert_allclose(upper.T @ upper @ damped, np.eye(40), atol=1e-6)
+
+
+def grouped() -> keras.Model:
+    """A grouped convolution."""
+    image = keras.Input((16, 16, 3), name="image")
+    x = layers.Conv2D(32, 3, strides=2, activation="relu")(layers.Rescaling(1 / 255)(image))
+    x = layers.Conv2D(32, 3, groups=4, activation="relu")(x)
+    return keras.Model(image, {"gender": layers.Dense(2)(layers.GlobalAveragePooling2D()(x))})
+
+
+def halved() -> keras.Model:
+    """A layer that reads the second output of an operator."""
+    image = keras.Input((16, 16, 3), name="image")
+    x = layers.Conv2D(64, 3, strides=2, activation="relu")(layers.Rescaling(1 / 255)(image))
+    first, second = keras.ops.split(x, 2, axis=3)
+    x = layers.Concatenate()([first, layers.Conv2D(32, 3, padding="same", activation="relu")(second)])
+    return keras.Model(image, {"gender": layers.Dense(2)(layers.GlobalAveragePooling2D()(x))})
+
+
+@pytest.mark.parametrize("build", [grouped, halved])
+def test_layers_of_other_networks_are_rounded(build, faces) -> None:
+    keras.utils.set_random_seed(2)
+    float32 = to_tflite(build())
+    plain = quantize(float32, LEVELS["int4_weights"])
+    refined = rounding.refine(float32, plain, faces[:16])
+    expected = float32.answers(faces[16:])["gender"]
+    errors = [np.abs(file.answers(faces[16:])["gender"] - expected).mean() for file in (plain, refined)]
+    assert errors[1] < errors[0]
+
+
+def test_a_dense_layer_that_flattens_a_map_itself_is_rounded(float32, faces) -> None:
+    """As old converters write it: without a reshape before."""
+    model = float32.copy()
+    graph = model.subgraphs[0]
+    reshape = next(one for one in graph.operators if kind(model, one) == "RESHAPE")
+    dense = next(one for one in graph.operators if one.inputs[0] == reshape.outputs[0])
+    dense.inputs = [reshape.inputs[0], *dense.inputs[1:]]
+    graph.operators.remove(reshape)
+    drop_unused(model)
+    file = TFLiteFile.write(model)
+    plain = quantize(file, LEVELS["int8"], ranges.measure(file, faces))
+    expected = float32.answers(faces)["gender"]
+    found = rounding.refine(file, plain, faces).answers(faces)["gender"]
+    np.testing.assert_allclose(found, expected, atol=0.1 * np.abs(expected).max())

@@ -1,13 +1,16 @@
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.tools import flatbuffer_utils
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pocketface.core.errors import PocketfaceError
+from pocketface.levels.converter import to_tflite
 from pocketface.tflite.file import TFLiteFile, store, values
 from pocketface.tflite.run import Runner
 
@@ -118,3 +121,18 @@ def test_values_are_stored_as_they_are_read(kind: str) -> None:
     np.testing.assert_array_equal(values(model, tensor), numbers)
     if kind == "INT4":
         assert buffer.data.tolist() == [0x79, 0xF1, 0x03]
+
+
+def test_operations_count_at_every_place() -> None:
+    """Of rows that a dense layer goes through, and of a transposed convolution."""
+
+    class Rows(keras.layers.Layer):
+        def call(self, x):
+            rows = tf.reshape(x, [36, 16])
+            return tf.reshape(tf.matmul(rows, tf.ones([16, 64])), [1, 6, 6, 64])
+
+    image = keras.Input((6, 6, 16))
+    wide = keras.layers.Conv2DTranspose(4, 3, strides=2)(Rows()(image))
+    file = to_tflite(keras.Model(image, {"answer": keras.layers.GlobalAveragePooling2D()(wide)}))
+    counted = {one.kind: one.macs for one in file.operators if one.macs}
+    assert counted == {"FULLY_CONNECTED": 36 * 16 * 64, "TRANSPOSE_CONV": 36 * 3 * 3 * 64 * 4}

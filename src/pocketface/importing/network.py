@@ -69,6 +69,8 @@ OPERATIONS = frozenset(
     "Pad Squeeze ExpandDims GetItem Sigmoid Relu Relu6 Silu HardSilu HardSigmoid Tanh Softmax Sqrt Rsqrt "
     "Square Clip Negative Abs Exp Log Power Matmul Absolute Cast BroadcastTo".split()
 )
+HALVES = ("mixed_float16", "mixed_bfloat16", "float16", "bfloat16")
+"""How layers compute in a training on a GPU; here with float32, as LiteRT does."""
 GRAPH_OPERATORS = frozenset(
     "Placeholder Const Identity IdentityN NoOp VarHandleOp VarIsInitializedOp ReadVariableOp "
     "AssignVariableOp DisableCopyOnRead PartitionedCall StatefulPartitionedCall StopGradient Conv2D "
@@ -267,6 +269,10 @@ def _checked(config: Any, layer: str = "the model", place: tuple[str, ...] = ())
         _check_kind(kind, config, layer)
         if kind in ("DepthwiseConv2D", "Conv2DTranspose") and isinstance(inner, dict):
             inner.pop("groups", None)
+        if kind in ("DTypePolicy", "Policy") and isinstance(inner, dict) and inner.get("name") in HALVES:
+            inner["name"] = "float32"
+        if isinstance(inner, dict) and isinstance(inner.get("dtype"), str) and inner["dtype"] in HALVES:
+            inner["dtype"] = "float32"
     return {
         key: _checked(value, layer, (*place, key))
         for key, value in config.items()
@@ -336,7 +342,9 @@ def _saved_model(path: Path, side: int) -> TFLiteFile:
         raise PocketfaceError(
             f"signature {shown(name)} takes {shown(sorted(inputs))}; a network here sees one float32 picture"
         )
-    sides = next(iter(inputs.values())).shape[1:]
+    count, *sides = next(iter(inputs.values())).shape
+    if count not in (None, 1):
+        raise PocketfaceError(f"signature {shown(name)} takes {count} pictures at once; save it for one")
     _picture(sides)
     image = keras.Input(_fixed(sides, side))
     with refusing(f"its signature {shown(name)} cannot be called", *UNBUILT, tf.errors.OpError):

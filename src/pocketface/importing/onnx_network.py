@@ -17,7 +17,7 @@ import numpy as np
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from keras import layers, ops
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from pocketface.core.errors import PocketfaceError, refusing, shown
@@ -49,6 +49,7 @@ FOLDED = tuple(
 MOST_FOLDED = 10**9
 """The product of the sizes of its inputs, which no result of these operators exceeds."""
 PASSED = ("Identity", "Dropout", "Cast")
+FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
 ORDERED = ("Transpose", "Flatten", "Reshape", "Squeeze", "Unsqueeze")
 """What gets its input in the order of the file."""
 FOLLOWING = (*PASSED, *UNARY, *ELEMENTWISE, *"Clip Concat HardSigmoid LeakyRelu ReduceMean Softmax".split())
@@ -131,15 +132,18 @@ class _Reader:
             what = f"{_name(node)}, a {node.op_type}, is not understood"
             with refusing(what, ValueError, TypeError, LookupError, ArithmeticError):
                 self._node(node)
-        outputs = {output.name: self._as_in_file(output.name) for output in self.graph.output}
-        return keras.Model(image, outputs)
+        outputs = [output.name for output in self.graph.output]
+        if fixed := [name for name in outputs if name not in self.made]:
+            raise PocketfaceError(f"its output {shown(fixed[0])} does not depend on the picture")
+        return keras.Model(image, {name: self._as_in_file(name) for name in outputs})
 
     def _node(self, node: Any) -> None:
         kind, output = node.op_type, node.output[0]
         about = {a.name: helper.get_attribute_value(a) for a in node.attribute}
         if kind == "Shape":
             shape = self._as_in_file(node.input[0]).shape
-            self.constants[output] = np.array([1 if side is None else side for side in shape], np.int64)
+            sides = [1 if side is None else side for side in shape]
+            self.constants[output] = np.array(sides[about.get("start", 0) : about.get("end")], np.int64)
         elif kind in FOLDED and all(name in self.constants for name in node.input if name):
             self._fold(node)
         else:
@@ -164,6 +168,8 @@ class _Reader:
             self.last.add(node.output[0])
         elif kind not in ORDERED:
             inputs = [self._first(name) if name in self.last else name for name in inputs]
+        if kind == "Cast" and about["to"] not in FLOATS:
+            raise PocketfaceError(f"{_name(node)}: a cast to whole numbers is not read")
         if kind in PASSED:
             return self.made[inputs[0]]
         if kind in UNARY:
@@ -186,11 +192,16 @@ class _Reader:
                     raise PocketfaceError(f"{shown(name)} has {len(operand.shape)} dimensions, not {rank}")
             else:
                 operand = self.constants[name].astype(np.float32)
+                if operand.size > 1 and operand.ndim > rank:
+                    raise PocketfaceError(f"{shown(name)} has {operand.ndim} dimensions, not {rank}")
                 if operand.size == 1:
                     operand = float(operand.reshape(()))
                 elif rank == 4 and not last:
                     operand = operand.reshape((1,) * (4 - operand.ndim) + operand.shape).transpose(0, 2, 3, 1)
             operands.append(operand)
+        second = operands[1]
+        if function is ops.add and isinstance(second, np.ndarray) and second.size != second.shape[-1]:
+            operands.reverse()  # Keras takes a vector that is added to a map for one of its channels
         return function(*operands)
 
     def on_conv(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
@@ -229,8 +240,13 @@ class _Reader:
             return x, "same"
         edges = (pads[0], pads[2]), (pads[1], pads[3])
         if value_matters and node.input[0] not in self.not_negative:
-            # A mirrored value is in the same window as the one that it mirrors: the greatest stays.
-            return ops.pad(x, [(0, 0), *edges, (0, 0)], mode="symmetric"), "valid"
+            # A mirrored value is in the same window as the one that it mirrors, up to half of the window, and
+            # that of the border is in any: the greatest stays.
+            half = all(2 * max(pair) <= size for pair, size in zip(edges, kernel, strict=True))
+            for step in range(1 if half else max(map(max, edges))):
+                widths = edges if half else [(int(step < low), int(step < high)) for low, high in edges]
+                x = ops.pad(x, [(0, 0), *widths, (0, 0)], mode="symmetric")
+            return x, "valid"
         return layers.ZeroPadding2D(edges)(x), "valid"
 
     def _pool(self, node: Any, inputs: list[str], about: dict[str, Any], mean: bool) -> keras.KerasTensor:
@@ -239,6 +255,8 @@ class _Reader:
         if about.get("ceil_mode", 0) or set(about.get("dilations", (1,))) != {1}:
             raise PocketfaceError(f"{_name(node)}: a pooling with ceil_mode or dilations is not read")
         counted = mean and about.get("count_include_pad", 0)
+        if counted and about.get("auto_pad", b"NOTSET").startswith(b"SAME"):
+            raise PocketfaceError(f"{_name(node)}: a mean with its padding, by auto_pad, is not read")
         if mean and not counted and any(about.get("pads", ())):
             padded, padding = self._padded(node, x, kernel, strides, (1, 1), about)
             if padding != "same":
@@ -287,8 +305,10 @@ class _Reader:
 
     def on_batchnormalization(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
         scale, offset, mean, variance = (self._weights(node, name) for name in inputs[1:5])
-        layer = layers.BatchNormalization(epsilon=about.get("epsilon", 1e-5))
-        return _with(layer, self.made[inputs[0]], [scale, offset, mean, variance])
+        x = self.made[inputs[0]]
+        axis = -1 if len(x.shape) in (2, 4) else 1  # of maps alone the channels are last here
+        layer = layers.BatchNormalization(axis=axis, epsilon=about.get("epsilon", 1e-5))
+        return _with(layer, x, [scale, offset, mean, variance])
 
     def on_leakyrelu(self, node: Any, inputs: list[str], about: dict[str, Any]) -> keras.KerasTensor:
         return layers.LeakyReLU(about.get("alpha", 0.01))(self.made[inputs[0]])
@@ -297,6 +317,9 @@ class _Reader:
         slope, x = self._weights(node, inputs[1]), self.made[inputs[0]]
         shared = [1, 2] if len(x.shape) == 4 else None
         shape = (1, 1, slope.size) if len(x.shape) == 4 else (slope.size,)
+        aligned = (1,) * (len(x.shape) - slope.ndim) + slope.shape
+        if self.version >= 7 and slope.size > 1 and aligned[1:2] != (slope.size,):
+            raise PocketfaceError(f"{_name(node)}: slopes {slope.shape} along another axis are not read")
         if slope.size not in (1, x.shape[-1]):
             raise PocketfaceError(f"{_name(node)}: slopes {slope.shape} are not read")
         slopes = np.broadcast_to(slope.reshape(shape), (*shape[:-1], x.shape[-1]))

@@ -60,6 +60,8 @@ class Level:
         """
         if file.understated:
             raise PocketfaceError(f"level {self.name}: {'; '.join(file.understated)}")
+        if file.overflown:
+            raise PocketfaceError(f"level {self.name}: float16 cannot hold all of {file.overflown[0]}")
         inputs, outputs = ([port.dtype for port in ports.values()] for ports in (file.inputs, file.outputs))
         for what, held, wanted in (
             ("weights", file.large_weight_dtypes, self.weights),

@@ -48,7 +48,7 @@ def to_tflite(
         if not per_channel:
             converter._experimental_disable_per_channel = True
         if calibration is not None:
-            faces = calibration
+            faces = _from_black_to_white(calibration)
             converter.representative_dataset = lambda: ({"image": f[None].astype(np.float32)} for f in faces)
         try:
             file = TFLiteFile(converter.convert())
@@ -56,6 +56,15 @@ def to_tflite(
             raise PocketfaceError(f"not convertible to {level.name}: {first_line(error)}") from None
     file = merged(file) if level.weights == ("FLOAT32",) else file
     return TFLiteFile.write(file.copy()) if file.understated else file
+
+
+def _from_black_to_white(faces: np.ndarray) -> np.ndarray:
+    """Faces that reach from 0 to 255: the converter takes the range of the picture from them, too."""
+    if faces.min() == 0 and faces.max() == 255:
+        return faces
+    one = faces[:1].copy()
+    one[0, 0, 0], one[0, -1, -1] = 0, 255
+    return np.concatenate([faces, one])
 
 
 def _save(model: keras.Model, spec: tf.TensorSpec, folder: str) -> None:

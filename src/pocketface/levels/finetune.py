@@ -233,10 +233,11 @@ def _starts(plain: keras.Model, calibration: np.ndarray) -> dict[str, Range]:
     """Layer -> least and greatest of its outputs, for layers that write a tensor with a range of its own."""
     named = {layer.name: layer.output for layer in plain.layers if _has_range(plain, layer)}
     found = keras.Model(plain.input, named).predict(calibration.astype(np.float32), verbose=0)
-    return {
+    ends = {
         name: (min(float(values.min()), 0.0), max(float(values.max()), 1e-6))
         for name, values in found.items()
     }
+    return ranges.alive(ends)
 
 
 def _has_range(plain: keras.Model, layer: layers.Layer) -> bool:

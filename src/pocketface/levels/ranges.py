@@ -12,10 +12,15 @@ import numpy as np
 from ai_edge_litert.interpreter import OpResolverType
 
 from pocketface.core.errors import PocketfaceError
-from pocketface.tflite.file import Range, TFLiteFile
+from pocketface.tflite.file import Range, TFLiteFile, text
 
 PIXELS: Range = (0.0, 255.0)
 """The input's range is known, and makes its scale 1."""
+
+LEAST = 1e-6
+"""The greatest span of a tensor that is as good as 0 throughout."""
+DEAD: Range = (0.0, 1.0)
+"""The range of such a tensor; with its own, no kernel can compute it."""
 
 BINS = 2048
 TAIL = 1e-4
@@ -44,14 +49,14 @@ def measure(float32: TFLiteFile, pixels: np.ndarray, method: str = "minmax") -> 
             low, high = extremes.get(name, (0.0, 0.0))
             extremes[name] = min(low, float(values.min())), max(high, float(values.max()))
     if method == "minmax":
-        return extremes | {float32.image: PIXELS}
+        return alive(extremes) | {float32.image: PIXELS}
     counts = {name: np.zeros(BINS) for name in extremes}
     for tensors in activations(float32, pixels):
         for name, values in tensors.items():
             counts[name] += np.histogram(values, BINS, extremes[name])[0]
     choose = _percentile if method == "percentile" else _least_squares
     ranges = {name: choose(counts[name], *extremes[name]) for name in extremes}
-    return ranges | {float32.image: PIXELS}
+    return alive(ranges) | {float32.image: PIXELS}
 
 
 def activations(float32: TFLiteFile, pixels: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
@@ -62,7 +67,12 @@ def activations(float32: TFLiteFile, pixels: np.ndarray) -> Iterator[dict[str, n
     )
     interpreter.allocate_tensors()
     image = interpreter.get_input_details()[0]
-    written = {operator.name for operator in float32.operators}
+    written = {
+        text(graph.tensors[place].name)
+        for graph in float32.model.subgraphs
+        for operator in graph.operators
+        for place in operator.outputs
+    }
     details = [
         detail
         for detail in interpreter.get_tensor_details()
@@ -72,6 +82,11 @@ def activations(float32: TFLiteFile, pixels: np.ndarray) -> Iterator[dict[str, n
         interpreter.set_tensor(image["index"], face[None].astype(np.float32))
         interpreter.invoke()
         yield {detail["name"]: interpreter.get_tensor(detail["index"]) for detail in details}
+
+
+def alive(ranges: dict[str, Range]) -> dict[str, Range]:
+    """The same ranges, but for those of tensors that are as good as 0."""
+    return {name: ends if ends[1] - ends[0] > LEAST else DEAD for name, ends in ranges.items()}
 
 
 def _percentile(counts: np.ndarray, low: float, high: float) -> Range:

@@ -32,7 +32,7 @@ STEPS = {schema.TensorType.INT4: 7, schema.TensorType.INT8: 127}
 
 @dataclass
 class _Layer:
-    """A layer of G groups (the channels of a depthwise convolution, else 1), O outputs and K inputs each.
+    """A layer of G groups (of a depthwise convolution its channels), O outputs and K inputs each.
 
     Attributes:
         input: name of the tensor it reads.
@@ -56,7 +56,7 @@ class _Layer:
 
     def see(self, values: np.ndarray) -> None:
         """Takes in what flows into the layer for one face: `[1, H, W, C]`, or `[..., K]` of a dense layer."""
-        seen = self._patches(values[0]) if self.kernel else values.reshape(1, -1, values.shape[-1])
+        seen = self._patches(values[0]) if self.kernel else values.reshape(1, -1, self.weights.shape[2])
         self.sums += seen.sum(1)
         self.count += seen.shape[1]
         if self.products is not None:
@@ -94,10 +94,11 @@ class _Layer:
             image = np.pad(image, [*((n // 2, n - n // 2) for n in lacking), (0, 0)])
         windows = np.lib.stride_tricks.sliding_window_view(image, reach, axis=(0, 1))
         windows = windows[:: stride[0], :: stride[1], :, :: dilation[0], :: dilation[1]].astype(np.float64)
-        channels, area = windows.shape[2], self.kernel[0] * self.kernel[1]
+        channels, area, groups = windows.shape[2], self.kernel[0] * self.kernel[1], len(self.weights)
         if self.depthwise:
             return windows.reshape(-1, channels, area).transpose(1, 0, 2)
-        return windows.transpose(0, 1, 3, 4, 2).reshape(1, -1, area * channels)
+        parts = windows.transpose(0, 1, 3, 4, 2).reshape(-1, area, groups, channels // groups)
+        return parts.transpose(2, 0, 1, 3).reshape(groups, len(parts), -1)
 
 
 def refine(float32: TFLiteFile, quantized: TFLiteFile, pixels: np.ndarray) -> TFLiteFile:
@@ -209,8 +210,10 @@ def _layer(model: schema.ModelT, operator: schema.OperatorT) -> _Layer:
     name, tensor = kind(model, operator), _weights(model, operator)
     depthwise, dense = name == "DEPTHWISE_CONV_2D", name == "FULLY_CONNECTED"
     seen = model.subgraphs[0].tensors[operator.inputs[0]]
-    weights = _grouped(values(model, tensor).astype(np.float64), depthwise, int(seen.shape[-1]))
-    groups, _, inputs = weights.shape
+    channels = int(seen.shape[-1])
+    groups = channels if depthwise else 1 if dense else channels // int(tensor.shape[3])
+    weights = _grouped(values(model, tensor).astype(np.float64), depthwise, groups)
+    inputs = weights.shape[2]
     return _Layer(
         input=text(seen.name),
         options=None if dense else operator.builtinOptions,
@@ -222,11 +225,11 @@ def _layer(model: schema.ModelT, operator: schema.OperatorT) -> _Layer:
     )
 
 
-def _grouped(values: np.ndarray, depthwise: bool, channels: int) -> np.ndarray:
-    """Weights `[out, ..., in]`, or `[1, h, w, channels x O]` of a depthwise convolution, as `[G, O, K]`."""
+def _grouped(values: np.ndarray, depthwise: bool, groups: int) -> np.ndarray:
+    """Weights `[G x O, ..., in]`, or `[1, h, w, G x O]` of a depthwise convolution, as `[G, O, K]`."""
     if depthwise:
-        return values.reshape(-1, channels, values.shape[-1] // channels).transpose(1, 2, 0)
-    return values.reshape(1, len(values), -1)
+        return values.reshape(-1, groups, values.shape[-1] // groups).transpose(1, 2, 0)
+    return values.reshape(groups, len(values) // groups, -1)
 
 
 def _rewrite(model: schema.ModelT, operator: schema.OperatorT, layer: _Layer) -> None:

@@ -36,6 +36,8 @@ def asked(file: TFLiteFile) -> tuple[tuple[int, ...], dict[str, int]]:
     image = graph.tensors[graph.inputs[0]]
     if image.type != FLOAT or image.shape is None or len(image.shape) != 4:
         raise PocketfaceError(f"its input is {TYPES[image.type]} {image.shape}, no float32 picture")
+    if image.shape[0] != 1:
+        raise PocketfaceError(f"takes {image.shape[0]} pictures at once; convert it for one")
     outputs = _outputs(model)
     widths = {name: elements(graph.tensors[place]) for name, place in outputs.items()}
     return tuple(int(side) for side in image.shape[1:]), widths

@@ -168,6 +168,12 @@ class TFLiteFile:
         return dict(Counter(TYPES[tensor.type] for tensor in large))
 
     @cached_property
+    def overflown(self) -> list[str]:
+        """The float16 constants with numbers beyond 65,504, which were made infinite."""
+        halves = (t for t in self._tensors(constant=True) if t.type == schema.TensorType.FLOAT16)
+        return [text(half.name) for half in halves if not np.isfinite(values(self.model, half)).all()]
+
+    @cached_property
     def activation_dtypes(self) -> dict[str, int]:
         """Tensor type -> tensors that operators write, but for those that (de)quantize."""
         written = (
@@ -331,8 +337,9 @@ def _inputs(graph: schema.SubGraphT, operator: schema.OperatorT) -> Iterator[sch
 def _operator(model: schema.ModelT, graph: schema.SubGraphT, operator: schema.OperatorT) -> Operator:
     """Weights are `[out, h, w, in]`, `[1, h, w, out]` of a depthwise convolution, or `[out, in]`."""
     name, written, macs = kind(model, operator), graph.tensors[operator.outputs[0]], 0
-    if name in {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}:
-        macs = int(np.prod(written.shape[1:-1])) * elements(graph.tensors[operator.inputs[1]])
+    if name in WEIGHTED:  # all weights at each place of the output, or of a transposed convolution's input
+        across = graph.tensors[operator.inputs[2]] if name == "TRANSPOSE_CONV" else written
+        macs = int(np.prod(across.shape[:-1])) * elements(graph.tensors[operator.inputs[1]])
     weights = sum(elements(t) for t in _inputs(graph, operator) if is_constant(model, t))
     return Operator(name, text(written.name), weights, macs)
 
