@@ -147,6 +147,10 @@ TOO_MUCH = {
     "another size": (instead("TILE", [1, 9999, 9999, 9]), "TILE gives .* values, not"),
     "a side below 0": (shaped(-64, 1), "elements overflowed"),
     "values": (shaped(1, 2**15, 2**15, 1), "too_large: tensors of"),
+    "picture": (
+        lambda m: setattr(m.subgraphs[0].tensors[m.subgraphs[0].inputs[0]], "shape", [1, 2**18, 36, 1]),
+        "too_large: sees",
+    ),
     "parts": (crowded, "too_large: a TFLite file of more than 5,000,000 parts"),
 }
 

@@ -54,6 +54,7 @@ class ModelBudget:
         bytes: of the file.
         parts: letters of names, scales, operands and the like in it; a tensor, operator or buffer counts 100.
         values: numbers in all its tensors.
+        picture: numbers in what it sees. LiteRT works the shapes behind it out anew, whatever the file says.
         work: multiplications and numbers moved, for one face; VGG-Face has 15.5 thousand million.
         seconds: to open it and run it once.
         memory: bytes of address space of a process that does so apart.
@@ -62,6 +63,7 @@ class ModelBudget:
     bytes: int = 2**30
     parts: int = 5_000_000
     values: int = 300_000_000
+    picture: int = 2**23
     work: int = 10**11
     seconds: float = 60
     memory: int = 2**33

@@ -121,6 +121,9 @@ def check(file: bytes) -> None:
     for graph in _listed(model, "Subgraphs"):
         shapes = [tuple(_all(tensor.ShapeAsNumpy()).tolist()) for tensor in _listed(graph, "Tensors")]
         values += sum(map(math.prod, shapes))
+        seen = sum(math.prod(shapes[place]) for place in _all(graph.InputsAsNumpy()).tolist())
+        if seen > MODEL.picture:
+            raise PocketfaceError(f"too_large: sees {seen:,} numbers; at most {MODEL.picture:,} are shown")
         for operator in _listed(graph, "Operators"):
             work += _work(model, graph, operator, shapes)
     if values > MODEL.values:
