@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import visit
+from xdist.scheduler import LoadFileScheduling
 
 # Before NumPy is imported: threads that multiply small matrices mostly wait, and keep a core busy with it.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -17,25 +18,36 @@ os.environ["DVC_NO_ANALYTICS"] = "1"
 
 SIZE = 48
 HEAVY = (
-    "tests/pipeline/test_pipeline.py",
-    "tests/tracking/test_publish.py",
-    "tests/gate/test_gate.py",
-    "tests/levels/test_convert.py",
-    "tests/training/test_checkpoints.py",
-    "tests/fuzz/test_fuzz.py",
-    "tests/report/test_report.py",
-    "tests/models/test_transfer.py",
-    "tests/test_cli.py",
-    "tests/cropping/test_build.py",
-    "tests/importing/test_network.py",
-    "tests/test_lockfile.py",
-    "tests/bring/test_pixel_finder.py",
-    "tests/test_studies.py",
-    "tests/docs/test_your_model.py",
-    "tests/bring/test_wizard.py",
-    "tests/test_running.py",
+    "pipeline/test_pipeline",
+    "bring/test_wizard bring/test_brought_levels bring/test_pixel_finder docs/test_your_model"
+    " importing/test_network tflite/test_sound",
+    "tracking/test_publish tracking/test_champion tracking/test_store tracking/test_packing"
+    " report/test_report report/test_page test_studies",
+    "levels/test_convert levels/test_recipes levels/test_export tflite/test_versions micro/test_measure"
+    " test_explain",
+    "gate/test_gate",
+    "training/test_fit",
+    "training/test_checkpoints",
+    "test_cli",
+    "cropping/test_build",
+    "fuzz/test_fuzz",
+    "models/test_transfer",
+    "test_running",
+    "models/test_levels",
+    "gate/test_planted",
+    "levels/test_mixed",
+    "importing/test_teachers",
+    "training/test_folds",
+    "docs/test_commands",
+    "cropping/test_picture",
+    "test_lockfile",
+    "fetching/test_archives",
+    "fetching/test_fetch_data",
+    "cropping/test_detect",
 )
-"""Files that take longest, to be begun first: what is begun last decides when all are done."""
+"""Files that take longest, to be begun first: what is begun last decides when all are done. Those of one text
+share what takes long to make (a process with TensorFlow, a network, a report), and so a worker."""
+TOGETHER = {f"tests/{name}.py": names for names in HEAVY for name in names.split()}
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -49,8 +61,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "chromium" in getattr(item, "fixturenames", ()):
             item.add_marker("browser")
-    places = {name: place for place, name in enumerate(HEAVY)}
-    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(HEAVY)))
+    places = {name: place for place, name in enumerate(TOGETHER)}
+    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(places)))
+
+
+class Together(LoadFileScheduling):
+    """Hands files out to workers, and those of one text of `HEAVY` to the same."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return TOGETHER.get(file, file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadFileScheduling | None:
+    return Together(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -63,6 +63,7 @@ SMALL = [
         {"age": "expected", "widths": [8, 16], "depths": [1, 2], "fused": 1, "units": 32},
     ),
 ]
+OWN_LAYERS = [plan for plan in SMALL if plan.options.get("age") in ("expected", "ordinal")]
 LARGE = [
     Plan("transfer", 64, 3, ["age"], {"backbone": "mobilenet_v2", "alpha": 0.35}),
     Plan("transfer", 64, 3, ["age"], {"backbone": "mobilenet_v3_small"}),

@@ -2,19 +2,27 @@
 
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
+
+
+def here(function: Callable[..., Any], *arguments: object) -> Any:
+    """What the function answers in this process."""
+    return function(*arguments)
 
 
 @contextmanager
-def largest_file(size: int) -> Iterator[None]:
-    """For a while, no file of this process grows beyond `size` bytes: a write fails as on a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+def largest_file(size: int, calls: Callable[..., Any] = here) -> Iterator[None]:
+    """For a while, no file of this process, or of the one in which `calls` calls functions, grows beyond
+    `size` bytes: a write fails as on a full disk.
+    """
+    before = calls(resource.getrlimit, resource.RLIMIT_FSIZE)
+    calls(resource.setrlimit, resource.RLIMIT_FSIZE, (size, before[1]))
     try:
         yield
     finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        calls(resource.setrlimit, resource.RLIMIT_FSIZE, before)
 
 
 def endless(*_: object) -> None:

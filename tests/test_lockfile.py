@@ -1,14 +1,16 @@
 """dvc.lock after kills of DVC, on a graph of two stages that take no time."""
 
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+from dvc.exceptions import DvcException
+from dvc.lock import make_lock
+from dvc.repo import Repo
 
-from lock_kills import DVC, LOCK, USERS, killed_apart, repository
+from lock_kills import LOCK, USERS, killed_apart, repository
 from pocketface.lockfile import GOOD, heal, keep
 
 
@@ -43,8 +45,9 @@ def test_a_damaged_lock_is_taken_back(root, capsys, damage, kept):
         keep()
     LOCK.write_bytes(damage(whole))
     if not kept:
-        status = subprocess.run([*DVC, "status"], capture_output=True).returncode
-        assert bool(status) == (damage is not cut_in_a_hash), "whether DVC refuses it"
+        refused = nullcontext() if damage is cut_in_a_hash else pytest.raises(DvcException)
+        with refused, Repo() as repo:
+            repo.status()
     heal()
     assert LOCK.read_bytes() == whole
     assert "dvc.lock was damaged" in capsys.readouterr().err
@@ -68,19 +71,18 @@ def test_a_good_lock_is_kept_and_a_conflict_left_to_a_person(root, capsys):
     assert LOCK.read_bytes() == conflict and capsys.readouterr().err == ""
 
 
-def test_what_another_dvc_is_writing_is_not_touched(root):
-    from dvc.repo import Repo
-
+def test_what_another_dvc_is_writing_is_not_touched(root, monkeypatch):
+    monkeypatch.setattr("dvc.lock.DEFAULT_TIMEOUT", 0)
     LOCK.write_bytes(b"")
-    code = "from pocketface.lockfile import heal; heal()"
     with Repo() as repo, repo.lock:
-        subprocess.run([sys.executable, "-c", code], check=True)
+        heal()
     assert LOCK.read_bytes() == b""
 
 
 def test_a_list_of_users_that_dvc_was_writing_is_removed_and_a_whole_one_is_not(root):
     USERS.write_text('{"write": {"')
-    assert subprocess.run([*DVC, "repro", "-q"], capture_output=True).returncode, "DVC cannot read it"
+    with pytest.raises(DvcException), Repo() as repo:  # it cannot read it
+        repo.reproduce()
     heal()
     assert not USERS.exists()
     USERS.write_text("{}")
@@ -88,12 +90,11 @@ def test_a_list_of_users_that_dvc_was_writing_is_removed_and_a_whole_one_is_not(
     assert USERS.read_text() == "{}"
 
 
-def test_a_list_of_users_that_another_dvc_is_writing_is_not_touched(root):
-    from dvc.lock import make_lock
-
+def test_a_list_of_users_that_another_dvc_is_writing_is_not_touched(root, monkeypatch):
+    monkeypatch.setattr("dvc.lock.DEFAULT_TIMEOUT", 0)
     USERS.write_text("")
     with make_lock(str(USERS.with_name("rwlock.lock"))):
-        subprocess.run([sys.executable, "-c", "from pocketface.lockfile import heal; heal()"], check=True)
+        heal()
     assert USERS.read_text() == ""
 
 

@@ -44,14 +44,20 @@ def test_the_default_is_the_starter_study():
     assert load_study(REPOSITORY / "params.yaml") == load("starter")
 
 
-@pytest.mark.parametrize("name", STUDIES)
-def test_a_study_resolves_to_a_graph(repository, name):
+@pytest.fixture(scope="module", params=STUDIES)
+def resolved(request, repository) -> Iterator[tuple[str, Repo]]:
+    """The name of a study, and the repository with its params."""
+    shutil.copy(REPOSITORY / f"studies/{request.param}.yaml", repository / "params.yaml")
+    with Repo(repository) as repo:
+        yield request.param, repo
+
+
+def test_a_study_resolves_to_a_graph(resolved):
+    name, repo = resolved
     study = load(name)
     assert study.study == name
-    shutil.copy(REPOSITORY / f"studies/{name}.yaml", repository / "params.yaml")
-    with Repo(repository) as repo:
-        assert repo.index.graph, "DVC finds no cycle and no out that two stages make"
-        stages = {stage.name for stage in repo.index.stages}
+    assert repo.index.graph, "DVC finds no cycle and no out that two stages make"
+    stages = {stage.name for stage in repo.index.stages}
     trained = set(study.models) - set(study.fetched)
     expected = {f"train@{model}" for model in trained} | {f"fetch_weights@{model}" for model in study.fetched}
     for model in study.models:
@@ -61,22 +67,20 @@ def test_a_study_resolves_to_a_graph(repository, name):
     assert expected <= stages
 
 
-@pytest.mark.parametrize("name", STUDIES)
-def test_no_parameter_is_overlooked_by_the_run_cache(repository, name):
+def test_no_parameter_is_overlooked_by_the_run_cache(resolved):
     """DVC leaves what is called `size` or `nfiles` out of a stage's hash, in parameters, too.
 
     Two studies that differ in an input's size alone would get each other's faces. Named on its own, a
     parameter's key is its whole path, and counts. The last stages depend on what all others made.
     """
-    shutil.copy(REPOSITORY / f"studies/{name}.yaml", repository / "params.yaml")
-    with Repo(repository) as repo:
-        for stage in repo.index.stages:
-            if stage.name.partition("@")[0] in {"results", "report"}:
-                continue
-            for params in stage.params:
-                named = params.read_params()
-                missing = {leaf for path, value in named.items() for leaf in overlooked(path, value)}
-                assert missing <= named.keys(), f"{stage.name}: name these among its params, too"
+    _, repo = resolved
+    for stage in repo.index.stages:
+        if stage.name.partition("@")[0] in {"results", "report"}:
+            continue
+        for params in stage.params:
+            named = params.read_params()
+            missing = {leaf for path, value in named.items() for leaf in overlooked(path, value)}
+            assert missing <= named.keys(), f"{stage.name}: name these among its params, too"
 
 
 def overlooked(path: str, value: object) -> Iterator[str]:

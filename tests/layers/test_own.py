@@ -62,7 +62,7 @@ def test_preprocessing_and_meaning_are_in_the_graph(nchw):
         wanted = expected(model, pixels, preprocess, nchw)
         by_keras = around(lambda x: model(x), seen, preprocess, HEADS, nchw)
         by_file = around_file(file, seen, preprocess, HEADS, nchw)
-        for answers in (by_keras.predict(pixels.astype(np.float32), verbose=0), by_file.answers(pixels)):
+        for answers in (by_keras(pixels.astype(np.float32)), by_file.answers(pixels)):
             for head in HEADS:
                 np.testing.assert_allclose(answers[head], wanted[head], rtol=1e-4, atol=1e-4)
 

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from example_models import LARGE, SMALL, Plan, enliven
+from example_models import LARGE, OWN_LAYERS, SMALL, Plan, enliven
 from full_disk import largest_file
 from pocketface.cards import ModelCard, read_card
 from pocketface.core.errors import PocketfaceError
@@ -16,8 +16,7 @@ from pocketface.levels.converter import to_tflite
 from pocketface.levels.export import PARITY_FACES, export
 from pocketface.levels.source import ANSWERS, FLOAT32, NETWORK, WEIGHTS, Source, network
 
-PLANS = [*SMALL, *LARGE]
-OWN_LAYERS = [plan for plan in SMALL if plan.options.get("age") in ("expected", "ordinal")]
+PLANS = [plan for plan in [*SMALL, *LARGE] if plan not in OWN_LAYERS]
 
 
 def test_it_repeats_byte_for_byte(levels, tmp_path: Path) -> None:
@@ -34,14 +33,10 @@ def test_the_file_answers_as_the_keras_model(levels) -> None:
             np.testing.assert_allclose(answer, stored[head], atol=1e-4)
 
 
-@pytest.mark.parametrize(
-    "plan",
-    [
-        pytest.param(plan, id=str(plan), marks=[] if plan in OWN_LAYERS else pytest.mark.slow)
-        for plan in PLANS
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("plan", PLANS, ids=str)
 def test_the_model_that_is_read_back_converts_to_the_same_bytes(plan: Plan, tmp_path: Path) -> None:
+    """Those with layers of our own: tests/models/test_levels.py."""
     keras.utils.set_random_seed(1)
     model = plan.build()
     enliven(model)

@@ -3,14 +3,17 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
-from example_models import LARGE, SMALL, Plan, calibrated, enliven
+from example_models import LARGE, OWN_LAYERS, SMALL, Plan, calibrated, enliven
 from pocketface.levels import LEVELS
+from pocketface.levels.converter import to_tflite
 from pocketface.levels.settings import LevelSettings as Settings
+from pocketface.levels.source import NETWORK, WEIGHTS, network
 
 USUAL = ("float32", "float16", "dynamic_int8", "int8")
 OTHERS, LAST = SMALL[:-1], SMALL[-1]
@@ -28,7 +31,10 @@ YEARS, PROBABILITY = 5.0, 0.15
 
 
 @pytest.mark.parametrize(("plan", "levels"), PLANS)
-def test_an_architecture_converts_at_the_usual_levels(plan: Plan, levels: tuple[str, ...]) -> None:
+def test_an_architecture_converts_at_the_usual_levels(
+    plan: Plan, levels: tuple[str, ...], tmp_path: Path
+) -> None:
+    """And one with layers of our own, read back from what `export` keeps of it, to the same bytes."""
     keras.utils.set_random_seed(1)
     model, faces = plan.build(), plan.faces()
     enliven(model)
@@ -49,6 +55,10 @@ def test_an_architecture_converts_at_the_usual_levels(plan: Plan, levels: tuple[
         sizes[name] = len(file.content)
     if levels == USUAL:
         assert max(sizes["float16"], sizes["dynamic_int8"]) < sizes["float32"]
+    if plan in OWN_LAYERS:
+        (tmp_path / NETWORK).write_text(model.to_json(), encoding="utf-8")
+        model.save_weights(tmp_path / WEIGHTS)
+        assert to_tflite(network(tmp_path)) == source.float32
 
 
 VGG = """

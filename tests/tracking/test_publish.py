@@ -163,9 +163,8 @@ def test_the_link_leads_to_the_server_without_secrets(address, server):
     assert link(address, "7") == f"{server}/#/experiments/7/runs?viewStateShareKey=variants"
 
 
-def test_a_variant_has_tables_confusion_matrices_and_its_datasets(whole_outs):
-    outs = whole_outs
-    track(outs.study, outs.root)
+def check_tables_confusion_matrices_and_datasets(outs):
+    """What a variant and a model have when all is published."""
     client, int8 = opened(outs).client, runs(outs, "variant")["int8 age_gender"]
     assert artifacts(outs, int8, "tables") == {"tables/results.json", "tables/groups.json"}
     told = Path(client.download_artifacts(int8.info.run_id, "tables/results.json")).read_text()
@@ -182,7 +181,7 @@ def test_a_variant_has_tables_confusion_matrices_and_its_datasets(whole_outs):
     assert trained_on.dataset.name == "utkface"
 
 
-def test_only_what_is_listed_is_uploaded(whole_outs):
+def test_only_what_is_listed_is_uploaded_tables_confusion_matrices_and_datasets_with_it(whole_outs):
     outs, written = whole_outs, [f"{part}/age_gender/int8" for part in ("variants", "evaluation")]
     npu = Npu(accelerator="ethos-u65-256", file="ethos-u65-256.tflite")
     card = read_card(outs.root / written[0], VariantCard).model_copy(update={"npu": npu})
@@ -201,6 +200,7 @@ def test_only_what_is_listed_is_uploaded(whole_outs):
     assert not [
         content for content in contents if content == b"private" or str(outs.root).encode() in content
     ]
+    check_tables_confusion_matrices_and_datasets(outs)
 
 
 def test_the_line_to_look_at_the_runs_can_be_pasted():
