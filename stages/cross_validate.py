@@ -12,7 +12,7 @@ def main() -> None:
 
     from pocketface.core.files import remove
     from pocketface.faces.duplicates import across
-    from pocketface.faces.index import CROP, INDEX, FaceSet
+    from pocketface.faces.index import FaceSet
     from pocketface.fetching.sources import load_sources
     from pocketface.importing.pretrained import with_pretrained
     from pocketface.training.fit import identity
@@ -24,7 +24,7 @@ def main() -> None:
     limit_threads(plan.threads)
     folders = [outs.FACES / dataset for dataset in plan.trained_on(name)]
     sets, runs = across([FaceSet.load(folder) for folder in folders]), outs.RUNS / "folds" / name
-    what = identity(plan, name, [folder / file for folder in folders for file in (INDEX, CROP)])
+    what = identity(plan, name, folders)
     plan = with_pretrained(plan, name, load_sources())
     save(cross_validate(plan, name, sets, runs, what), outs.FOLDS / name)
     remove(runs)

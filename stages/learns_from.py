@@ -3,7 +3,7 @@
 A dependency cannot be a list in dvc.yaml, and what a model learns from is one: its dataset or those of a mix,
 the weights that it starts from, its teachers. So their hashes are written to `data/learns_from/MODEL.json`,
 which changes when they do, and the training depends on it; so are the order of a mix, whose first one is the
-main one, and what data/sources.yaml knows of weights that are fetched.
+main one, the terms of the datasets, which go into the card, and where weights that are fetched come from.
 """
 
 from pathlib import Path

@@ -24,7 +24,7 @@ def main() -> None:
     from pocketface.core.files import sha256
     from pocketface.core.params import part
     from pocketface.faces.duplicates import across
-    from pocketface.faces.index import CROP, INDEX, FaceSet
+    from pocketface.faces.index import FaceSet
     from pocketface.fetching.sources import load_sources
     from pocketface.importing.pretrained import terms, with_pretrained
     from pocketface.importing.teachers import asked
@@ -40,7 +40,7 @@ def main() -> None:
     datasets = plan.trained_on(name)
     folders = [outs.FACES / dataset for dataset in datasets]
     run, out = outs.RUNS / name, outs.MODELS / name
-    what = identity(plan, name, [folder / file for folder in folders for file in (INDEX, CROP)])
+    what = identity(plan, name, folders)
     checkpoints = Checkpoints(run / "checkpoints", what)
     checkpoints.start(arguments.how or "auto")
     live = LiveCurves(plan, name, training_key(what))

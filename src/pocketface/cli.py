@@ -6,7 +6,6 @@ Each command imports what it needs when it runs, so that `pocketface --help` ans
 import json
 import multiprocessing
 import os
-import re
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -574,12 +573,13 @@ def publish(
 
         pocketface publish age_gender --as pocket --levels int8,float16
     """
+    from pocketface.core.settings import FileName, fits
     from pocketface.published import PREFIX
     from pocketface.publishing import publish as publishing
     from pocketface.report import published as overview
     from pocketface.study import load_study
 
-    if not re.fullmatch(r"\w[\w.+-]*", name):
+    if not fits(name, FileName):
         raise PocketfaceError(f"--as {name!r}: name a folder of {PREFIX}, with letters, digits, . _ + -")
     _enter_repository()
     wanted = list(dict.fromkeys(levels.split(",")))

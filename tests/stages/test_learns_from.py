@@ -56,9 +56,3 @@ def test_the_order_of_a_mix_and_terms_are_learned_from(
         runpy.run_path(str(STAGE), run_name="__main__")
         found.add(Path("data/learns_from/small.json").read_text())
     assert len(found) == 3
-
-
-@pytest.mark.parametrize("stage", ["train", "cross_validate"])
-def test_a_training_is_told_apart_by_how_its_faces_were_cut_out(stage: str) -> None:
-    code = STAGE.with_name(f"{stage}.py").read_text(encoding="utf-8")
-    assert "for file in (INDEX, CROP)]" in code

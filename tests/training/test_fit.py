@@ -7,6 +7,7 @@ import pytest
 from pocketface.cards import ModelCard, read_card, write_card
 from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import sha256
+from pocketface.faces.index import CROP, INDEX
 from pocketface.faces.seen import fingerprints
 from pocketface.faces.settings import Input
 from pocketface.faces.view import view
@@ -74,18 +75,20 @@ def test_a_dataset_without_validation_faces_is_an_error() -> None:
         fit(study(), "small", [face_set(val=0)], "research only")
 
 
-def test_the_training_key_changes_with_recipe_and_data(tmp_path: Path) -> None:
-    index = tmp_path / "index.parquet"
-
+def test_the_training_key_changes_with_recipe_data_and_crop(tmp_path: Path) -> None:
     def key(**changes: object) -> str:
-        return training_key(identity(study(**changes), "small", [index]))
+        return training_key(identity(study(**changes), "small", [tmp_path]))
 
-    index.write_bytes(b"one")
+    files = [tmp_path / name for name in (INDEX, CROP)]
+    for file in files:
+        file.write_bytes(b"one")
     first = key()
     assert first == key()
     assert first != key(learning_rate=0.02)
-    index.write_bytes(b"two")
-    assert first != key()
+    for file in files:
+        file.write_bytes(b"two")
+        assert first != key()
+        file.write_bytes(b"one")
 
 
 STILL = {"epochs": 1, "learning_rate": 1e-12, "weight_decay": 0.0}

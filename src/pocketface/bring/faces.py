@@ -20,6 +20,7 @@ from pocketface.core.files import sha256, written_whole
 from pocketface.core.hashing import SPLITS, hashed_split
 from pocketface.core.labels import CELEBA_ATTRIBUTES, NO_YES, TAKEN
 from pocketface.core.outs import ARCHIVES, SOURCES
+from pocketface.core.settings import Name, fits
 from pocketface.datasets.labelled import LIST
 from pocketface.evaluation.label_csv import COLUMNS, PATH, Value, read_labels, value_of
 from pocketface.evaluation.labelled import MOST_GROUPS
@@ -27,7 +28,6 @@ from pocketface.evaluation.predict import files_in
 from pocketface.faces.settings import Crop
 from pocketface.fetching.sources import load_sources
 
-NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
 LABEL = re.compile(r"[A-Za-z]\w{0,63}", re.ASCII)
 PERSON = ("person", "identity")
 SPLIT = "split"
@@ -82,7 +82,7 @@ def label_columns(table: pd.DataFrame) -> list[str]:
 
 def check_name(name: str, root: Path) -> None:
     """Raises a `PocketfaceError` unless a new dataset may have this name."""
-    if not NAME.fullmatch(name):
+    if not fits(name, Name):
         raise PocketfaceError(f"{name!r}: a dataset is named in lower case, with letters, digits and _")
     if name in load_sources(root / SOURCES).datasets or name in datasets.names():
         raise PocketfaceError(

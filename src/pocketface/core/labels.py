@@ -103,14 +103,14 @@ TAKEN = frozenset(
 """Names that no label can have: columns of the tables of faces and answers, and more."""
 
 
-def free(name: str) -> str:
+def _free(name: str) -> str:
     """The name of a label, unless it is one of those taken, which is a `ValueError`."""
     if name in TAKEN:
         raise ValueError(f"the name {name!r} is taken; give the label another")
     return name
 
 
-Head = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]{1,64}$"), AfterValidator(free)]
+Head = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]{1,64}$"), AfterValidator(_free)]
 """Name of an answer; it is that of a column, and part of one in C."""
 
 

@@ -4,7 +4,15 @@ import math
 import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,99}$")]
 PublishedFolder = Annotated[str, StringConstraints(pattern=r"^weights/\w[\w.+-]*$")]
@@ -45,6 +53,15 @@ def _an_option(value: Any) -> Any:
 Option = Annotated[Any, AfterValidator(_an_option)]
 """Of an architecture: a number from 0 to `WIDEST`, a name or a path below here, or a list of these. What
 else it must be, the architecture says when it is built."""
+
+
+def fits(text: str, kind: Any) -> bool:
+    """Whether a text may stand where a stanza has one of these types, such as `Name`."""
+    try:
+        TypeAdapter(kind).validate_python(text)
+    except ValidationError:
+        return False
+    return True
 
 
 class Strict(BaseModel):

@@ -18,7 +18,7 @@ from pocketface.core.errors import PocketfaceError
 from pocketface.core.files import written_whole
 from pocketface.core.labels import meaning
 from pocketface.faces import seen
-from pocketface.faces.index import DUPLICATE, OK, FaceSet
+from pocketface.faces.index import CROP, DUPLICATE, INDEX, OK, FaceSet
 from pocketface.layers.heads import training_model
 from pocketface.layers.macs import counted
 from pocketface.training import corrections, losses, runtime
@@ -297,9 +297,11 @@ def load(card: ModelCard, folder: Path) -> keras.Model:
     return model
 
 
-def identity(study: Plan, name: str, indexes: Sequence[Path]) -> dict[str, object]:
-    """All that decides a training's result: setting -> value; `indexes`: the face indexes of its datasets,
-    which hold the hash of every picture, and how each was cut out, which they do not say.
+def identity(study: Plan, name: str, folders: Sequence[Path]) -> dict[str, object]:
+    """All that decides a training's result: setting -> value.
+
+    `folders` are the faces of its datasets: the index has the hash of every picture, `crop.json` says how
+    they were cut out.
     """
     others = [Path(folder) / WEIGHTS for folder in study.models[name].recipe.published]
     recipe = study.models[name].model_dump(mode="json", exclude={"weights"})
@@ -310,7 +312,7 @@ def identity(study: Plan, name: str, indexes: Sequence[Path]) -> dict[str, objec
         **{f"training.{setting}": value for setting, value in training.items()},
         "seed": study.seed,
         "threads": study.threads,
-        "faces": _digest(indexes),
+        "faces": _digest([folder / file for folder in folders for file in (INDEX, CROP)]),
         "published": _digest(others) if others else None,
         "code": _digest([*code, PACKAGE / "faces/duplicates.py", PACKAGE / "faces/view.py"]),
         "keras": keras.version(),
